@@ -1,0 +1,190 @@
+// Three checks of y = f(x1, x2, ...), with a random cotangent gy (a plain sum would let symmetric
+// mistakes pass) and a random direction v:
+//
+//   adjoint      a linear f: <f(v), gy> = <v, backward(gy)>, exactly but for rounding
+//   difference   (<f(x + h e), gy> - <f(x - h e), gy>) / 2h  against the entry of the gradient, for
+//                every entry e, h = 6e-6 max(1, |x|); the truncation error is O(h^2)
+//   precision    the same op in float32 against float64
+//
+// Complex tensors are pairs of reals throughout: <a, b> = sum Re a Re b + Im a Im b.
+#include "autograd/gradcheck.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/random.h"
+
+namespace skiff {
+namespace {
+
+bool differentiable(const Tensor& x) { return x && x.dtype() != DType::Int32; }
+
+double inner(const std::vector<double>& a, const std::vector<double>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
+  return sum;
+}
+double norm(const std::vector<double>& a) { return std::sqrt(inner(a, a)); }
+
+struct Run {  // one forward and backward
+  Tensor y;
+  std::vector<Tensor> grads;  // per input; empty for integers
+};
+
+Run run(const OpSample& sample, const std::vector<Tensor>& inputs, const Tensor& gy) {
+  std::vector<Variable> variables;
+  for (const Tensor& x : inputs)
+    variables.push_back(differentiable(x) ? Variable::leaf(x) : Variable(x));
+  Tape tape;
+  const Variable y = sample.run(variables);
+  Run result{y.value(), {}};
+  if (gy) tape.backward(y, gy);
+  for (const Variable& v : variables)
+    result.grads.push_back(gy && v.requires_grad() ? v.grad() : Tensor());
+  return result;
+}
+
+Tensor evaluate(const OpSample& sample, const std::vector<Tensor>& inputs) {
+  std::vector<Variable> constants;
+  for (const Tensor& x : inputs) constants.push_back(Variable(x));
+  return sample.run(constants).value();
+}
+
+double relative(const std::vector<double>& a, const std::vector<double>& b) {
+  double worst = 0, largest = 1e-2;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double d = std::abs(a[i] - b[i]);
+    worst = std::isnan(d) ? d : std::max(worst, d);
+    largest = std::max(largest, std::abs(b[i]));
+  }
+  return worst / largest;
+}
+
+std::vector<Tensor> converted(const std::vector<Tensor>& inputs) {
+  std::vector<Tensor> result;
+  for (const Tensor& x : inputs) {
+    if (!differentiable(x))
+      result.push_back(x);
+    else
+      result.push_back(x.to(x.is_complex() ? DType::Complex64 : DType::Float32));
+  }
+  return result;
+}
+
+class Checker {
+ public:
+  Checker(const OpEntry& op, const GradcheckLimits& limits) : linear_(op.linear), limits_(limits) {
+    result_.op = op.name;
+    result_.passed = true;
+  }
+
+  void check_sample(const OpSample& sample, uint64_t number) {
+    ++result_.samples;
+    label_ = sample.label;
+    const Tensor y = evaluate(sample, sample.inputs);
+    const Tensor gy = random_normal(y.shape(), y.dtype(), 7, number);
+    const Run exact = run(sample, sample.inputs, gy);
+    require(y.size() > 0, "an empty output");
+    check_differences(sample, exact, gy);
+    if (linear_ != Linear::No) check_adjoint(sample, exact, gy, number);
+    check_precision(sample, exact, gy);
+  }
+
+  void require(bool ok, const std::string& what) {
+    if (ok) return;
+    if (result_.passed) result_.worst = label_.empty() ? what : label_ + ": " + what;
+    result_.passed = false;
+  }
+
+  GradcheckResult result_;
+
+ private:
+  void note(double& worst, double error, double limit, const std::string& what) {
+    if (!(error <= worst)) worst = error;  // a NaN is kept
+    require(error <= limit, what + ", error " + std::to_string(error));
+  }
+
+  void check_differences(const OpSample& sample, const Run& exact, const Tensor& gy) {
+    const std::vector<double> g = to_vector(gy);
+    for (size_t i = 0; i < sample.inputs.size(); ++i) {
+      if (!differentiable(sample.inputs[i])) continue;
+      require(bool(exact.grads[i]), "no gradient for input " + std::to_string(i));
+      if (!exact.grads[i]) continue;
+      const std::vector<double> gx = to_vector(exact.grads[i]);
+      double scale = 1e-2;
+      for (const double v : gx) scale = std::max(scale, std::abs(v));
+      std::vector<Tensor> inputs = sample.inputs;
+      for (size_t e = 0; e < gx.size(); ++e) {
+        const auto shifted = [&](double h) {
+          inputs[i] = sample.inputs[i].clone();
+          static_cast<double*>(inputs[i].raw())[e] += h;
+          return inner(to_vector(evaluate(sample, inputs)), g);
+        };
+        const double x = static_cast<const double*>(sample.inputs[i].raw())[e];
+        const double h = 6e-6 * std::max(1.0, std::abs(x));
+        const double slope = (shifted(h) - shifted(-h)) / (2 * h);
+        note(result_.difference, std::abs(slope - gx[e]) / scale, limits_.difference,
+             "central difference of input " + std::to_string(i) + " entry " + std::to_string(e));
+      }
+    }
+  }
+
+  // For each input by itself: A v = f(.., v, ..) - f(.., 0, ..), which also serves affine maps.
+  void check_adjoint(const OpSample& sample, const Run& exact, const Tensor& gy, uint64_t number) {
+    const std::vector<double> g = to_vector(gy);
+    double left = 0, right = 0, scale = 0;
+    const auto compare = [&](const std::string& what) {
+      note(result_.adjoint, std::abs(left - right) / std::max(scale, 1e-30), limits_.adjoint, what);
+      left = right = scale = 0;
+    };
+    std::vector<Tensor> v = sample.inputs;
+    for (size_t i = 0; i < v.size(); ++i)
+      if (differentiable(v[i]))
+        v[i] = random_normal(v[i].shape(), v[i].dtype(), 11, number * 16 + i);
+    for (size_t i = 0; i < v.size(); ++i) {
+      if (!differentiable(v[i])) continue;
+      right += inner(to_vector(v[i]), to_vector(exact.grads[i]));
+      scale += norm(to_vector(v[i])) * norm(to_vector(exact.grads[i]));
+      if (linear_ == Linear::InEach) {
+        std::vector<Tensor> with_v = sample.inputs, with_0 = sample.inputs;
+        with_v[i] = v[i];
+        with_0[i] = zeros_like(v[i]);
+        left = inner(to_vector(evaluate(sample, with_v)), g) -
+               inner(to_vector(evaluate(sample, with_0)), g);
+        scale += norm(g);
+        compare("adjoint of input " + std::to_string(i));
+      }
+    }
+    if (linear_ == Linear::Jointly) {
+      left = inner(to_vector(evaluate(sample, v)), g);
+      compare("adjoint");
+    }
+  }
+
+  void check_precision(const OpSample& sample, const Run& exact, const Tensor& gy) {
+    const Run rough = run(sample, converted(sample.inputs), converted({gy})[0]);
+    note(result_.precision, relative(to_vector(rough.y), to_vector(exact.y)), limits_.precision,
+         "float32 output");
+    for (size_t i = 0; i < exact.grads.size(); ++i)
+      if (exact.grads[i])
+        note(result_.precision, relative(to_vector(rough.grads[i]), to_vector(exact.grads[i])),
+             limits_.precision, "float32 gradient of input " + std::to_string(i));
+  }
+
+  Linear linear_;
+  GradcheckLimits limits_;
+  std::string label_;
+};
+
+}  // namespace
+
+GradcheckResult gradcheck(const OpEntry& op, const GradcheckLimits& limits) {
+  Checker checker(op, limits);
+  const std::vector<OpSample> samples = op.samples();
+  checker.require(!samples.empty(), "the op has no samples");
+  uint64_t number = 0;
+  for (const OpSample& sample : samples) checker.check_sample(sample, number++);
+  return checker.result_;
+}
+
+}  // namespace skiff

@@ -1,0 +1,141 @@
+#include "autograd/tape.h"
+
+#include <cstdio>
+
+#include "autograd/accumulate.h"
+#include "core/memory.h"
+
+namespace skiff {
+namespace {
+thread_local Tape* current_tape = nullptr;
+thread_local uint64_t tapes_made = 0;
+
+int64_t live_bytes(Device device) { return memory::stats(device).live; }
+}  // namespace
+
+Variable Variable::leaf(Tensor value) {
+  check(value && value.dtype() != DType::Int32, "leaf: a floating point tensor is needed, got ",
+        value);
+  Variable v(std::move(value));
+  v.slot_ = std::make_shared<GradSlot>();
+  return v;
+}
+
+const Tensor& Variable::grad() const {
+  check(slot_ != nullptr, "grad: this Variable is a constant and has no gradient");
+  return slot_->grad;
+}
+
+void Variable::zero_grad() const {
+  if (!slot_) return;
+  slot_->grad = Tensor();
+  slot_->owned = false;
+}
+
+Tape::Tape() : outer_(current_tape), id_(++tapes_made) { current_tape = this; }
+Tape::~Tape() {
+  while (!nodes_.empty()) nodes_.pop_back();
+  current_tape = outer_;
+}
+
+Tape* Tape::current() { return current_tape; }
+
+bool Tape::alive(uint64_t id) {
+  for (const Tape* tape = current_tape; tape; tape = tape->outer_)
+    if (tape->id_ == id) return true;
+  return false;
+}
+
+void Tape::watch(const Variable& v) {
+  check(v.requires_grad(), "watch: a constant has no gradient");
+  v.slot_->watched = true;
+}
+
+std::string Tape::print() const {
+  std::string text = "    #  op                      bytes  shapes\n";
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    char line[64];
+    std::snprintf(line, sizeof line, "%5zu  %-18s %10lld  ", i, nodes_[i]->name(),
+                  static_cast<long long>(nodes_[i]->bytes));
+    text += line + nodes_[i]->shapes + '\n';
+  }
+  return text;
+}
+
+void Tape::backward(const Variable& loss) {
+  check(loss.size() == 1, "backward: the loss must have one element, got ", loss.value(),
+        "; give a cotangent for other shapes");
+  check(is_real(loss.dtype()), "backward: the loss must be real, got ", loss.value());
+  backward(loss, full(loss.shape(), 1, loss.dtype(), loss.device()));
+}
+
+void Tape::backward(const Variable& y, const Tensor& gy) {
+  check(y.requires_grad(), "backward: the value depends on nothing that wants a gradient");
+  check(y.slot_->tape == id_, "backward: the value was not recorded on this tape");
+  check(!ran_, "backward: this tape has run already; record the computation again");
+  check(gy.shape() == y.shape() && gy.dtype() == y.dtype(), "backward: the cotangent of ",
+        y.value(), " must look like it, got ", gy);
+  ran_ = true;
+  accumulate(*y.slot_, gy);
+  while (!nodes_.empty()) {
+    const std::unique_ptr<Node> node = std::move(nodes_.back());
+    nodes_.pop_back();
+    const Tensor g = node->output->grad;
+    if (!g) continue;  // the loss does not depend on this output
+    if (!node->output->watched) node->output->grad = Tensor();
+    Needs needs;
+    for (size_t i = 0; i < node->inputs.size(); ++i)
+      if (node->inputs[i]) needs.set(i);
+    const Grads grads = node->backward(g, needs);
+    check(grads.size() == node->inputs.size(), node->name(), ": backward returned ", grads.size(),
+          " gradients for ", node->inputs.size(), " inputs");
+    for (size_t i = 0; i < grads.size(); ++i) {
+      if (!node->inputs[i]) continue;
+      check(bool(grads[i]), node->name(), ": backward returned no gradient for input ", i);
+      check<NumericalError>(!check_finite_ || all_finite(grads[i]), node->name(),
+                            ": the gradient of input ", i, ", ", grads[i],
+                            ", is the first that is not finite");
+      accumulate(*node->inputs[i], grads[i]);
+    }
+  }
+}
+
+Recorder::Recorder(const std::vector<Variable>& inputs) {
+  for (const Variable& v : inputs) {
+    if (!v.requires_grad()) continue;
+    records = current_tape != nullptr;
+    check(!records || v.slot_->tape == 0 || Tape::alive(v.slot_->tape),
+          "apply: this Variable was recorded on a tape that has ended");
+  }
+  if (records && current_tape->describe_) live_before = live_bytes(inputs.front().device());
+}
+
+void Recorder::check_output(const char* name, const Tensor& y) const {
+  if (!current_tape || !current_tape->check_finite_) return;
+  check<NumericalError>(all_finite(y), name, ": the output, ", y,
+                        ", is the first that is not finite");
+}
+
+Variable Recorder::record(std::unique_ptr<Node> node, Tensor y,
+                          const std::vector<Variable>& inputs) const {
+  Tape& tape = *current_tape;
+  check(!tape.ran_, "apply: this tape has run backward; start another one");
+  Variable result(std::move(y));
+  result.slot_ = std::make_shared<GradSlot>();
+  result.slot_->tape = tape.id_;
+  node->output = result.slot_;
+  for (const Variable& v : inputs) node->inputs.push_back(v.slot_);
+  if (tape.describe_) {
+    node->bytes = live_bytes(result.device()) - live_before;
+    std::ostringstream shapes;
+    for (const Variable& v : inputs) {
+      if (v) shapes << v.shape() << ' ';
+    }
+    shapes << "-> " << result.shape();
+    node->shapes = shapes.str();
+  }
+  tape.nodes_.push_back(std::move(node));
+  return result;
+}
+
+}  // namespace skiff

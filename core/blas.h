@@ -1,0 +1,30 @@
+// Dense matrix products.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/device.h"
+
+namespace skiff::blas {
+
+// C = alpha op(A) op(B) + beta C for `batch` matrices, row-major. op(A) is (m, k), op(B) is (k, n),
+// C is (m, n); a transposed operand is stored as (k, m) or (n, k). Matrix i of an operand starts
+// i * stride elements after its first; a stride of 0 uses the same matrix throughout.
+struct Gemm {
+  bool transpose_a = false, transpose_b = false;
+  int64_t m, n, k;
+  double alpha = 1, beta = 0;
+  int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
+};
+
+// The result does not depend on the number of threads: work is cut into pieces by size alone.
+template <class T>
+void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c);
+
+std::string description();  // which BLAS, for the line programs print at the start
+
+template <class T>
+void cuda_gemm(const Gemm& g, const T* a, const T* b, T* c);
+
+}  // namespace skiff::blas

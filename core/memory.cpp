@@ -1,0 +1,143 @@
+// The block cache. One mutex guards it; kernels never allocate.
+#include "core/memory.h"
+
+#include <bit>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+#include <new>
+
+#include "core/check.h"
+
+namespace skiff::memory {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kCacheBlocks = false;
+#else
+constexpr bool kCacheBlocks = true;
+#endif
+
+struct Pool {
+  std::mutex mutex;
+  std::multimap<size_t, void*> free_blocks;  // by rounded size
+  Stats stats{0, 0, 0};
+};
+
+// Never destroyed: tensors of static storage duration may outlive any order of destructors.
+Pool& pool(Device device) {
+  static Pool* pools = new Pool[2];
+  return pools[device == Device::CUDA ? 1 : 0];
+}
+
+size_t rounded(size_t bytes) {
+  if (bytes <= 1024) return (bytes + 63) / 64 * 64 + (bytes == 0 ? 64 : 0);
+  const size_t step = std::bit_floor(bytes - 1) / 8;
+  return (bytes + step - 1) / step * step;
+}
+
+void* system_allocate(Device device, size_t bytes) {
+  if (device == Device::CUDA) return cuda_allocate(bytes);
+  return std::aligned_alloc(64, bytes);
+}
+
+void system_release(Device device, void* block) noexcept {
+  if (device == Device::CUDA) {
+    cuda_release(block);
+  } else {
+    std::free(block);
+  }
+}
+
+void trim_locked(Pool& p, Device device) noexcept {
+  for (auto& [size, block] : p.free_blocks) system_release(device, block);
+  p.free_blocks.clear();
+  p.stats.cached = 0;
+}
+
+}  // namespace
+
+void* allocate(Device device, size_t bytes) {
+  const size_t size = rounded(bytes);
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  void* block = nullptr;
+  const auto found = p.free_blocks.find(size);
+  if (found != p.free_blocks.end()) {
+    block = found->second;
+    p.free_blocks.erase(found);
+    p.stats.cached -= int64_t(size);
+  } else {
+    // Sizes that vary from batch to batch would let the cache grow: keep it below the peak need.
+    const int64_t slack = p.stats.peak / 4 + (int64_t(64) << 20);
+    if (p.stats.live + p.stats.cached + int64_t(size) > p.stats.peak + slack)
+      trim_locked(p, device);
+    block = system_allocate(device, size);
+    if (!block) {
+      trim_locked(p, device);
+      block = system_allocate(device, size);
+    }
+    check(block != nullptr, "memory: out of ", device == Device::CPU ? "main" : "device",
+          " memory, asked for ", bytes, " bytes with ", p.stats.live, " in use");
+    if (!kCacheBlocks && device == Device::CPU) std::memset(block, 0xff, size);
+  }
+  p.stats.live += int64_t(size);
+  if (p.stats.live > p.stats.peak) p.stats.peak = p.stats.live;
+  return block;
+}
+
+void release(Device device, void* block, size_t bytes) noexcept {
+  const size_t size = rounded(bytes);
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  p.stats.live -= int64_t(size);
+  if (kCacheBlocks) {
+    try {
+      p.free_blocks.emplace(size, block);
+      p.stats.cached += int64_t(size);
+      return;
+    } catch (const std::bad_alloc&) {
+      // no memory for the entry: give the block back instead
+    }
+  }
+  system_release(device, block);
+}
+
+Stats stats(Device device) {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  return p.stats;
+}
+
+void reset_peak(Device device) {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  p.stats.peak = p.stats.live;
+}
+
+void trim(Device device) noexcept {
+  Pool& p = pool(device);
+  const std::lock_guard lock(p.mutex);
+  trim_locked(p, device);
+}
+
+void copy(Device to, void* destination, Device from, const void* source, size_t bytes) {
+  if (bytes == 0) return;
+  if (to == Device::CPU && from == Device::CPU) {
+    std::memcpy(destination, source, bytes);
+  } else {
+    cuda_copy(to, destination, from, source, bytes);
+  }
+}
+
+void fill_zero(Device device, void* block, size_t bytes) {
+  if (bytes == 0) return;
+  if (device == Device::CPU) {
+    std::memset(block, 0, bytes);
+  } else {
+    cuda_fill_zero(block, bytes);
+  }
+}
+
+}  // namespace skiff::memory

@@ -1,0 +1,134 @@
+// parallel_for and parallel_rows: the two loops every kernel is written in. One source serves the
+// CPU (OpenMP over indices or rows) and CUDA (a thread per index, 32 lanes per row).
+//
+//   parallel_for(device, n, [=] SKIFF_KERNEL(int64_t i) { y[i] = x[i] > 0 ? x[i] : T(0); });
+//   parallel_rows(device, rows, d, [=] SKIFF_KERNEL(Row row) {
+//     const T total = row.sum(d, [&](int64_t j) { return x[row.index * d + j]; });
+//     row.for_each(d, [&](int64_t j) { y[row.index * d + j] = x[row.index * d + j] / total; });
+//   });
+//
+// Rules. A body writes only its own index or row, so the order does not matter (a build with
+// ORDER=reverse runs every loop backwards to find a body for which it does) and neither does the
+// number of threads. A row is serial on the CPU and its inner loops are vectorised; sum() may
+// reorder its terms, but always in the same way. A body stands in a function template, never
+// inside a dispatch() lambda, and captures by value: both are rules of nvcc.
+#pragma once
+
+#include <cstdint>
+#include <type_traits>
+
+#include "core/device.h"
+
+#ifdef __CUDACC__
+#define SKIFF_KERNEL __host__ __device__
+#define SKIFF_HOST_DEVICE __host__ __device__
+#else
+#ifdef SKIFF_CUDA
+#error "a CUDA build compiles files with kernels as CUDA: use nvcc -x cu"
+#endif
+#define SKIFF_KERNEL
+#define SKIFF_HOST_DEVICE
+#endif
+
+#ifdef __CUDACC__
+#include "core/parallel_cuda.h"
+#endif
+
+namespace skiff {
+
+// Loops with less work than this run on one thread: starting the others would cost more.
+inline constexpr int64_t kParallelGrain = 1 << 13;
+
+// A row of work: `index` says which; its loops run over [0, n).
+struct Row {
+  int64_t index;
+#ifdef __CUDA_ARCH__
+  template <class F>
+  __device__ auto sum(int64_t n, F f) const {
+    return cuda::warp_sum(n, f);
+  }
+  template <class F>
+  __device__ auto max(int64_t n, F f) const {
+    return cuda::warp_max(n, f);
+  }
+  template <class F>
+  __device__ void for_each(int64_t n, F f) const {
+    cuda::warp_for_each(n, f);
+  }
+#else
+  template <class F>
+  SKIFF_HOST_DEVICE auto sum(int64_t n, F f) const {
+    std::decay_t<decltype(f(int64_t(0)))> s{0};
+#pragma omp simd reduction(+ : s)
+    for (int64_t j = 0; j < n; ++j) s += f(j);
+    return s;
+  }
+  template <class F>
+  SKIFF_HOST_DEVICE auto max(int64_t n, F f) const {  // n >= 1
+    auto m = f(int64_t(0));
+    for (int64_t j = 1; j < n; ++j) {
+      const auto v = f(j);
+      m = v > m ? v : m;
+    }
+    return m;
+  }
+  template <class F>
+  SKIFF_HOST_DEVICE void for_each(int64_t n, F f) const {
+#pragma omp simd
+    for (int64_t j = 0; j < n; ++j) f(j);
+  }
+#endif
+};
+
+namespace cpu {
+inline int64_t in_order(int64_t i, [[maybe_unused]] int64_t n) {
+#ifdef SKIFF_ORDER_REVERSE
+  return n - 1 - i;
+#else
+  return i;
+#endif
+}
+
+template <class Body>
+void for_each_index(int64_t n, const Body& body) {
+  if (n < kParallelGrain) {
+#pragma omp simd
+    for (int64_t i = 0; i < n; ++i) body(in_order(i, n));
+  } else {
+#pragma omp parallel for simd schedule(static)
+    for (int64_t i = 0; i < n; ++i) body(in_order(i, n));
+  }
+}
+
+template <class Body>
+void for_each_row(int64_t rows, int64_t work_per_row, const Body& body) {
+  if (rows < 2 || rows * work_per_row < kParallelGrain) {
+    for (int64_t i = 0; i < rows; ++i) body(Row{in_order(i, rows)});
+  } else {
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < rows; ++i) body(Row{in_order(i, rows)});
+  }
+}
+}  // namespace cpu
+
+// body(i) for i in [0, n).
+template <class Body>
+void parallel_for(Device device, int64_t n, const Body& body) {
+#ifdef __CUDACC__
+  if (device == Device::CUDA) return cuda::launch_for(n, body);
+#endif
+  (void)device;
+  cpu::for_each_index(n, body);
+}
+
+// body(Row{r}) for r in [0, rows). work_per_row (elements touched) decides whether threads pay.
+template <class Body>
+void parallel_rows(Device device, int64_t rows, int64_t work_per_row, const Body& body) {
+#ifdef __CUDACC__
+  if (device == Device::CUDA) return cuda::launch_rows(rows, body);
+#endif
+  (void)device;
+  cpu::for_each_row(rows, work_per_row, body);
+}
+
+}  // namespace skiff

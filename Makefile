@@ -19,7 +19,7 @@ VARIANT  := $(VARIANT)-clang
 endif
 BUILD    ?= build/$(VARIANT)
 
-FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -Wall -Wextra -fopenmp -I. -MMD -MP $(EXTRA)
+FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -Wall -Wextra -Wno-missing-field-initializers -fopenmp -I. -MMD -MP $(EXTRA)
 LIBS     := -lopenblas -lfftw3 -lfftw3f -lz
 ifneq ($(SAN),0)
 FLAGS    := $(subst -O3,-O1,$(FLAGS)) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer

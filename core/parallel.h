@@ -125,7 +125,7 @@ void parallel_for(Device device, int64_t n, const Body& body) {
 template <class Body>
 void parallel_rows(Device device, int64_t rows, int64_t work_per_row, const Body& body) {
 #ifdef __CUDACC__
-  if (device == Device::CUDA) return cuda::launch_rows(rows, body);
+  if (device == Device::CUDA) return cuda::launch_rows<Row>(rows, body);
 #endif
   (void)device;
   cpu::for_each_row(rows, work_per_row, body);

@@ -1,0 +1,67 @@
+// optim: what changes parameters: Adam, AdamW, SGD, learning rate schedules, gradient clipping.
+//
+// An optimizer owns one state tensor or two per trained parameter and writes parameters in place,
+// in one pass. step(lr) runs after backward; parameters without a gradient are left alone.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/safetensors.h"
+#include "layers/parameters.h"
+
+namespace skiff {
+
+// Adam (Kingma and Ba 2015), L2 form:   g += weight_decay p, then
+//   m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
+//   p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps),   t = 1, 2, ..
+// decoupled = true is AdamW (Loshchilov and Hutter 2019): p *= 1 - lr weight_decay first, and g as it is.
+struct AdamOptions {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+  bool decoupled = true;
+};
+
+class Adam {
+ public:
+  Adam(Parameters& parameters, const AdamOptions& options);
+  // Gradients are multiplied by gradient_scale as they are read (clip.h).
+  void step(double lr, double gradient_scale = 1);
+  int64_t steps() const { return steps_; }
+
+  // State under "optimizer.m.NAME", "optimizer.v.NAME", "optimizer.steps".
+  std::vector<safetensors::Entry> state() const;
+  void load(const safetensors::File& file);
+
+ private:
+  struct Moments {
+    Parameter parameter;
+    Tensor m, v;
+  };
+  AdamOptions options_;
+  std::vector<Moments> moments_;
+  int64_t steps_ = 0;
+};
+
+// g += weight_decay p;  m = momentum m + g (m = g at first);  p -= lr m
+struct SgdOptions {
+  double momentum = 0, weight_decay = 0;
+};
+
+class Sgd {
+ public:
+  Sgd(Parameters& parameters, const SgdOptions& options);
+  void step(double lr, double gradient_scale = 1);
+
+  std::vector<safetensors::Entry> state() const;  // "optimizer.momentum.NAME"
+  void load(const safetensors::File& file);
+
+ private:
+  struct Velocity {
+    Parameter parameter;
+    Tensor m;
+  };
+  SgdOptions options_;
+  std::vector<Velocity> velocities_;
+};
+
+}  // namespace skiff

@@ -1,0 +1,34 @@
+#include "optim/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "core/check.h"
+
+namespace skiff {
+
+ScheduleKind schedule_named(const std::string& name) {
+  if (name == "constant") return ScheduleKind::Constant;
+  if (name == "cosine") return ScheduleKind::Cosine;
+  if (name == "cosine_unclamped") return ScheduleKind::CosineUnclamped;
+  if (name == "inverse_sqrt") return ScheduleKind::InverseSqrt;
+  fail<UsageError>(
+      "schedule: known are constant, cosine, cosine_unclamped, inverse_sqrt; got '", name, "'");
+}
+
+double Schedule::operator()(int64_t step) const {
+  if (step < warmup) return double(step) / double(warmup);
+  if (kind == ScheduleKind::Constant) return 1;
+  if (kind == ScheduleKind::InverseSqrt) {
+    const double w = double(std::max<int64_t>(warmup, 1));
+    return std::sqrt(w / std::max(double(step), w));
+  }
+  if (kind == ScheduleKind::Cosine && step >= horizon) return 0;
+  // A horizon inside the warm-up leaves nothing to decay over.
+  const double span = double(std::max<int64_t>(horizon - warmup, 1));
+  const double progress = double(step - warmup) / span;
+  return std::max(0.0, 0.5 * (1 + std::cos(std::numbers::pi * progress)));
+}
+
+}  // namespace skiff

@@ -1,0 +1,73 @@
+// dropout: every element is 0 with probability `rate`, else divided by 1 - rate.
+//
+//   forward   y[i] = k[i] x[i],   k[i] = 0 if u[i] < rate, else 1 / (1 - rate)
+//   adjoint   gx[i] = k[i] gy[i]: the map is diagonal, so it is its own adjoint
+//
+// u[i] in [0, 1) is word i % 4 of the Philox block i / 4 under key `seed` and a counter made of
+// step and call: a function of these numbers alone. So the mask is not kept, it is drawn again in
+// the backward, and it is the same on every device and for any number of threads.
+
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "core/random.h"
+
+namespace skiff {
+namespace {
+
+// y[i] = k[i] x[i]. A task takes one block: four elements; the last n % 4 are taken one by one.
+template <class T>
+void apply_mask(const Tensor& x_tensor, double rate, uint64_t seed, uint64_t counter,
+                Tensor& y_tensor) {
+  const T* x = x_tensor.data<T>();
+  T* y = y_tensor.data<T>();
+  const int64_t n = x_tensor.size(), blocks = n / 4;
+  const uint32_t limit = uint32_t(rate * 16777216.0);  // of 2^24: words below it drop
+  const T kept = T(1 / (1 - rate));
+  parallel_for(x_tensor.device(), blocks, [=] SKIFF_KERNEL(int64_t block) {
+    const PhiloxBlock u = philox(seed, uint64_t(block), counter);
+    y[4 * block] = (u.word[0] >> 8 < limit ? T(0) : kept) * x[4 * block];
+    y[4 * block + 1] = (u.word[1] >> 8 < limit ? T(0) : kept) * x[4 * block + 1];
+    y[4 * block + 2] = (u.word[2] >> 8 < limit ? T(0) : kept) * x[4 * block + 2];
+    y[4 * block + 3] = (u.word[3] >> 8 < limit ? T(0) : kept) * x[4 * block + 3];
+  });
+  const int64_t tail = 4 * blocks;
+  parallel_for(x_tensor.device(), n - tail, [=] SKIFF_KERNEL(int64_t i) {
+    const PhiloxBlock u = philox(seed, uint64_t(blocks), counter);
+    y[tail + i] = (u.word[i] >> 8 < limit ? T(0) : kept) * x[tail + i];
+  });
+}
+
+struct Dropout {
+  static constexpr auto name = "dropout";
+  static constexpr Linear linear = Linear::Jointly;
+  double rate = 0.5;  // attributes
+  uint64_t seed = 0, step = 0, call = 0;
+
+  Tensor masked(const Tensor& x) const {
+    const uint64_t counter = (step << 20) ^ call;  // distinct for call < 2^20
+    Tensor y = empty_like(x);
+    dispatch(x, [&]<class T> { apply_mask<T>(x, rate, seed, counter, y); });
+    return y;
+  }
+  Tensor forward(const Tensor& x) {
+    check_real(name, "x", x);
+    check(rate >= 0 && rate < 1, name, ": the rate must lie in [0, 1), got ", rate);
+    return masked(x);
+  }
+  Grads backward(const Tensor& gy, Needs) const { return {masked(gy)}; }
+  static std::vector<Sample<Dropout>> samples() {
+    return {{"odd", {.rate = 0.3, .seed = 1}, {randn({7})}},
+            {"even", {.rate = 0.5, .seed = 2, .step = 3, .call = 4}, {randn({2, 3, 4})}},
+            {"length 1", {.rate = 0.1, .seed = 3}, {randn({1})}},
+            {"rate 0", {.rate = 0}, {randn({5})}}};
+  }
+};
+
+}  // namespace
+
+Variable dropout(const Variable& x, double rate, uint64_t seed, uint64_t step, uint64_t call) {
+  if (rate == 0) return x;
+  return apply(Dropout{rate, seed, step, call}, x);
+}
+
+}  // namespace skiff

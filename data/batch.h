@@ -1,0 +1,82 @@
+// Batches of token sequences by the S4 protocol: for training, shuffled every epoch, the last
+// partial batch dropped, padded to the longest of the batch; for evaluation, every example once.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/tensor.h"
+#include "data/task.h"
+
+namespace skiff {
+
+struct Batch {
+  Tensor tokens;   // int32 (B, n), padded with 0 on the right
+  Tensor lengths;  // int32 (B), end mark included
+  Tensor labels;   // int32 (B)
+  int64_t size() const { return tokens ? tokens.size(0) : 0; }
+};
+
+// The examples at these indices as one batch on the CPU. n is the longest of them, or pad_to > 0.
+Batch make_batch(const std::vector<Example>& examples, std::span<const int64_t> indices,
+                 int64_t pad_to = 0);
+
+// Share of the positions of a batch that hold padding, in [0, 1).
+double padding_share(const Batch& batch);
+
+struct BatchOptions {
+  // Batches of similar lengths, less padding: the shuffled examples are cut into windows, each is
+  // sorted by length and cut into batches, and the batches of the epoch are shuffled.
+  bool bucket_by_length = false;
+  int64_t window = 50;  // batches per window
+  int64_t pad_to = 0;   // length of every batch; 0: the longest of the batch
+};
+
+// Endless training batches. Batch number p is a function of (examples, options, seed, p) alone:
+// setting the position of a run that stopped gives the same batches as never having stopped.
+class Batches {
+ public:
+  // Keeps the pointer: the examples must outlive the batches.
+  Batches(const std::vector<Example>* examples, int64_t batch_size, uint64_t seed,
+          BatchOptions options = {});
+
+  Batch next();
+  int64_t position() const { return position_; }  // batches handed out so far
+  void set_position(int64_t position);
+  int64_t batches_per_epoch() const { return batches_per_epoch_; }
+  int64_t epoch() const { return position_ / batches_per_epoch_; }  // of the next batch
+  // The examples of epoch e, in order: batches_per_epoch * batch_size indices.
+  std::vector<int64_t> order_of_epoch(int64_t epoch) const;
+
+ private:
+  void sort_into_buckets(std::vector<int64_t>& order) const;
+
+  const std::vector<Example>* examples_;
+  int64_t batch_size_, batches_per_epoch_;
+  uint64_t seed_;
+  BatchOptions options_;
+  int64_t position_ = 0;
+  int64_t ordered_epoch_ = -1;  // the epoch that order_ belongs to
+  std::vector<int64_t> order_;
+};
+
+// All examples once, the longest first: little padding, and a lack of memory shows at once.
+// The last batch may be smaller.
+//   for (int64_t i = 0; i < batches.count(); ++i) score(batches[i]);
+class EvaluationBatches {
+ public:
+  // Keeps the pointer: the examples must outlive the batches.
+  EvaluationBatches(const std::vector<Example>* examples, int64_t batch_size, int64_t pad_to = 0);
+
+  int64_t count() const;
+  Batch operator[](int64_t i) const;
+  std::span<const int64_t> indices(int64_t i) const;  // the examples of batch i
+
+ private:
+  const std::vector<Example>* examples_;
+  int64_t batch_size_, pad_to_;
+  std::vector<int64_t> order_;
+};
+
+}  // namespace skiff

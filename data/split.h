@@ -1,0 +1,17 @@
+// The random split that published Long Range Arena loaders make with PyTorch's random_split and a
+// CPU generator: MT19937 and a swap of each place with a later one. The same indices, exactly.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace skiff {
+
+// 0 .. n-1 in the order of torch.randperm(n, generator=torch.Generator().manual_seed(seed)).
+std::vector<int64_t> torch_permutation(int64_t n, uint32_t seed);
+
+// The permutation of sum(sizes) indices, cut into parts of the given sizes.
+std::vector<std::vector<int64_t>> random_split(const std::vector<int64_t>& sizes,
+                                               uint32_t seed = 42);
+
+}  // namespace skiff

@@ -1,0 +1,73 @@
+// data: loaders and generators of the Long Range Arena tasks, one task per file. Knows no layers.
+//
+// What every task of tokens has in common: examples, the vocabulary of the S4 protocol (Gu et al.,
+// state-spaces/s4, src/dataloaders/lra.py), and the report of a check of the files.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace skiff {
+
+struct Example {
+  std::vector<int32_t> tokens;  // ids, with the end mark
+  int32_t label = 0;
+};
+
+struct TaskData {
+  std::vector<Example> train, val, test;
+  int64_t vocab = 0;                    // ids are 0 .. vocab-1
+  int64_t classes = 0;                  // labels are 0 .. classes-1
+  int64_t max_length = 0;               // no example is longer, end mark included
+  std::vector<std::string> vocabulary;  // vocabulary[id]
+};
+
+// The first ids of every vocabulary.
+inline constexpr int32_t kPadId = 0, kUnknownId = 1, kEosId = 2;
+
+// <pad>, <unk>, <eos>, then the counted tokens: the frequent ones first, ties in code point order.
+// Tokens seen less than min_frequency times are left out and become <unk>.
+std::vector<std::string> make_vocabulary(const std::map<std::string, int64_t>& counts,
+                                         int64_t min_frequency = 1);
+
+std::vector<int64_t> class_counts(const std::vector<Example>& examples, int64_t classes);
+
+// Share of the most frequent class: what a model that ignores its input scores. 0 without examples.
+double majority_rate(const std::vector<Example>& examples);
+double majority_rate(const std::vector<int64_t>& class_counts);
+
+struct LengthSummary {
+  int64_t min = 0, max = 0;
+  double median = 0, mean = 0;
+};
+LengthSummary summary_of(std::vector<int64_t> lengths);
+
+// What a check of the files of a task found.
+struct Problem {
+  std::string file;
+  int64_t line = 0;  // from 1; 0 means the file as a whole
+  std::string reason;
+};
+std::string to_string(const Problem& problem);  // file:line: reason
+
+struct SplitReport {
+  std::string name;  // train, val or test
+  std::string file;
+  std::vector<int64_t> class_counts;
+  LengthSummary lengths;  // in tokens, without the end mark
+  int64_t problem_count = 0;
+  std::vector<Problem> problems;  // the first ones
+  int64_t rows() const;           // good ones
+};
+
+struct TaskReport {
+  std::string folder;  // empty: the task was not found
+  std::vector<SplitReport> splits;
+  int64_t duplicates = 0;  // examples that occur before, in any split
+  bool found() const { return !folder.empty(); }
+  bool usable() const;  // found, and no problem in it
+};
+
+}  // namespace skiff

@@ -1,0 +1,57 @@
+// Lines of a text file, and a file that appears under its name only when it is complete.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace skiff {
+
+// 'value' for a message: control characters escaped, and cut after 40 characters.
+std::string quoted(std::string_view value);
+
+// Reads a file line by line. Accepts LF and CR LF, a byte order mark (UTF-8), and a last line
+// without an end. Throws DataError when the file cannot be read.
+class LineReader {
+ public:
+  explicit LineReader(const std::string& path);
+  ~LineReader();
+  LineReader(const LineReader&) = delete;
+  LineReader& operator=(const LineReader&) = delete;
+
+  bool next(std::string_view* line);      // valid until the next call; false at the end
+  int64_t line() const { return line_; }  // number of the line last returned, from 1
+
+ private:
+  bool fill();  // reads on; false at the end
+
+  std::string path_;
+  int file_ = -1;
+  std::string buffer_;
+  size_t begin_ = 0, end_ = 0;  // the part of the buffer not returned yet
+  int64_t line_ = 0;
+};
+
+// Writes to "<path>.tmp.<process>"; publish() gives the file its name in one step, so that a
+// reader sees the whole file or none. Without publish() nothing is left. Throws IoError.
+class AtomicFile {
+ public:
+  explicit AtomicFile(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  void write(std::string_view bytes);
+  void finish();   // everything is on the disk; write no more
+  void publish();  // finish(), and replace what has that name
+
+ private:
+  void flush();
+
+  std::string path_, temporary_;
+  int file_ = -1;
+  std::string buffer_;
+  bool finished_ = false, published_ = false;
+};
+
+}  // namespace skiff

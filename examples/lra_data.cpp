@@ -1,0 +1,194 @@
+// lra_data: makes and checks the data of the Long Range Arena tasks.
+//
+//   lra_data generate listops --out data/listops     about 100,000 expressions
+//   lra_data check data                              every row of every task found there
+//
+// A task is a row of kTasks (check) and, where we can make its data, an add_generate_<task>.
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <string_view>
+
+#include "data/listops.h"
+#include "examples/program.h"
+
+using namespace skiff;
+
+namespace {
+
+struct Task {
+  const char* name;
+  TaskReport (*check_files)(const std::string& folder);
+  const char* origin;  // what to do when it is missing
+};
+constexpr Task kTasks[] = {
+    {"listops", listops::check_files,
+     "'lra_data generate listops --out DIR' writes it; the original is the folder listops-1000 of "
+     "lra_release.gz"},
+};
+
+// Progress on stderr: one line that is rewritten on a terminal, else a line for every tenth.
+class Progress {
+ public:
+  explicit Progress(const char* what) : what_(what), begin_(Clock::now()) {
+    const char* terminal = std::getenv("TERM");
+    rewrite_ = ::isatty(2) && terminal && std::string_view(terminal) != "dumb";
+  }
+  ~Progress() {
+    if (open_line_) std::fprintf(stderr, "\n");
+  }
+  void operator()(int64_t done, int64_t total) {
+    const double seconds = std::chrono::duration<double>(Clock::now() - begin_).count();
+    const int64_t tenth = done * 10 / total;
+    if (rewrite_ ? seconds - shown_at_ < 0.1 && done < total : tenth == shown_tenth_) return;
+    shown_at_ = seconds;
+    shown_tenth_ = tenth;
+    open_line_ = rewrite_ && done < total;
+    std::fprintf(stderr, "%s%s: %lld of %lld (%.0f %%), %.0f per second%s", rewrite_ ? "\r" : "",
+                 what_, (long long)done, (long long)total, 100.0 * double(done) / double(total),
+                 double(done) / std::max(seconds, 1e-9), open_line_ ? "   " : "\n");
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  const char* what_;
+  Clock::time_point begin_;
+  bool rewrite_ = false, open_line_ = false;
+  double shown_at_ = -1;
+  int64_t shown_tenth_ = 0;
+};
+
+// ---- generate
+
+struct GenerateListops {
+  std::string out;
+  uint64_t seed = 1;
+  listops::Counts counts;
+  listops::Limits limits;
+  bool force = false;
+};
+
+int generate_listops(const GenerateListops& settings) {
+  catch_stop_signals();           // no half-written file stays behind
+  std::signal(SIGPIPE, SIG_IGN);  // nor when nobody reads the progress
+  Progress progress("listops");
+  const auto step = [&](int64_t done, int64_t total) {
+    if (stop_signal != 0) throw Stopped();
+    progress(done, total);
+  };
+  const listops::Generated result = listops::generate(settings.out, settings.seed, settings.counts,
+                                                      settings.limits, settings.force, step);
+  std::printf("listops: wrote %lld train, %lld val and %lld test examples to %s\n",
+              (long long)settings.counts.train, (long long)settings.counts.val,
+              (long long)settings.counts.test, settings.out.c_str());
+  std::printf("mean length %.1f tokens; %.2f %% of %lld drawn trees taken\n", result.mean_length,
+              100.0 * double(result.accepted) / double(result.attempts),
+              (long long)result.attempts);
+  return 0;
+}
+
+// Parsing the subcommand sets `chosen`, what the program is to do.
+void add_generate_listops(CLI::App& generate, GenerateListops& settings,
+                          std::function<int()>& chosen) {
+  CLI::App* app = generate.add_subcommand("listops", "Nested MIN, MAX, median and sum modulo 10");
+  app->add_option("--out", settings.out, "Folder for basic_{train,val,test}.tsv")->required();
+  app->add_option("--seed", settings.seed, "Random seed")
+      ->check(not_negative())
+      ->capture_default_str();
+  app->add_option("--train", settings.counts.train, "Training examples")->capture_default_str();
+  app->add_option("--val", settings.counts.val, "Validation examples")->capture_default_str();
+  app->add_option("--test", settings.counts.test, "Test examples")->capture_default_str();
+  app->add_option("--min-length", settings.limits.min_length, "Expressions have more tokens")
+      ->capture_default_str();
+  app->add_option("--max-length", settings.limits.max_length, "Expressions have less tokens")
+      ->capture_default_str();
+  app->add_option("--max-depth", settings.limits.max_depth, "Levels of a tree")
+      ->capture_default_str();
+  app->add_option("--max-args", settings.limits.max_args, "Arguments of an operator, from 2")
+      ->capture_default_str();
+  app->add_flag("--force", settings.force, "Replace existing files");
+  app->footer(
+      "Example, short expressions for a quick test:\n"
+      "  lra_data generate listops --out data/listops-small --train 2000 --val 200 "
+      "--test 200 --min-length 10 --max-length 60");
+  app->callback([&] { chosen = [&] { return generate_listops(settings); }; });
+}
+
+// ---- check
+
+void print_report(const Task& task, const TaskReport& report) {
+  std::printf("%s: %s\n", task.name, report.folder.c_str());
+  std::printf("  split      rows  length:  min   median     mean      max  majority class\n");
+  for (const SplitReport& split : report.splits) {
+    const auto& counts = split.class_counts;
+    const auto most = std::max_element(counts.begin(), counts.end()) - counts.begin();
+    std::printf("  %-5s %9lld         %5lld %8.1f %8.1f %8lld  %lld (%.2f %%)\n",
+                split.name.c_str(), (long long)split.rows(), (long long)split.lengths.min,
+                split.lengths.median, split.lengths.mean, (long long)split.lengths.max,
+                (long long)most, 100 * majority_rate(counts));
+  }
+  std::printf("  share of each class in %%, from class 0\n");
+  for (const SplitReport& split : report.splits) {
+    std::printf("  %-5s", split.name.c_str());
+    for (const int64_t count : split.class_counts) {
+      std::printf(" %6.2f", 100.0 * double(count) / double(std::max<int64_t>(1, split.rows())));
+    }
+    std::printf("\n");
+  }
+  std::printf("  duplicates: %lld\n", (long long)report.duplicates);
+  for (const SplitReport& split : report.splits) {
+    std::printf("  problems in %s: %lld\n", split.name.c_str(), (long long)split.problem_count);
+    for (const Problem& problem : split.problems) {
+      std::printf("    %s\n", to_string(problem).c_str());
+    }
+    const int64_t more = split.problem_count - int64_t(split.problems.size());
+    if (more > 0) std::printf("    and %lld more\n", (long long)more);
+  }
+}
+
+int check_folder(const std::string& folder) {
+  std::error_code error;
+  check<DataError>(std::filesystem::is_directory(folder, error), "check: '", folder,
+                   "' is not a folder");
+  bool any = false, all_usable = true;
+  for (const Task& task : kTasks) {
+    const TaskReport report = task.check_files(folder);
+    if (report.found()) {
+      print_report(task, report);
+      any = true;
+      all_usable = all_usable && report.usable();
+    } else {
+      std::printf("%s: not found; %s\n", task.name, task.origin);
+    }
+  }
+  check<DataError>(any, "check: no task found in '", folder, "'");
+  check<DataError>(all_usable, "check: the data has problems");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Makes and checks the data of the Long Range Arena tasks.", "lra_data");
+  app.require_subcommand(1);
+  app.footer("Example:\n  lra_data generate listops --out data/listops\n  lra_data check data");
+
+  CLI::App* generate = app.add_subcommand("generate", "Write the data of a task");
+  generate->require_subcommand(1);
+  generate->footer("Example:\n  lra_data generate listops --out data/listops");
+  GenerateListops listops_settings;
+  std::function<int()> chosen;
+  add_generate_listops(*generate, listops_settings, chosen);
+
+  CLI::App* check = app.add_subcommand("check", "Read every row and report what is there");
+  std::string folder;
+  check->add_option("dir", folder, "Folder of one task or of all tasks")->required();
+  check->footer(
+      "Exit code 3 when a task that is there cannot be used.\nExample:\n"
+      "  lra_data check data");
+  check->callback([&] { chosen = [&] { return check_folder(folder); }; });
+  return run_program(argc, argv, app, [&] { return chosen(); });
+}

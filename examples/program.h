@@ -1,0 +1,169 @@
+// What the main() of every program shares: errors become a line on stderr and an exit code, and a
+// misspelt option or command gets a suggestion.
+//
+//   int main(int argc, char** argv) {
+//     CLI::App app("Trains a model.", "train_lra");
+//     Settings settings;
+//     app.add_option("--seed", settings.seed, "Random seed");
+//     app.footer("Example:\n  train_lra --seed 2");
+//     return skiff::run_program(argc, argv, app, [&] { return train(settings); });
+//   }
+//
+// Exit codes: what the body returns; 0 after --help; 2 for a wrong command line; exit_code() of a
+// skiff::Error (1 general, 2 setting, 3 data, 4 not a number, 5 writing); 1 for any other
+// exception.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <functional>
+#include <new>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/check.h"
+
+namespace skiff {
+
+// Steps from a to b by inserting, leaving out or replacing a character or swapping two neighbours
+// (Damerau and Levenshtein; a swapped pair is not changed again).
+inline int edit_distance(std::string_view a, std::string_view b) {
+  const size_t n = a.size(), m = b.size();
+  std::vector<std::vector<int>> steps(n + 1, std::vector<int>(m + 1));
+  for (size_t i = 0; i <= n; ++i) steps[i][0] = int(i);
+  for (size_t j = 0; j <= m; ++j) steps[0][j] = int(j);
+  for (size_t i = 1; i <= n; ++i) {
+    for (size_t j = 1; j <= m; ++j) {
+      steps[i][j] = std::min({steps[i - 1][j] + 1, steps[i][j - 1] + 1,
+                              steps[i - 1][j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        steps[i][j] = std::min(steps[i][j], steps[i - 2][j - 2] + 1);
+      }
+    }
+  }
+  return steps[n][m];
+}
+
+// The known word within two steps of `word`, the nearest one; "" if there is none.
+inline std::string nearest(std::string_view word, const std::vector<std::string>& known) {
+  std::string best;
+  int best_distance = 3;
+  for (const std::string& candidate : known) {
+    // A word of one or two letters is two steps from everything.
+    const int distance = edit_distance(word, candidate);
+    if (distance < best_distance && distance < int(word.size())) {
+      best = candidate;
+      best_distance = distance;
+    }
+  }
+  return best;
+}
+
+// "; did you mean 'word'?" or "". For settings with named values, too:
+//   fail<UsageError>("unknown task '", name, "'", suggestion(name, names));
+inline std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
+  const std::string best = nearest(word, known);
+  return best.empty() ? "" : "; did you mean '" + best + "'?";
+}
+
+// For options that are unsigned: without it "-1" is read as the largest number.
+//   app.add_option("--seed", seed, "Random seed")->check(not_negative());
+inline CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](std::string& text) {
+        return text.starts_with('-') ? "must be at least 0, got " + text : std::string();
+      },
+      "");
+}
+
+// After catch_stop_signals() the first SIGINT or SIGTERM only sets stop_signal, and the program
+// looks at it where it can stop: it saves what it has to, then throws Stopped. The second signal
+// ends the program at once.
+inline volatile std::sig_atomic_t stop_signal = 0;
+
+struct Stopped : Error {
+  Stopped() : Error("stopped by a signal"), code(128 + stop_signal) {}
+  int exit_code() const override { return code; }
+  int code;  // 130 for SIGINT, 143 for SIGTERM
+};
+
+inline void catch_stop_signals() {
+  struct sigaction action = {};
+  action.sa_handler = [](int signal) { stop_signal = signal; };
+  action.sa_flags = int(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+}
+
+namespace program {
+
+// The command the user named, as far as it was understood: "generate", then "listops" in it.
+inline const CLI::App* named_command(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+inline std::string full_name(const CLI::App* app) {
+  const CLI::App* parent = app->get_parent();
+  return parent == nullptr ? app->get_name() : full_name(parent) + " " + app->get_name();
+}
+
+// Message for words of the command line that are no option and no command; "" if all are.
+inline std::string unknown_word(const CLI::App* app) {
+  for (; app != nullptr; app = app->get_parent()) {
+    for (const std::string& word : app->remaining()) {
+      const CLI::App* command = named_command(app);
+      std::vector<std::string> known;
+      if (word.size() > 1 && word[0] == '-') {
+        const std::string name = word.substr(0, word.find('='));
+        for (const CLI::Option* option : command->get_options()) {
+          for (const std::string& text : option->get_lnames()) known.push_back("--" + text);
+        }
+        return "unknown option '" + name + "'" + suggestion(name, known);
+      }
+      for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; })) {
+        known.push_back(sub->get_name());
+      }
+      return (known.empty() ? "unexpected argument '" : "unknown command '") + word + "'" +
+             suggestion(word, known);
+    }
+  }
+  return "";
+}
+
+}  // namespace program
+
+// Parses the command line and runs the body. Returns the exit code of the program.
+inline int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help: prints to stdout
+    const CLI::App* command = program::named_command(&app);
+    const std::string unknown = program::unknown_word(command);
+    std::fprintf(stderr, "error: %s\n'%s --help' lists the options\n",
+                 unknown.empty() ? error.what() : unknown.c_str(),
+                 program::full_name(command).c_str());
+    return UsageError("").exit_code();
+  }
+  try {
+    const int code = body();
+    check<IoError>(std::fflush(stdout) == 0 && std::ferror(stdout) == 0,
+                   "cannot write to standard output");
+    return code;
+  } catch (const Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  }
+  return 1;
+}
+
+}  // namespace skiff

@@ -1,0 +1,122 @@
+// The recipes, task by task: one table. `paper` is what script_lra.py of jonathanmei/ski-tnn sets
+// (models.md and the S4 protocol have the details), for all three mixers alike; `tiny` trains in
+// minutes on two cores. A result stands in the README only after it was measured.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "layers/tnn.h"
+#include "optim/schedule.h"
+
+namespace skiff {
+
+// What a task fixes about a model.
+struct TaskShape {
+  const char* name;
+  int64_t vocab, features;   // tokens, or real numbers per position
+  int64_t classes;
+  int64_t max_length;
+  int64_t height, width;     // images
+  bool pairs;                // two documents each
+  Readout readout;
+};
+
+inline const std::vector<TaskShape>& task_shapes() {
+  static const std::vector<TaskShape> shapes = {
+      {"listops", 18, 0, 10, 2048, 0, 0, false, Readout::Mean},
+      {"text", 135, 0, 2, 4096, 0, 0, false, Readout::Mean},
+      {"retrieval", 98, 0, 2, 4000, 0, 0, true, Readout::Mean},
+      {"image", 0, 1, 10, 1024, 32, 32, false, Readout::Mean},
+      {"pathfinder32", 0, 1, 2, 1024, 32, 32, false, Readout::Last},
+      {"pathx", 0, 1, 2, 16384, 128, 128, false, Readout::Last}};
+  return shapes;
+}
+
+struct Recipe {
+  const char *name, *task;
+  // model
+  int64_t layers, dim;
+  double expand, glu_expand;        // inner width / dim, rounded down
+  double gamma;                     // decay of the tno; base of the published ski warp
+  int64_t rpe_width, rpe_layers;
+  int64_t rank, taps;               // ski
+  int64_t max_lag;                  // tno; 0: no limit
+  NormKind norm;
+  double dropout, encoder_dropout;
+  bool scale_init;                  // ski starts from N(0, 1/m) and N(0, 1/r)
+  // training
+  int64_t batch_size, epochs, steps;  // steps > 0 replaces epochs
+  double lr, weight_decay, clip;
+  ScheduleKind schedule;
+  int64_t warmup, horizon;          // horizon 0: the number of steps
+  int64_t max_length;
+};
+
+inline const std::vector<Recipe>& recipes() {
+  constexpr NormKind batch = NormKind::Batch;
+  constexpr ScheduleKind cyclic = ScheduleKind::CosineUnclamped, cosine = ScheduleKind::Cosine;
+  static const std::vector<Recipe> table = {
+      // name, task, layers dim expand glu  gamma rpe    rank taps lag  norm drop enc  scale  batch epochs steps lr wd clip schedule warmup horizon length
+      {"paper", "listops", 4, 128, 1, 1, 1, 32, 3, 64, 32, 1023, batch, 0, 0.1, false, 64, 40, 0, 5e-4, 0.1, 0, cyclic, 1000, 50000, 2048},
+      {"paper", "text", 4, 128, 1, 2, 0.9, 32, 3, 64, 32, 1023, batch, 0.1, 0.1, false, 16, 32, 0, 1.05e-3, 1e-3, 0, cyclic, 3000, 50000, 4096},
+      {"paper", "retrieval", 2, 64, 1, 1.5, 0.6, 16, 3, 64, 32, 1023, batch, 0, 0.1, false, 32, 20, 0, 1e-2, 1e-2, 0, cyclic, 25000, 50000, 4000},
+      {"paper", "image", 12, 128, 2, 3, 0.7, 16, 0, 32, 16, 0, batch, 0.1, 0.1, false, 50, 200, 0, 7e-3, 1e-3, 0, cyclic, 30000, 50000, 1024},
+      {"paper", "pathfinder32", 6, 64, 3, 2.5, 1, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 32, 200, 0, 1e-3, 0, 0, cyclic, 5000, 50000, 1024},
+      {"paper", "pathx", 6, 64, 3, 2.5, 0.999, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 8, 100, 0, 1e-4, 0, 0, cyclic, 312, 50000, 16384},
+      {"tiny", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0, true, 32, 0, 1500, 2e-3, 0.01, 1, cosine, 100, 0, 256},
+  };
+  return table;
+}
+
+enum class MixerKind { Tno, Ski, Fd };
+
+// The settings of a model that a recipe leaves to the user.
+struct ModelChoices {
+  MixerKind mixer = MixerKind::Ski;
+  bool published_ski = false;
+  Warp warp = Warp::Auto;
+  bool lra_rpe = true;  // the tno baseline's position network (variant B); fd always has variant A
+};
+
+inline TnnConfig model_config(const Recipe& r, const TaskShape& task, const ModelChoices& choices) {
+  const int64_t inner = int64_t(r.expand * double(r.dim));
+  const RpeConfig rpe{.width = r.rpe_width, .layers = r.rpe_layers};
+  MixerConfig mixer;
+  switch (choices.mixer) {
+    case MixerKind::Tno:
+      mixer = TnoConfig{.lra_rpe = choices.lra_rpe,
+                        .rpe = rpe,
+                        .decay = Decay::Fixed,
+                        .gamma = r.gamma,
+                        .max_lag = r.max_lag};
+      break;
+    case MixerKind::Ski:
+      mixer = SkiTnoConfig{.rank = r.rank,
+                           .taps = r.taps,
+                           .warp = choices.warp,
+                           .gamma = r.gamma,
+                           .train_length = r.max_length,
+                           .published = choices.published_ski,
+                           .scale_init = r.scale_init};
+      break;
+    case MixerKind::Fd: mixer = FdTnoConfig{.rpe = rpe}; break;
+  }
+  return {.vocab = task.vocab,
+          .features = task.features,
+          .classes = task.classes,
+          .dim = r.dim,
+          .layers = r.layers,
+          .inner = inner,
+          .glu_inner = int64_t(r.glu_expand * double(r.dim)),
+          .mixer = mixer,
+          .norm = r.norm,
+          .encoder_dropout = r.encoder_dropout,
+          .dropout = r.dropout,
+          .readout = task.readout,
+          .height = task.height,
+          .width = task.width};
+}
+
+}  // namespace skiff

@@ -1,0 +1,195 @@
+// core: shapes, tensors, memory, gemm, FFT, random numbers.
+#include <complex>
+#include <numbers>
+
+#include "core/blas.h"
+#include "core/fft.h"
+#include "core/math.h"
+#include "core/memory.h"
+#include "tests/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+
+TEST_CASE("shape: axes count from both ends, and bad ones are named") {
+  const Shape s{8, 512, 64};
+  CHECK(s[-1] == 64);
+  CHECK(s[0] == 8);
+  CHECK(s.size() == 8 * 512 * 64);
+  CHECK(s.ends_with({512, 64}));
+  CHECK(s.ends_with({}));
+  CHECK_FALSE(s.ends_with({512}));
+  CHECK(s.with(-2, 7) == Shape{8, 7, 64});
+  CHECK(contains(message_of([&] { s[3]; }), "axis 3 does not exist in (8, 512, 64)"));
+  CHECK(contains(message_of([&] { s[-4]; }), "axis -4"));
+  CHECK(contains(message_of([] { Shape({1, -1}); }), "must not be negative"));
+  CHECK(contains(message_of([] { Shape({1, 1, 1, 1, 1, 1}); }), "at most 5 axes"));
+  CHECK(contains(message_of([] { Shape({int64_t(1) << 40, int64_t(1) << 40}); }), "too many"));
+}
+
+TEST_CASE("tensor: copies share, clones do not, reshape is a view") {
+  Tensor a = values({1, 2, 3, 4, 5, 6}, {2, 3});
+  Tensor b = a, c = a.clone(), d = a.reshape({3, 2});
+  b.data<double>()[0] = 9;
+  CHECK(a.data<double>()[0] == 9);
+  CHECK(c.data<double>()[0] == 1);
+  CHECK(d.shares_storage(a));
+  CHECK(d.data<double>()[0] == 9);
+  CHECK(contains(message_of([&] { a.reshape({4}); }), "reshape: (4) has another number"));
+  CHECK(contains(message_of([&] { a.data<float>(); }), "asked for float32 elements of float64 (2, 3)"));
+  CHECK(contains(message_of([] { Tensor().raw(); }), "empty"));
+  CHECK(contains(message_of([&] { item(a); }), "one real element"));
+}
+
+TEST_CASE("tensor: conversion between types keeps values") {
+  const Tensor a = values({1, -2.5, 3e10}, {3});
+  CHECK(to_vector(a.to(DType::Float32)) == std::vector<double>{1, -2.5, 3e10});
+  const Tensor z = complex128({3}, 1);
+  CHECK(distance(z.to(DType::Complex64), to_vector(z)) < 1e-7);
+  CHECK(a.to(DType::Float64).shares_storage(a));
+  CHECK(contains(message_of([&] { a.to(DType::Complex64); }), "no conversion"));
+  CHECK_FALSE(all_finite(values({1, NAN}, {2})));
+  CHECK_FALSE(all_finite(values({1, -INFINITY}, {2}).to(DType::Float32)));
+  CHECK(all_finite(values({1, 1e308}, {2})));
+}
+
+TEST_CASE("memory: live bytes return to what they were, blocks are used again") {
+  const int64_t before = memory::stats(Device::CPU).live;
+  {
+    const Tensor a = zeros({1000, 1000}, DType::Float32);
+    CHECK(memory::stats(Device::CPU).live >= before + 4000000);
+    CHECK(memory::stats(Device::CPU).live <= before + 4500000);  // rounding: at most an eighth
+  }
+  CHECK(memory::stats(Device::CPU).live == before);
+  memory::reset_peak(Device::CPU);
+  { const Tensor a = zeros({10}, DType::Int32); }
+  CHECK(memory::stats(Device::CPU).peak == before + 64);
+  memory::trim(Device::CPU);
+  CHECK(memory::stats(Device::CPU).cached == 0);
+}
+
+TEST_CASE("gemm: equals the sum of its definition, all transposes, pieces of rows and of sums") {
+  for (const bool ta : {false, true}) {
+    for (const bool tb : {false, true}) {
+      for (const auto& [m, n, k] : {std::array<int64_t, 3>{3, 4, 5}, {1, 1, 1}, {600, 2, 7},
+                                    {3, 2, 9000}, {5, 4, 0}}) {
+        const Tensor a = random64({ta ? k : m, ta ? m : k}, 1), b = random64({tb ? n : k, tb ? k : n}, 2);
+        Tensor c = random64({m, n}, 3);
+        std::vector<double> want = to_vector(c);
+        for (int64_t i = 0; i < m; ++i)
+          for (int64_t j = 0; j < n; ++j) {
+            double sum = 0.5 * want[size_t(i * n + j)];
+            for (int64_t l = 0; l < k; ++l)
+              sum += a.data<double>()[ta ? l * m + i : i * k + l] *
+                     b.data<double>()[tb ? j * k + l : l * n + j];
+            want[size_t(i * n + j)] = sum;
+          }
+        blas::gemm<double>(Device::CPU,
+                           {.transpose_a = ta, .transpose_b = tb, .m = m, .n = n, .k = k, .beta = 0.5},
+                           a.data<double>(), b.data<double>(), c.data<double>());
+        CHECK(distance(c, want) < 1e-13);
+      }
+    }
+  }
+}
+
+namespace {
+// X[k] = sum_j x[j] e^(-2 pi i jk/F), the definition
+std::vector<double> naive_dft(const std::vector<double>& x, int64_t F) {
+  std::vector<double> X;
+  for (int64_t k = 0; k <= F / 2; ++k) {
+    std::complex<double> sum = 0;
+    for (int64_t j = 0; j < std::min(F, int64_t(x.size())); ++j)
+      sum += x[size_t(j)] * std::polar(1.0, -2 * std::numbers::pi * double(j * k % F) / double(F));
+    X.insert(X.end(), {sum.real(), sum.imag()});
+  }
+  return X;
+}
+}  // namespace
+
+TEST_CASE("fft: r2c equals the definition for F = 1 .. 17 and a large prime, c2r undoes it") {
+  std::vector<int64_t> lengths;
+  for (int64_t F = 1; F <= 17; ++F) lengths.push_back(F);
+  lengths.push_back(1009);
+  for (const int64_t F : lengths) {
+    CAPTURE(F);
+    const Tensor x = random64({F}, uint64_t(F));
+    const Tensor X = fft::r2c(x, F, 0);
+    CHECK(distance(X, naive_dft(to_vector(x), F)) < 1e-12);
+    std::vector<double> scaled = to_vector(x);
+    for (double& v : scaled) v *= double(F);
+    CHECK(distance(fft::c2r(X, F, 0, F), scaled) < 1e-12);
+  }
+}
+
+TEST_CASE("fft: pads, cuts, and works along every axis") {
+  const Tensor x = random64({2, 5, 3}, 1);
+  for (const int64_t F : {3, 4, 5, 8, 11}) {
+    const Tensor X = fft::r2c(x, F, 1);
+    for (int64_t o = 0; o < 2; ++o)
+      for (int64_t c = 0; c < 3; ++c) {
+        std::vector<double> column, got;
+        for (int64_t j = 0; j < 5; ++j) column.push_back(x.data<double>()[(o * 5 + j) * 3 + c]);
+        for (int64_t k = 0; k <= F / 2; ++k) {
+          const Complex<double> z = X.data<Complex<double>>()[(o * (F / 2 + 1) + k) * 3 + c];
+          got.insert(got.end(), {z.re, z.im});
+        }
+        CHECK(distance(got, naive_dft(column, F)) < 1e-12);
+      }
+  }
+}
+
+TEST_CASE("fft: c2r ignores the imaginary parts of bins 0 and F/2, and leaves its input alone") {
+  for (const int64_t F : {1, 2, 7, 8}) {
+    Tensor X = complex128({F / 2 + 1}, 5);
+    const std::vector<double> before = to_vector(X);
+    const Tensor x = fft::c2r(X, F, 0, F);
+    CHECK(to_vector(X) == before);
+    X.data<Complex<double>>()[0].im += 3;
+    if (F % 2 == 0) X.data<Complex<double>>()[F / 2].im -= 2;
+    CHECK(to_vector(fft::c2r(X, F, 0, F)) == to_vector(x));
+  }
+}
+
+TEST_CASE("fft: wrong bins and lengths are named") {
+  CHECK(contains(message_of([] { fft::c2r(complex128({4}, 1), 8, 0, 8); }), "needs 5 bins, got 4"));
+  CHECK(contains(message_of([] { fft::r2c(random64({4}, 1), 0, 0); }), "F must be at least 1"));
+  CHECK(contains(message_of([] { fft::r2c(complex128({4}, 1), 4, 0); }), "x must be real"));
+}
+
+TEST_CASE("philox: the published known answers") {
+  const PhiloxBlock zero = philox(0, 0, 0);
+  CHECK(zero.word[0] == 0x6627e8d5);
+  CHECK(zero.word[1] == 0xe169c58d);
+  CHECK(zero.word[2] == 0xbc57ac4c);
+  CHECK(zero.word[3] == 0x9b00dbd8);
+  const PhiloxBlock ones = philox(~0ull, ~0ull, ~0ull);
+  CHECK(ones.word[0] == 0x408f276d);
+  CHECK(ones.word[3] == 0x6d5451fd);
+  const PhiloxBlock pi = philox(0x299f31d0a4093822, 0x85a308d3243f6a88, 0x0370734413198a2e);
+  CHECK(pi.word[0] == 0xd16cfe09);
+  CHECK(pi.word[1] == 0x94fdcceb);
+  CHECK(pi.word[2] == 0x5001e420);
+  CHECK(pi.word[3] == 0x24126ea1);
+}
+
+TEST_CASE("random: a position is the whole state; moments and bounds are right") {
+  Random a(7, 3);
+  for (int i = 0; i < 5; ++i) a.next_u32();
+  Random b(7, 3);
+  b.set_position(a.position());
+  CHECK(a.next_u64() == b.next_u64());
+  Random c(1);
+  double sum = 0, squares = 0;
+  for (int i = 0; i < 20000; ++i) {
+    const double x = c.normal();
+    sum += x;
+    squares += x * x;
+  }
+  CHECK(std::abs(sum / 20000) < 0.03);  // four standard errors
+  CHECK(std::abs(squares / 20000 - 1) < 0.04);
+  std::vector<int> seen(7);
+  for (int i = 0; i < 7000; ++i) ++seen[size_t(c.below(7))];
+  for (const int count : seen) CHECK(std::abs(count - 1000) < 120);
+  CHECK(contains(message_of([&] { c.below(0); }), "n >= 1"));
+}

@@ -1,57 +1,137 @@
-# skiff. `make help` lists the targets.
+# skiff. `make help` lists what can be built; no file has to be listed here to be compiled.
 CXX      ?= g++
+NVCC     ?= nvcc
 ARCH     ?= native
 CUDA     ?= 0
 SAN      ?= 0
 ORDER    ?= forward
+WERROR   ?= 0
 V        ?= 0
+PREFIX   ?= /usr/local
+EXTRA    ?=
 
-# One folder per variant, so that none spoils another.
-VARIANT  := cpu
-ifneq ($(SAN),0)
-VARIANT  := $(VARIANT)-san
-endif
-ifneq ($(ORDER),forward)
-VARIANT  := $(VARIANT)-$(ORDER)
-endif
-ifneq ($(findstring clang,$(CXX)),)
-VARIANT  := $(VARIANT)-clang
-endif
+# ---- one folder per variant, so that none spoils another ----
+CLANG    := $(findstring clang,$(CXX))
+VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
 BUILD    ?= build/$(VARIANT)
 
-FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -Wall -Wextra -Wno-missing-field-initializers -fopenmp -I. -MMD -MP $(EXTRA)
+WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(filter 1,$(WERROR)), -Werror)
+FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA)
 LIBS     := -lopenblas -lfftw3 -lfftw3f -lz
-ifneq ($(SAN),0)
-FLAGS    := $(subst -O3,-O1,$(FLAGS)) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+ifeq ($(SAN),1)
+FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifneq ($(CLANG),)
+FLAGS    += -Wno-unknown-warning-option -Wno-pass-failed
 endif
 ifeq ($(ORDER),reverse)
 FLAGS    += -DSKIFF_ORDER_REVERSE
 endif
 
 SOURCES  := $(wildcard core/*.cpp autograd/*.cpp autograd/ops/*.cpp layers/*.cpp optim/*.cpp data/*.cpp)
+NVCC_OBJECTS :=
+ifeq ($(CUDA),1)
+SOURCES  := $(filter-out core/cuda_none.cpp,$(SOURCES))
+FLAGS    += -DSKIFF_CUDA
+CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC) 2>/dev/null)))
+CUDA_ARCHS ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
+NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSKIFF_CUDA -I. -diag-suppress 177 \
+             -Xcompiler -fopenmp,-Wall,-march=$(ARCH) $(if $(filter 1,$(WERROR)),-Werror all-warnings)
+LIBS     += -L$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart
+# Files with kernels go through nvcc; the others never see one.
+NVCC_SOURCES := $(wildcard core/*.cu) $(shell grep -l 'core/parallel\.h' $(SOURCES))
+NVCC_OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(NVCC_SOURCES))))
+endif
 PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp))
-TESTS    := $(wildcard tests/*.cpp)
-OBJECTS  := $(SOURCES:%.cpp=$(BUILD)/%.o)
-TEST_OBJECTS := $(TESTS:%.cpp=$(BUILD)/%.o)
-
-quiet = $(if $(filter 0,$(V)),@echo '  $(1)' && )
+OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(NVCC_OBJECTS))
+TEST_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/*.cpp))
+say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
+run       = $(if $(filter 0,$(V)),@)
 
 all: $(PROGRAMS)
 
-$(BUILD)/%.o: %.cpp
+# ---- compiling ----
+$(NVCC_OBJECTS): | $(BUILD)/.packages
 	@mkdir -p $(@D)
-	$(call quiet,$(CXX) $<)$(CXX) $(FLAGS) -c $< -o $@
-$(BUILD)/%: $(BUILD)/examples/%.o $(OBJECTS)
-	$(call quiet,link $@)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+	$(call say,nvcc $(patsubst $(BUILD)/%.o,%,$@))
+	$(run)$(NVCC) $(NVCCFLAGS) -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@
+$(filter-out $(NVCC_OBJECTS),$(OBJECTS)) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.o): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,$(CXX) $<)
+	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+$(PROGRAMS): $(BUILD)/%: $(BUILD)/examples/%.o $(OBJECTS)
+	$(call say,link $@)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
 $(BUILD)/skiff_tests: $(TEST_OBJECTS) $(OBJECTS)
-	$(call quiet,link $@)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+	$(call say,link $@)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+# Programs are linked from objects: a linker drops unused archive members, and with them the entries
+# of the op table.
+$(BUILD)/libskiff.a: $(OBJECTS)
+	$(run)rm -f $@ && ar rcs $@ $^
 
+# ---- packages ----
+PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev
+SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
+deps:
+	$(SUDO) apt-get update -q
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PACKAGES)
+
+# One line for each header that is missing, with the command that installs it.
+$(BUILD)/.packages:
+	@mkdir -p $(@D); missing=; \
+	for pair in cblas.h:libopenblas-openmp-dev fftw3.h:libfftw3-dev doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev; do \
+	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
+	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
+
+# ---- running ----
+DEMO := build/demo
+demo: all
+	./examples/demo.sh $(BUILD) $(DEMO)
 test: $(BUILD)/skiff_tests all
-	$(BUILD)/skiff_tests
+	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*'
+test-slow: $(BUILD)/skiff_tests all
+	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
+gradcheck: $(BUILD)/gradcheck
+	$(BUILD)/gradcheck $(OP)
+golden: $(BUILD)/golden
+	$(BUILD)/golden tests/reference
 
+# core <- autograd <- layers <- optim, data <- examples, tests
+layering:
+	@bad=0; forbid() { if grep -nE "^#include \"($$2)/" $$(find $$1 -name '*.h' -o -name '*.cpp' -o -name '*.cu') /dev/null; then \
+	  echo "error: $$1 must not include from $$2" >&2; bad=1; fi; }; \
+	forbid core 'autograd|layers|optim|data|examples|tests'; forbid autograd 'layers|optim|data|examples|tests'; \
+	forbid layers 'optim|data|examples|tests'; forbid optim 'data|examples|tests'; forbid data 'autograd|layers|optim|examples|tests'; \
+	forbid examples 'tests'; [ $$bad = 0 ] && echo "layering: includes follow the arrow"
+
+lib: $(BUILD)/libskiff.a
+install: all lib
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
+	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(BUILD)/libskiff.a $(DESTDIR)$(PREFIX)/lib
+	for h in $(wildcard core/*.h autograd/*.h layers/*.h optim/*.h data/*.h); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/skiff/$$h; done
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS))) $(DESTDIR)$(PREFIX)/lib/libskiff.a
+	rm -rf $(DESTDIR)$(PREFIX)/include/skiff
+format:
+	clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
 clean:
 	rm -rf build
 
-.PHONY: all test clean
+help:
+	@echo 'make            the programs, into $(BUILD)'
+	@echo 'make deps       install the packages (apt)'
+	@echo 'make demo       generate data, train a SKI-TNN, report (about 4 minutes)'
+	@echo 'make test       the tests; the last line is "N passed, N failed"'
+	@echo 'make test-slow  the long ones'
+	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
+	@echo 'make golden     compare with the reference tensors'
+	@echo 'make layering   includes follow the arrow'
+	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
+	@echo 'make format clean help'
+	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
+
+.PHONY: all deps demo test test-slow gradcheck golden layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

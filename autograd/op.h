@@ -26,7 +26,6 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "core/parallel.h"
 
 namespace skiff {
 

@@ -2,7 +2,7 @@
 // infinities in its product, which costs a branch per multiplication and does not run in a kernel.)
 #pragma once
 
-#include "core/parallel.h"
+#include "core/device.h"
 
 namespace skiff {
 

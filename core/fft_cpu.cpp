@@ -6,6 +6,7 @@
 #include <mutex>
 
 #include "core/fftw.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace fftw {

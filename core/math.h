@@ -6,7 +6,7 @@
 #include <cmath>
 #include <cstdint>
 
-#include "core/parallel.h"
+#include "core/device.h"
 
 namespace skiff::math {
 

@@ -19,16 +19,10 @@
 
 #include "core/device.h"
 
-#ifdef __CUDACC__
-#define SKIFF_KERNEL __host__ __device__
-#define SKIFF_HOST_DEVICE __host__ __device__
-#else
-#ifdef SKIFF_CUDA
+#if defined(SKIFF_CUDA) && !defined(__CUDACC__)
 #error "a CUDA build compiles files with kernels as CUDA: use nvcc -x cu"
 #endif
-#define SKIFF_KERNEL
-#define SKIFF_HOST_DEVICE
-#endif
+#define SKIFF_KERNEL SKIFF_HOST_DEVICE
 
 #ifdef __CUDACC__
 #include "core/parallel_cuda.h"

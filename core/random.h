@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "core/parallel.h"
+#include "core/device.h"
 #include "core/tensor.h"
 
 namespace skiff {

@@ -44,7 +44,7 @@ class Case {
     return result;
   }
   double number(const std::string& key, double otherwise) const {
-    return file_.metadata.count(key) ? number(key) : otherwise;
+    return text(key, "").empty() ? otherwise : number(key);
   }
   int64_t integer(const std::string& key) const { return int64_t(number(key)); }
   int64_t integer(const std::string& key, int64_t otherwise) const {
@@ -112,12 +112,12 @@ std::string store_name(const std::string& golden, const Case& c) {
   std::string name = golden;
   const auto replace = [&](const std::string& from, const std::string& to) {
     // whole components only: "op." matches "mixers.0.op.", not "top."
-    for (size_t at = name.find(from); at != std::string::npos;
-         at = name.find(from, at + to.size())) {
+    size_t at = 0;
+    while ((at = name.find(from, at)) != std::string::npos) {
       const size_t end = at + from.size();
-      const bool starts = at == 0 || name[at - 1] == '.',
-                 ends = end == name.size() || name[end] == '.';
-      if (starts && ends) name.replace(at, from.size(), to);
+      const bool whole = (at == 0 || name[at - 1] == '.') && (end == name.size() || name[end] == '.');
+      if (whole) name.replace(at, from.size(), to);
+      at += whole ? to.size() : 1;
     }
   };
   const bool lra =
@@ -215,7 +215,7 @@ MixerConfig mixer_config(const Case& c, const std::string& kind) {
                         .published = c.text("variant") == "published"};
   }
   check<DataError>(kind == "tno", c.file().path, ": unknown mixer '", kind, "'");
-  const std::string decay = c.text("decay"), positions = c.text("positions", "lag");
+  const std::string decay = c.text("decay"), positions = c.text("op") == "tno" ? c.text("positions", "lag") : "lag";
   check<DataError>(decay == "nodecay" || decay == "decay" || decay == "learned_decay",
                    c.file().path, ": unknown decay '", decay, "'");
   check<DataError>(positions == "lag" || positions == "lag/(n-1)" || positions == "exp(lag/(n-1))",

@@ -42,8 +42,8 @@ TEST_CASE("tensor: copies share, clones do not, reshape is a view") {
 }
 
 TEST_CASE("tensor: conversion between types keeps values") {
-  const Tensor a = values({1, -2.5, 3e10}, {3});
-  CHECK(to_vector(a.to(DType::Float32)) == std::vector<double>{1, -2.5, 3e10});
+  const Tensor a = values({1, -2.5, 3e5}, {3});
+  CHECK(to_vector(a.to(DType::Float32)) == std::vector<double>{1, -2.5, 3e5});
   const Tensor z = complex128({3}, 1);
   CHECK(distance(z.to(DType::Complex64), to_vector(z)) < 1e-7);
   CHECK(a.to(DType::Float64).shares_storage(a));

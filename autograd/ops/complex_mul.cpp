@@ -9,6 +9,7 @@
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/sum_leading.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

@@ -14,6 +14,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

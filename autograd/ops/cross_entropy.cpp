@@ -13,6 +13,7 @@
 #include "autograd/ops.h"
 #include "autograd/ops/sum_leading.h"
 #include "core/math.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

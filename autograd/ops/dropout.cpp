@@ -9,6 +9,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "core/parallel.h"
 #include "core/random.h"
 
 namespace skiff {
@@ -22,18 +23,21 @@ void apply_mask(const Tensor& x_tensor, double rate, uint64_t seed, uint64_t cou
   T* y = y_tensor.data<T>();
   const int64_t n = x_tensor.size(), blocks = n / 4;
   const uint32_t limit = uint32_t(rate * 16777216.0);  // of 2^24: words below it drop
-  const T kept = T(1 / (1 - rate));
+  const T factor = T(1 / (1 - rate));
   parallel_for(x_tensor.device(), blocks, [=] SKIFF_KERNEL(int64_t block) {
     const PhiloxBlock u = philox(seed, uint64_t(block), counter);
-    y[4 * block] = (u.word[0] >> 8 < limit ? T(0) : kept) * x[4 * block];
-    y[4 * block + 1] = (u.word[1] >> 8 < limit ? T(0) : kept) * x[4 * block + 1];
-    y[4 * block + 2] = (u.word[2] >> 8 < limit ? T(0) : kept) * x[4 * block + 2];
-    y[4 * block + 3] = (u.word[3] >> 8 < limit ? T(0) : kept) * x[4 * block + 3];
+    const T* from = x + 4 * block;
+    const T x0 = from[0], x1 = from[1], x2 = from[2], x3 = from[3];
+    T* to = y + 4 * block;
+    to[0] = T(u.word[0] >> 8 >= limit) * factor * x0;  // a product, since a choice of two values
+    to[1] = T(u.word[1] >> 8 >= limit) * factor * x1;  // does not vectorise
+    to[2] = T(u.word[2] >> 8 >= limit) * factor * x2;
+    to[3] = T(u.word[3] >> 8 >= limit) * factor * x3;
   });
   const int64_t tail = 4 * blocks;
   parallel_for(x_tensor.device(), n - tail, [=] SKIFF_KERNEL(int64_t i) {
     const PhiloxBlock u = philox(seed, uint64_t(blocks), counter);
-    y[tail + i] = (u.word[i] >> 8 < limit ? T(0) : kept) * x[tail + i];
+    y[tail + i] = T(u.word[i] >> 8 >= limit) * factor * x[tail + i];
   });
 }
 

@@ -8,6 +8,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

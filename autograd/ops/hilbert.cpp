@@ -23,6 +23,7 @@
 #include "autograd/ops.h"
 #include "autograd/ops/half_spectrum.h"
 #include "core/fft.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

@@ -16,6 +16,7 @@
 #include "autograd/ops.h"
 #include "autograd/ops/sum_leading.h"
 #include "core/blas.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

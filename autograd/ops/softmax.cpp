@@ -11,6 +11,7 @@
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "core/math.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

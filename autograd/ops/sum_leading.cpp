@@ -1,4 +1,5 @@
 #include "autograd/ops/sum_leading.h"
+#include "core/parallel.h"
 
 namespace skiff {
 namespace {

@@ -18,6 +18,7 @@
 #include "autograd/ops.h"
 #include "autograd/ops/half_spectrum.h"
 #include "core/fft.h"
+#include "core/parallel.h"
 #include "core/spectral_conv.h"
 
 namespace skiff {

@@ -68,8 +68,8 @@ struct WeightTerms {  // gy h and gy
 
 struct LayerNorm {
   static constexpr auto name = "layer_norm";
-  double eps = 1e-5;        // attribute
-  Tensor x, w, mean, rstd;  // saved: the last two one number per row
+  double eps = 1e-5;                            // attribute
+  Tensor x = {}, w = {}, mean = {}, rstd = {};  // saved: mean and rstd one number per row
 
   Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) {
     check_real(name, "x", x);

@@ -80,8 +80,8 @@ Tensor one_per_row(const Tensor& x) {
 
 struct SimpleRmsNorm {
   static constexpr auto name = "simple_rms_norm";
-  double eps = 1e-8;  // attribute
-  Tensor x, rho;      // saved: rho one number per row
+  double eps = 1e-8;        // attribute
+  Tensor x = {}, rho = {};  // saved: rho one number per row
 
   Tensor forward(const Tensor& x) {
     check_real(name, "x", x);
@@ -108,8 +108,8 @@ struct SimpleRmsNorm {
 
 struct RmsNorm {
   static constexpr auto name = "rms_norm";
-  double eps = 1e-8;     // attribute
-  Tensor x, scale, rho;  // saved
+  double eps = 1e-8;                    // attribute
+  Tensor x = {}, scale = {}, rho = {};  // saved
 
   Tensor forward(const Tensor& x, const Tensor& scale) {
     check_real(name, "x", x);

@@ -1,0 +1,129 @@
+// Line charts as SVG, for a browser: no scripts, no fonts of its own, light and dark.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace skiff::plot {
+
+struct Line {
+  std::string name;
+  std::vector<double> x, y;  // a NaN leaves a point out
+  bool dashed = false;
+};
+
+struct Panel {
+  std::string title, x_label;
+  std::vector<Line> lines;
+  bool percent = false;  // y is a share: ticks in %
+};
+
+namespace detail {
+
+inline std::string number(double v) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.4g", v);
+  return text;
+}
+
+inline std::string escaped(const std::string& s) {
+  std::string out;
+  for (const char c : s)
+    out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : c == '"' ? "&quot;" : std::string(1, c);
+  return out;
+}
+
+// Round steps of 1, 2 or 5 times a power of ten: about five of them.
+inline double tick_step(double range) {
+  const double raw = std::max(range, 1e-12) / 5, power = std::pow(10, std::floor(std::log10(raw)));
+  for (const double f : {1.0, 2.0, 5.0})
+    if (raw <= f * power) return f * power;
+  return 10 * power;
+}
+
+inline std::string panel(const Panel& p, double left, double width, double height) {
+  constexpr double margin_left = 58, margin_right = 14, top = 34, bottom = 62;
+  double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
+  for (const Line& line : p.lines)
+    for (size_t i = 0; i < line.x.size(); ++i) {
+      if (!std::isfinite(line.y[i])) continue;
+      x0 = std::min(x0, line.x[i]);
+      x1 = std::max(x1, line.x[i]);
+      y0 = std::min(y0, line.y[i]);
+      y1 = std::max(y1, line.y[i]);
+    }
+  if (!(x1 >= x0)) x0 = y0 = 0, x1 = y1 = 1;
+  if (x1 == x0) x1 = x0 + 1;
+  const double step = tick_step(std::max(y1 - y0, 1e-9));
+  y0 = std::floor(y0 / step) * step;
+  y1 = std::max(std::ceil(y1 / step) * step, y0 + step);
+  const double w = width - margin_left - margin_right, h = height - top - bottom;
+  const auto sx = [&](double x) { return left + margin_left + (x - x0) / (x1 - x0) * w; };
+  const auto sy = [&](double y) { return top + (y1 - y) / (y1 - y0) * h; };
+
+  std::string s = "<text class='t' x='" + number(left + margin_left) + "' y='20'>" + escaped(p.title) + "</text>\n";
+  for (double y = y0; y <= y1 + step / 2; y += step) {
+    const std::string at = number(sy(y));
+    s += "<line class='g' x1='" + number(left + margin_left) + "' x2='" + number(left + width - margin_right) +
+         "' y1='" + at + "' y2='" + at + "'/><text class='n' text-anchor='end' x='" +
+         number(left + margin_left - 6) + "' y='" + number(sy(y) + 4) + "'>" +
+         (p.percent ? number(std::round(y * 1000) / 10) + " %" : number(std::abs(y) < step / 100 ? 0 : y)) +
+         "</text>\n";
+  }
+  const double x_step = tick_step(x1 - x0);
+  for (double x = std::ceil(x0 / x_step) * x_step; x <= x1 + x_step * 1e-9; x += x_step)
+    s += "<text class='n' text-anchor='middle' x='" + number(sx(x)) + "' y='" + number(top + h + 18) + "'>" +
+         number(x) + "</text>\n";
+  s += "<text class='n' text-anchor='end' x='" + number(left + width - margin_right) + "' y='" +
+       number(top + h + 34) + "'>" + escaped(p.x_label) + "</text>\n";
+  double legend = left + margin_left;
+  for (size_t k = 0; k < p.lines.size(); ++k) {
+    const Line& line = p.lines[k];
+    const std::string style = "class='l c" + std::to_string(k % 4) + "'" +
+                              (line.dashed ? " stroke-dasharray='5 4'" : "");
+    std::string points;
+    int count = 0;
+    for (size_t i = 0; i < line.x.size(); ++i)
+      if (std::isfinite(line.y[i])) {
+        points += number(sx(line.x[i])) + "," + number(sy(line.y[i])) + " ";
+        ++count;
+      }
+    if (count == 1) {  // a polyline of one point draws nothing
+      const size_t comma = points.find(',');
+      s += "<circle " + style + " r='2' cx='" + points.substr(0, comma) + "' cy='" +
+           points.substr(comma + 1, points.find(' ') - comma - 1) + "'/>\n";
+    }
+    s += "<polyline " + style + " points='" + points + "'/>\n";
+    const std::string y = number(height - 14);
+    s += "<line " + style + " x1='" + number(legend) + "' x2='" + number(legend + 22) + "' y1='" + y +
+         "' y2='" + y + "'/><text class='n' x='" + number(legend + 28) + "' y='" + number(height - 10) + "'>" +
+         escaped(line.name) + "</text>\n";
+    legend += 44 + 7.2 * double(line.name.size());
+  }
+  return s;
+}
+
+}  // namespace detail
+
+// Panels side by side.
+inline std::string svg(const std::string& title, const std::vector<Panel>& panels) {
+  constexpr double width = 460, height = 320;
+  const std::string total = detail::number(width * double(panels.size()));
+  std::string s = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + total + " " +
+                  detail::number(height) + "' width='" + total + "' role='img'>\n<title>" +
+                  detail::escaped(title) + "</title>\n<style>svg{background:#fff}"
+                  "text{font-family:sans-serif;fill:#333}.t{font-size:14px;font-weight:600}"
+                  ".n{font-size:12px}.g{stroke:#ddd}.l{fill:none;stroke-width:1.8}"
+                  ".c0{stroke:#1f6feb}.c1{stroke:#d1580b}.c2{stroke:#777}.c3{stroke:#2a8a4a}"
+                  "@media(prefers-color-scheme:dark){svg{background:#16181c}text{fill:#ccc}"
+                  ".g{stroke:#333}.c0{stroke:#6ea8fe}.c1{stroke:#ff9d5c}.c2{stroke:#999}"
+                  ".c3{stroke:#6fce8f}}</style>\n";
+  for (size_t i = 0; i < panels.size(); ++i)
+    s += detail::panel(panels[i], width * double(i), width, height);
+  return s + "</svg>\n";
+}
+
+}  // namespace skiff::plot

@@ -1,0 +1,483 @@
+// Trains a Toeplitz model on a task of the Long Range Arena (Tay et al. 2021) and tests it.
+// Run:     build/cpu/lra_data generate listops --out data/listops
+//          build/cpu/train_lra --task listops --mixer ski --recipe tiny --data data
+// Expect:  a table with the accuracy on validation and test, the majority rate beside them; the
+//          README has measured ones. Progress goes to stderr, the run folder keeps the rest.
+#include <omp.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <memory>
+#include <optional>
+
+#include "core/blas.h"
+#include "core/memory.h"
+#include "data/batch.h"
+#include "data/listops.h"
+#include "examples/run_folder.h"
+#include "examples/settings.h"
+#include "optim/adam.h"
+#include "optim/clip.h"
+
+using namespace skiff;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+struct Score {
+  double loss = 0, accuracy = 0;
+};
+
+int64_t count_correct(const Tensor& logits, const Tensor& labels) {
+  const std::vector<double> values = to_vector(logits);
+  const int64_t classes = logits.size(1);
+  int64_t correct = 0;
+  for (int64_t b = 0; b < logits.size(0); ++b) {
+    const auto row = values.begin() + b * classes;
+    correct += std::max_element(row, row + classes) - row == labels.data<int32_t>()[b];
+  }
+  return correct;
+}
+
+// ---- progress on stderr ----
+
+class Display {
+ public:
+  Display(const Settings& s, int64_t steps) : steps_(steps) {
+    const char* terminal = std::getenv("TERM");
+    const bool tty = ::isatty(2) && terminal && std::string(terminal) != "dumb";
+    bar_ = !s.quiet && (s.progress == "bar" || (s.progress == "auto" && tty));
+    plain_ = !s.quiet && !bar_ && s.progress != "none";
+    notes_ = !s.quiet;
+  }
+  ~Display() { finish_line(); }
+
+  void note(const std::string& text) {
+    if (!notes_) return;
+    finish_line();
+    std::fprintf(stderr, "%s\n", text.c_str());
+  }
+  // Rewritten ten times a second on a terminal; otherwise only rows that are logged are printed.
+  void step(const MetricsRow& row, double seconds_left, bool logged) {
+    if (plain_ && !logged) return;
+    if (!bar_ && !plain_) return;
+    if (bar_ && !logged && seconds_since(shown_) < 0.1) return;
+    shown_ = Clock::now();
+    std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s  %s left%s",
+                 bar_ ? "\r" : "", (long long)row.step, (long long)steps_, row.train_loss,
+                 100 * row.train_accuracy, row.lr, row.gradient_norm,
+                 thousands(row.tokens_per_second).c_str(), clock(seconds_left).c_str(),
+                 bar_ ? "   " : "\n");
+    open_ = bar_;
+  }
+
+  static std::string clock(double seconds) {
+    const int64_t s = int64_t(seconds + 0.5);
+    char text[32];
+    if (s >= 3600)
+      std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", (long long)(s / 3600),
+                    (long long)(s / 60 % 60), (long long)(s % 60));
+    else
+      std::snprintf(text, sizeof text, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
+    return text;
+  }
+  static std::string thousands(double v) {
+    char text[32];
+    std::snprintf(text, sizeof text, v >= 1e4 ? "%.0fk" : "%.1fk", v / 1000);
+    return text;
+  }
+
+ private:
+  void finish_line() {
+    if (open_) std::fprintf(stderr, "\n");
+    open_ = false;
+  }
+  int64_t steps_;
+  bool bar_, plain_, notes_, open_ = false;
+  Clock::time_point shown_;
+};
+
+// ---- one run ----
+
+class Run {
+ public:
+  Run(const Settings& settings, const std::string& config)
+      : s_(settings), config_(config), folder_(settings.out) {}
+
+  int operator()() {
+    prepare_folder();
+    load_data();
+    build();
+    Display display(s_, steps_);
+    describe(display);
+    if (s_.resume) resume(display);
+    folder_.start_metrics(at_.step);
+    train(display);
+    finish(display);
+    return 0;
+  }
+
+ private:
+  void prepare_folder() {
+    const bool used = folder_.has("config.toml") || !folder_.checkpoints().empty();
+    if (s_.resume) {
+      check<DataError>(folder_.has("config.toml"), "--resume: '", s_.out, "' holds no run");
+      check_same_config();
+      return;
+    }
+    check<UsageError>(!used || s_.force, "'", s_.out,
+                      "' holds a run already; --resume goes on with it, --force starts over");
+    if (used) folder_.clear();
+  }
+
+  // Options that shape the result must be those the run was started with.
+  void check_same_config() const {
+    const auto options = [](const std::string& text) {
+      std::map<std::string, std::string> values;
+      std::istringstream in(text);
+      for (std::string line; std::getline(in, line);) {
+        const size_t equals = line.find('=');
+        if (line.empty() || line[0] == '#' || equals == std::string::npos) continue;
+        const std::string key = line.substr(0, equals);
+        if (key != "data" && key != "out" && key != "keep") values[key] = line.substr(equals + 1);
+      }
+      return values;
+    };
+    const auto then = options(folder_.read("config.toml")), now = options(config_);
+    std::string differences;
+    for (const auto& [key, value] : now) {
+      const auto old = then.find(key);
+      if (old == then.end() || old->second != value)
+        differences += (differences.empty() ? "" : ", ") + ("--" + key) + " is " + value + ", was " +
+                       (old == then.end() ? "not set" : old->second);
+    }
+    check<UsageError>(differences.empty(), "--resume: '", s_.out,
+                      "' was started with other options: ", differences);
+  }
+
+  void load_data() {
+    data_ = listops::load(s_.data, {.max_length = s_.max_length});
+    for (const auto& [name, examples] : {std::pair{"training", &data_.train}, {"validation", &data_.val},
+                                         {"test", &data_.test}})
+      check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data, "' is empty");
+    check<UsageError>(int64_t(data_.train.size()) >= s_.batch_size, "--batch-size: ", s_.batch_size,
+                      " is more than the ", data_.train.size(), " training examples in '", s_.data, "'");
+  }
+
+  void build() {
+    store_ = std::make_unique<Parameters>(s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32);
+    model_.emplace(store_->root(), model_config(s_, data_.vocab));
+    batches_.emplace(&data_.train, s_.batch_size, s_.seed, BatchOptions{.bucket_by_length = s_.bucket});
+    if (s_.optimizer == "sgd")
+      sgd_.emplace(*store_, SgdOptions{.momentum = 0.9, .weight_decay = s_.weight_decay});
+    else
+      adam_.emplace(*store_, AdamOptions{.weight_decay = s_.weight_decay, .decoupled = s_.optimizer == "adamw"});
+    steps_ = s_.steps > 0 ? s_.steps : s_.epochs * batches_->batches_per_epoch();
+    check<UsageError>(steps_ > 0, "--steps or --epochs must be positive");
+    const auto every = [&](int64_t asked, int64_t share) {
+      return asked > 0 ? asked : std::max<int64_t>(1, steps_ / share);
+    };
+    eval_every_ = every(s_.eval_every, 10);
+    save_every_ = s_.save_every > 0 ? s_.save_every : eval_every_;
+    log_every_ = every(s_.log_every, 100);
+    schedule_ = {schedule_named(s_.schedule), s_.warmup, s_.horizon > 0 ? s_.horizon : steps_};
+    memory::reset_peak(Device::CPU);
+  }
+
+  void describe(Display& display) const {
+    std::ostringstream text;
+    text << s_.task << ", " << s_.mixer << ", recipe " << s_.recipe << ": "
+         << store_->trained_count() << " parameters, " << data_.train.size() << " training examples, "
+         << steps_ << " steps of " << s_.batch_size << "; " << s_.dtype << ", " << omp_get_max_threads()
+         << " threads, " << blas::description() << "; run folder " << s_.out;
+    display.note(text.str());
+  }
+
+  // ---- checkpoints ----
+
+  void save(const std::string& name) const {
+    std::vector<safetensors::Entry> entries = store_->values();
+    for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state()) entries.push_back(e);
+    safetensors::write(folder_.file(name), entries, to_metadata(at_));
+  }
+  void save_checkpoint() const {
+    save(RunFolder::checkpoint_name(at_.step));
+    folder_.remove_old_checkpoints(s_.keep);
+  }
+  void load(const std::string& name) {
+    const safetensors::File file = safetensors::read(folder_.file(name));
+    const Progress progress = to_progress(file);
+    store_->load(file, {"optimizer."});
+    adam_ ? adam_->load(file) : sgd_->load(file);
+    at_ = progress;
+  }
+  void resume(Display& display) {
+    const std::vector<std::string> names = folder_.checkpoints();
+    check<DataError>(!names.empty(), "--resume: '", s_.out, "' holds no checkpoint");
+    load(names.back());
+    batches_->set_position(at_.position);
+    display.note("resumed at step " + std::to_string(at_.step));
+  }
+
+  // ---- the loop ----
+
+  void train(Display& display) {
+    if (!s_.resume) folder_.write("config.toml", config_);
+    const int64_t first = at_.step;
+    const double seconds_before = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;
+    const Clock::time_point start = Clock::now();
+    double not_training = 0;  // validation and saving
+    while (at_.step < steps_) {
+      const MetricsRow current = one_step(display);
+      const bool logs = at_.step % log_every_ == 0 || at_.step == steps_;
+      const bool evaluates = at_.step % eval_every_ == 0 || at_.step == steps_;
+      MetricsRow row = current;
+      row.seconds = seconds_before + seconds_since(start) - not_training;
+      row.tokens_per_second = double(tokens_) / (seconds_since(start) - not_training);
+      if (logs || evaluates) take_sums(row);
+      display.step(row, (seconds_since(start) / double(at_.step - first)) * double(steps_ - at_.step),
+                   logs);
+      const Clock::time_point pause = Clock::now();
+      if (evaluates) validate(row, display);
+      if (logs || evaluates) folder_.add_row(row);
+      const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
+      if (at_.step % save_every_ == 0 || at_.step == steps_ || stops) save_checkpoint();
+      if (evaluates || stops) folder_.write_curves(s_.task + ", " + s_.mixer, majority_rate(data_.val));
+      not_training += seconds_since(pause);
+      if (stops && at_.step < steps_) {
+        display.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
+        if (stop_signal != 0) throw Stopped();
+        throw_done_ = true;
+        break;
+      }
+    }
+    train_seconds_ = seconds_before + seconds_since(start) - not_training;
+    tokens_per_second_ = double(tokens_) / std::max(seconds_since(start) - not_training, 1e-9);
+  }
+
+  MetricsRow one_step(Display& display) {
+    const Batch batch = batches_->next();
+    const double lr = s_.lr * schedule_(at_.step);
+    store_->set_training(true);
+    store_->set_step(uint64_t(at_.step));
+    store_->zero_grad();
+    double loss = 0, norm = 0;
+    int64_t correct = 0;
+    {
+      Tape tape;
+      const Variable logits = (*model_)(batch.tokens, batch.lengths);
+      const Variable l = cross_entropy(logits, batch.labels);
+      loss = item(l);
+      correct = count_correct(logits.value(), batch.labels);
+      if (std::isfinite(loss)) tape.backward(l);
+    }
+    if (std::isfinite(loss)) norm = gradient_norm(*store_);
+    if (!std::isfinite(loss) || !std::isfinite(norm)) explain_non_finite(batch, loss, display);
+    const double factor = clip_factor(norm, s_.clip);
+    adam_ ? adam_->step(lr, factor) : sgd_->step(lr, factor);
+
+    ++at_.step;
+    at_.position = batches_->position();
+    at_.loss_sum += loss;
+    at_.norm_sum += norm;
+    at_.correct += correct;
+    at_.seen += batch.size();
+    ++at_.summed;
+    tokens_ += batch.tokens.size();
+    MetricsRow row;
+    row.step = at_.step;
+    row.epoch = double(at_.position) / double(batches_->batches_per_epoch());
+    row.train_loss = loss;
+    row.train_accuracy = double(at_.correct) / double(at_.seen);
+    row.lr = lr;
+    row.gradient_norm = norm;
+    return row;
+  }
+
+  // Means since the last row instead of the last step's values.
+  void take_sums(MetricsRow& row) {
+    row.train_loss = at_.loss_sum / double(at_.summed);
+    row.train_accuracy = double(at_.correct) / double(at_.seen);
+    row.gradient_norm = at_.norm_sum / double(at_.summed);
+    at_.loss_sum = at_.norm_sum = 0;
+    at_.correct = at_.seen = at_.summed = 0;
+  }
+
+  // The step once more, with every result checked: the first bad one is named. Nothing of this step
+  // has reached a parameter or a file.
+  [[noreturn]] void explain_non_finite(const Batch& batch, double loss, Display& display) {
+    std::string culprit = "the gradient norm overflowed";
+    for (const Parameter& p : store_->all())
+      if (!all_finite(p.variable.value())) culprit = "parameter " + p.name + " is not finite";
+    try {
+      store_->zero_grad();
+      Tape tape;
+      tape.check_finite();
+      tape.backward(cross_entropy((*model_)(batch.tokens, batch.lengths), batch.labels));
+    } catch (const NumericalError& e) {
+      culprit = e.what();
+    }
+    const std::vector<std::string> saved = folder_.checkpoints();
+    std::ostringstream text;
+    text << "step " << at_.step + 1 << ": the " << (std::isfinite(loss) ? "gradient" : "loss")
+         << " is not finite. " << culprit << ". "
+         << (saved.empty() ? "No checkpoint was saved yet" : "The last good checkpoint is " + folder_.file(saved.back()))
+         << "; a smaller --lr, a longer --warmup or --clip may help";
+    display.note("");
+    throw NumericalError(text.str());
+  }
+
+  Score evaluate(const std::vector<Example>& examples) {
+    store_->set_training(false);
+    const EvaluationBatches batches(&examples, s_.batch_size);
+    double loss = 0;
+    int64_t correct = 0;
+    for (int64_t i = 0; i < batches.count(); ++i) {
+      const Batch batch = batches[i];
+      const Variable logits = (*model_)(batch.tokens, batch.lengths);
+      loss += item(cross_entropy(logits, batch.labels)) * double(batch.size());
+      correct += count_correct(logits.value(), batch.labels);
+    }
+    return {loss / double(examples.size()), double(correct) / double(examples.size())};
+  }
+
+  void validate(MetricsRow& row, Display& display) {
+    const Score score =
+        s_.eval_limit > 0 && s_.eval_limit < int64_t(data_.val.size()) && at_.step < steps_
+            ? evaluate({data_.val.begin(), data_.val.begin() + s_.eval_limit})
+            : evaluate(data_.val);
+    row.val_loss = score.loss;
+    row.val_accuracy = score.accuracy;
+    char text[120];
+    std::snprintf(text, sizeof text, "step %lld: validation loss %.4f, accuracy %.1f %%",
+                  (long long)at_.step, score.loss, 100 * score.accuracy);
+    display.note(text);
+    if (score.accuracy <= at_.best_accuracy) return;
+    at_.best_accuracy = score.accuracy;
+    at_.best_step = at_.step;
+    save("best.safetensors");
+  }
+
+  // ---- the result ----
+
+  void finish(Display&) {
+    if (throw_done_) return;
+    const Score last_val = evaluate(data_.val), last_test = evaluate(data_.test);
+    const Progress end = at_;
+    load("best.safetensors");
+    const Score best_val = evaluate(data_.val), best_test = evaluate(data_.test);
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    const double tensors = double(memory::stats(Device::CPU).peak) / 1e6;
+    const double resident = double(usage.ru_maxrss) * 1024 / 1e6;
+    const double majority_val = majority_rate(data_.val), majority_test = majority_rate(data_.test);
+    if (s_.json) {
+      std::printf("{\"task\":\"%s\",\"mixer\":\"%s\",\"recipe\":\"%s\",\"seed\":%llu,\"parameters\":%lld,"
+                  "\"steps\":%lld,\"best_step\":%lld,\"best_val_accuracy\":%.6f,\"best_test_accuracy\":%.6f,"
+                  "\"last_val_accuracy\":%.6f,\"last_test_accuracy\":%.6f,\"majority_val\":%.6f,"
+                  "\"majority_test\":%.6f,\"seconds\":%.1f,\"tokens_per_second\":%.0f,"
+                  "\"peak_tensor_bytes\":%.0f,\"peak_resident_bytes\":%.0f}\n",
+                  s_.task.c_str(), s_.mixer.c_str(), s_.recipe.c_str(), (unsigned long long)s_.seed,
+                  (long long)store_->trained_count(), (long long)steps_, (long long)end.best_step,
+                  best_val.accuracy, best_test.accuracy, last_val.accuracy, last_test.accuracy,
+                  majority_val, majority_test, train_seconds_, tokens_per_second_, tensors * 1e6,
+                  resident * 1e6);
+      return;
+    }
+    std::printf("%s, %s, recipe %s, seed %llu, %lld parameters\n", s_.task.c_str(), s_.mixer.c_str(),
+                s_.recipe.c_str(), (unsigned long long)s_.seed, (long long)store_->trained_count());
+    std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
+    const auto row = [](const std::string& name, double val, double test) {
+      std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
+    };
+    row("best weights (step " + std::to_string(end.best_step) + ")", best_val.accuracy, best_test.accuracy);
+    row("last weights (step " + std::to_string(end.step) + ")", last_val.accuracy, last_test.accuracy);
+    row("majority class", majority_val, majority_test);
+    std::printf("trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB resident\n",
+                Display::clock(train_seconds_).c_str(), Display::thousands(tokens_per_second_).c_str(),
+                tensors, resident);
+    std::printf("curves: %s\n", folder_.file("curves.svg").c_str());
+  }
+
+  Settings s_;
+  std::string config_;
+  RunFolder folder_;
+  TaskData data_;
+  std::unique_ptr<Parameters> store_;
+  std::optional<TnnClassifier> model_;
+  std::optional<Batches> batches_;
+  std::optional<Adam> adam_;
+  std::optional<Sgd> sgd_;
+  Schedule schedule_;
+  Progress at_;
+  int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0, tokens_ = 0;
+  double train_seconds_ = 0, tokens_per_second_ = 0;
+  bool throw_done_ = false;
+};
+
+// --task and --recipe decide the defaults, so they are looked for before the rest is read.
+void choose_recipe(int argc, char** argv, Settings& s) {
+  CLI::App first("", "train_lra");
+  first.set_help_flag();
+  first.allow_extras();
+  first.allow_config_extras(true);
+  add_choice_options(first, s);
+  try {
+    first.parse(argc, argv);
+  } catch (const CLI::ParseError&) {
+    return;  // the second reading finds it too, and says so
+  }
+  check_task(s.task);
+  take_recipe(s);
+}
+
+void choose_places(Settings& s) {
+  if (s.data.empty()) {
+    const char* own = std::getenv("SKIFF_DATA");
+    const char* usual = std::getenv("DATA_PATH");
+    s.data = own ? own : usual ? usual : "data";
+  }
+  if (s.out.empty())
+    s.out = "runs/" + s.task + "-" + s.recipe + "-" + s.mixer + "-" + std::to_string(s.seed);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings;
+  CLI::App app("Trains a Toeplitz model on a task of the Long Range Arena.", "train_lra");
+  try {
+    choose_recipe(argc, argv, settings);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return e.exit_code();
+  }
+  app.allow_config_extras(CLI::config_extras_mode::error);
+  app.footer(
+      "Examples:\n"
+      "  train_lra --task listops --mixer fd --data data\n"
+      "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
+      "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot write,\n"
+      "130 and 143 stopped by a signal after saving.");
+  add_options(app, settings);
+  return run_program(argc, argv, app, [&] {
+    choose_places(settings);
+    for (const auto& [name, value] : {std::pair{"--data", &settings.data}, {"--out", &settings.out}}) {
+      app.get_option(name)->clear();  // the file names the folders that are used
+      app.get_option(name)->add_result(*value);
+    }
+    const std::string config = app.config_to_str(true, false);
+    if (settings.print_config) {
+      std::fputs(config.c_str(), stdout);
+      return 0;
+    }
+    if (settings.threads > 0) omp_set_num_threads(settings.threads);
+    catch_stop_signals();
+    return Run(settings, config)();
+  });
+}

@@ -15,7 +15,7 @@ CLANG    := $(findstring clang,$(CXX))
 VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
 BUILD    ?= build/$(VARIANT)
 
-WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(filter 1,$(WERROR)), -Werror)
+WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-restrict)$(if $(filter 1,$(WERROR)), -Werror)
 FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA)
 LIBS     := -lopenblas -lfftw3 -lfftw3f -lz
 ifeq ($(SAN),1)

@@ -11,7 +11,7 @@ namespace {
 
 namespace memory {
 bool cuda_available() { return false; }
-const char* cuda_unavailable_reason() { return "built without CUDA"; }
+const char* cuda_unavailable_reason() { return "this build has no CUDA"; }
 void* cuda_allocate(size_t) { no_cuda(); }
 void cuda_release(void*) noexcept {}
 void cuda_copy(Device, void*, Device, const void*, size_t) { no_cuda(); }

@@ -45,7 +45,7 @@ inline double tick_step(double range) {
 }
 
 inline std::string panel(const Panel& p, double left, double width, double height) {
-  constexpr double margin_left = 58, margin_right = 14, top = 34, bottom = 62;
+  constexpr double margin_left = 58, margin_right = 26, top = 34, bottom = 62;
   double x0 = INFINITY, x1 = -INFINITY, y0 = INFINITY, y1 = -INFINITY;
   for (const Line& line : p.lines)
     for (size_t i = 0; i < line.x.size(); ++i) {

@@ -11,6 +11,9 @@ GtuConfig gtu_config(const TnnConfig& c) {
 }
 
 std::variant<Embedding, Linear> make_encoder(Scope s, const TnnConfig& c) {
+  check<UsageError>(c.dim >= 1 && c.inner >= 1 && c.glu_inner >= 1 && c.classes >= 1,
+                    "model: every width must be at least 1, got dim ", c.dim, ", Toeplitz unit ",
+                    c.inner, ", gated linear unit ", c.glu_inner, ", classes ", c.classes);
   check<UsageError>((c.vocab > 0) != (c.features > 0),
                     "model: give either a vocabulary or a number of features");
   if (c.vocab > 0) return Embedding(s, c.vocab, c.dim);

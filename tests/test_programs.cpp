@@ -1,0 +1,454 @@
+// The programs as a user meets them: exit codes, messages, files, stopping and going on.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/safetensors.h"
+#include "tests/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+void spill(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string programs() {
+  const char* folder = std::getenv("SKIFF_PROGRAMS");
+  return folder ? folder : "build/cpu";
+}
+
+// A folder for this test run, with a small ListOps in it; removed at the end.
+class Place {
+ public:
+  Place() {
+    std::string name = (fs::temp_directory_path() / "skiff-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~Place() { fs::remove_all(path_); }
+  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
+
+  Outcome run(const std::string& command) const {
+    const std::string line = programs() + "/" + command + " >" + path_ + "/out 2>" + path_ + "/err";
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(*this / "out"),
+            slurp(*this / "err")};
+  }
+
+ private:
+  std::string path_;
+};
+
+const char* const kGenerate =
+    " --seed 3 --train 200 --val 40 --test 40 --min-length 2 --max-length 20";
+const char* const kTiny =
+    " --dim 8 --layers 1 --batch-size 8 --steps 30 --max-length 32 --eval-every 10 --log-every 4 "
+    "--save-every 5 --keep 3 --encoder-dropout 0.1";
+
+struct TinyRun : Place {
+  TinyRun() { REQUIRE(run("lra_data generate listops --out " + *this / "data/listops" + kGenerate).code == 0); }
+  Outcome train(const std::string& out, const std::string& more = "") const {
+    return run("train_lra --data " + *this / "data" + " --out " + *this / out + kTiny + " " + more);
+  }
+};
+
+// metrics.csv without its two last columns, which are times.
+std::string without_times(const std::string& csv) {
+  std::string result;
+  std::istringstream in(csv);
+  for (std::string line; std::getline(in, line);) {
+    const size_t last = line.rfind(',');
+    result += line.substr(0, line.rfind(',', last - 1)) + "\n";
+  }
+  return result;
+}
+
+void check_same_run(const Place& place, const std::string& a, const std::string& b) {
+  for (const char* name : {"ckpt-00000030.safetensors", "ckpt-00000025.safetensors", "best.safetensors"}) {
+    CAPTURE(name);
+    const std::string left = slurp(place / (a + "/" + name));
+    CHECK(!left.empty());
+    CHECK((left == slurp(place / (b + "/" + name))));
+  }
+  CHECK(without_times(slurp(place / (a + "/metrics.csv"))) ==
+        without_times(slurp(place / (b + "/metrics.csv"))));
+}
+
+}  // namespace
+
+TEST_CASE("programs: --help explains itself on standard output") {
+  const Place place;
+  for (const char* name : {"train_lra", "lra_data", "gradcheck", "golden"}) {
+    const Outcome o = place.run(std::string(name) + " --help");
+    CAPTURE(name);
+    CHECK(o.code == 0);
+    CHECK(contains(o.out, "Example"));
+    CHECK(o.err.empty());
+  }
+}
+
+TEST_CASE("train_lra: a run leaves configuration, metrics, checkpoints and curves, and prints a table") {
+  const TinyRun place;
+  const Outcome o = place.train("run");
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "best weights (step"));
+  CHECK(contains(o.out, "majority class"));
+  CHECK(contains(o.out, "tokens/s"));
+  CHECK(contains(o.err, "step 30/30"));
+  CHECK_FALSE(contains(o.err, "\r"));  // plain lines when stderr is no terminal
+  for (const char* name : {"config.toml", "metrics.csv", "curves.svg", "best.safetensors",
+                           "ckpt-00000030.safetensors", "ckpt-00000025.safetensors",
+                           "ckpt-00000020.safetensors"})
+    CHECK(fs::exists(place / ("run/" + std::string(name))));
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000015.safetensors"));  // --keep 3
+  CHECK(slurp(place / "run/metrics.csv").starts_with("step,epoch,train_loss"));
+  CHECK(slurp(place / "run/curves.svg").starts_with("<svg"));
+  for (const auto& entry : fs::directory_iterator(place / "run"))
+    CHECK(entry.path().string().find(".tmp") == std::string::npos);
+}
+
+TEST_CASE("train_lra: the same command twice gives the same bytes, with every mixer") {
+  const TinyRun place;
+  for (const std::string mixer : {"ski", "tno", "fd"}) {
+    CAPTURE(mixer);
+    REQUIRE(place.train("a" + mixer, "--mixer " + mixer).code == 0);
+    REQUIRE(place.train("b" + mixer, "--mixer " + mixer).code == 0);
+    check_same_run(place, "a" + mixer, "b" + mixer);
+  }
+}
+
+TEST_CASE("train_lra: the number of threads changes no byte") {
+  const TinyRun place;
+  REQUIRE(place.train("one", "--threads 1").code == 0);
+  REQUIRE(place.train("four", "--threads 4").code == 0);
+  check_same_run(place, "one", "four");
+}
+
+TEST_CASE("train_lra: stopped at any of five places and resumed equals never stopped") {
+  const TinyRun place;
+  REQUIRE(place.train("whole").code == 0);
+  for (const int stop : {1, 6, 10, 17, 29}) {
+    CAPTURE(stop);
+    const std::string name = "stop" + std::to_string(stop);
+    const Outcome o = place.train(name, "--stop-at " + std::to_string(stop));
+    REQUIRE(o.code == 0);
+    CHECK(contains(o.err, "stopped at step " + std::to_string(stop)));
+    REQUIRE(place.train(name, "--resume").code == 0);
+    check_same_run(place, "whole", name);
+  }
+}
+
+TEST_CASE("train_lra: a signal saves, exits 130 or 143, and the run goes on from there") {
+  const TinyRun place;
+  REQUIRE(place.train("whole", "--steps 4000 --warmup 10 --stop-at 4000").code == 0);
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const std::string out = place / ("run" + std::to_string(signal));
+    const std::string command = "exec " + programs() + "/train_lra --data " + place / "data" + " --out " + out +
+                                kTiny + " --steps 4000 --warmup 10 --quiet >/dev/null 2>&1";
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    for (int i = 0; i < 2000 && !fs::exists(out + "/best.safetensors"); ++i) ::usleep(5000);
+    ::kill(child, signal);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 128 + signal);
+    REQUIRE(place.run("train_lra --config " + out + "/config.toml --resume --quiet").code == 0);
+    CHECK((slurp(out + "/ckpt-00004000.safetensors") == slurp(place / "whole/ckpt-00004000.safetensors")));
+    CHECK(without_times(slurp(out + "/metrics.csv")) == without_times(slurp(place / "whole/metrics.csv")));
+  }
+}
+
+TEST_CASE("train_lra: the printed configuration, fed back, is the same run") {
+  const TinyRun place;
+  const Outcome printed = place.train("a", "--print-config --mixer fd --no-bucket --seed 5");
+  REQUIRE(printed.code == 0);
+  CHECK_FALSE(fs::exists(place / "a"));
+  spill(place / "config", printed.out);
+  REQUIRE(place.train("a", "--mixer fd --no-bucket --seed 5").code == 0);
+  REQUIRE(place.run("train_lra --config " + place / "config --out " + place / "b").code == 0);
+  check_same_run(place, "a", "b");
+}
+
+TEST_CASE("train_lra: a loss or gradient that is not finite stops the run and names the op") {
+  const TinyRun place;
+  const Outcome o = place.train("run", "--lr 1e30 --clip 0 --warmup 0 --norm none");
+  CHECK(o.code == 4);
+  CAPTURE(o.err);
+  CHECK(contains(o.err, "is not finite"));
+  CHECK(contains(o.err, "is the first that is not finite"));
+  CHECK(contains(o.err, "error: step "));
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000030.safetensors"));
+}
+
+TEST_CASE("train_lra: after a run went wrong the last good checkpoint is still there") {
+  const TinyRun place;
+  const Outcome o = place.train("run", "--optimizer sgd --lr 30 --schedule constant --warmup 0 --clip 0 "
+                                       "--norm none --save-every 1 --steps 300");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 4);
+  const size_t at = o.err.find("The last good checkpoint is ");
+  REQUIRE(at != std::string::npos);
+  const size_t begin = at + std::string("The last good checkpoint is ").size();
+  const safetensors::File file = safetensors::read(o.err.substr(begin, o.err.find(';', begin) - begin));
+  for (const safetensors::Entry& e : file.tensors) CHECK(all_finite(e.tensor));
+}
+
+TEST_CASE("train_lra: wrong options exit with 2 and one line that names the option") {
+  const TinyRun place;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--modle ski", "unknown option '--modle'"},
+      {"--mixr ski", "did you mean '--mixer'"},
+      {"--mixer sky", "did you mean 'ski'"},
+      {"--mixer attention", "must be one of tno, ski, fd, got 'attention'"},
+      {"--task listop", "did you mean 'listops'"},
+      {"--task text", "'text' cannot be trained yet"},
+      {"--task chess", "unknown task 'chess'"},
+      {"--recipe tny", "did you mean 'tiny'"},
+      {"--recipe huge", "listops has paper, tiny; got 'huge'"},
+      {"--steps -1", "--steps"},
+      {"--steps ten", "must be a number from 0"},
+      {"--lr nan", "--lr"},
+      {"--lr -1", "--lr"},
+      {"--dropout 1", "must be a number from 0 to 0.999, got '1'"},
+      {"--gamma 1.5", "--gamma"},
+      {"--norm batc", "did you mean 'batch'"},
+      {"--schedule cosin", "did you mean 'cosine'"},
+      {"--seed -3", "--seed"},
+      {"--rank 1", "--rank"},
+      {"--batch-size 0", "--batch-size"},
+      {"--batch-size 100000", "is more than the 200 training examples"},
+      {"--epochs 0 --steps 0", "--steps or --epochs must be positive"},
+      {"--expand 0.05", "width"},
+      {"--max-length 1", "--max-length"},
+      {"--dtype float16", "must be one of float32, float64"},
+      {"extra", "unexpected argument 'extra'"},
+      {"--config " + place / "none.toml", "none.toml"},
+      {"--steps", "--steps"},
+  };
+  for (const auto& [options, part] : cases) {
+    CAPTURE(options);
+    // Of an option given twice the last one counts, so these override the tiny ones.
+    const Outcome o = place.run("train_lra --data " + place / "data" + " --out " + place / "run" + kTiny + " " + options);
+    CAPTURE(o.err);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, part));
+    CHECK(contains(o.err, "error: "));
+    CHECK(o.out.empty());
+    CHECK_FALSE(fs::exists(place / "run/ckpt-00000030.safetensors"));
+    fs::remove_all(place / "run");
+  }
+}
+
+TEST_CASE("train_lra: wrong configuration files exit with 2") {
+  const TinyRun place;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"stepz=10\n", "stepz"}, {"steps=abc\n", "steps"}, {"mixer=\"sky\"\n", "mixer"},
+      {"task=\"chess\"\n", "chess"}, {"recipe=\"none\"\n", "none"}};
+  for (const auto& [text, part] : cases) {
+    CAPTURE(text);
+    spill(place / "config", text);
+    const Outcome o = place.run("train_lra --config " + place / "config --data " + place / "data --out " + place / "run");
+    CAPTURE(o.err);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, part));
+  }
+}
+
+TEST_CASE("train_lra: bad data exits with 3, naming file, line and reason") {
+  const TinyRun place;
+  const std::string train_file = place / "data/listops/basic_train.tsv", good = slurp(train_file);
+  struct Case {
+    std::string text, part;
+  };
+  const std::string header = "Source\tTarget\r\n";
+  const std::vector<Case> cases = {
+      {"", "basic_train.tsv"},
+      {header, "no rows"},
+      {"Source,Target\r\n" + good.substr(header.size()), ":1:"},
+      {header + "( [MAX 4 ) ] )\t4\textra\r\n", ":2:"},
+      {header + "( ( ( [MAX 4 ) 3 ) ] )\r\n", ":2:"},
+      {header + "( ( ( [MAX 4 ) 3 ) ] )\t10\r\n", "10"},
+      {header + "( ( ( [MAX 4 ) 3 ) ] )\t-1\r\n", "-1"},
+      {header + "( ( ( [MAX 4 ) 3 ) ] )\tfour\r\n", "four"},
+      {header + "( ( ( [SUM 4 ) 3 ) ] )\t4\r\n", "[SUM"},
+      {header + "\t4\r\n", ":2:"},
+      {good + std::string(3, '\0'), "basic_train.tsv"},
+      {good.substr(0, good.size() - 6) , "basic_train.tsv"},
+  };
+  for (size_t i = 0; i < cases.size(); ++i) {
+    CAPTURE(i);
+    spill(train_file, cases[i].text);
+    const Outcome o = place.train("run", "--force");
+    CAPTURE(o.err);
+    CHECK(o.code == 3);
+    CHECK(contains(o.err, cases[i].part));
+  }
+  spill(train_file, good);
+  const Outcome missing = place.run("train_lra --data " + place / "nowhere --out " + place / "run" + kTiny);
+  CHECK(missing.code == 3);
+  CHECK(contains(missing.err, "lra_data generate listops"));
+  fs::remove(place / "data/listops/basic_test.tsv");
+  const Outcome partial = place.train("run", "--force");
+  CHECK(partial.code == 3);
+  CHECK(contains(partial.err, "basic_test.tsv"));
+}
+
+TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string path = place / "run/ckpt-00000010.safetensors", good = slurp(path);
+  const std::string metrics = slurp(place / "run/metrics.csv");
+  std::string flipped = good;
+  flipped[good.size() - 100] = char(flipped[good.size() - 100] ^ 4);
+  std::string name_flipped = good;
+  name_flipped[good.find("encoder")] = 'E';
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {good.substr(0, good.size() / 2), "ckpt-00000010"}, {good.substr(0, 4), "ckpt-00000010"},
+      {"", "ckpt-00000010"},  {flipped, "checksum"}, {name_flipped, "checksum"},
+      {good + "x", "ckpt-00000010"}, {std::string(good.size(), 'x'), "ckpt-00000010"}};
+  for (const auto& [bytes, part] : cases) {
+    spill(path, bytes);
+    const Outcome o = place.train("run", "--resume");
+    CAPTURE(o.err);
+    CHECK(o.code == 3);
+    CHECK(contains(o.err, part));
+    CHECK((slurp(path) == bytes));
+    CHECK(slurp(place / "run/metrics.csv") == metrics);
+  }
+  // A checkpoint of another model, and one without a training state.
+  REQUIRE(place.train("other", "--stop-at 10 --mixer fd").code == 0);
+  fs::copy_file(place / "other/ckpt-00000010.safetensors", path, fs::copy_options::overwrite_existing);
+  const Outcome other = place.train("run", "--resume");
+  CHECK(other.code == 3);
+  CHECK(contains(other.err, "not a checkpoint of this model"));
+  CHECK(contains(other.err, "missing 'layers.0.gtu.toep.alphas'"));
+  safetensors::write(path, {{"x", zeros({1}, DType::Float32)}});
+  const Outcome foreign = place.train("run", "--resume");
+  CHECK(foreign.code == 3);
+  CHECK(contains(foreign.err, "not a training checkpoint"));
+  // And the good one still works.
+  spill(path, good);
+  CHECK(place.train("run", "--resume").code == 0);
+}
+
+TEST_CASE("train_lra: a run folder is never overwritten by accident") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const Outcome again = place.train("run");
+  CHECK(again.code == 2);
+  CHECK(contains(again.err, "holds a run already; --resume goes on with it"));
+  const Outcome changed = place.train("run", "--resume --lr 0.5");
+  CHECK(changed.code == 2);
+  CHECK(contains(changed.err, "--lr is 0.5, was"));
+  const Outcome nothing = place.train("empty", "--resume");
+  CHECK(nothing.code == 3);
+  CHECK(contains(nothing.err, "holds no run"));
+  CHECK(place.train("run", "--force").code == 0);
+  spill(place / "file", "x");
+  const Outcome not_folder = place.train("file");
+  CHECK(not_folder.code == 5);
+  CHECK(contains(not_folder.err, "cannot create the run folder"));
+}
+
+TEST_CASE("train_lra: two programs cannot train in one folder") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const int lock = ::open((place / "run/lock").c_str(), O_RDWR);
+  REQUIRE(lock >= 0);
+  REQUIRE(::flock(lock, LOCK_EX) == 0);
+  const Outcome o = place.train("run", "--resume");
+  CHECK(o.code == 2);
+  CHECK(contains(o.err, "another program trains in"));
+  ::close(lock);  // the lock goes with the program that held it
+  CHECK(place.train("run", "--resume").code == 0);
+}
+
+TEST_CASE("golden: every reference file agrees, in float64 and float32") {
+  const Place place;
+  const Outcome o = place.run("golden tests/reference");
+  CAPTURE(o.out);
+  CHECK(o.code == 0);
+  CHECK(contains(o.out, "files agree"));
+}
+
+TEST_CASE("golden: a wrong number, an unknown case and a missing tensor exit with 6") {
+  const Place place;
+  fs::create_directories(place / "cases");
+  const auto with = [&](const std::string& from, const auto& change) {
+    safetensors::File file = safetensors::read("tests/reference/" + from + ".safetensors");
+    change(file);
+    safetensors::write(place / "cases/case.safetensors", file.tensors, file.metadata);
+    return place.run("golden " + place / "cases");
+  };
+  const auto entry = [](safetensors::File& file, const std::string& name) -> Tensor& {
+    for (safetensors::Entry& e : file.tensors)
+      if (e.name == name) return e.tensor;
+    FAIL("no such tensor");
+    return file.tensors[0].tensor;
+  };
+  CHECK(with("tno_bi_decay_n16", [](safetensors::File&) {}).code == 0);
+  for (const char* name : {"y", "grad.x", "grad.param.rpe.out.2.weight", "loss"}) {
+    const std::string tensor = std::string(name) == "grad.param.rpe.out.2.weight" ? "grad.param.rpe.out.weight" : name;
+    const Outcome o = with("tno_bi_decay_n16", [&](safetensors::File& file) {
+      Tensor& x = entry(file, tensor);
+      x = x.clone();
+      x.data<double>()[0] += 1e-3;
+    });
+    CHECK(o.code == 6);
+    CHECK(contains(o.out, tensor));
+    CHECK(contains(o.out, "MISSED"));
+  }
+  const Outcome unknown = with("act_relu", [](safetensors::File& file) { file.metadata["op"] = "wavelet"; });
+  CHECK(unknown.code == 6);
+  CHECK(contains(unknown.out, "unknown case: op 'wavelet'"));
+  const Outcome missing = with("act_relu", [](safetensors::File& file) { file.tensors.pop_back(); });
+  CHECK(missing.code == 6);
+  const Outcome extra = with("act_relu", [](safetensors::File& file) {
+    file.tensors.push_back({"grad.param.ghost", zeros({1}, DType::Float64)});
+  });
+  CHECK(extra.code == 6);
+  CHECK(contains(extra.out, "'grad.param.ghost' belongs to nothing"));
+  CHECK(place.run("golden " + place / "none").code == 3);
+  fs::create_directories(place / "empty");
+  CHECK(place.run("golden " + place / "empty").code == 3);
+  CHECK(place.run("golden").code == 2);
+}
+
+TEST_CASE("gradcheck: one row an op; unknown ops and limits that cannot be met are told") {
+  const Place place;
+  const Outcome all = place.run("gradcheck");
+  CHECK(all.code == 0);
+  for (const char* op : {"rfft", "irfft", "hilbert", "spectral_conv", "toeplitz", "conv1d", "interpolate",
+                         "interpolate_adjoint", "warped_kernel", "linear_resize", "batch_norm"})
+    CHECK(contains(all.out, "\n" + std::string(op) + " "));
+  const Outcome unknown = place.run("gradcheck hilbrt");
+  CHECK(unknown.code == 2);
+  CHECK(contains(unknown.err, "did you mean 'hilbert'"));
+  const Outcome strict = place.run("gradcheck toeplitz --differences 1e-30");
+  CHECK(strict.code == 6);
+  CHECK(contains(strict.out, "FAILED"));
+}

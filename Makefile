@@ -34,17 +34,21 @@ ifeq ($(CUDA),1)
 SOURCES  := $(filter-out core/cuda_none.cpp,$(SOURCES))
 FLAGS    += -DSKIFF_CUDA
 CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC) 2>/dev/null)))
+ifeq ($(CUDA_HOME),)
+$(error CUDA=1 needs nvcc: put the bin folder of a CUDA toolkit (12 or newer) into PATH, or set NVCC)
+endif
 CUDA_ARCHS ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
 NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSKIFF_CUDA -I. -diag-suppress 177 \
              -Xcompiler -fopenmp,-Wall,-march=$(ARCH) $(if $(filter 1,$(WERROR)),-Werror all-warnings)
-LIBS     += -L$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart
-# Files with kernels go through nvcc; the others never see one.
-NVCC_SOURCES := $(wildcard core/*.cu) $(shell grep -l 'core/parallel\.h' $(SOURCES))
+LIBS     += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart
+# Files that see a kernel go through nvcc, directly or by a header that holds one.
+KERNEL_HEADERS := core/parallel.h $(shell grep -lF core/parallel.h $(wildcard */*.h */*/*.h))
+NVCC_SOURCES := $(wildcard core/*.cu) $(shell grep -lF $(addprefix -e ,$(KERNEL_HEADERS)) $(SOURCES) $(wildcard tests/*.cpp))
 NVCC_OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(NVCC_SOURCES))))
 endif
 PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp))
-OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(NVCC_OBJECTS))
 TEST_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/*.cpp))
+OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
 say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
 run       = $(if $(filter 0,$(V)),@)
 
@@ -55,7 +59,7 @@ $(NVCC_OBJECTS): | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,nvcc $(patsubst $(BUILD)/%.o,%,$@))
 	$(run)$(NVCC) $(NVCCFLAGS) -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@
-$(filter-out $(NVCC_OBJECTS),$(OBJECTS)) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.o): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.o)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@

@@ -10,3 +10,10 @@ enum class Device { CPU, CUDA };
 #else
 #define SKIFF_HOST_DEVICE
 #endif
+
+// For the few functions without which a loop around them does not vectorise.
+#if defined(__GNUC__) && !defined(__CUDACC__)
+#define SKIFF_ALWAYS_INLINE [[gnu::always_inline]] inline
+#else
+#define SKIFF_ALWAYS_INLINE inline
+#endif

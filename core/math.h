@@ -15,7 +15,7 @@ SKIFF_HOST_DEVICE inline double exp(double x) { return std::exp(x); }
 // e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2; e^r by its Taylor polynomial of degree 7
 // (truncation 1e-8 relative; about one unit in the last place in all). The result saturates: 0
 // below -103.97, infinity above 88.72; NaN stays NaN.
-SKIFF_HOST_DEVICE inline float exp(float x) {
+SKIFF_HOST_DEVICE SKIFF_ALWAYS_INLINE float exp(float x) {
 #ifdef __CUDA_ARCH__
   return ::expf(x);
 #else
@@ -43,7 +43,7 @@ SKIFF_HOST_DEVICE inline float exp(float x) {
 }
 
 template <class T>
-SKIFF_HOST_DEVICE inline T sigmoid(T x) {
+SKIFF_HOST_DEVICE SKIFF_ALWAYS_INLINE T sigmoid(T x) {
   return T(1) / (T(1) + exp(-x));
 }
 

@@ -36,6 +36,9 @@ inline constexpr int64_t kParallelGrain = 1 << 13;
 // A row of work: `index` says which; its loops run over [0, n).
 struct Row {
   int64_t index;
+  // Partial results, always this many: the compiler vectorises them as it is, without leave to
+  // reorder, and the order of a sum does not depend on the width of the registers.
+  static constexpr int kLanes = 16;
 #ifdef __CUDA_ARCH__
   template <class F>
   __device__ auto sum(int64_t n, F f) const {
@@ -52,18 +55,37 @@ struct Row {
 #else
   template <class F>
   SKIFF_HOST_DEVICE auto sum(int64_t n, F f) const {
-    std::decay_t<decltype(f(int64_t(0)))> s{0};
-#pragma omp simd reduction(+ : s)
-    for (int64_t j = 0; j < n; ++j) s += f(j);
+    using T = std::decay_t<decltype(f(int64_t(0)))>;
+    T lane[kLanes];
+    for (int l = 0; l < kLanes; ++l) lane[l] = T(0);
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) {
+#pragma omp simd
+      for (int l = 0; l < kLanes; ++l) lane[l] += f(j + l);
+    }
+    T s = T(0);
+    for (; j < n; ++j) s += f(j);
+    for (int l = 0; l < kLanes; ++l) s += lane[l];
     return s;
   }
   template <class F>
   SKIFF_HOST_DEVICE auto max(int64_t n, F f) const {  // n >= 1
     auto m = f(int64_t(0));
-    for (int64_t j = 1; j < n; ++j) {
+    decltype(m) lane[kLanes];
+    for (int l = 0; l < kLanes; ++l) lane[l] = m;
+    int64_t j = 0;
+    for (; j + kLanes <= n; j += kLanes) {
+#pragma omp simd
+      for (int l = 0; l < kLanes; ++l) {
+        const auto v = f(j + l);
+        lane[l] = v > lane[l] ? v : lane[l];
+      }
+    }
+    for (; j < n; ++j) {
       const auto v = f(j);
       m = v > m ? v : m;
     }
+    for (int l = 0; l < kLanes; ++l) m = lane[l] > m ? lane[l] : m;
     return m;
   }
   template <class F>

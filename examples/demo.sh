@@ -1,0 +1,17 @@
+#!/bin/sh
+# The main job from nothing: makes a small ListOps in the official format, trains a model on it, and
+# shows what it learnt. `make demo` calls this; MIXER=tno or fd trains another mixer, SEED another start.
+set -eu
+programs=$1
+folder=$2
+mixer=${MIXER:-ski}
+seed=${SEED:-1}
+data=$folder/data/listops
+if [ ! -f "$data/basic_train.tsv" ]; then
+  "$programs/lra_data" generate listops --out "$data" --seed 1 --train 40000 --val 1000 --test 2000 \
+    --min-length 10 --max-length 150
+fi
+"$programs/lra_data" check "$folder/data"
+# A demo may be run again and starts over; a run of one's own is never overwritten like this.
+"$programs/train_lra" --task listops --recipe tiny --mixer "$mixer" --seed "$seed" \
+  --data "$folder/data" --out "$folder/$mixer-$seed" --force

@@ -126,7 +126,7 @@ clean:
 help:
 	@echo 'make            the programs, into $(BUILD)'
 	@echo 'make deps       install the packages (apt)'
-	@echo 'make demo       generate data, train a SKI-TNN, report (about 4 minutes)'
+	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
 	@echo 'make test       the tests; the last line is "N passed, N failed"'
 	@echo 'make test-slow  the long ones'
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'

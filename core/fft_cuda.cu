@@ -24,13 +24,20 @@ struct Batch {
 
 const char* meaning(cufftResult status) {  // cuFFT has no function for this
   switch (status) {
-    case CUFFT_ALLOC_FAILED: return "CUFFT_ALLOC_FAILED, out of device memory";
-    case CUFFT_INVALID_VALUE: return "CUFFT_INVALID_VALUE, a bad argument";
-    case CUFFT_INTERNAL_ERROR: return "CUFFT_INTERNAL_ERROR, a failure of the driver or cuFFT";
-    case CUFFT_EXEC_FAILED: return "CUFFT_EXEC_FAILED, the transform did not run";
-    case CUFFT_SETUP_FAILED: return "CUFFT_SETUP_FAILED, cuFFT could not start";
-    case CUFFT_INVALID_SIZE: return "CUFFT_INVALID_SIZE, this size is not supported";
-    default: return "see cufftResult in cufft.h";
+    case CUFFT_ALLOC_FAILED:
+      return "CUFFT_ALLOC_FAILED, out of device memory";
+    case CUFFT_INVALID_VALUE:
+      return "CUFFT_INVALID_VALUE, a bad argument";
+    case CUFFT_INTERNAL_ERROR:
+      return "CUFFT_INTERNAL_ERROR, a failure of the driver or cuFFT";
+    case CUFFT_EXEC_FAILED:
+      return "CUFFT_EXEC_FAILED, the transform did not run";
+    case CUFFT_SETUP_FAILED:
+      return "CUFFT_SETUP_FAILED, cuFFT could not start";
+    case CUFFT_INVALID_SIZE:
+      return "CUFFT_INVALID_SIZE, this size is not supported";
+    default:
+      return "see cufftResult in cufft.h";
   }
 }
 void require(cufftResult status, const char* call, const Batch& b) {
@@ -145,8 +152,7 @@ void forward(const Tensor& x, Tensor& X, AxisView v, int64_t F) {
     copy_to_complex<T>(signals, spectra);
   else
     transform(forward_type(T()), b, signals.data<T>(), spectra.data<Complex<T>>());
-  if (front)
-    rearrange<Complex<T>>(spectra, X, {v.outer, v.inner, b.bins(), b.bins(), true, false});
+  if (front) rearrange<Complex<T>>(spectra, X, {v.outer, v.inner, b.bins(), b.bins(), true, false});
 }
 
 template <class T>

@@ -66,7 +66,7 @@ inline const std::vector<Recipe>& recipes() {
       {"paper", "image", 12, 128, 2, 3, 0.7, 16, 0, 32, 16, 0, batch, 0.1, 0.1, false, 50, 200, 0, 7e-3, 1e-3, 0, cyclic, 30000, 50000, 1024},
       {"paper", "pathfinder32", 6, 64, 3, 2.5, 1, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 32, 200, 0, 1e-3, 0, 0, cyclic, 5000, 50000, 1024},
       {"paper", "pathx", 6, 64, 3, 2.5, 0.999, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 8, 100, 0, 1e-4, 0, 0, cyclic, 312, 50000, 16384},
-      {"tiny", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0, true, 32, 0, 1500, 2e-3, 0.01, 1, cosine, 100, 0, 256, true},
+      {"tiny", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0, true, 32, 0, 8000, 2e-3, 0.01, 1, cosine, 200, 0, 256, true},
   };
   return table;
 }

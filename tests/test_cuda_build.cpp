@@ -36,9 +36,17 @@ Run run(const OpSample& sample, Device device, const Tensor& gy) {
 
 void check_gemm(bool transpose_a, bool transpose_b, int64_t k, int64_t batch) {
   const int64_t m = 5, n = 3;
-  const blas::Gemm g{.transpose_a = transpose_a, .transpose_b = transpose_b, .m = m, .n = n,
-                     .k = k, .alpha = 0.5, .beta = 2, .batch = batch, .stride_a = m * k,
-                     .stride_b = 0, .stride_c = m * n};
+  const blas::Gemm g{.transpose_a = transpose_a,
+                     .transpose_b = transpose_b,
+                     .m = m,
+                     .n = n,
+                     .k = k,
+                     .alpha = 0.5,
+                     .beta = 2,
+                     .batch = batch,
+                     .stride_a = m * k,
+                     .stride_b = 0,
+                     .stride_c = m * n};
   const Tensor a = random64({batch, m * k}, 1), b = random64({k * n}, 2);
   Tensor expected = random64({batch, m * n}, 3), c = on_cuda(expected.clone());
   blas::gemm(Device::CPU, g, a.data<double>(), b.data<double>(), expected.data<double>());
@@ -54,7 +62,9 @@ TEST_CASE("cuda: without a device the reason is told, and allocating there is an
   CHECK(memory::cuda_available() == reason.empty());
   if (memory::cuda_available()) return;
   const auto live = memory::stats(Device::CUDA).live;
-  for (const auto& ask : {+[] { zeros({2, 3}, DType::Float32, Device::CUDA); },
+  for (const auto& ask : {+[] {
+                            zeros({2, 3}, DType::Float32, Device::CUDA);
+                          },
                           +[] { (void)full({4}, 1, DType::Float64).to(Device::CUDA); }}) {
     const std::string message = message_of(ask);
     CAPTURE(message);

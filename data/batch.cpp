@@ -10,18 +10,32 @@ namespace skiff {
 
 namespace {
 
-int64_t length_of(const Example& example) { return int64_t(example.tokens.size()); }
+// Of pairs, the longer document.
+int64_t length_of(const Example& example) {
+  return int64_t(std::max(example.tokens.size(), example.second.size()));
+}
 
-void check_examples(const std::vector<Example>* examples, int64_t batch_size, int64_t pad_to) {
+// Why an example is none of this format; nullptr if it is one.
+const char* problem_of(const Example& example, const InputFormat& format) {
+  if (example.tokens.empty()) return "has no tokens";
+  if (format.pairs && example.second.empty()) return "has no second document";
+  if (!format.pairs && !example.second.empty()) return "is a pair of documents";
+  if (format.images() && int64_t(example.tokens.size()) != format.height * format.width) {
+    return "is not an image of height x width pixels";
+  }
+  if (format.pad_to > 0 && length_of(example) > format.pad_to) return "is longer than pad_to";
+  return nullptr;
+}
+
+void check_examples(const InputFormat& format, const std::vector<Example>* examples,
+                    int64_t batch_size) {
   check(examples != nullptr && !examples->empty(), "batches: there are no examples");
   check<UsageError>(batch_size >= 1, "batches: the batch size must be at least 1, got ",
                     batch_size);
-  check<UsageError>(pad_to >= 0, "batches: pad_to must be at least 0, got ", pad_to);
+  check<UsageError>(format.pad_to >= 0, "batches: pad_to must be at least 0, got ", format.pad_to);
   for (size_t i = 0; i < examples->size(); ++i) {
-    const int64_t length = length_of((*examples)[i]);
-    check<DataError>(length > 0, "batches: example ", i, " has no tokens");
-    check<UsageError>(pad_to == 0 || length <= pad_to, "batches: example ", i, " has ", length,
-                      " tokens, more than pad_to = ", pad_to);
+    const char* problem = problem_of((*examples)[i], format);
+    check<DataError>(problem == nullptr, "batches: example ", i, " ", problem ? problem : "");
   }
 }
 
@@ -37,42 +51,69 @@ void shuffle(std::vector<int64_t>& order, Random& random, int64_t group = 1) {
 
 }  // namespace
 
-Batch make_batch(const std::vector<Example>& examples, std::span<const int64_t> indices,
-                 int64_t pad_to) {
+namespace {
+
+void fill_row(const std::vector<uint16_t>& tokens, int32_t* row, int64_t n, int32_t* length) {
+  std::fill(std::copy(tokens.begin(), tokens.end(), row), row + n, kPadId);
+  *length = int32_t(tokens.size());
+}
+
+void fill_row(const std::vector<uint16_t>& pixels, const InputFormat& format, float* row) {
+  const double scale = 1 / (255 * format.pixel_deviation);
+  const double shift = format.pixel_mean / format.pixel_deviation;
+  for (size_t i = 0; i < pixels.size(); ++i) row[i] = float(pixels[i] * scale - shift);
+}
+
+}  // namespace
+
+Batch make_batch(const InputFormat& format, const std::vector<Example>& examples,
+                 std::span<const int64_t> indices) {
   check(!indices.empty(), "batch: at least one example is needed");
-  int64_t n = pad_to;
+  int64_t n = format.pad_to;
   for (const int64_t index : indices) {
     check(index >= 0 && index < int64_t(examples.size()), "batch: an index must be in 0..",
           int64_t(examples.size()) - 1, ", got ", index);
-    const int64_t length = length_of(examples[size_t(index)]);
-    check(length > 0 && (pad_to == 0 || length <= pad_to), "batch: example ", index, " has ",
-          length, " tokens, with pad_to = ", pad_to);
-    n = std::max(n, length);
+    const char* problem = problem_of(examples[size_t(index)], format);
+    check(problem == nullptr, "batch: example ", index, " ", problem ? problem : "");
+    n = std::max(n, length_of(examples[size_t(index)]));
   }
-  const int64_t size = int64_t(indices.size());
-  Batch batch{Tensor({size, n}, DType::Int32), Tensor({size}, DType::Int32),
-              Tensor({size}, DType::Int32)};
-  for (int64_t row = 0; row < size; ++row) {
-    const Example& example = examples[size_t(indices[size_t(row)])];
-    int32_t* tokens = batch.tokens.data<int32_t>() + row * n;
-    std::fill(std::copy(example.tokens.begin(), example.tokens.end(), tokens), tokens + n, kPadId);
-    batch.lengths.data<int32_t>()[row] = int32_t(length_of(example));
-    batch.labels.data<int32_t>()[row] = example.label;
+  const int64_t size = int64_t(indices.size()), rows = format.pairs ? 2 * size : size;
+  Batch batch{
+      format.images() ? Tensor({size, n, 1}, DType::Float32) : Tensor({rows, n}, DType::Int32),
+      Tensor({rows}, DType::Int32), Tensor({size}, DType::Int32)};
+  int32_t* lengths = batch.lengths.data<int32_t>();
+  for (int64_t b = 0; b < size; ++b) {
+    const Example& example = examples[size_t(indices[size_t(b)])];
+    batch.labels.data<int32_t>()[b] = example.label;
+    if (format.images()) {
+      fill_row(example.tokens, format, batch.input.data<float>() + b * n);
+      lengths[b] = int32_t(n);
+      continue;
+    }
+    int32_t* tokens = batch.input.data<int32_t>();
+    fill_row(example.tokens, tokens + b * n, n, lengths + b);
+    if (format.pairs) {
+      fill_row(example.second, tokens + (size + b) * n, n, lengths + size + b);
+    }
   }
   return batch;
 }
 
 double padding_share(const Batch& batch) {
-  if (!batch.tokens) return 0;
+  if (!batch.input) return 0;
   const int32_t* lengths = batch.lengths.data<int32_t>();
-  const int64_t used = std::accumulate(lengths, lengths + batch.size(), int64_t(0));
-  return 1 - double(used) / double(batch.tokens.size());
+  const int64_t used = std::accumulate(lengths, lengths + batch.lengths.size(), int64_t(0));
+  return 1 - double(used) / double(batch.input.size());
 }
 
-Batches::Batches(const std::vector<Example>* examples, int64_t batch_size, uint64_t seed,
-                 BatchOptions options)
-    : examples_(examples), batch_size_(batch_size), seed_(seed), options_(options) {
-  check_examples(examples, batch_size, options.pad_to);
+Batches::Batches(const InputFormat& format, const std::vector<Example>* examples,
+                 int64_t batch_size, uint64_t seed, BatchOptions options)
+    : format_(format),
+      examples_(examples),
+      batch_size_(batch_size),
+      seed_(seed),
+      options_(options) {
+  check_examples(format, examples, batch_size);
   check<UsageError>(options.window >= 1, "batches: the window must be at least 1 batch, got ",
                     options.window);
   batches_per_epoch_ = int64_t(examples->size()) / batch_size;
@@ -114,16 +155,16 @@ Batch Batches::next() {
     ordered_epoch_ = epoch();
   }
   const int64_t first = position_ % batches_per_epoch_ * batch_size_;
-  Batch batch = make_batch(
-      *examples_, std::span(order_).subspan(size_t(first), size_t(batch_size_)), options_.pad_to);
+  Batch batch = make_batch(format_, *examples_,
+                           std::span(order_).subspan(size_t(first), size_t(batch_size_)));
   ++position_;
   return batch;
 }
 
-EvaluationBatches::EvaluationBatches(const std::vector<Example>* examples, int64_t batch_size,
-                                     int64_t pad_to)
-    : examples_(examples), batch_size_(batch_size), pad_to_(pad_to) {
-  check_examples(examples, batch_size, pad_to);
+EvaluationBatches::EvaluationBatches(const InputFormat& format,
+                                     const std::vector<Example>* examples, int64_t batch_size)
+    : format_(format), examples_(examples), batch_size_(batch_size) {
+  check_examples(format, examples, batch_size);
   order_.resize(examples->size());
   std::iota(order_.begin(), order_.end(), int64_t(0));
   std::stable_sort(order_.begin(), order_.end(), [&](int64_t a, int64_t b) {
@@ -143,7 +184,7 @@ std::span<const int64_t> EvaluationBatches::indices(int64_t i) const {
 }
 
 Batch EvaluationBatches::operator[](int64_t i) const {
-  return make_batch(*examples_, indices(i), pad_to_);
+  return make_batch(format_, *examples_, indices(i));
 }
 
 }  // namespace skiff

@@ -1,5 +1,5 @@
-// Batches of token sequences by the S4 protocol: for training, shuffled every epoch, the last
-// partial batch dropped, padded to the longest of the batch; for evaluation, every example once.
+// Batches by the S4 protocol: for training, shuffled every epoch, the last partial batch dropped,
+// padded to the longest of the batch; for evaluation, every example once.
 #pragma once
 
 #include <cstdint>
@@ -11,35 +11,38 @@
 
 namespace skiff {
 
+// A batch of B examples on the CPU. Pairs have R = 2B rows, first all left documents, then all
+// right ones; else R = B.
 struct Batch {
-  Tensor tokens;   // int32 (B, n), padded with 0 on the right
-  Tensor lengths;  // int32 (B), end mark included
+  Tensor input;    // int32 (R, n), padded with 0 on the right; images: float32 (B, n, 1)
+  Tensor lengths;  // int32 (R), end mark included
   Tensor labels;   // int32 (B)
-  int64_t size() const { return tokens ? tokens.size(0) : 0; }
+  int64_t size() const { return labels ? labels.size(0) : 0; }
 };
 
-// The examples at these indices as one batch on the CPU. n is the longest of them, or pad_to > 0.
-Batch make_batch(const std::vector<Example>& examples, std::span<const int64_t> indices,
-                 int64_t pad_to = 0);
+// The examples at these indices. n is the longest of their rows, or format.pad_to.
+Batch make_batch(const InputFormat& format, const std::vector<Example>& examples,
+                 std::span<const int64_t> indices);
 
 // Share of the positions of a batch that hold padding, in [0, 1).
 double padding_share(const Batch& batch);
 
 struct BatchOptions {
   // Batches of similar lengths, less padding: the shuffled examples are cut into windows, each is
-  // sorted by length and cut into batches, and the batches of the epoch are shuffled.
+  // sorted by length (of pairs, the longer document) and cut into batches, and the batches of the
+  // epoch are shuffled.
   bool bucket_by_length = false;
   int64_t window = 50;  // batches per window
-  int64_t pad_to = 0;   // length of every batch; 0: the longest of the batch
 };
 
 // Endless training batches. Batch number p is a function of (examples, options, seed, p) alone:
 // setting the position of a run that stopped gives the same batches as never having stopped.
+//   Batches batches(data, &data.train, 32, seed);
 class Batches {
  public:
   // Keeps the pointer: the examples must outlive the batches.
-  Batches(const std::vector<Example>* examples, int64_t batch_size, uint64_t seed,
-          BatchOptions options = {});
+  Batches(const InputFormat& format, const std::vector<Example>* examples, int64_t batch_size,
+          uint64_t seed, BatchOptions options = {});
 
   Batch next();
   int64_t position() const { return position_; }  // batches handed out so far
@@ -52,6 +55,7 @@ class Batches {
  private:
   void sort_into_buckets(std::vector<int64_t>& order) const;
 
+  InputFormat format_;
   const std::vector<Example>* examples_;
   int64_t batch_size_, batches_per_epoch_;
   uint64_t seed_;
@@ -67,15 +71,17 @@ class Batches {
 class EvaluationBatches {
  public:
   // Keeps the pointer: the examples must outlive the batches.
-  EvaluationBatches(const std::vector<Example>* examples, int64_t batch_size, int64_t pad_to = 0);
+  EvaluationBatches(const InputFormat& format, const std::vector<Example>* examples,
+                    int64_t batch_size);
 
   int64_t count() const;
   Batch operator[](int64_t i) const;
   std::span<const int64_t> indices(int64_t i) const;  // the examples of batch i
 
  private:
+  InputFormat format_;
   const std::vector<Example>* examples_;
-  int64_t batch_size_, pad_to_;
+  int64_t batch_size_;
   std::vector<int64_t> order_;
 };
 

@@ -133,18 +133,18 @@ std::vector<Example> read_codes(const std::string& file, const LoadOptions& opti
   std::vector<Example> examples;
   scan_strict(file, options.check_values, [&](Record&& row) {
     if (row.tokens.size() > longest) row.tokens.resize(longest);
-    std::vector<int32_t> tokens;
+    std::vector<uint16_t> tokens;
     tokens.reserve(row.tokens.size() + 1);  // the end mark
     tokens.assign(row.tokens.begin(), row.tokens.end());
-    examples.push_back({std::move(tokens), row.label});
+    examples.push_back({std::move(tokens), {}, row.label});
   });
   return examples;
 }
 
 // From codes, as read_codes leaves them, to ids.
-void encode(std::vector<Example>& examples, const std::array<int32_t, 128>& id_of_code, bool eos) {
+void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_of_code, bool eos) {
   for (Example& example : examples) {
-    for (int32_t& token : example.tokens) token = id_of_code[size_t(token)];
+    for (uint16_t& token : example.tokens) token = id_of_code[size_t(token)];
     if (eos) example.tokens.push_back(kEosId);
   }
 }
@@ -162,18 +162,18 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
 
   std::array<int64_t, 128> count_of_code{};
   for (const Example& example : data.train) {
-    for (const int32_t code : example.tokens) ++count_of_code[size_t(code)];
+    for (const uint16_t code : example.tokens) ++count_of_code[size_t(code)];
   }
   std::map<std::string, int64_t> counts;
   for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
   data.vocabulary = make_vocabulary(counts, options.min_frequency);
 
-  std::array<int32_t, 128> id_of_code;
+  std::array<uint16_t, 128> id_of_code;
   id_of_code.fill(kUnknownId);
   for (const char code : kCodes) {
     const auto begin = data.vocabulary.begin(), end = data.vocabulary.end();
     if (const auto entry = std::find(begin, end, name_of(code)); entry != end) {
-      id_of_code[size_t(code)] = int32_t(entry - begin);
+      id_of_code[size_t(code)] = uint16_t(entry - begin);
     }
   }
   for (auto* examples : {&data.train, &data.val, &data.test}) {
@@ -187,7 +187,8 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
 
 TaskReport check_files(const std::string& folder) {
   constexpr size_t kMostProblems = 20;
-  TaskReport report{find(folder), {}, 0};
+  TaskReport report;
+  report.folder = find(folder);
   std::unordered_set<uint64_t> seen;
   for (const Split& split : kSplits) {
     if (!report.found()) break;

@@ -1,6 +1,6 @@
 // data: loaders and generators of the Long Range Arena tasks, one task per file. Knows no layers.
 //
-// What every task of tokens has in common: examples, the vocabulary of the S4 protocol (Gu et al.,
+// What every task has in common: examples, the vocabulary of the S4 protocol (Gu et al.,
 // state-spaces/s4, src/dataloaders/lra.py), and the report of a check of the files.
 #pragma once
 
@@ -12,16 +12,29 @@
 namespace skiff {
 
 struct Example {
-  std::vector<int32_t> tokens;  // ids, with the end mark
+  std::vector<uint16_t> tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
+  std::vector<uint16_t> second;  // pairs only: the right document
   int32_t label = 0;
 };
 
-struct TaskData {
+// What the elements of the examples are, and so what a batch of them is: tokens, pairs of
+// documents, or images (height > 0). A pixel p is given to the model as
+// (p / 255 - pixel_mean) / pixel_deviation.
+struct InputFormat {
+  bool pairs = false;
+  int64_t height = 0, width = 0;
+  double pixel_mean = 0, pixel_deviation = 1;
+  int64_t pad_to = 0;  // length of every batch; 0: the longest of the batch
+  bool images() const { return height > 0; }
+};
+
+struct TaskData : InputFormat {
   std::vector<Example> train, val, test;
   int64_t vocab = 0;                    // ids are 0 .. vocab-1
   int64_t classes = 0;                  // labels are 0 .. classes-1
   int64_t max_length = 0;               // no example is longer, end mark included
-  std::vector<std::string> vocabulary;  // vocabulary[id]
+  std::vector<std::string> vocabulary;  // vocabulary[id]; empty for images
+  std::string note;  // for the reader of a result: "validation is the test split"
 };
 
 // The first ids of every vocabulary.
@@ -65,7 +78,8 @@ struct SplitReport {
 struct TaskReport {
   std::string folder;  // empty: the task was not found
   std::vector<SplitReport> splits;
-  int64_t duplicates = 0;  // examples that occur before, in any split
+  int64_t duplicates = 0;          // examples that occur before, in any split
+  std::vector<std::string> notes;  // what is unusual, but can be used
   bool found() const { return !folder.empty(); }
   bool usable() const;  // found, and no problem in it
 };

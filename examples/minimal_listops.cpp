@@ -15,19 +15,19 @@
 
 using namespace skiff;
 
-static double accuracy(const TnnClassifier& model, const std::vector<Example>& examples) {
-  const EvaluationBatches batches(&examples, /*batch_size=*/64);
+static double accuracy(const TnnClassifier& model, const TaskData& data) {
+  const EvaluationBatches batches(data, &data.val, /*batch_size=*/64);
   int64_t correct = 0;
   for (int64_t i = 0; i < batches.count(); ++i) {
     const Batch batch = batches[i];
-    const std::vector<double> logits = to_vector(model(batch.tokens, batch.lengths).value());
+    const std::vector<double> logits = to_vector(model(batch.input, batch.lengths).value());
     for (int64_t b = 0; b < batch.size(); ++b) {
       const auto row = logits.begin() + b * listops::kClasses;
       const auto best = std::max_element(row, row + listops::kClasses) - row;
       correct += best == batch.labels.data<int32_t>()[b];
     }
   }
-  return double(correct) / double(examples.size());
+  return double(correct) / double(data.val.size());
 }
 
 int main(int argc, char** argv) try {
@@ -47,7 +47,7 @@ int main(int argc, char** argv) try {
   Parameters params(/*seed=*/1);
   TnnClassifier model(params.root(), config);  // embedding, 2 x (gated Toeplitz unit, GLU), mean, linear
   Adam optimizer(params, {.weight_decay = 0.01});
-  Batches batches(&data.train, batch_size, /*seed=*/1);
+  Batches batches(data, &data.train, batch_size, /*seed=*/1);
   const Schedule schedule{ScheduleKind::Cosine, /*warmup=*/100, /*horizon=*/steps};
 
   for (int step = 0; step < steps; ++step) {
@@ -55,14 +55,14 @@ int main(int argc, char** argv) try {
     params.set_step(uint64_t(step));
     params.zero_grad();
     Tape tape;  // records until the end of this scope
-    const Variable loss = cross_entropy(model(batch.tokens, batch.lengths), batch.labels);
+    const Variable loss = cross_entropy(model(batch.input, batch.lengths), batch.labels);
     tape.backward(loss);  // consumes the tape
     optimizer.step(2e-3 * schedule(step));
     if ((step + 1) % 100 == 0) std::printf("step %5d | training loss %.4f\n", step + 1, item(loss));
   }
   params.set_training(false);  // no dropout; and no tape: nothing is recorded
   std::printf("validation accuracy %.1f %%, majority class %.1f %%\n",
-              100 * accuracy(model, data.val), 100 * majority_rate(data.val));
+              100 * accuracy(model, data), 100 * majority_rate(data.val));
   safetensors::write("minimal_listops.safetensors", params.values());
 } catch (const skiff::Error& e) {
   std::fprintf(stderr, "error: %s\n", e.what());

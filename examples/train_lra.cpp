@@ -172,7 +172,7 @@ class Run {
   void build() {
     store_ = std::make_unique<Parameters>(s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32);
     model_.emplace(store_->root(), model_config(s_, data_.vocab));
-    batches_.emplace(&data_.train, s_.batch_size, s_.seed, BatchOptions{.bucket_by_length = s_.bucket});
+    batches_.emplace(data_, &data_.train, s_.batch_size, s_.seed, BatchOptions{.bucket_by_length = s_.bucket});
     if (s_.optimizer == "sgd")
       sgd_.emplace(*store_, SgdOptions{.momentum = 0.9, .weight_decay = s_.weight_decay});
     else
@@ -270,7 +270,7 @@ class Run {
     int64_t correct = 0;
     {
       Tape tape;
-      const Variable logits = (*model_)(batch.tokens, batch.lengths);
+      const Variable logits = (*model_)(batch.input, batch.lengths);
       const Variable l = cross_entropy(logits, batch.labels);
       loss = item(l);
       correct = count_correct(logits.value(), batch.labels);
@@ -288,7 +288,7 @@ class Run {
     at_.correct += correct;
     at_.seen += batch.size();
     ++at_.summed;
-    tokens_ += batch.tokens.size();
+    tokens_ += batch.input.size();
     MetricsRow row;
     row.step = at_.step;
     row.epoch = double(at_.position) / double(batches_->batches_per_epoch());
@@ -318,7 +318,7 @@ class Run {
       store_->zero_grad();
       Tape tape;
       tape.check_finite();
-      tape.backward(cross_entropy((*model_)(batch.tokens, batch.lengths), batch.labels));
+      tape.backward(cross_entropy((*model_)(batch.input, batch.lengths), batch.labels));
     } catch (const NumericalError& e) {
       culprit = e.what();
     }
@@ -334,12 +334,12 @@ class Run {
 
   Score evaluate(const std::vector<Example>& examples) {
     store_->set_training(false);
-    const EvaluationBatches batches(&examples, s_.batch_size);
+    const EvaluationBatches batches(data_, &examples, s_.batch_size);
     double loss = 0;
     int64_t correct = 0;
     for (int64_t i = 0; i < batches.count(); ++i) {
       const Batch batch = batches[i];
-      const Variable logits = (*model_)(batch.tokens, batch.lengths);
+      const Variable logits = (*model_)(batch.input, batch.lengths);
       loss += item(cross_entropy(logits, batch.labels)) * double(batch.size());
       correct += count_correct(logits.value(), batch.labels);
     }

@@ -10,13 +10,15 @@ using namespace skiff;
 
 namespace {
 
+const InputFormat kTokens;
+
 // Example i has label i and tokens 3 + i, so that a batch says which examples it holds.
 std::vector<Example> examples_of(int64_t count, int64_t longest = 40) {
   Random random(5);
   std::vector<Example> examples;
   for (int64_t i = 0; i < count; ++i) {
     const auto length = size_t(1 + random.below(longest));
-    examples.push_back({std::vector<int32_t>(length, int32_t(3 + i)), int32_t(i)});
+    examples.push_back({std::vector<uint16_t>(length, uint16_t(3 + i)), {}, int32_t(i)});
   }
   return examples;
 }
@@ -26,17 +28,17 @@ std::vector<int32_t> values(const Tensor& x) {
 }
 
 bool same(const Batch& a, const Batch& b) {
-  return a.tokens.shape() == b.tokens.shape() && values(a.tokens) == values(b.tokens) &&
+  return a.input.shape() == b.input.shape() && values(a.input) == values(b.input) &&
          values(a.lengths) == values(b.lengths) && values(a.labels) == values(b.labels);
 }
 
 // Rows hold their example, then zeros; the width is the longest row.
 void check_rows(const Batch& batch, const std::vector<Example>& examples) {
-  const int64_t n = batch.tokens.size(1);
+  const int64_t n = batch.input.size(1);
   int32_t longest = 0;
   for (int64_t row = 0; row < batch.size(); ++row) {
     const Example& example = examples[size_t(batch.labels.data<int32_t>()[row])];
-    const int32_t* tokens = batch.tokens.data<int32_t>() + row * n;
+    const int32_t* tokens = batch.input.data<int32_t>() + row * n;
     const int32_t length = batch.lengths.data<int32_t>()[row];
     REQUIRE(length == int32_t(example.tokens.size()));
     CHECK(std::equal(tokens, tokens + length, example.tokens.begin()));
@@ -47,7 +49,7 @@ void check_rows(const Batch& batch, const std::vector<Example>& examples) {
 }
 
 double mean_padding(const std::vector<Example>& examples, const BatchOptions& options) {
-  Batches batches(&examples, 8, 1, options);
+  Batches batches(kTokens, &examples, 8, 1, options);
   double share = 0;
   for (int64_t i = 0; i < batches.batches_per_epoch(); ++i) share += padding_share(batches.next());
   return share / double(batches.batches_per_epoch());
@@ -64,11 +66,11 @@ BatchOptions bucketed(int64_t window = 50) {
 
 TEST_CASE("batches: rows are padded with 0 on the right to the longest of the batch") {
   const auto examples = examples_of(50);
-  Batches batches(&examples, 8, 1);
+  Batches batches(kTokens, &examples, 8, 1);
   for (int i = 0; i < 12; ++i) {
     const Batch batch = batches.next();
     CHECK(batch.size() == 8);
-    CHECK(batch.tokens.dtype() == DType::Int32);
+    CHECK(batch.input.dtype() == DType::Int32);
     CHECK(batch.lengths.shape() == Shape{8});
     check_rows(batch, examples);
   }
@@ -77,7 +79,7 @@ TEST_CASE("batches: rows are padded with 0 on the right to the longest of the ba
 TEST_CASE("batches: an epoch has no example twice and drops the last partial batch") {
   const auto examples = examples_of(50);
   for (const BatchOptions& options : {BatchOptions{}, bucketed(2)}) {
-    Batches batches(&examples, 8, 1, options);
+    Batches batches(kTokens, &examples, 8, 1, options);
     CHECK(batches.batches_per_epoch() == 6);
     for (int64_t epoch = 0; epoch < 3; ++epoch) {
       std::set<int32_t> seen;
@@ -92,10 +94,10 @@ TEST_CASE("batches: an epoch has no example twice and drops the last partial bat
 
 TEST_CASE("batches: the order and the examples left out change with the epoch and the seed") {
   const auto examples = examples_of(50);
-  const Batches a(&examples, 8, 1), b(&examples, 8, 2);
+  const Batches a(kTokens, &examples, 8, 1), b(kTokens, &examples, 8, 2);
   CHECK(a.order_of_epoch(0) != a.order_of_epoch(1));
   CHECK(a.order_of_epoch(0) != b.order_of_epoch(0));
-  CHECK(a.order_of_epoch(3) == Batches(&examples, 8, 1).order_of_epoch(3));
+  CHECK(a.order_of_epoch(3) == Batches(kTokens, &examples, 8, 1).order_of_epoch(3));
   const auto sorted = [](std::vector<int64_t> order) {
     std::sort(order.begin(), order.end());
     return order;
@@ -105,7 +107,7 @@ TEST_CASE("batches: the order and the examples left out change with the epoch an
 
 TEST_CASE("batches: each example is as likely at each place") {
   const auto examples = examples_of(4);
-  const Batches batches(&examples, 1, 3);
+  const Batches batches(kTokens, &examples, 1, 3);
   int count[4][4] = {};
   for (int64_t epoch = 0; epoch < 4000; ++epoch) {
     const auto order = batches.order_of_epoch(epoch);
@@ -120,11 +122,11 @@ TEST_CASE("batches: each example is as likely at each place") {
 TEST_CASE("batches: a run that stops at any position goes on with the same batches") {
   const auto examples = examples_of(30);
   for (const BatchOptions& options : {BatchOptions{}, bucketed(3)}) {
-    Batches whole(&examples, 4, 9, options);
+    Batches whole(kTokens, &examples, 4, 9, options);
     std::vector<Batch> expected;
     for (int i = 0; i < 20; ++i) expected.push_back(whole.next());
     for (int64_t stop = 0; stop <= 20; ++stop) {
-      Batches resumed(&examples, 4, 9, options);
+      Batches resumed(kTokens, &examples, 4, 9, options);
       resumed.set_position(stop);
       CHECK(resumed.position() == stop);
       for (int64_t i = stop; i < 20; ++i) CHECK(same(resumed.next(), expected[size_t(i)]));
@@ -137,7 +139,7 @@ TEST_CASE("batches: a run that stops at any position goes on with the same batch
 
 TEST_CASE("batches: buckets hold every example once per epoch and waste less") {
   const auto examples = examples_of(800, 2000);
-  Batches batches(&examples, 8, 1, bucketed(10));
+  Batches batches(kTokens, &examples, 8, 1, bucketed(10));
   std::set<int32_t> seen;
   for (int64_t i = 0; i < batches.batches_per_epoch(); ++i) {
     const Batch batch = batches.next();
@@ -155,9 +157,9 @@ TEST_CASE("batches: buckets hold every example once per epoch and waste less") {
 
 TEST_CASE("batches: buckets of an epoch do not come in order of length") {
   const auto examples = examples_of(800, 2000);
-  Batches batches(&examples, 8, 1, bucketed(100));
+  Batches batches(kTokens, &examples, 8, 1, bucketed(100));
   std::vector<int64_t> widths;
-  for (int i = 0; i < 100; ++i) widths.push_back(batches.next().tokens.size(1));
+  for (int i = 0; i < 100; ++i) widths.push_back(batches.next().input.size(1));
   CHECK_FALSE(std::is_sorted(widths.begin(), widths.end()));
   int64_t rises = 0;
   for (size_t i = 1; i < widths.size(); ++i) rises += widths[i] > widths[i - 1];
@@ -167,27 +169,88 @@ TEST_CASE("batches: buckets of an epoch do not come in order of length") {
 
 TEST_CASE("batches: pad_to fixes the length") {
   const auto examples = examples_of(20);
-  BatchOptions options;
-  options.pad_to = 64;
-  Batches batches(&examples, 4, 1, options);
-  CHECK(batches.next().tokens.shape() == Shape{4, 64});
-  CHECK(EvaluationBatches(&examples, 8, 64)[0].tokens.shape() == Shape{8, 64});
-  options.pad_to = 5;
-  CHECK_THROWS_AS(Batches(&examples, 4, 1, options), UsageError);
+  InputFormat format;
+  format.pad_to = 64;
+  CHECK(Batches(format, &examples, 4, 1).next().input.shape() == Shape{4, 64});
+  CHECK(EvaluationBatches(format, &examples, 8)[0].input.shape() == Shape{8, 64});
+  format.pad_to = 5;
+  CHECK_THROWS_WITH_AS(Batches(format, &examples, 4, 1), doctest::Contains("longer than pad_to"),
+                       DataError);
 }
 
 TEST_CASE("batches: padding_share counts the positions without a token") {
-  const std::vector<Example> examples = {{{5, 6, 7, 2}, 1}, {{5, 2}, 0}};
+  const std::vector<Example> examples = {{{5, 6, 7, 2}, {}, 1}, {{5, 2}, {}, 0}};
   const std::vector<int64_t> both = {0, 1}, first = {0};
-  CHECK(padding_share(make_batch(examples, both)) == doctest::Approx(2.0 / 8));
-  CHECK(padding_share(make_batch(examples, first)) == 0);
-  CHECK(padding_share(make_batch(examples, both, 10)) == doctest::Approx(14.0 / 20));
+  CHECK(padding_share(make_batch(kTokens, examples, both)) == doctest::Approx(2.0 / 8));
+  CHECK(padding_share(make_batch(kTokens, examples, first)) == 0);
+  CHECK(padding_share(make_batch({.pad_to = 10}, examples, both)) == doctest::Approx(14.0 / 20));
   CHECK(padding_share(Batch{}) == 0);
+}
+
+TEST_CASE("batches: pairs give all left documents, then all right ones, padded jointly") {
+  const std::vector<Example> examples = {{{5, 6, 2}, {7, 2}, 1}, {{8, 2}, {9, 9, 9, 9, 2}, 0}};
+  const InputFormat pairs = {.pairs = true};
+  const std::vector<int64_t> both = {0, 1};
+  const Batch batch = make_batch(pairs, examples, both);
+  CHECK(batch.size() == 2);
+  CHECK(batch.input.shape() == Shape{4, 5});
+  CHECK(values(batch.input) == std::vector<int32_t>{5, 6, 2, 0, 0, 8, 2, 0, 0, 0,  //
+                                                    7, 2, 0, 0, 0, 9, 9, 9, 9, 2});
+  CHECK(values(batch.lengths) == std::vector<int32_t>{3, 2, 2, 5});
+  CHECK(values(batch.labels) == std::vector<int32_t>{1, 0});
+  CHECK(padding_share(batch) == doctest::Approx(8.0 / 20));
+  // Example 1 has the longest document, a right one.
+  CHECK(values(EvaluationBatches(pairs, &examples, 1)[0].labels) == std::vector<int32_t>{0});
+  CHECK_THROWS_WITH_AS(Batches(kTokens, &examples, 1, 1), doctest::Contains("is a pair"),
+                       DataError);
+  const auto tokens = examples_of(4);
+  CHECK_THROWS_WITH_AS(Batches(pairs, &tokens, 1, 1), doctest::Contains("no second document"),
+                       DataError);
+}
+
+TEST_CASE("batches: pairs fall into buckets by the longer document") {
+  Random random(3);
+  std::vector<Example> examples;
+  for (int32_t i = 0; i < 800; ++i) {
+    const auto length = [&] { return size_t(1 + random.below(2000)); };
+    examples.push_back({std::vector<uint16_t>(length(), 5), std::vector<uint16_t>(length(), 6), i});
+  }
+  const InputFormat pairs = {.pairs = true};
+  Batches batches(pairs, &examples, 8, 1, bucketed(100)), same_batches = batches;
+  for (int64_t i = 0; i < 100; ++i) {
+    const Batch batch = batches.next();
+    const std::vector<int32_t> lengths = values(batch.lengths);
+    int32_t shortest = 2000;
+    for (size_t b = 0; b < 8; ++b)
+      shortest = std::min(shortest, std::max(lengths[b], lengths[8 + b]));
+    CHECK(batch.input.size(1) - shortest < 300);  // 20 for most of them, more for the shortest
+    CHECK(same(same_batches.next(), batch));
+  }
+}
+
+TEST_CASE("batches: images are float32 (B, n, 1), shifted and scaled") {
+  const InputFormat format = {
+      .height = 2, .width = 3, .pixel_mean = 122.6 / 255, .pixel_deviation = 61.0 / 255};
+  const std::vector<Example> examples = {{{0, 255, 61, 1, 2, 3}, {}, 7},
+                                         {{9, 8, 7, 6, 5, 4}, {}, 1}};
+  const std::vector<int64_t> both = {1, 0};
+  const Batch batch = make_batch(format, examples, both);
+  CHECK(batch.input.dtype() == DType::Float32);
+  CHECK(batch.input.shape() == Shape{2, 6, 1});
+  CHECK(values(batch.lengths) == std::vector<int32_t>{6, 6});
+  CHECK(values(batch.labels) == std::vector<int32_t>{1, 7});
+  CHECK(batch.input.data<float>()[6] == doctest::Approx(-2.0098).epsilon(1e-4));
+  CHECK(batch.input.data<float>()[7] == doctest::Approx(2.1705).epsilon(1e-4));
+  CHECK(batch.input.data<float>()[8] == doctest::Approx((61 - 122.6) / 61));
+  CHECK(padding_share(batch) == 0);
+  const InputFormat larger = {.height = 3, .width = 3};
+  CHECK_THROWS_WITH_AS(Batches(larger, &examples, 1, 1), doctest::Contains("not an image"),
+                       DataError);
 }
 
 TEST_CASE("evaluation: covers every example once, longest first, last batch partial") {
   const auto examples = examples_of(53);
-  const EvaluationBatches batches(&examples, 8);
+  const EvaluationBatches batches(kTokens, &examples, 8);
   CHECK(batches.count() == 7);
   std::set<int32_t> seen;
   int64_t total = 0, width = 1000;
@@ -195,39 +258,39 @@ TEST_CASE("evaluation: covers every example once, longest first, last batch part
     const Batch batch = batches[i];
     check_rows(batch, examples);
     CHECK(batch.size() == (i < 6 ? 8 : 5));
-    CHECK(batch.tokens.size(1) <= width);
+    CHECK(batch.input.size(1) <= width);
     CHECK(batches.indices(i)[0] == batch.labels.data<int32_t>()[0]);
-    width = batch.tokens.size(1);
+    width = batch.input.size(1);
     total += batch.size();
     for (const int32_t label : values(batch.labels)) seen.insert(label);
   }
   CHECK(total == 53);
   CHECK(seen.size() == 53);
   CHECK_THROWS_AS(batches[7], Error);
-  CHECK(EvaluationBatches(&examples, 100).count() == 1);
+  CHECK(EvaluationBatches(kTokens, &examples, 100).count() == 1);
 }
 
 TEST_CASE("batches: refuse what cannot be a batch, and say what is wrong") {
   const auto examples = examples_of(5);
-  const std::vector<Example> none, empty = {{{}, 0}};
+  const std::vector<Example> none, empty = {{{}, {}, 0}};
   const std::vector<int64_t> beyond = {5};
-  CHECK_THROWS_WITH_AS(Batches(&examples, 6, 1),
+  CHECK_THROWS_WITH_AS(Batches(kTokens, &examples, 6, 1),
                        "batches: the batch size must be at most the 5 training examples, got 6",
                        UsageError);
-  CHECK_THROWS_AS(Batches(&examples, 0, 1), UsageError);
-  CHECK_THROWS_AS(Batches(&examples, 2, 1, bucketed(0)), UsageError);
-  CHECK_THROWS_AS(Batches(&none, 1, 1), Error);
-  CHECK_THROWS_AS(Batches(nullptr, 1, 1), Error);
-  CHECK_THROWS_AS(Batches(&empty, 1, 1), DataError);
-  CHECK_THROWS_AS(EvaluationBatches(&none, 1), Error);
-  CHECK_THROWS_AS(make_batch(examples, beyond), Error);
-  CHECK_THROWS_AS(make_batch(examples, {}), Error);
-  Batches batches(&examples, 2, 1);
+  CHECK_THROWS_AS(Batches(kTokens, &examples, 0, 1), UsageError);
+  CHECK_THROWS_AS(Batches(kTokens, &examples, 2, 1, bucketed(0)), UsageError);
+  CHECK_THROWS_AS(Batches(kTokens, &none, 1, 1), Error);
+  CHECK_THROWS_AS(Batches(kTokens, nullptr, 1, 1), Error);
+  CHECK_THROWS_AS(Batches(kTokens, &empty, 1, 1), DataError);
+  CHECK_THROWS_AS(EvaluationBatches(kTokens, &none, 1), Error);
+  CHECK_THROWS_AS(make_batch(kTokens, examples, beyond), Error);
+  CHECK_THROWS_AS(make_batch(kTokens, examples, {}), Error);
+  Batches batches(kTokens, &examples, 2, 1);
   CHECK_THROWS_AS(batches.set_position(-1), Error);
 }
 
 TEST_CASE("task: majority rate, class counts and lengths") {
-  const std::vector<Example> examples = {{{2}, 1}, {{2}, 0}, {{2}, 1}, {{2}, 3}};
+  const std::vector<Example> examples = {{{2}, {}, 1}, {{2}, {}, 0}, {{2}, {}, 1}, {{2}, {}, 3}};
   CHECK(majority_rate(examples) == 0.5);
   CHECK(majority_rate(std::vector<Example>{}) == 0);
   CHECK(class_counts(examples, 5) == std::vector<int64_t>{1, 2, 0, 1, 0});

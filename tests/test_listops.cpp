@@ -412,7 +412,7 @@ TEST_CASE("listops: ids follow the frequency in the training split") {
   CHECK(data.vocab == 7);
   CHECK(data.classes == 10);
   CHECK(data.max_length == 2048);
-  using Ids = std::vector<int32_t>;
+  using Ids = std::vector<uint16_t>;
   CHECK(data.train[0].tokens == Ids{6, 3, 3, 3, 3, 5, 3, 4, 4, 2});
   CHECK(data.train[0].label == 5);
   CHECK(data.val[0].tokens == Ids{5, 3, 1, 4, 2});  // 8 is unknown
@@ -434,7 +434,7 @@ TEST_CASE("listops: truncation keeps a place for the end mark and comes before c
   options.max_length = 4;
   const TaskData data = load(folder.path.string(), options);
   CHECK(data.vocabulary == std::vector<std::string>{"<pad>", "<unk>", "<eos>", "3", "4", "[SM"});
-  CHECK(data.train[0].tokens == std::vector<int32_t>{5, 3, 4, 2});
+  CHECK(data.train[0].tokens == std::vector<uint16_t>{5, 3, 4, 2});
   options.append_eos = false;
   CHECK(load(folder.path.string(), options).train[0].tokens.size() == 4);
   options.max_length = 7;

@@ -1,0 +1,44 @@
+// A folder for the files of a test, that goes away with the object.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+namespace skiff::testing {
+
+struct Folder {
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "skiff-test-XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path = name;
+  }
+  ~Folder() { std::filesystem::remove_all(path); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  std::string name() const { return path.string(); }
+  std::string file(const std::string& place) const { return (path / place).string(); }
+  // Writes a file in place, and makes the folders above it.
+  std::string write(const std::string& place, const std::string& content) const {
+    std::filesystem::create_directories((path / place).parent_path());
+    std::ofstream(path / place, std::ios::binary) << content;
+    return file(place);
+  }
+  std::string write_gzip(const std::string& place, const std::string& content) const {
+    std::filesystem::create_directories((path / place).parent_path());
+    const gzFile stream = ::gzopen(file(place).c_str(), "wb");
+    REQUIRE(stream != nullptr);
+    REQUIRE(::gzwrite(stream, content.data(), unsigned(content.size())) == int(content.size()));
+    REQUIRE(::gzclose(stream) == Z_OK);
+    return file(place);
+  }
+
+  std::filesystem::path path;
+};
+
+}  // namespace skiff::testing

@@ -2,13 +2,13 @@
 
 #include <fcntl.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
 #include "core/check.h"
+#include "data/archive.h"
 
 namespace skiff {
 
@@ -20,13 +20,6 @@ struct Handle {
   int file = -1;
   ~Handle() {
     if (file >= 0) ::close(file);
-  }
-};
-
-struct GzipHandle {
-  gzFile file = nullptr;
-  ~GzipHandle() {
-    if (file != nullptr) ::gzclose_r(file);
   }
 };
 
@@ -57,25 +50,15 @@ std::string read_file(const std::string& path, int64_t max_bytes) {
 }
 
 std::string read_gzip_file(const std::string& path, int64_t max_bytes) {
-  errno = 0;
-  GzipHandle handle{::gzopen(path.c_str(), "rbe")};
-  check<DataError>(handle.file != nullptr, "cannot open '", path,
-                   "': ", errno != 0 ? std::strerror(errno) : "no memory");
-  ::gzbuffer(handle.file, 1 << 17);
+  GzipReader reader(path);
   std::string bytes;
   while (true) {
     const size_t size = bytes.size();
     bytes.resize(size + kChunk);
-    const int count = ::gzread(handle.file, bytes.data() + size, unsigned(kChunk));
-    int code = Z_OK;
-    const char* message = ::gzerror(handle.file, &code);
-    check<DataError>(count >= 0, "cannot read '", path,
-                     "': ", code == Z_ERRNO ? std::strerror(errno) : message);
-    bytes.resize(size + size_t(count));
-    check<DataError>(code != Z_BUF_ERROR, path, ": the gzip stream ends early, after ",
-                     bytes.size(), " bytes of content");
-    if (count == 0) return bytes;
+    const size_t count = reader.read(bytes.data() + size, kChunk);
+    bytes.resize(size + count);
     check_size(path, bytes.size(), max_bytes);
+    if (count < kChunk) return bytes;
   }
 }
 

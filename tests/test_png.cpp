@@ -115,12 +115,12 @@ TEST_CASE("binary file: plain and gzipped files are read whole, damaged ones ref
 
   const std::string raw = read_file(zipped);
   folder.write("cut", raw.substr(0, raw.size() / 2));
-  CHECK_THROWS_WITH_AS(read_gzip_file(folder.file("cut")), doctest::Contains("ends early"),
+  CHECK_THROWS_WITH_AS(read_gzip_file(folder.file("cut")), doctest::Contains("damaged or cut"),
                        DataError);
   std::string damaged = raw;
   damaged[raw.size() - 6] ^= 1;  // the check sum
   folder.write("damaged", damaged);
-  CHECK_THROWS_WITH_AS(read_gzip_file(folder.file("damaged")), doctest::Contains("cannot read '"),
+  CHECK_THROWS_WITH_AS(read_gzip_file(folder.file("damaged")), doctest::Contains("damaged or cut"),
                        DataError);
   CHECK_THROWS_WITH_AS(read_gzip_file(folder.file("none")), doctest::Contains("No such file"),
                        DataError);

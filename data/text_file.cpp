@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <utility>
 
 #include "core/check.h"
 
@@ -42,7 +43,15 @@ std::string quoted(std::string_view value) {
 LineReader::LineReader(const std::string& path) : path_(path) {
   file_ = repeat_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
   check<DataError>(file_ >= 0, "cannot open '", path, "': ", std::strerror(errno));
+  source_ = [this](char* into, size_t count) {
+    const ssize_t got = repeat_interrupted([&] { return ::read(file_, into, count); });
+    check<DataError>(got >= 0, "cannot read '", path_, "': ", std::strerror(errno));
+    return size_t(got);
+  };
 }
+
+LineReader::LineReader(const std::string& name, Source source)
+    : path_(name), source_(std::move(source)) {}
 
 LineReader::~LineReader() {
   if (file_ >= 0) ::close(file_);
@@ -57,10 +66,8 @@ bool LineReader::fill() {
   check<DataError>(end_ < kLongestLine, path_, ":", line_ + 1, ": a line is longer than ",
                    kLongestLine >> 20, " MiB");
   if (buffer_.size() < end_ + kChunk) buffer_.resize(end_ + kChunk);
-  const ssize_t count =
-      repeat_interrupted([&] { return ::read(file_, buffer_.data() + end_, kChunk); });
-  check<DataError>(count >= 0, "cannot read '", path_, "': ", std::strerror(errno));
-  end_ += size_t(count);
+  const size_t count = source_(buffer_.data() + end_, kChunk);
+  end_ += count;
   return count > 0;
 }
 

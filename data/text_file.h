@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -10,11 +11,14 @@ namespace skiff {
 // 'value' for a message: control characters escaped, and cut after 40 characters.
 std::string quoted(std::string_view value);
 
-// Reads a file line by line. Accepts LF and CR LF, a byte order mark (UTF-8), and a last line
-// without an end. Throws DataError when the file cannot be read.
+// Reads a file, or what a source gives, line by line. Accepts LF and CR LF, a byte order mark
+// (UTF-8), and a last line without an end. Throws DataError when the file cannot be read.
 class LineReader {
  public:
   explicit LineReader(const std::string& path);
+  // source(into, count) gives the next bytes, at most count, and 0 at the end; name: for messages.
+  using Source = std::function<size_t(char*, size_t)>;
+  LineReader(const std::string& name, Source source);
   ~LineReader();
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
@@ -27,6 +31,7 @@ class LineReader {
 
   std::string path_;
   int file_ = -1;
+  Source source_;
   std::string buffer_;
   size_t begin_ = 0, end_ = 0;  // the part of the buffer not returned yet
   int64_t line_ = 0;

@@ -1,0 +1,145 @@
+#include "data/characters.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+
+#include "core/check.h"
+
+namespace skiff {
+
+// ---- UTF-8
+
+namespace {
+
+constexpr char32_t kCharacters = 0x110000;
+
+[[noreturn]] void fail_utf8(std::string_view text, size_t at) {
+  char code[8];
+  std::snprintf(code, sizeof code, "0x%02x", unsigned(uint8_t(text[at])));
+  fail<DataError>("the text must be UTF-8, got ", code, " at byte ", at);
+}
+
+}  // namespace
+
+char32_t next_character(std::string_view text, size_t* at) {
+  const size_t begin = *at;
+  const uint8_t first = uint8_t(text[begin]);
+  if (first < 0x80) {
+    *at = begin + 1;
+    return first;
+  }
+  const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+  if (first < 0xC2 || first > 0xF4) fail_utf8(text, begin);
+  char32_t character = first & (0x7F >> length);
+  for (size_t i = begin + 1; i < begin + length; ++i) {
+    if (i >= text.size() || (uint8_t(text[i]) & 0xC0) != 0x80) fail_utf8(text, begin);
+    character = (character << 6) | (uint8_t(text[i]) & 0x3F);
+  }
+  constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = character >= 0xD800 && character <= 0xDFFF;
+  if (character < kSmallest[length] || character >= kCharacters || surrogate) {
+    fail_utf8(text, begin);
+  }
+  *at = begin + length;
+  return character;
+}
+
+std::string to_utf8(char32_t c) {
+  const auto tail = [&](int shift) { return char(0x80 | ((c >> shift) & 0x3F)); };
+  if (c < 0x80) return {char(c)};
+  if (c < 0x800) return {char(0xC0 | (c >> 6)), tail(0)};
+  if (c < 0x10000) return {char(0xE0 | (c >> 12)), tail(6), tail(0)};
+  return {char(0xF0 | (c >> 18)), tail(12), tail(6), tail(0)};
+}
+
+// ---- Encodings
+
+namespace {
+constexpr int32_t kFirst = kEosId + 1;  // id or number of the first character
+constexpr size_t kMostNumbers = 0xFFFF;
+}  // namespace
+
+TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency)
+    : encoding_(encoding), max_length_(max_length), min_frequency_(min_frequency) {
+  const int64_t least = encoding == Encoding::Original ? 1 : 2;
+  check<UsageError>(max_length >= least, "the max length must be at least ", least, ", got ",
+                    max_length);
+  if (encoding != Encoding::Characters) return;
+  number_of_character_.resize(kCharacters, 0);
+  character_of_number_.resize(kFirst, 0);
+  count_of_number_.resize(kFirst, 0);
+}
+
+std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts) {
+  if (encoding_ == Encoding::Characters) return read_characters(text, counts);
+  const bool eos = encoding_ == Encoding::Bytes;
+  const int first = eos ? kFirst : 1;
+  text = text.substr(0, size_t(max_length_ - eos));
+  std::vector<uint16_t> ids;
+  ids.reserve(text.size() + 1);
+  for (const char c : text) ids.push_back(uint16_t(uint8_t(c) + first));
+  if (eos) ids.push_back(kEosId);
+  return ids;
+}
+
+std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts) {
+  const size_t longest = size_t(max_length_) - 1;
+  std::vector<uint16_t> numbers;
+  numbers.reserve(std::min(text.size(), longest) + 1);
+  for (size_t at = 0; at < text.size();) {
+    const char32_t character = next_character(text, &at);
+    if (numbers.size() == longest) continue;  // still has to be UTF-8
+    uint16_t& number = number_of_character_[character];
+    if (number == 0 && character_of_number_.size() < kMostNumbers) {
+      number = uint16_t(character_of_number_.size());
+      character_of_number_.push_back(character);
+      count_of_number_.push_back(0);
+    }
+    count_of_number_[number] += counts;
+    numbers.push_back(number == 0 ? kUnknownId : number);
+  }
+  numbers.push_back(kEosId);
+  return numbers;
+}
+
+std::vector<std::string> TextEncoder::vocabulary(std::vector<uint16_t>* id_of_number) const {
+  std::vector<std::string> names = {"<pad>", "<unk>", "<eos>"};
+  if (encoding_ != Encoding::Characters) {
+    if (encoding_ == Encoding::Original) names.resize(1);
+    for (int byte = 0; byte < 256; ++byte) names.emplace_back(1, char(byte));
+    return names;
+  }
+  std::map<std::string, int64_t> counts;
+  std::map<std::string, size_t> numbers;
+  for (size_t number = kFirst; number < character_of_number_.size(); ++number) {
+    const std::string name = to_utf8(character_of_number_[number]);
+    counts[name] = count_of_number_[number];
+    numbers[name] = number;
+  }
+  names = make_vocabulary(counts, min_frequency_);
+  id_of_number->assign(character_of_number_.size(), uint16_t(kUnknownId));
+  (*id_of_number)[kEosId] = uint16_t(kEosId);
+  for (size_t id = kFirst; id < names.size(); ++id) {
+    (*id_of_number)[numbers[names[id]]] = uint16_t(id);
+  }
+  return names;
+}
+
+void TextEncoder::finish(TaskData* data) const {
+  std::vector<uint16_t> id_of_number;
+  data->vocabulary = vocabulary(&id_of_number);
+  data->vocab = int64_t(data->vocabulary.size());
+  data->max_length = max_length_;
+  data->pad_to = encoding_ == Encoding::Original ? max_length_ : 0;
+  if (encoding_ != Encoding::Characters) return;
+  for (auto* examples : {&data->train, &data->val, &data->test}) {
+    for (Example& example : *examples) {
+      for (auto* numbers : {&example.tokens, &example.second}) {
+        for (uint16_t& number : *numbers) number = id_of_number[number];
+      }
+    }
+  }
+}
+
+}  // namespace skiff

@@ -2,8 +2,9 @@
 //
 //   lra_data generate listops --out data/listops     about 100,000 expressions
 //   lra_data check data                              every row of every task found there
+//   lra_data show text data                          a few examples as the model sees them
 //
-// A task is a row of kTasks (check) and, where we can make its data, an add_generate_<task>.
+// A task is a row of kTasks (check, show) and, where we can make its data, an add_generate_<task>.
 #include <unistd.h>
 
 #include <chrono>
@@ -13,6 +14,8 @@
 #include <string_view>
 
 #include "data/listops.h"
+#include "data/retrieval.h"
+#include "data/text.h"
 #include "examples/program.h"
 
 using namespace skiff;
@@ -22,12 +25,20 @@ namespace {
 struct Task {
   const char* name;
   TaskReport (*check_files)(const std::string& folder);
-  const char* origin;  // what to do when it is missing
+  TaskData (*load)(const std::string& folder);
+  const char* between;  // what stands between two tokens in print
+  const char* origin;   // what to do when it is missing
 };
 constexpr Task kTasks[] = {
-    {"listops", listops::check_files,
+    {"listops", listops::check_files, [](const std::string& dir) { return listops::load(dir); },
+     " ",
      "'lra_data generate listops --out DIR' writes it; the original is the folder listops-1000 of "
      "lra_release.gz"},
+    {"text", text::check_files, [](const std::string& dir) { return text::load(dir); }, "",
+     "put https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz there, as it is"},
+    {"retrieval", retrieval::check_files,
+     [](const std::string& dir) { return retrieval::load(dir); }, "",
+     "it is the folder tsv_data of lra_release.gz, which can be put there as it is"},
 };
 
 // Progress on stderr: one line that is rewritten on a terminal, else a line for every tenth.
@@ -139,6 +150,7 @@ void print_report(const Task& task, const TaskReport& report) {
     std::printf("\n");
   }
   std::printf("  duplicates: %lld\n", (long long)report.duplicates);
+  for (const std::string& note : report.notes) std::printf("  note: %s\n", note.c_str());
   for (const SplitReport& split : report.splits) {
     std::printf("  problems in %s: %lld\n", split.name.c_str(), (long long)split.problem_count);
     for (const Problem& problem : split.problems) {
@@ -151,8 +163,7 @@ void print_report(const Task& task, const TaskReport& report) {
 
 int check_folder(const std::string& folder) {
   std::error_code error;
-  check<DataError>(std::filesystem::is_directory(folder, error), "check: '", folder,
-                   "' is not a folder");
+  check<DataError>(std::filesystem::exists(folder, error), "check: cannot find '", folder, "'");
   bool any = false, all_usable = true;
   for (const Task& task : kTasks) {
     const TaskReport report = task.check_files(folder);
@@ -169,12 +180,82 @@ int check_folder(const std::string& folder) {
   return 0;
 }
 
+// ---- show
+
+struct Show {
+  std::string task, folder, split = "train";
+  int64_t count = 3, length = 400;
+};
+
+// Control characters escaped, and cut after `length` tokens.
+std::string to_text(const std::vector<uint16_t>& tokens, const TaskData& data, const Task& task,
+                    int64_t length) {
+  std::string text;
+  const int64_t n = int64_t(tokens.size());
+  for (int64_t i = 0; i < n && (length == 0 || i < length); ++i) {
+    if (i > 0) text += task.between;
+    for (const char c : data.vocabulary[tokens[size_t(i)]]) {
+      char code[8];
+      std::snprintf(code, sizeof code, "\\x%02x", unsigned(uint8_t(c)));
+      text += c == '\n' ? "\\n" : uint8_t(c) < 0x20 || c == 0x7f ? code : std::string(1, c);
+    }
+  }
+  return length > 0 && n > length ? text + " ... and " + std::to_string(n - length) + " more"
+                                  : text;
+}
+
+int show_examples(const Show& show) {
+  const Task* const task = std::find_if(std::begin(kTasks), std::end(kTasks),
+                                        [&](const Task& t) { return show.task == t.name; });
+  if (task == std::end(kTasks)) {
+    std::vector<std::string> names;
+    for (const Task& t : kTasks) names.push_back(t.name);
+    fail<UsageError>("show: unknown task '", show.task, "'", suggestion(show.task, names));
+  }
+  const TaskData data = task->load(show.folder);
+  const std::vector<Example>& examples = show.split == "train" ? data.train
+                                         : show.split == "val" ? data.val
+                                                               : data.test;
+  std::printf("%s: %zu %s examples, %lld classes, %lld ids%s%s\n", task->name, examples.size(),
+              show.split.c_str(), (long long)data.classes, (long long)data.vocab,
+              data.note.empty() ? "" : "; ", data.note.c_str());
+  for (size_t i = 0; i < std::min(examples.size(), size_t(show.count)); ++i) {
+    const Example& example = examples[i];
+    std::printf("\nexample %zu: class %d, %zu tokens\n", i, int(example.label),
+                example.tokens.size());
+    std::printf("%s\n", to_text(example.tokens, data, *task, show.length).c_str());
+    if (!data.pairs) continue;
+    std::printf("with %zu tokens\n", example.second.size());
+    std::printf("%s\n", to_text(example.second, data, *task, show.length).c_str());
+  }
+  return 0;
+}
+
+void add_show(CLI::App& app, Show& show, std::function<int()>& chosen) {
+  CLI::App* command = app.add_subcommand("show", "Print a few examples as the model sees them");
+  command->add_option("task", show.task, "listops, text or retrieval")->required();
+  command->add_option("dir", show.folder, "Folder of the task or of all tasks")->required();
+  command->add_option("--split", show.split, "train, val or test")
+      ->check(CLI::IsMember({"train", "val", "test"}))
+      ->capture_default_str();
+  command->add_option("--count", show.count, "Examples")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--length", show.length, "Tokens of each; 0: all of them")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->footer("Example:\n  lra_data show text data --split test --count 5");
+  command->callback([&] { chosen = [&] { return show_examples(show); }; });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   CLI::App app("Makes and checks the data of the Long Range Arena tasks.", "lra_data");
   app.require_subcommand(1);
-  app.footer("Example:\n  lra_data generate listops --out data/listops\n  lra_data check data");
+  app.footer(
+      "Example:\n  lra_data generate listops --out data/listops\n  lra_data check data\n"
+      "  lra_data show listops data");
 
   CLI::App* generate = app.add_subcommand("generate", "Write the data of a task");
   generate->require_subcommand(1);
@@ -185,10 +266,12 @@ int main(int argc, char** argv) {
 
   CLI::App* check = app.add_subcommand("check", "Read every row and report what is there");
   std::string folder;
-  check->add_option("dir", folder, "Folder of one task or of all tasks")->required();
+  check->add_option("dir", folder, "Folder of one task or of all tasks, or an archive")->required();
   check->footer(
       "Exit code 3 when a task that is there cannot be used.\nExample:\n"
       "  lra_data check data");
   check->callback([&] { chosen = [&] { return check_folder(folder); }; });
+  Show show;
+  add_show(app, show, chosen);
   return run_program(argc, argv, app, [&] { return chosen(); });
 }

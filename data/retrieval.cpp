@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "data/archive.h"
+#include "data/cache.h"
 #include "data/text_file.h"
 
 namespace skiff::retrieval {
@@ -242,6 +243,12 @@ std::vector<uint16_t> encode(std::string_view text, bool train, const LoadOption
 
 TaskData load(const std::string& folder, const LoadOptions& options) {
   const std::string place = find_or_fail(folder);
+  const CacheKey key = {
+      place, "retrieval",
+      std::to_string(options.max_length) + ' ' + std::to_string(options.min_frequency) + ' ' +
+          std::to_string(int(options.encoding)) + ' ' + std::to_string(options.decode)};
+  const bool keeps = options.cache && is_file(place);
+  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
   TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
@@ -264,6 +271,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   encoder.finish(&data);
   data.pairs = true;
   data.classes = kClasses;
+  if (keeps) save_cache(key, data);
   return data;
 }
 

@@ -30,10 +30,11 @@ struct LoadOptions {
   // The text as the authors wrote it. Published results are on the printed form, b' and escapes
   // included. Bytes that are not UTF-8 become U+FFFD.
   bool decode = false;
+  bool cache = true;  // keep what was read from an archive (data/cache.h)
 };
 
 // Documents are Example::tokens (left) and second (right). The published loader calls the split
-// `eval` validation. Texts of an archive are read as a stream; see data/cache.h for what is kept.
+// `eval` validation. An archive is read as a stream.
 TaskData load(const std::string& folder, const LoadOptions& options = {});
 
 // Reads every row of the three files, and goes on after a bad one.

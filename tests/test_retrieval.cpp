@@ -98,6 +98,29 @@ TEST_CASE("retrieval: lra_release.gz is read as it is, the nested folders too") 
   CHECK(check_files(folder.name()).usable());
 }
 
+TEST_CASE("retrieval: what an archive gave is kept beside it, for the same options") {
+  const Folder folder;
+  const std::string archive = folder.write("lra_release.gz", gzip_of(tar_of(kFiles)));
+  const TaskData first = load(archive);
+  const std::string cache = archive + ".retrieval.cache";
+  REQUIRE(std::filesystem::exists(cache));
+  check_expected(load(archive));
+  CHECK(load(archive).vocabulary == first.vocabulary);
+  LoadOptions options;
+  options.max_length = 4;
+  CHECK(load(archive, options).train[0].tokens.size() == 4);
+  check_expected(load(archive));
+  // It is really read: an archive that is damaged, but has the size and the time, gives the same.
+  const auto time = std::filesystem::last_write_time(archive);
+  folder.write("lra_release.gz", std::string(std::filesystem::file_size(archive), 'x'));
+  CHECK_THROWS_AS(load(archive), DataError);
+  std::filesystem::last_write_time(archive, time);
+  check_expected(load(archive));
+  options = {};
+  options.cache = false;
+  CHECK_THROWS_AS(load(archive, options), DataError);
+}
+
 TEST_CASE("retrieval: truncation, bytes and the original protocol") {
   const Folder folder;
   write_files(folder, "");

@@ -1,0 +1,32 @@
+// A task kept as it was read from an archive that takes minutes to read: one compact file beside
+// the archive, or in $XDG_CACHE_HOME/skiff (~/.cache/skiff) where that folder cannot be written.
+// It holds for the size and time of the archive, and for the options; else the task is read again.
+//
+//   if (load_cache(key, &data)) return data;
+//   data = read(archive);
+//   save_cache(key, data);
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "data/task.h"
+
+namespace skiff {
+
+struct CacheKey {
+  std::string source;   // the archive
+  std::string task;     // "retrieval"; each has a file of its own
+  std::string options;  // everything else that the data depends on
+};
+
+// Where the file can be, the preferred place first.
+std::vector<std::string> cache_paths(const CacheKey& key);
+
+// False when there is no file that fits, or it is damaged; then `data` is as it was.
+bool load_cache(const CacheKey& key, TaskData* data);
+
+// False when nothing could be written: the data is as good without.
+bool save_cache(const CacheKey& key, const TaskData& data);
+
+}  // namespace skiff

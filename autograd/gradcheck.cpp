@@ -86,7 +86,7 @@ class Checker {
     const Run exact = run(sample, sample.inputs, gy);
     require(y.size() > 0, "an empty output");
     check_differences(sample, exact, gy);
-    if (linear_ != Linear::No) check_adjoint(sample, exact, gy, number);
+    if (linear_ != Linearity::No) check_adjoint(sample, exact, gy, number);
     check_precision(sample, exact, gy);
   }
 
@@ -145,7 +145,7 @@ class Checker {
       if (!differentiable(v[i])) continue;
       right += inner(to_vector(v[i]), to_vector(exact.grads[i]));
       scale += norm(to_vector(v[i])) * norm(to_vector(exact.grads[i]));
-      if (linear_ == Linear::InEach) {
+      if (linear_ == Linearity::InEach) {
         std::vector<Tensor> with_v = sample.inputs, with_0 = sample.inputs;
         with_v[i] = v[i];
         with_0[i] = zeros_like(v[i]);
@@ -155,7 +155,7 @@ class Checker {
         compare("adjoint of input " + std::to_string(i));
       }
     }
-    if (linear_ == Linear::Jointly) {
+    if (linear_ == Linearity::Jointly) {
       left = inner(to_vector(evaluate(sample, v)), g);
       compare("adjoint");
     }
@@ -171,7 +171,7 @@ class Checker {
              limits_.precision, "float32 gradient of input " + std::to_string(i));
   }
 
-  Linear linear_;
+  Linearity linear_;
   GradcheckLimits limits_;
   std::string label_;
 };

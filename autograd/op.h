@@ -8,7 +8,7 @@
 //                                     It never adds into a buffer: the tape adds up.
 //   static std::vector<Sample<Op>> samples()     test data
 // and, when it holds,
-//   static constexpr Linear linear    linear in all inputs together, or in each by itself; then the
+//   static constexpr Linearity linear    linear in all inputs together, or in each by itself; then the
 //                                     adjoint test checks backward exactly, without differences
 // apply() runs it and records it. It also enters it into the op table, which is how the gradient
 // check finds every op; an op without a name or samples does not compile.
@@ -29,7 +29,7 @@
 
 namespace skiff {
 
-enum class Linear {
+enum class Linearity {
   No,
   Jointly,  // f(a x + b z) = a f(x) + b f(z) for all inputs taken together
   InEach    // linear (or affine) in each floating point input while the others are held
@@ -56,7 +56,7 @@ struct OpSample {
 };
 struct OpEntry {
   std::string name;
-  Linear linear;
+  Linearity linear;
   std::vector<OpSample> (*samples)();
 };
 const std::vector<OpEntry>& op_table();  // sorted by name
@@ -100,11 +100,11 @@ struct OpNode final : Node {
 };
 
 template <class Op>
-constexpr Linear linearity() {
+constexpr Linearity linearity() {
   if constexpr (requires { Op::linear; })
     return Op::linear;
   else
-    return Linear::No;
+    return Linearity::No;
 }
 
 }  // namespace detail

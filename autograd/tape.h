@@ -41,7 +41,7 @@ class Variable {
   explicit operator bool() const { return bool(value_); }
   const Tensor& value() const { return value_; }
   bool requires_grad() const { return slot_ != nullptr; }
-  const Tensor& grad() const;  // empty if none has arrived
+  const Tensor& grad() const;  // empty if none has arrived; further ones are added to the same tensor
   void zero_grad() const;      // drops the gradient
   void set_value(Tensor value) { value_ = std::move(value); }  // initializers and loading only
 

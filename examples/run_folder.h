@@ -105,6 +105,10 @@ class RunFolder {
       ::close(lock_);
       fail<UsageError>("another program trains in '", path, "'; give another --out");
     }
+    // A program that was killed while it wrote leaves its unfinished file.
+    for (const auto& entry : std::filesystem::directory_iterator(path))
+      if (entry.path().filename().string().find(".tmp.") != std::string::npos)
+        std::filesystem::remove(entry.path(), error);
   }
   ~RunFolder() { ::close(lock_); }  // also gives the lock back
   RunFolder(const RunFolder&) = delete;

@@ -249,7 +249,8 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"--config " + place / "none.toml", "none.toml"},
       {"--steps", "--steps"},
   };
-  for (const auto& [options, part] : cases) {
+  for (const auto& c : cases) {
+    const std::string &options = c.first, &part = c.second;
     CAPTURE(options);
     // Of an option given twice the last one counts, so these override the tiny ones.
     const Outcome o = place.run("train_lra --data " + place / "data" + " --out " + place / "run" + kTiny + " " + options);
@@ -268,7 +269,8 @@ TEST_CASE("train_lra: wrong configuration files exit with 2") {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"stepz=10\n", "stepz"}, {"steps=abc\n", "steps"}, {"mixer=\"sky\"\n", "mixer"},
       {"task=\"chess\"\n", "chess"}, {"recipe=\"none\"\n", "none"}};
-  for (const auto& [text, part] : cases) {
+  for (const auto& c : cases) {
+    const std::string &text = c.first, &part = c.second;
     CAPTURE(text);
     spill(place / "config", text);
     const Outcome o = place.run("train_lra --config " + place / "config --data " + place / "data --out " + place / "run");
@@ -330,7 +332,8 @@ TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten")
       {good.substr(0, good.size() / 2), "ckpt-00000010"}, {good.substr(0, 4), "ckpt-00000010"},
       {"", "ckpt-00000010"},  {flipped, "checksum"}, {name_flipped, "checksum"},
       {good + "x", "ckpt-00000010"}, {std::string(good.size(), 'x'), "ckpt-00000010"}};
-  for (const auto& [bytes, part] : cases) {
+  for (const auto& c : cases) {
+    const std::string &bytes = c.first, &part = c.second;
     spill(path, bytes);
     const Outcome o = place.train("run", "--resume");
     CAPTURE(o.err);

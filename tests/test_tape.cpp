@@ -14,7 +14,7 @@ std::vector<int64_t> live_in_backward;
 // The identity; its backward notes the bytes that are alive.
 struct Probe {
   static constexpr auto name = "probe";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   Tensor forward(const Tensor& x) { return x; }
   Grads backward(const Tensor& gy, Needs) const {
     live_in_backward.push_back(live_bytes());

@@ -114,7 +114,7 @@ void check_floating(const char* name, const Tensor& x) {
 
 struct Add {
   static constexpr auto name = "add";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   Shape b_shape;  // saved
 
   Tensor forward(const Tensor& a, const Tensor& b) {
@@ -142,7 +142,7 @@ struct Add {
 
 struct Sub {
   static constexpr auto name = "sub";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   Shape b_shape;  // saved
 
   Tensor forward(const Tensor& a, const Tensor& b) {
@@ -166,7 +166,7 @@ struct Sub {
 
 struct Mul {
   static constexpr auto name = "mul";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   Tensor a, b;  // saved
 
   Tensor forward(const Tensor& a, const Tensor& b) {
@@ -215,7 +215,7 @@ struct Div {
 
 struct Scale {
   static constexpr auto name = "scale";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   double s = 1;  // attribute
 
   Tensor forward(const Tensor& x) {

@@ -66,7 +66,7 @@ struct LeadingTerms {  // the parts of conj(a) gy; columns are pairs of reals
 
 struct ComplexMul {
   static constexpr auto name = "complex_mul";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   Tensor a, b;  // saved
 
   Tensor forward(const Tensor& a, const Tensor& b) {

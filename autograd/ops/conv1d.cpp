@@ -84,7 +84,7 @@ void add_blocks(const Tensor& part, Tensor& gc) {
 
 struct Conv1d {
   static constexpr auto name = "conv1d";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   bool causal;
   int64_t axis = -2;  // attributes
   Tensor x, c;        // saved

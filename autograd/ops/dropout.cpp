@@ -43,7 +43,7 @@ void apply_mask(const Tensor& x_tensor, double rate, uint64_t seed, uint64_t cou
 
 struct Dropout {
   static constexpr auto name = "dropout";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   double rate = 0.5;  // attributes
   uint64_t seed = 0, step = 0, call = 0;
 

@@ -48,7 +48,7 @@ void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Tensor& gweight
 
 struct Embedding {
   static constexpr auto name = "embedding";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   Tensor ids;  // saved
   Shape weight_shape;
 

@@ -61,7 +61,7 @@ void window_kernel(Tensor& signal, AxisView v, int64_t F, T s, bool published) {
 
 struct Hilbert {
   static constexpr auto name = "hilbert";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t F, axis = -2;  // attributes
   bool published = false;
 

@@ -55,7 +55,7 @@ TwoPointMap matrix(const InterpolationMatrix& W) {
 
 struct Interpolate {
   static constexpr auto name = "interpolate";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   InterpolationMatrix W;
   int64_t axis = -2;  // attributes
 
@@ -79,7 +79,7 @@ struct Interpolate {
 
 struct InterpolateAdjoint {
   static constexpr auto name = "interpolate_adjoint";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   InterpolationMatrix W;
   int64_t axis = -2;  // attributes
 

@@ -21,7 +21,7 @@ namespace {
 
 struct Irfft {
   static constexpr auto name = "irfft";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t F, axis = -2;  // attributes
 
   Tensor forward(const Tensor& X) {

@@ -39,7 +39,7 @@ void multiply(const blas::Gemm& g, const Tensor& a, const Tensor& b, Tensor& c) 
 
 struct LinearMap {
   static constexpr auto name = "linear";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   Tensor x, W;  // saved
 
   Tensor forward(const Tensor& x, const Tensor& W, const Tensor& b) {

@@ -21,7 +21,7 @@ namespace {
 
 struct LinearResize {
   static constexpr auto name = "linear_resize";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t m;
   Resize mode;
   int64_t axis = -2;  // attributes

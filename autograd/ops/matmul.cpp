@@ -41,7 +41,7 @@ void multiply(const Operand& A, const Operand& B, int64_t m, int64_t n, int64_t 
 
 struct Matmul {
   static constexpr auto name = "matmul";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   bool transpose_a = false, transpose_b = false;  // attributes
   Tensor a = {}, b = {};                          // saved
   int64_t batch = 0, m = 0, n = 0, k = 0;         // A is (m, k), B is (k, n)

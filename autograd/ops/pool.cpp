@@ -46,7 +46,7 @@ void spread(const Tensor& gy_tensor, const Tensor& length_tensor, Tensor& gx_ten
 
 struct MeanOverLength {
   static constexpr auto name = "mean_over_length";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   Tensor lengths;  // saved
   Shape from;
 

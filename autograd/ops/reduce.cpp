@@ -51,7 +51,7 @@ void repeat(const Tensor& gy_tensor, AxisView v, Tensor& gx_tensor) {
 
 struct Sum {
   static constexpr auto name = "sum";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   bool all = true;  // attributes
   int64_t axis = 0;
   Shape from = {};  // saved

@@ -19,7 +19,7 @@ namespace {
 
 struct Rfft {
   static constexpr auto name = "rfft";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t F, axis = -2;  // attributes
   int64_t n = 0;         // saved: signal length
 

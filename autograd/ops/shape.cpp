@@ -114,7 +114,7 @@ Tensor sliced(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
 
 struct Reshape {
   static constexpr auto name = "reshape";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   Shape shape;      // attribute
   Shape from = {};  // saved
 
@@ -134,7 +134,7 @@ struct Reshape {
 
 struct Slice {
   static constexpr auto name = "slice";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t axis, begin, end;  // attributes
   Shape from = {};           // saved
 
@@ -166,7 +166,7 @@ struct Slice {
 
 struct Concat {
   static constexpr auto name = "concat";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t axis;                     // attribute
   std::vector<int64_t> sizes = {};  // saved: of the parts along the axis
 
@@ -214,7 +214,7 @@ struct Concat {
 
 struct Transpose {
   static constexpr auto name = "transpose";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   int64_t axis_a, axis_b;  // attributes
 
   static Tensor transposed(const Tensor& x, int64_t axis_a, int64_t axis_b) {

@@ -27,7 +27,7 @@ namespace {
 
 struct SpectralConv {
   static constexpr auto name = "spectral_conv";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   int64_t F, axis = -2;  // attributes
   Tensor x, S;           // saved
 

@@ -30,7 +30,7 @@ void take_part(const Tensor& y_tensor, int part, Tensor& x_tensor) {
 
 struct ToComplex {
   static constexpr auto name = "to_complex";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
 
   Tensor forward(const Tensor& re, const Tensor& im) {
     check_real(name, "re", re);

@@ -54,7 +54,7 @@ void take_taps(const Tensor& circle, Tensor& t, int64_t n, int64_t F) {
 
 struct Toeplitz {
   static constexpr auto name = "toeplitz";
-  static constexpr Linear linear = Linear::InEach;
+  static constexpr Linearity linear = Linearity::InEach;
   bool causal;
   int64_t axis = -2;     // attributes
   Tensor x, A;           // saved: the input, and the spectrum (F/2 + 1, D) of the taps

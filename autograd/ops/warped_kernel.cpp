@@ -24,7 +24,7 @@ namespace {
 
 struct WarpedKernel {
   static constexpr auto name = "warped_kernel";
-  static constexpr Linear linear = Linear::Jointly;
+  static constexpr Linearity linear = Linearity::Jointly;
   std::vector<double> lags;
   double base;
   bool causal;  // attributes

@@ -169,9 +169,9 @@ TaskReport check_files(const std::string& folder) {
   };
   std::vector<Example> train = read("train", kTrain), test = read("test", kTest);
   const TaskData data = make_data(std::move(train), std::move(test));
-  report.add_split("train", place, data.train);
-  report.add_split("val", place, data.val);
-  report.add_split("test", place, data.test);
+  report.add_split("train", place, data.train, kPixels);
+  report.add_split("val", place, data.val, kPixels);
+  report.add_split("test", place, data.test, kPixels);
   if (!data.note.empty()) report.add_note(data.note);
   return report.finish();
 }

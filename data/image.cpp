@@ -24,6 +24,8 @@ namespace {
 constexpr int64_t kPlane = kSide * kSide, kPixels = 3 * kPlane;  // red, green, blue
 constexpr int64_t kRecord = 1 + kPixels;                         // the label, then the planes
 constexpr int kBatches = 5;
+constexpr const char* kNames[] = {"data_batch_1", "data_batch_2", "data_batch_3",
+                                  "data_batch_4", "data_batch_5", "test_batch"};
 constexpr const char* kHint =
     "the files are in cifar-10-binary.tar.gz, https://www.cs.toronto.edu/~kriz/cifar.html";
 
@@ -72,27 +74,19 @@ Source find_source(const std::string& folder) {
 std::map<std::string, std::string> read_batches(const Source& source) {
   std::map<std::string, std::string> batches;
   const std::string ending = source.version->ending;
-  const auto wanted = [&](const std::string& name) {
-    if (name == "test_batch" + ending) return true;
-    for (int i = 1; i <= kBatches; ++i) {
-      if (name == "data_batch_" + std::to_string(i) + ending) return true;
-    }
-    return false;
-  };
-  const auto stem = [&](const std::string& name) {
-    return name.substr(0, name.size() - ending.size());
-  };
   if (source.archive) {
     TarReader archive(source.path);
     while (archive.next()) {
-      const std::string name = fs::path(archive.name()).filename().string();
-      if (wanted(name)) batches[stem(name)] = archive.read_all();
+      const std::string file = fs::path(archive.name()).filename().string();
+      for (const char* name : kNames) {
+        if (file == name + ending) batches[name] = archive.read_all();
+      }
     }
     return batches;
   }
-  for (const auto& entry : fs::directory_iterator(source.path)) {
-    const std::string name = entry.path().filename().string();
-    if (wanted(name)) batches[stem(name)] = read_file(entry.path().string());
+  for (const char* name : kNames) {
+    const fs::path file = fs::path(source.path) / (name + ending);
+    if (is_file(file)) batches[name] = read_file(file.string());
   }
   return batches;
 }
@@ -173,11 +167,11 @@ Images read_images(const Source& source, const Refuse& refuse) {
     entry->second = {};
   };
   int last = 1;  // a part of the data may stop after a batch, but not leave one out
-  for (int i = 1; i <= kBatches; ++i) {
-    if (batches.count("data_batch_" + std::to_string(i)) > 0) last = i;
+  for (int i = 0; i < kBatches; ++i) {
+    if (batches.count(kNames[i]) > 0) last = i + 1;
   }
-  for (int i = 1; i <= last; ++i) read("train", "data_batch_" + std::to_string(i), images.train);
-  read("test", "test_batch", images.test);
+  for (int i = 0; i < last; ++i) read("train", kNames[i], images.train);
+  read("test", kNames[kBatches], images.test);
   return images;
 }
 
@@ -237,9 +231,9 @@ TaskReport check_files(const std::string& folder) {
     report.add_problem("train", source.path, error.what());
   }
   const TaskData data = make_data(std::move(images), {});
-  report.add_split("train", source.path, data.train);
-  report.add_split("val", source.path, data.val);
-  report.add_split("test", source.path, data.test);
+  report.add_split("train", source.path, data.train, kPlane);
+  report.add_split("val", source.path, data.val, kPlane);
+  report.add_split("test", source.path, data.test, kPlane);
   if (!data.note.empty()) report.add_note(data.note);
   return report.finish();
 }

@@ -341,7 +341,7 @@ class Reader {
     text += take_line();
     bool known = false;
     for (const std::string_view global : kGlobals) known = known || text == global;
-    require(known, "the pickle asks for ", quoted(text), ", which CIFAR-10 does not need");
+    require(known, "the pickle asks for ", skiff::quoted(text), ", which CIFAR-10 does not need");
     push(make(Kind::Global, 0, text));
   }
 

@@ -31,8 +31,9 @@ class ImageReport {
   // What is wrong in the files of a split; the first 20 are kept.
   void add_problem(const std::string& split, const std::string& file, const std::string& reason);
   void add_note(const std::string& note) { report_.notes.push_back(note); }
+  // length: of every example, in pixels. Equal tokens count as duplicates.
   void add_split(const std::string& name, const std::string& file,
-                 const std::vector<Example>& examples);
+                 const std::vector<Example>& examples, int64_t length);
   TaskReport finish();
 
  private:

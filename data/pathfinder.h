@@ -1,0 +1,45 @@
+// Pathfinder (Linsley et al., 2018; Long Range Arena: Tay et al., 2021): is there a path between
+// the two discs? Gray images of 32 x 32 pixels, or 128 x 128 (Path-X). Reads the folders that
+// lra_release.gz unpacks to, the archive itself, and the folders of our generator, by the S4
+// protocol (state-spaces/s4, src/dataloaders/lra.py): the level curv_contour_length_14 alone.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "data/task.h"
+
+namespace skiff::pathfinder {
+
+inline constexpr int64_t kClasses = 2;  // 1: there is a path
+inline constexpr const char* kLevel = "curv_contour_length_14";
+
+struct LoadOptions {
+  // The original protocol: pixels are tokens, and the three splits follow one another. (The S4
+  // protocol: numbers, and seeded splits.)
+  bool original = false;
+  // Keep what was read from lra_release.gz beside it, as lra_release.gz.pathfinder32.tar, and read
+  // that from then on, until size or time of the archive change.
+  bool write_cache = true;
+  std::function<void(int64_t done, int64_t total)> progress;  // images
+  std::function<void(const std::string& message)> warn;       // a file is skipped, and the like
+};
+
+// The folder of the level of pathfinder<side> (it holds imgs and metadata), or lra_release.gz; ""
+// if there is none. Looks in `folder` for pathfinder/pathfinder32, pathfinder32 and the same in
+// lra_release and lra_release/lra_release, else for the archive. `folder` may also be
+// pathfinder32, its level or the archive.
+std::string find(const std::string& folder, int64_t side);
+
+// Examples in the order of the metadata, split 80 / 10 / 10. Images that are missing, empty or no
+// PNG are skipped, and the note of the data counts them. Throws DataError with file, line and
+// reason. Two bytes per pixel are held: 0.4 GB for Pathfinder32, 6.6 GB for Path-X.
+TaskData load(const std::string& folder, int64_t side, const LoadOptions& options = {});
+
+// Reads every image; what is skipped is in the notes.
+TaskReport check_files(const std::string& folder, int64_t side);
+TaskReport check_files_32(const std::string& folder);
+TaskReport check_files_pathx(const std::string& folder);
+
+}  // namespace skiff::pathfinder

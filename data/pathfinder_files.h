@@ -1,0 +1,45 @@
+// Where the files of a Pathfinder level come from: a folder, lra_release.gz, or its cache.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace skiff::pathfinder {
+
+struct Place {
+  std::string path;  // the folder of the level, or the archive; "" if there is none
+  bool archive = false;
+};
+Place find_place(const std::string& folder, int64_t side);
+
+struct Row {
+  std::string file;  // of the image, relative to the level
+  int32_t label = 0;
+};
+
+// The rows of a metadata file: lines of text, or a NumPy array of strings; columns: subfolder,
+// file, index, label, ... Calls refuse(line, reason) for bad ones; throws DataError for a bad
+// array.
+std::vector<Row> parse_metadata(const std::string& bytes, const std::string& name,
+                                const std::function<void(int64_t, const std::string&)>& refuse);
+
+struct LevelFiles {
+  struct Metadata {
+    int64_t number = 0;
+    std::string name;  // for messages
+    std::string bytes;
+  };
+  std::vector<Metadata> metadata;  // ascending
+  // The content of an image; DataError if it is not there. May be called by several threads.
+  std::function<std::string(const std::string& file)> read;
+  std::function<std::string(const std::string& file)> name_of;  // for messages
+};
+
+// Throws DataError. The cache of an archive is used if it is there; if not, write_cache makes it,
+// and why it could not be made goes to warn.
+LevelFiles open_level(const Place& place, int64_t side, bool write_cache,
+                      const std::function<void(const std::string&)>& warn);
+
+}  // namespace skiff::pathfinder

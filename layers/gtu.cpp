@@ -61,9 +61,10 @@ Gtu::Gtu(Scope s, const GtuConfig& c)
       toep(make_mixer(s, c)),
       drop(s, c.height > 0 ? c.dropout : 0) {}
 
-Variable Gtu::operator()(const Variable& x) const {
+Variable Gtu::operator()(const Variable& x, const Tensor& lengths) const {
   const Variable u = activate(activation, u_proj(x));  // (B, n, inner)
-  const Variable v = activate(activation, v_proj(x));
+  Variable v = activate(activation, v_proj(x));
+  if (lengths) v = mask_positions(v, lengths);
   const Variable mixed = std::visit([&](const auto& mixer) { return mixer(v); }, toep);
   return o(u * drop(mixed));
 }

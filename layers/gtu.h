@@ -48,7 +48,8 @@ struct Gtu {
   std::variant<Mixer, Mixer2d> toep;
   Dropout drop;
   Gtu(Scope s, const GtuConfig& c);
-  Variable operator()(const Variable& x) const;
+  // With lengths, what stands beyond them is not mixed in.
+  Variable operator()(const Variable& x, const Tensor& lengths = {}) const;
 };
 
 // y = l3( dropout(act(l1 x)) * l2 x ): the channel mixer.

@@ -10,6 +10,11 @@ GtuConfig gtu_config(const TnnConfig& c) {
           .start = c.start, .height = c.height, .width = c.width, .dropout = c.dropout};
 }
 
+std::variant<Gtu, Attention> make_unit(Scope s, const TnnConfig& c) {
+  if (c.attention) return Attention(s / "attention", c.dim, c.inner, *c.attention);
+  return Gtu(s / "gtu", gtu_config(c));
+}
+
 std::variant<Embedding, Linear> make_encoder(Scope s, const TnnConfig& c) {
   check<UsageError>(c.dim >= 1 && c.inner >= 1 && c.glu_inner >= 1 && c.classes >= 1,
                     "model: every width must be at least 1, got dim ", c.dim, ", Toeplitz unit ",
@@ -42,18 +47,21 @@ Tensor sinusoid_table(int64_t n, int64_t d, DType dtype) {
 Block::Block(Scope s, const TnnConfig& c)
     : prenorm(c.prenorm),
       gtu_norm(s / "gtu_norm", c.norm, c.dim),
-      gtu(s / "gtu", gtu_config(c)),
+      gtu(make_unit(s, c)),
       gtu_drop(s / "gtu_residual", c.dropout),
       glu_norm(s / "glu_norm", c.norm, c.dim),
       glu(s / "glu", c.dim, c.glu_inner, c.dropout),
       glu_drop(s / "glu_residual", c.dropout) {}
 
-Variable Block::operator()(const Variable& x) const {
+Variable Block::operator()(const Variable& x, const Tensor& lengths) const {
+  const auto unit = [&](const Variable& v) {
+    return std::visit([&](const auto& layer) { return layer(v, lengths); }, gtu);
+  };
   if (prenorm) {
-    const Variable mixed = x + gtu_drop(gtu(gtu_norm(x)));
+    const Variable mixed = x + gtu_drop(unit(gtu_norm(x)));
     return mixed + glu_drop(glu(glu_norm(mixed)));
   }
-  const Variable mixed = gtu_norm(x + gtu_drop(gtu(x)));
+  const Variable mixed = gtu_norm(x + gtu_drop(unit(x)));
   return glu_norm(mixed + glu_drop(glu(mixed)));
 }
 
@@ -65,13 +73,14 @@ Trunk::Trunk(Scope s, const TnnConfig& c)
   if (c.prenorm) norm.emplace(s / "norm", c.norm, c.dim);
 }
 
-Variable Trunk::operator()(const Tensor& input) const {
+Variable Trunk::operator()(const Tensor& input, const Tensor& lengths) const {
   Variable x = config.vocab > 0 ? std::get<Embedding>(encoder)(input)
                                 : std::get<Linear>(encoder)(Variable(input));  // (B, n, dim)
   if (config.sinusoids)
     x = x + Variable(sinusoid_table(x.size(1), config.dim, x.dtype()).to(x.device()));
   x = encoder_drop(x);
-  for (const Block& layer : layers) x = layer(x);
+  const Tensor mask = config.mask_padding ? lengths : Tensor();
+  for (const Block& layer : layers) x = layer(x, mask);
   return norm ? (*norm)(x) : x;
 }
 
@@ -79,7 +88,7 @@ TnnClassifier::TnnClassifier(Scope s, const TnnConfig& c)
     : trunk(s, c), decoder(s / "decoder", c.dim, c.classes) {}
 
 Variable TnnClassifier::operator()(const Tensor& input, const Tensor& lengths) const {
-  return decoder(pooled(trunk(input), lengths, trunk.config.readout));
+  return decoder(pooled(trunk(input, lengths), lengths, trunk.config.readout));
 }
 
 TwoTowerClassifier::TwoTowerClassifier(Scope s, const TnnConfig& c)
@@ -88,7 +97,7 @@ TwoTowerClassifier::TwoTowerClassifier(Scope s, const TnnConfig& c)
       decoder2(s / "decoder" / "2", c.dim, c.classes) {}
 
 Variable TwoTowerClassifier::operator()(const Tensor& input, const Tensor& lengths) const {
-  const Variable documents = pooled(trunk(input), lengths, trunk.config.readout);  // (2B, dim)
+  const Variable documents = pooled(trunk(input, lengths), lengths, trunk.config.readout);  // (2B, dim)
   const int64_t pairs = documents.size(0) / 2;
   check(2 * pairs == documents.size(0), "retrieval: documents come in pairs, got ", input);
   const Variable a = slice(documents, 0, 0, pairs), b = slice(documents, 0, pairs, 2 * pairs);

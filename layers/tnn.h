@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "layers/attention.h"
 #include "layers/gtu.h"
 #include "layers/norm.h"
 
@@ -22,6 +23,8 @@ struct TnnConfig {
   int64_t inner = 64;    // width of the Toeplitz unit (e)
   int64_t glu_inner = 64;
   MixerConfig mixer;
+  std::optional<AttentionConfig> attention;  // instead of the Toeplitz unit: the baseline
+  bool mask_padding = false;       // padded positions are not mixed in; published models mix them
   NormKind norm = NormKind::Batch;
   bool prenorm = true;             // else x <- norm(x + f(x)), and no final norm
   bool sinusoids = true;           // absolute positions, added to the encoded input
@@ -35,17 +38,17 @@ struct TnnConfig {
 // pe[p, 2i] = sin(p 10000^(-2i/d)), pe[p, 2i+1] = cos(the same);  (n, d)
 Tensor sinusoid_table(int64_t n, int64_t d, DType dtype = DType::Float64);
 
-// x <- x + dropout(f(norm x)) for f = gtu, glu; or, post-norm, x <- norm(x + dropout(f(x))).
+// x <- x + dropout(f(norm x)) for f = gtu (or attention), glu; or, post-norm, x <- norm(x + dropout(f(x))).
 struct Block {
   bool prenorm;
   Norm gtu_norm;
-  Gtu gtu;
+  std::variant<Gtu, Attention> gtu;
   Dropout gtu_drop;
   Norm glu_norm;
   Glu glu;
   Dropout glu_drop;
   Block(Scope s, const TnnConfig& c);
-  Variable operator()(const Variable& x) const;
+  Variable operator()(const Variable& x, const Tensor& lengths = {}) const;
 };
 
 // Input to normalised features (B, n, dim).
@@ -56,8 +59,8 @@ struct Trunk {
   std::vector<Block> layers;
   std::optional<Norm> norm;  // pre-norm only
   Trunk(Scope s, const TnnConfig& c);
-  // input: int32 (B, n) tokens, or real (B, n, features)
-  Variable operator()(const Tensor& input) const;
+  // input: int32 (B, n) tokens, or real (B, n, features); lengths: int32 (B), used to mask padding
+  Variable operator()(const Tensor& input, const Tensor& lengths = {}) const;
 };
 
 // Logits (B, classes). lengths: int32 (B).

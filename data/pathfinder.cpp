@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "data/cache.h"
 #include "data/pathfinder_files.h"
 #include "data/pixels.h"
 #include "data/png.h"
@@ -144,14 +145,22 @@ TaskData load(const std::string& folder, int64_t side, const LoadOptions& option
     ++skipped;
     if (options.warn) options.warn("skipped: " + reason);
   };
+  const CacheKey key = {place.path, set, options.original ? "original" : ""};
+  const bool keeps = options.cache && place.archive;
+  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
+  if (place.archive && options.warn) {
+    options.warn("reading all of " + place.path + ", which takes minutes");
+  }
   try {
-    const LevelFiles files = open_level(place, side, options.write_cache, options.warn);
+    const LevelFiles files = open_level(place, side);
     std::vector<Example> examples = read_images(files, read_rows(files, refuse), side,
                                                 options.progress, refuse, skip, [](Example&) {});
     check<DataError>(examples.size() >= kFewest, place.path, ": at least ", kFewest,
                      " images are needed, got ", examples.size(), " and ", skipped,
                      " that cannot be read");
-    return make_data(std::move(examples), skipped, side, options);
+    TaskData data = make_data(std::move(examples), skipped, side, options);
+    if (keeps) save_cache(key, data);
+    return data;
   } catch (const DataError& error) {
     fail<DataError>("pathfinder: ", error.what());
   }
@@ -171,7 +180,7 @@ TaskReport check_files(const std::string& folder, int64_t side) {
   };
   std::vector<Example> examples;
   try {
-    const LevelFiles files = open_level(place, side, false, {});
+    const LevelFiles files = open_level(place, side);
     examples = read_images(files, read_rows(files, refuse), side, {}, refuse, skip, keep_digest);
     if (examples.size() < kFewest) refuse(place.path, "at least 10 images are needed");
   } catch (const DataError& error) {

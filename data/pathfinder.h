@@ -19,9 +19,7 @@ struct LoadOptions {
   // The original protocol: pixels are tokens, and the three splits follow one another. (The S4
   // protocol: numbers, and seeded splits.)
   bool original = false;
-  // Keep what was read from lra_release.gz beside it, as lra_release.gz.pathfinder32.tar, and read
-  // that from then on, until size or time of the archive change.
-  bool write_cache = true;
+  bool cache = true;  // keep what was read from an archive (data/cache.h)
   std::function<void(int64_t done, int64_t total)> progress;  // images
   std::function<void(const std::string& message)> warn;       // a file is skipped, and the like
 };

@@ -1,7 +1,5 @@
 #include "data/pathfinder_files.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
@@ -96,7 +94,7 @@ LevelFiles open_folder(const std::string& level) {
   return files;
 }
 
-// ---- lra_release.gz and its cache
+// ---- lra_release.gz
 
 // The files of the level by their names in it.
 using Images = std::unordered_map<std::string, std::string>;
@@ -136,87 +134,8 @@ Root read_archive(const std::string& archive_path, int64_t side) {
   return std::move(best->second);
 }
 
-// Size and time of the archive, the first file of its cache.
-constexpr const char* kStampName = "source";
-std::string stamp_of(const std::string& archive_path) {
-  struct stat status;
-  check<DataError>(::stat(archive_path.c_str(), &status) == 0, "cannot read '", archive_path, "'");
-  return std::to_string(status.st_size) + " bytes, " + std::to_string(status.st_mtim.tv_sec) + "." +
-         std::to_string(status.st_mtim.tv_nsec) + '\n';
-}
-std::string cache_path(const std::string& archive_path, int64_t side) {
-  return archive_path + '.' + set_name(side) + ".tar";
-}
-
-// A plain file as a tar archive holds it.
-void write_member(AtomicFile& cache, const std::string& name, const std::string& content) {
-  constexpr size_t kBlock = 512;
-  check(name.size() <= 100, "cache: a name must have at most 100 characters, got '", name, "'");
-  std::string header(kBlock, '\0');
-  const auto put = [&](size_t at, const std::string& text) {
-    header.replace(at, text.size(), text);
-  };
-  const auto octal = [](size_t value, int digits) {
-    char text[24];
-    std::snprintf(text, sizeof text, "%0*zo", digits, value);
-    return std::string(text);
-  };
-  put(0, name);
-  put(100, "0000644");
-  put(108, "0000000");
-  put(116, "0000000");
-  put(124, octal(content.size(), 11));
-  put(136, octal(0, 11));
-  put(148, "        ");
-  put(156, "0");
-  put(257, std::string("ustar\00000", 8));
-  size_t sum = 0;
-  for (const char c : header) sum += uint8_t(c);
-  put(148, octal(sum, 6) + '\0');
-  cache.write(header);
-  cache.write(content);
-  cache.write(std::string((kBlock - content.size() % kBlock) % kBlock, '\0'));
-}
-
-void write_cache_file(const std::string& path, const std::string& stamp, const Root& root) {
-  AtomicFile cache(path);
-  write_member(cache, kStampName, stamp);
-  for (const LevelFiles::Metadata& metadata : root.files.metadata) {
-    write_member(cache, "metadata/" + std::to_string(metadata.number) + ".npy", metadata.bytes);
-  }
-  for (const auto& [name, content] : root.images) write_member(cache, name, content);
-  cache.write(std::string(1024, '\0'));
-  cache.publish();
-}
-
-// False if there is no cache of this archive as it is.
-bool read_cache(const std::string& path, const std::string& stamp, Root& root) {
-  std::error_code error;
-  if (!fs::is_regular_file(path, error)) return false;
-  try {
-    TarReader cache(path);
-    if (!cache.next() || cache.name() != kStampName || cache.read_all() != stamp) return false;
-    while (cache.next()) add_member(root, cache.name(), cache);
-    return true;
-  } catch (const DataError&) {  // damaged: it is made again
-    root = {};
-    return false;
-  }
-}
-
-LevelFiles open_archive(const std::string& archive_path, int64_t side, bool write_cache,
-                        const std::function<void(const std::string&)>& warn) {
-  auto root = std::make_shared<Root>();
-  const std::string cache = cache_path(archive_path, side), stamp = stamp_of(archive_path);
-  if (!read_cache(cache, stamp, *root)) {
-    if (warn) warn("reading all of " + archive_path + ", which takes minutes");
-    *root = read_archive(archive_path, side);
-    try {
-      if (write_cache) write_cache_file(cache, stamp, *root);
-    } catch (const Error& error) {
-      if (warn) warn(std::string("the cache is not written: ") + error.what());
-    }
-  }
+LevelFiles open_archive(const std::string& archive_path, int64_t side) {
+  const auto root = std::make_shared<Root>(read_archive(archive_path, side));
   LevelFiles files = std::move(root->files);
   sort_metadata(files, archive_path);
   files.name_of = [archive_path](const std::string& file) { return archive_path + ": " + file; };
@@ -308,10 +227,8 @@ Place find_place(const std::string& folder, int64_t side) {
   return {};
 }
 
-LevelFiles open_level(const Place& place, int64_t side, bool write_cache,
-                      const std::function<void(const std::string&)>& warn) {
-  return place.archive ? open_archive(place.path, side, write_cache, warn)
-                       : open_folder(place.path);
+LevelFiles open_level(const Place& place, int64_t side) {
+  return place.archive ? open_archive(place.path, side) : open_folder(place.path);
 }
 
 }  // namespace skiff::pathfinder

@@ -1,4 +1,4 @@
-// Where the files of a Pathfinder level come from: a folder, lra_release.gz, or its cache.
+// Where the files of a Pathfinder level come from: a folder, or lra_release.gz.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +37,8 @@ struct LevelFiles {
   std::function<std::string(const std::string& file)> name_of;  // for messages
 };
 
-// Throws DataError. The cache of an archive is used if it is there; if not, write_cache makes it,
-// and why it could not be made goes to warn.
-LevelFiles open_level(const Place& place, int64_t side, bool write_cache,
-                      const std::function<void(const std::string&)>& warn);
+// Throws DataError. An archive is read to its end, and the images of the level stay in memory, as
+// they are packed, until the last copy of `read` goes.
+LevelFiles open_level(const Place& place, int64_t side);
 
 }  // namespace skiff::pathfinder

@@ -301,30 +301,30 @@ TEST_CASE("pathfinder: lra_release.gz is read as a stream, and its cache afterwa
   members.emplace_back("lra_release/lra_release/" + kSet + "metadata/._0.npy", "of a Mac");
   const Folder folder;
   const std::string archive = folder.write("lra_release.gz", gzip_of(tar_of(members)));
-  const fs::path cache = folder.path / "lra_release.gz.pathfinder32.tar";
+  const fs::path kept = folder.path / "lra_release.gz.pathfinder32.cache";
   CHECK(pathfinder::find(folder.name(), 32) == archive);
   CHECK(pathfinder::find(archive, 32) == archive);
   CHECK(pathfinder::check_files_32(folder.name()).usable());
-  CHECK_FALSE(fs::exists(cache));
+  CHECK_FALSE(fs::exists(kept));
 
   std::vector<std::string> messages;
   pathfinder::LoadOptions options;
   options.warn = [&](const std::string& message) { messages.push_back(message); };
-  options.write_cache = false;
+  options.cache = false;
   check_all(pathfinder::load(folder.name(), 32, options));
-  CHECK_FALSE(fs::exists(cache));
-  options.write_cache = true;
+  CHECK_FALSE(fs::exists(kept));
+  options.cache = true;
   check_all(pathfinder::load(archive, 32, options));
-  CHECK(fs::exists(cache));
+  CHECK(fs::exists(kept));
   CHECK(messages.size() == 2);  // the archive was read twice
   check_all(pathfinder::load(folder.name(), 32, options));
   CHECK(messages.size() == 2);
 
   // A damaged cache is made again, also one of another archive.
-  fs::resize_file(cache, 5000);
+  fs::resize_file(kept, 5000);
   check_all(pathfinder::load(folder.name(), 32, options));
   CHECK(messages.size() == 3);
-  CHECK(fs::file_size(cache) > 5000);
+  CHECK(fs::file_size(kept) > 5000);
   folder.write("lra_release.gz", gzip_of(tar_of(members)) + gzip_of(kTarEnd));
   check_all(pathfinder::load(folder.name(), 32, options));
   CHECK(messages.size() == 4);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
 #include <limits>
 
 #include "core/check.h"
@@ -257,6 +258,22 @@ std::string TarReader::read_all(int64_t max_bytes) {
 
 bool is_archive_name(std::string_view name) {
   return name.ends_with(".tar") || name.ends_with(".tgz") || name.ends_with(".gz");
+}
+
+std::string find_release(const std::string& folder) {
+  namespace fs = std::filesystem;
+  const auto is_file = [](const fs::path& path) {
+    std::error_code error;
+    return fs::is_regular_file(path, error);
+  };
+  if (is_archive_name(folder) && is_file(folder)) return folder;
+  for (const char* place : {"", "lra_release"}) {
+    for (const char* ending : {".gz", ".tar.gz", ".tgz", ".tar"}) {
+      const fs::path path = fs::path(folder) / place / (std::string("lra_release") + ending);
+      if (is_file(path)) return path.string();
+    }
+  }
+  return {};
 }
 
 }  // namespace skiff

@@ -62,4 +62,8 @@ class TarReader {
 // Whether a name ends as those of tar archives do: .tar, .tgz, .gz
 bool is_archive_name(std::string_view name);
 
+// The archive of the Long Range Arena (lra_release.gz, .tar.gz, .tgz or .tar) in `folder` or there
+// in lra_release; `folder` itself if it is an archive; else empty.
+std::string find_release(const std::string& folder);
+
 }  // namespace skiff

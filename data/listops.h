@@ -100,7 +100,8 @@ struct Record {
 std::vector<Record> read_tsv(const std::string& file, bool check_values = false);
 
 // The folder that holds basic_train.tsv: `folder` itself, or in it listops, listops-1000,
-// lra_release/listops-1000, lra_release/lra_release/listops-1000. Empty if there is none.
+// lra_release/listops-1000, lra_release/lra_release/listops-1000. Else the archive of
+// find_release() (data/archive.h). Empty if there is none.
 std::string find(const std::string& folder);
 
 struct LoadOptions {
@@ -108,9 +109,11 @@ struct LoadOptions {
   int64_t min_frequency = 1;  // of a token in the vocabulary
   bool append_eos = true;
   bool check_values = false;  // as in read_tsv
+  bool cache = true;          // keep what was read from an archive (data/cache.h)
 };
 
-// The three splits found from `folder` (or given one of the three files), as ids.
+// The three splits found from `folder` (or given one of the three files), as ids. Of an archive
+// with several listops-1000 the innermost counts: the outer ones of the release are left over.
 TaskData load(const std::string& folder, const LoadOptions& options = {});
 
 // Reads every row of the three files, and goes on after a bad one.

@@ -2,11 +2,14 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <exception>
 #include <filesystem>
 #include <map>
 #include <memory>
 
 #include "core/check.h"
+#include "data/archive.h"
+#include "data/cache.h"
 #include "data/listops.h"
 #include "data/text_file.h"
 
@@ -69,8 +72,7 @@ Record parse_row(std::string_view line, int64_t number, bool check_values) {
 
 // Calls take(Record&&) for each good line and refuse(line, reason) for each bad one.
 template <class Take, class Refuse>
-void scan(const std::string& file, bool check_values, const Take& take, const Refuse& refuse) {
-  LineReader reader(file);
+void scan(LineReader& reader, bool check_values, const Take& take, const Refuse& refuse) {
   std::string_view line;
   if (!reader.next(&line)) return refuse(int64_t(0), std::string("the file is empty"));
   if (line != "Source\tTarget") {
@@ -90,18 +92,78 @@ void scan(const std::string& file, bool check_values, const Take& take, const Re
 }
 
 template <class Take>
-void scan_strict(const std::string& file, bool check_values, const Take& take) {
-  check<DataError>(is_there(file), "listops: cannot find '", file, "'; ", kHint);
-  scan(file, check_values, take, [&](int64_t line, const std::string& reason) {
+void scan_strict(LineReader& reader, const std::string& file, bool check_values, const Take& take) {
+  scan(reader, check_values, take, [&](int64_t line, const std::string& reason) {
     fail<DataError>("listops: ", to_string({file, line, reason}));
   });
+}
+
+[[noreturn]] void fail_missing(const std::string& file) {
+  fail<DataError>("listops: cannot find '", file, "'; ", kHint);
+}
+
+bool is_archive(const std::string& place) {
+  std::error_code error;
+  return fs::is_regular_file(place, error);
+}
+
+// Calls use(i, file, reader) for the files of split i in an archive. A file that is deeper in
+// folders than the one before replaces it: use() begins anew, and what was wrong with that one is
+// forgotten.
+template <class Use, class Absent>
+void for_each_archived(const std::string& place, const Use& use, const Absent& absent) {
+  constexpr std::string_view kInner = "lra_release/lra_release/";
+  std::array<int64_t, 3> depths = {-1, -1, -1};
+  std::array<std::exception_ptr, 3> errors;
+  int64_t inner = 0;
+  TarReader archive(place);
+  while (inner < 3 && archive.next()) {
+    const std::string& name = archive.name();
+    const int64_t depth = std::count(name.begin(), name.end(), '/');
+    const auto split = std::find_if(kSplits.begin(), kSplits.end(), [&](const Split& s) {
+      return fs::path(name).filename() == s.file;
+    });
+    const size_t i = size_t(split - kSplits.begin());
+    if (split == kSplits.end() || depth <= depths[i]) continue;
+    depths[i] = depth;
+    errors[i] = nullptr;
+    inner += name.find(kInner) != name.npos;
+    LineReader reader(archive.place(),
+                      [&](char* into, size_t count) { return archive.read(into, count); });
+    try {
+      use(i, archive.place(), reader);
+    } catch (const DataError&) {
+      errors[i] = std::current_exception();
+    }
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    if (depths[i] < 0) absent(i, place + ": " + kSplits[i].file);
+    if (errors[i]) std::rethrow_exception(errors[i]);
+  }
+}
+
+// The same for a folder.
+template <class Use, class Absent>
+void for_each_file(const std::string& place, const Use& use, const Absent& absent) {
+  if (is_archive(place)) return for_each_archived(place, use, absent);
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const std::string file = (fs::path(place) / kSplits[i].file).string();
+    if (!is_there(file)) {
+      absent(i, file);
+      continue;
+    }
+    LineReader reader(file);
+    use(i, file, reader);
+  }
 }
 
 }  // namespace
 
 std::vector<Record> read_tsv(const std::string& file, bool check_values) {
+  if (!is_there(file)) fail_missing(file);
   std::vector<Record> rows;
-  scan_strict(file, check_values, [&](Record&& row) { rows.push_back(std::move(row)); });
+  LineReader reader(file);
+  scan_strict(reader, file, check_values, [&](Record&& row) { rows.push_back(std::move(row)); });
   return rows;
 }
 
@@ -110,7 +172,7 @@ std::string find(const std::string& folder) {
     const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
     if (is_there(path / kSplits[0].file)) return path.string();
   }
-  return {};
+  return find_release(folder);
 }
 
 namespace {
@@ -123,15 +185,16 @@ std::string find_or_fail(const std::string& folder) {
   const std::string found = find(folder);
   check<DataError>(!found.empty(), "listops: cannot find basic_train.tsv in '", folder,
                    "', nor there in listops, listops-1000, lra_release/listops-1000 or "
-                   "lra_release/lra_release/listops-1000; ",
+                   "lra_release/lra_release/listops-1000, nor the archive lra_release.gz; ",
                    kHint);
   return found;
 }
 
-std::vector<Example> read_codes(const std::string& file, const LoadOptions& options) {
+std::vector<Example> read_codes(LineReader& reader, const std::string& file,
+                                const LoadOptions& options) {
   const size_t longest = size_t(options.max_length - (options.append_eos ? 1 : 0));
   std::vector<Example> examples;
-  scan_strict(file, options.check_values, [&](Record&& row) {
+  scan_strict(reader, file, options.check_values, [&](Record&& row) {
     if (row.tokens.size() > longest) row.tokens.resize(longest);
     std::vector<uint16_t> tokens;
     tokens.reserve(row.tokens.size() + 1);  // the end mark
@@ -154,11 +217,19 @@ void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_
 TaskData load(const std::string& folder, const LoadOptions& options) {
   check<UsageError>(options.max_length >= 2, "listops: the max length must be at least 2, got ",
                     options.max_length);
-  const fs::path place = find_or_fail(folder);
+  const std::string place = find_or_fail(folder);
+  const CacheKey key = {place, "listops",
+                        std::to_string(options.max_length) + ' ' +
+                            std::to_string(options.min_frequency) + ' ' +
+                            std::to_string(options.append_eos)};
+  const bool keeps = options.cache && !options.check_values && is_archive(place);
+  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
   TaskData data;
-  data.train = read_codes((place / kSplits[0].file).string(), options);
-  data.val = read_codes((place / kSplits[1].file).string(), options);
-  data.test = read_codes((place / kSplits[2].file).string(), options);
+  std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
+  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
+    *examples_of_split[i] = read_codes(reader, file, options);
+  };
+  for_each_file(place, use, [](size_t, const std::string& file) { fail_missing(file); });
 
   std::array<int64_t, 128> count_of_code{};
   for (const Example& example : data.train) {
@@ -182,6 +253,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   data.vocab = int64_t(data.vocabulary.size());
   data.classes = kClasses;
   data.max_length = options.max_length;
+  if (keeps) save_cache(key, data);
   return data;
 }
 
@@ -189,28 +261,49 @@ TaskReport check_files(const std::string& folder) {
   constexpr size_t kMostProblems = 20;
   TaskReport report;
   report.folder = find(folder);
-  std::unordered_set<uint64_t> seen;
-  for (const Split& split : kSplits) {
-    if (!report.found()) break;
-    const std::string file = (fs::path(report.folder) / split.file).string();
-    SplitReport part{split.name, file, std::vector<int64_t>(kClasses, 0), {}, 0, {}};
+  if (!report.found()) return report;
+  report.splits.resize(kSplits.size());
+  std::array<std::vector<uint64_t>, 3> hashes;
+  const auto refuse = [&](size_t i, int64_t line, const std::string& reason) {
+    SplitReport& part = report.splits[i];
+    ++part.problem_count;
+    if (part.problems.size() < kMostProblems) part.problems.push_back({part.file, line, reason});
+  };
+  const auto begin = [&](size_t i, const std::string& file) {
+    report.splits[i] = {kSplits[i].name, file, std::vector<int64_t>(kClasses, 0), {}, 0, {}};
+    hashes[i].clear();
+  };
+  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
+    begin(i, file);
     std::vector<int64_t> lengths;
     const auto take = [&](Record&& row) {
-      ++part.class_counts[size_t(row.label)];
+      ++report.splits[i].class_counts[size_t(row.label)];
       lengths.push_back(int64_t(row.tokens.size()));
-      report.duplicates += seen.insert(hash_name(row.tokens)).second ? 0 : 1;
-    };
-    const auto refuse = [&](int64_t line, const std::string& reason) {
-      ++part.problem_count;
-      if (part.problems.size() < kMostProblems) part.problems.push_back({file, line, reason});
+      hashes[i].push_back(hash_name(row.tokens));
     };
     try {
-      scan(file, true, take, refuse);
+      scan(reader, true, take,
+           [&](int64_t line, const std::string& reason) { refuse(i, line, reason); });
     } catch (const DataError& error) {
-      refuse(0, error.what());
+      refuse(i, 0, error.what());
     }
-    part.lengths = summary_of(std::move(lengths));
-    report.splits.push_back(std::move(part));
+    report.splits[i].lengths = summary_of(std::move(lengths));
+  };
+  for (size_t i = 0; i < kSplits.size(); ++i) begin(i, kSplits[i].file);
+  int absent = 0;
+  try {
+    for_each_file(report.folder, use, [&](size_t i, const std::string& file) {
+      report.splits[i].file = file;
+      refuse(i, 0, "cannot find the file");
+      ++absent;
+    });
+    if (absent == 3) return {};  // an archive of other tasks
+  } catch (const DataError& error) {
+    refuse(0, 0, error.what());
+  }
+  std::unordered_set<uint64_t> seen;
+  for (const std::vector<uint64_t>& of_split : hashes) {
+    for (const uint64_t hash : of_split) report.duplicates += seen.insert(hash).second ? 0 : 1;
   }
   return report;
 }

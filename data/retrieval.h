@@ -15,9 +15,9 @@ namespace skiff::retrieval {
 inline constexpr int64_t kClasses = 2;
 
 // The folder that holds new_aan_pairs.train.tsv: `folder` itself, or in it aan, tsv_data,
-// retrieval, lra_release/tsv_data, lra_release/lra_release/tsv_data. Else an archive there or in
-// lra_release: lra_release.gz, lra_release.tar.gz or the like. Empty if there is none. A path of
-// one of the files or of an archive is found as it is.
+// retrieval, lra_release/tsv_data, lra_release/lra_release/tsv_data. Else the archive of
+// find_release(). Empty if there is none. A path of one of the files or of an archive is found as
+// it is.
 std::string find(const std::string& folder);
 
 // b'a\n\xc3\xa9' without quotes and escapes, as bytes. DataError if it is no such literal.

@@ -231,6 +231,10 @@ TaskReport check_files(const std::string& folder) {
   };
   try {
     for_each_review(report.folder, take, refuse);
+    const bool none =
+        std::all_of(report.splits.begin(), report.splits.end(),
+                    [](const auto& split) { return split.rows() + split.problem_count == 0; });
+    if (none) return {};  // an archive of other tasks
     for (size_t i = 0; i < kParts.size(); ++i) {
       if (counts[i] == 0) refuse(kParts[i], kParts[i].folder, "there are no reviews");
     }

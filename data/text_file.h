@@ -10,6 +10,9 @@ namespace skiff {
 
 // 'value' for a message: control characters escaped, and cut after 40 characters.
 std::string quoted(std::string_view value);
+// Else std::quoted would be the better match for a string.
+inline std::string quoted(const std::string& value) { return quoted(std::string_view(value)); }
+inline std::string quoted(std::string& value) { return quoted(std::string_view(value)); }
 
 // Reads a file, or what a source gives, line by line. Accepts LF and CR LF, a byte order mark
 // (UTF-8), and a last line without an end. Throws DataError when the file cannot be read.

@@ -12,6 +12,7 @@
 #include "core/check.h"
 #include "data/listops.h"
 #include "data/text_file.h"
+#include "tests/tar.h"
 
 using namespace skiff;
 using namespace skiff::listops;
@@ -497,6 +498,49 @@ TEST_CASE("listops: a check goes on after bad lines and counts all of them") {
   CHECK(report.splits[2].problem_count == 1);  // missing
   CHECK(report.splits[2].problems[0].line == 0);
   CHECK(report.duplicates == 2);  // both rows of val are in train
+}
+
+TEST_CASE("listops: lra_release.gz is read as it is, the innermost folder counts") {
+  const Folder folder;
+  const auto rows = [](const std::string& source, const std::string& value) {
+    return kHeader + source + '\t' + value + "\r\n";
+  };
+  const std::string max = "( ( ( [MAX 4 ) 3 ) ] )", min = "( ( ( [MIN 4 ) 3 ) ] )";
+  using Files = std::vector<std::pair<std::string, std::string>>;
+  const Files outer = {{"lra_release/listops-1000/basic_train.tsv", "cut"},
+                       {"lra_release/listops-1000/basic_val.tsv", rows("1", "1")}};
+  const Files inner = {{"lra_release/lra_release/listops-1000/basic_test.tsv", rows(min, "3")},
+                       {"lra_release/lra_release/listops-1000/basic_train.tsv", rows(max, "4")},
+                       {"lra_release/lra_release/listops-1000/basic_val.tsv", rows(max, "4")}};
+  const auto joined = [](Files a, const Files& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return testing::tar_of(a);
+  };
+  for (const std::string& bytes : {joined(outer, inner), joined(inner, outer)}) {
+    const std::string archive = folder.write("lra_release.gz", testing::gzip_of(bytes));
+    for (int time = 0; time < 2; ++time) {  // the second one from the cache
+      const TaskData data = load(folder.path.string());
+      REQUIRE(data.train.size() == 1);
+      REQUIRE(data.val.size() == 1);
+      CHECK(data.vocab == 7);
+      CHECK(data.train[0].tokens.size() == 5);
+      CHECK(data.val[0].tokens == data.train[0].tokens);
+      CHECK(data.test[0].label == 3);
+      CHECK(fs::exists(archive + ".listops.cache"));
+    }
+    const TaskReport report = check_files(folder.path.string());
+    CHECK(report.usable());
+    CHECK(report.splits[0].file == archive + ": " + inner[1].first);
+    CHECK(report.duplicates == 1);
+  }
+  const std::string archive = folder.write("lra_release.gz", joined(outer, {}));
+  CHECK_THROWS_WITH_AS(load(archive), doctest::Contains("basic_train.tsv:1: the header must be"),
+                       DataError);
+  CHECK_FALSE(check_files(archive).usable());
+  CHECK_THROWS_WITH_AS(load(folder.write("lra_release.gz", joined({outer[1]}, {inner[1]}))),
+                       doctest::Contains("lra_release.gz: basic_test.tsv'"), DataError);
+  const std::string other = folder.write("other.tar.gz", testing::tar_of({{"a.txt", "a"}}));
+  CHECK_FALSE(check_files(other).found());
 }
 
 TEST_CASE("listops: a check of a folder without the task finds nothing") {

@@ -235,6 +235,8 @@ TEST_CASE("retrieval: missing files and damaged archives are one error") {
   CHECK_THROWS_WITH_AS(load(other.name()), doctest::Contains("gzip data is damaged or cut"),
                        DataError);
   CHECK_FALSE(check_files(other.name()).usable());
+  other.write("other.tar.gz", gzip_of(tar_of({{"a.txt", "a"}})));
+  CHECK_FALSE(check_files(other.file("other.tar.gz")).found());
 }
 
 TEST_CASE("retrieval: a check counts classes, lengths, duplicates and texts without quotes") {

@@ -289,4 +289,6 @@ TEST_CASE("text: a check counts classes, lengths, problems and duplicates") {
   folder.write("aclImdb_v1.tar.gz", archive_of(kFiles));
   CHECK(check_files(folder.name()).usable());
   CHECK_FALSE(check_files(folder.file("none")).found());
+  folder.write("other.tar.gz", gzip_of(tar_of({{"a.txt", "a"}})));
+  CHECK_FALSE(check_files(folder.file("other.tar.gz")).found());
 }

@@ -371,7 +371,8 @@ TEST_CASE("image: broken pickles end with file, offset and opcode, and run nothi
            raw("\x89U\x04") + "1234tbu.",
        "'data' has 2 rows for 1 labels"},
   };
-  for (const auto& [bytes, reason] : cases) {
+  for (const auto& [bytes, expected] : cases) {
+    const std::string reason = expected;  // a macro of doctest captures it
     const std::string message = pickle_error(bytes);
     CAPTURE(message);
     CAPTURE(reason);

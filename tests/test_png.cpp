@@ -101,7 +101,7 @@ TEST_CASE("png: files that are no gray image end with their name and the reason"
 TEST_CASE("binary file: plain and gzipped files are read whole, damaged ones refused") {
   const Folder folder;
   std::string content;
-  for (int i = 0; i < 300000; ++i) content += char(i * i >> 3);
+  for (int i = 0; i < 300000; ++i) content += char(int64_t(i) * i >> 3);
   const std::string plain = folder.write("plain", content);
   const std::string zipped = folder.write_gzip("zipped", content);
   CHECK(read_file(plain) == content);

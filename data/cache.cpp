@@ -95,6 +95,13 @@ template <class File, class Number>
 requires std::is_arithmetic_v<Number>
 void field(File& file, Number& value) { file.bytes(&value, sizeof value); }
 
+template <class File>
+void field(File& file, bool& value) {
+  uint8_t byte = value;
+  field(file, byte);
+  value = byte != 0;
+}
+
 // The size of a string or vector; resizes it when reading.
 template <class File, class Container>
 void field_size(File& file, Container& values) {

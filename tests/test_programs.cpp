@@ -455,3 +455,33 @@ TEST_CASE("gradcheck: one row an op; unknown ops and limits that cannot be met a
   CHECK(strict.code == 6);
   CHECK(contains(strict.out, "FAILED"));
 }
+
+TEST_CASE("lra_data: check counts what is there and exits with 3 when it cannot be used; show prints it") {
+  const Place place;
+  const std::string data = place / "data";
+  for (const char* part : {"train/neg", "train/pos", "test/neg", "test/pos"})
+    fs::create_directories(data + "/aclImdb/" + part);
+  spill(data + "/aclImdb/train/neg/0_1.txt", "bad \x1b\n film");
+  spill(data + "/aclImdb/train/pos/0_9.txt", "good film");
+  spill(data + "/aclImdb/test/neg/0_1.txt", "bad");
+  const Outcome missing = place.run("lra_data check " + data);
+  CHECK(missing.code == 3);
+  CHECK(contains(missing.out, "test/pos: there are no reviews"));
+  CHECK(contains(missing.out, "listops: not found; 'lra_data generate listops"));
+  spill(data + "/aclImdb/test/pos/0_9.txt", "good");
+  const Outcome good = place.run("lra_data check " + data);
+  CHECK(good.code == 0);
+  CHECK(contains(good.out, "2 training and 2 test reviews instead of 25000 each"));
+  CHECK(place.run("lra_data check " + place / "nowhere").code == 3);
+
+  const Outcome shown = place.run("lra_data show text " + data + " --count 1");
+  CHECK(shown.code == 0);
+  CHECK(contains(shown.out, "text: 2 train examples, 2 classes, 3 ids; validation is the test split"));
+  CHECK(contains(shown.out, "example 0: class 0, 12 tokens\n<unk>"));
+  CHECK(!contains(shown.out, "example 1"));
+  const Outcome unknown = place.run("lra_data show tekst " + data);
+  CHECK(unknown.code == 2);
+  CHECK(contains(unknown.err, "did you mean 'text'?"));
+  CHECK(place.run("lra_data show retrieval " + data).code == 3);
+  CHECK(place.run("lra_data show text " + data + " --split all").code == 2);
+}

@@ -18,12 +18,12 @@ namespace skiff::pathfinder {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
-constexpr int64_t kTargetAttempts = 20000;  // to draw both targets of an image
-constexpr int64_t kDashAttempts = 3;        // for the place of one dash
-constexpr int64_t kDistractorAttempts = 5;  // for a distractor
-constexpr int64_t kSingleDashAttempts = 3;  // for a single dash
-constexpr uint8_t kFree = 76;               // M <= 0.3 counts as free for a first dash
-constexpr double kLeastFree = 0.01;         // of the image; below it no distractor is begun
+constexpr int64_t kTargetAttempts = 200000;  // to draw both targets of an image
+constexpr int64_t kDashAttempts = 3;         // for the place of one dash
+constexpr int64_t kDistractorAttempts = 5;   // for a distractor
+constexpr int64_t kSingleDashAttempts = 3;   // for a single dash
+constexpr uint8_t kFree = 76;                // M <= 0.3 counts as free for a first dash
+constexpr double kLeastFree = 0.01;          // of the image; below it no distractor is begun
 
 // ---- What depends on the settings only
 

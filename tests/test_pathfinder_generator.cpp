@@ -467,9 +467,9 @@ TEST_CASE("pathfinder generator: settings that cannot work are refused with name
 
 TEST_CASE("pathfinder generator: gives up when the targets find no place") {
   PathfinderSettings settings = pathfinder_settings(32);
-  settings.contour_length = 60;
+  settings.dash_length = 8;  // more than the window of 4 x 4 pixels that a target begins in
   const std::string message = message_of([&] { generate_image(settings, 1, 3); });
-  CHECK(contains(message, "image 3: two contours of 60 dashes found no place in 32 x 32 pixels"));
+  CHECK(contains(message, "image 3: two contours of 14 dashes found no place in 32 x 32 pixels"));
   CHECK_THROWS_AS(generate_images(PathfinderGenerator(settings), 1, 0, 2), UsageError);
 }
 

@@ -20,17 +20,17 @@ struct TaskShape {
   int64_t max_length;
   int64_t height, width;     // images
   bool pairs;                // two documents each
-  Readout readout;
 };
 
 inline const std::vector<TaskShape>& task_shapes() {
   static const std::vector<TaskShape> shapes = {
-      {"listops", 18, 0, 10, 2048, 0, 0, false, Readout::Mean},
-      {"text", 135, 0, 2, 4096, 0, 0, false, Readout::Mean},
-      {"retrieval", 98, 0, 2, 4000, 0, 0, true, Readout::Mean},
-      {"image", 0, 1, 10, 1024, 32, 32, false, Readout::Mean},
-      {"pathfinder32", 0, 1, 2, 1024, 32, 32, false, Readout::Last},
-      {"pathx", 0, 1, 2, 16384, 128, 128, false, Readout::Last}};
+      {"listops", 18, 0, 10, 2048, 0, 0, false},
+      {"text", 135, 0, 2, 4096, 0, 0, false},
+      {"retrieval", 98, 0, 2, 4000, 0, 0, true},
+      {"image", 0, 1, 10, 1024, 32, 32, false},
+      {"pathfinder32", 0, 1, 2, 1024, 32, 32, false},
+      {"pathx", 0, 1, 2, 16384, 128, 128, false},
+      {"fashion", 0, 1, 10, 784, 28, 28, false}};
   return shapes;
 }
 
@@ -53,6 +53,8 @@ struct Recipe {
   int64_t warmup, horizon;          // horizon 0: the number of steps
   int64_t max_length;
   bool bucket = false;              // batches of similar lengths
+  bool sequence = false;            // an image as one long sequence, not by rows and columns
+  Readout readout = Readout::Mean;  // images: as published for `paper`
 };
 
 inline const std::vector<Recipe>& recipes() {
@@ -64,20 +66,27 @@ inline const std::vector<Recipe>& recipes() {
       {"paper", "text", 4, 128, 1, 2, 0.9, 32, 3, 64, 32, 1023, batch, 0.1, 0.1, false, 16, 32, 0, 1.05e-3, 1e-3, 0, cyclic, 3000, 50000, 4096},
       {"paper", "retrieval", 2, 64, 1, 1.5, 0.6, 16, 3, 64, 32, 1023, batch, 0, 0.1, false, 32, 20, 0, 1e-2, 1e-2, 0, cyclic, 25000, 50000, 4000},
       {"paper", "image", 12, 128, 2, 3, 0.7, 16, 0, 32, 16, 0, batch, 0.1, 0.1, false, 50, 200, 0, 7e-3, 1e-3, 0, cyclic, 30000, 50000, 1024},
-      {"paper", "pathfinder32", 6, 64, 3, 2.5, 1, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 32, 200, 0, 1e-3, 0, 0, cyclic, 5000, 50000, 1024},
-      {"paper", "pathx", 6, 64, 3, 2.5, 0.999, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 8, 100, 0, 1e-4, 0, 0, cyclic, 312, 50000, 16384},
+      {"paper", "pathfinder32", 6, 64, 3, 2.5, 1, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 32, 200, 0, 1e-3, 0, 0, cyclic, 5000, 50000, 1024, false, false, Readout::Last},
+      {"paper", "pathx", 6, 64, 3, 2.5, 0.999, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 8, 100, 0, 1e-4, 0, 0, cyclic, 312, 50000, 16384, false, false, Readout::Last},
       {"tiny", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0, true, 32, 0, 8000, 2e-3, 0.01, 1, cosine, 200, 0, 256, true},
+      {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0.1, 0.1, true, 32, 0, 1200, 3e-3, 0.05, 1, cosine, 100, 0, 1024, true},
+      {"tiny", "retrieval", 2, 48, 1, 1.5, 0.99, 16, 1, 32, 16, 0, NormKind::Layer, 0.1, 0, true, 8, 0, 300, 2e-3, 0.01, 1, cosine, 50, 0, 1024, true},
+      {"tiny", "image", 3, 48, 1, 2, 0.7, 16, 1, 16, 8, 0, batch, 0.1, 0, true, 32, 0, 600, 3e-3, 0.02, 1, cosine, 100, 0, 1024},
+      {"tiny", "fashion", 3, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 2000, 4e-3, 0.02, 1, cosine, 100, 0, 784},
+      {"tiny", "pathfinder32", 4, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 2000, 3e-3, 0.01, 1, cosine, 200, 0, 1024},
+      {"tiny", "pathx", 2, 32, 1, 2, 0.98, 16, 1, 64, 16, 0, batch, 0, 0, true, 2, 0, 100, 1e-3, 0.01, 1, cosine, 20, 0, 16384},
   };
   return table;
 }
 
-enum class MixerKind { Tno, Ski, Fd };
+enum class MixerKind { Tno, Ski, Fd, Attention };
 
 // The settings of a model that a recipe leaves to the user.
 struct ModelChoices {
   MixerKind mixer = MixerKind::Ski;
   bool published_ski = false;
   Warp warp = Warp::Auto;
+  int64_t heads = 4;    // attention
   bool lra_rpe = true;  // the tno baseline's position network (variant B); fd always has variant A
 };
 
@@ -103,8 +112,10 @@ inline TnnConfig model_config(const Recipe& r, const TaskShape& task, const Mode
                            .scale_init = r.scale_init};
       break;
     case MixerKind::Fd: mixer = FdTnoConfig{.rpe = rpe}; break;
+    case MixerKind::Attention: break;
   }
-  return {.vocab = task.vocab,
+  const bool by_rows = !r.sequence && choices.mixer != MixerKind::Attention;
+  TnnConfig config{.vocab = task.vocab,
           .features = task.features,
           .classes = task.classes,
           .dim = r.dim,
@@ -115,9 +126,11 @@ inline TnnConfig model_config(const Recipe& r, const TaskShape& task, const Mode
           .norm = r.norm,
           .encoder_dropout = r.encoder_dropout,
           .dropout = r.dropout,
-          .readout = task.readout,
-          .height = task.height,
-          .width = task.width};
+          .readout = r.readout,
+          .height = by_rows ? task.height : 0,
+          .width = by_rows ? task.width : 0};
+  if (choices.mixer == MixerKind::Attention) config.attention = AttentionConfig{.heads = choices.heads};
+  return config;
 }
 
 }  // namespace skiff

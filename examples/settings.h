@@ -16,6 +16,10 @@ struct Settings {
   uint64_t seed = 1;
   std::string data, out;
   // model
+  std::string protocol = "s4", layout;
+  bool bytes = false, mask_padding = false;
+  double val_split = 0;
+  int64_t heads = 4;
   int64_t layers = 0, dim = 0, rpe_width = 0, rpe_layers = 0, rank = 0, taps = 0, max_lag = 0;
   double expand = 0, glu_expand = 0, gamma = 0, dropout = 0, encoder_dropout = 0;
   std::string norm, readout = "mean", ski = "exact", warp = "auto", tno_rpe = "lra",
@@ -55,11 +59,6 @@ inline const char* name_of(ScheduleKind kind) {
   return "?";
 }
 
-inline const std::vector<std::string>& trainable_tasks() {
-  static const std::vector<std::string> names = {"listops"};
-  return names;
-}
-
 inline const Recipe& recipe_named(const std::string& name, const std::string& task) {
   std::vector<std::string> names;
   for (const Recipe& r : recipes()) {
@@ -81,13 +80,6 @@ inline const TaskShape& task_shape(const std::string& name) {
   fail<UsageError>("--task: unknown task '", name, "'", suggestion(name, names));
 }
 
-inline void check_task(const std::string& name) {
-  const std::vector<std::string>& names = trainable_tasks();
-  if (std::find(names.begin(), names.end(), name) != names.end()) return;
-  task_shape(name);  // an unknown name gets its own message
-  fail<UsageError>("--task: '", name, "' cannot be trained yet; listops can");
-}
-
 // The recipe's numbers as defaults.
 inline void take_recipe(Settings& s) {
   const Recipe& r = recipe_named(s.recipe, s.task);
@@ -105,7 +97,8 @@ inline void take_recipe(Settings& s) {
   s.dropout = r.dropout;
   s.encoder_dropout = r.encoder_dropout;
   s.scale_init = r.scale_init;
-  s.readout = task_shape(s.task).readout == Readout::Mean ? "mean" : "last";
+  s.readout = r.readout == Readout::Mean ? "mean" : "last";
+  s.layout = r.sequence ? "sequence" : "image";
   s.batch_size = r.batch_size;
   s.epochs = r.epochs;
   s.steps = r.steps;
@@ -121,11 +114,13 @@ inline void take_recipe(Settings& s) {
 
 inline MixerKind mixer_kind(const std::string& name) {
   if (name == "tno") return MixerKind::Tno;
+  if (name == "attention") return MixerKind::Attention;
   return name == "ski" ? MixerKind::Ski : MixerKind::Fd;
 }
 
-// The model that the settings describe, for a vocabulary of the data at hand.
-inline TnnConfig model_config(const Settings& s, int64_t vocab) {
+// The model that the settings describe, for the data at hand: tokens of a vocabulary, or one number
+// a position (vocab 0).
+inline TnnConfig model_config(const Settings& s, int64_t vocab, int64_t height, int64_t width) {
   Recipe r = recipe_named(s.recipe, s.task);
   r.layers = s.layers;
   r.dim = s.dim;
@@ -144,13 +139,19 @@ inline TnnConfig model_config(const Settings& s, int64_t vocab) {
   r.max_length = s.max_length;
   TaskShape shape = task_shape(s.task);
   shape.vocab = vocab;
-  shape.readout = s.readout == "mean" ? Readout::Mean : Readout::Last;
+  shape.features = vocab > 0 ? 0 : 1;
+  shape.height = height;
+  shape.width = width;
+  r.readout = s.readout == "mean" ? Readout::Mean : Readout::Last;
+  r.sequence = s.layout == "sequence";
   TnnConfig config = model_config(r, shape,
                                   {.mixer = mixer_kind(s.mixer),
                                    .published_ski = s.ski == "published",
                                    .warp = s.warp == "auto" ? Warp::Auto : Warp::Gamma,
+                                   .heads = s.heads,
                                    .lra_rpe = s.tno_rpe == "lra"});
   config.prenorm = !s.postnorm;
+  config.mask_padding = s.mask_padding;
   return config;
 }
 
@@ -203,10 +204,18 @@ inline void add_options(CLI::App& app, Settings& s) {
     return app.add_flag(name, value, help)->default_str(value ? "true" : "false")->group(group);
   };
   const double huge = 1e15;
-  option("What", "--mixer", s.mixer, "Toeplitz operator")->check(one_of({"tno", "ski", "fd"}));
+  option("What", "--mixer", s.mixer, "Toeplitz operator, or the softmax baseline")
+      ->check(one_of({"tno", "ski", "fd", "attention"}));
   option("What", "--seed", s.seed, "Of first weights, batches and dropout")->check(between(0, huge));
   option("What", "--data", s.data, "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')");
   option("What", "--out", s.out, "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given");
+
+  option("What", "--protocol", s.protocol, "Splits and tokens of later work (S4), or the original's")
+      ->check(one_of({"s4", "gr"}));
+  flag("What", "--bytes", s.bytes, "text: bytes, not characters");
+  option("What", "--val-split", s.val_split,
+         "text: share of training held out for validation; 0: the test split, as published")
+      ->check(between(0, 0.9));
 
   option("Model", "--layers", s.layers, "Pairs of units")->check(between(0, 1000));
   option("Model", "--dim", s.dim, "Model width")->check(between(1, 65536));
@@ -220,6 +229,10 @@ inline void add_options(CLI::App& app, Settings& s) {
   option("Model", "--encoder-dropout", s.encoder_dropout, "On the encoded input")
       ->check(between(0, 0.999));
   option("Model", "--readout", s.readout, "Pooling over positions")->check(one_of({"mean", "last"}));
+  option("Model", "--layout", s.layout, "Images: mix along rows and columns, or one long sequence")
+      ->check(one_of({"image", "sequence"}));
+  flag("Model", "--mask-padding", s.mask_padding, "Padded positions are not mixed in");
+  option("Model", "--heads", s.heads, "attention: heads")->check(between(1, 1024));
   option("Model", "--gamma", s.gamma, "tno: decay per lag; ski with --warp gamma: its base")
       ->check(between(0, 1));
   option("Model", "--rpe-width", s.rpe_width, "tno, fd: width of the kernel's network")

@@ -14,9 +14,9 @@
 #include "core/blas.h"
 #include "core/memory.h"
 #include "data/batch.h"
-#include "data/listops.h"
 #include "examples/run_folder.h"
 #include "examples/settings.h"
+#include "examples/tasks.h"
 #include "optim/adam.h"
 #include "optim/clip.h"
 
@@ -161,7 +161,7 @@ class Run {
   }
 
   void load_data() {
-    data_ = listops::load(s_.data, {.max_length = s_.max_length});
+    data_ = load_task(s_);
     for (const auto& [name, examples] : {std::pair{"training", &data_.train}, {"validation", &data_.val},
                                          {"test", &data_.test}})
       check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data, "' is empty");
@@ -171,7 +171,11 @@ class Run {
 
   void build() {
     store_ = std::make_unique<Parameters>(s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32);
-    model_.emplace(store_->root(), model_config(s_, data_.vocab));
+    const TnnConfig config = model_config(s_, data_.vocab, data_.height, data_.width);
+    if (data_.pairs)
+      model_.emplace<TwoTowerClassifier>(store_->root(), config);
+    else
+      model_.emplace<TnnClassifier>(store_->root(), config);
     batches_.emplace(data_, &data_.train, s_.batch_size, s_.seed, BatchOptions{.bucket_by_length = s_.bucket});
     if (s_.optimizer == "sgd")
       sgd_.emplace(*store_, SgdOptions{.momentum = 0.9, .weight_decay = s_.weight_decay});
@@ -196,6 +200,12 @@ class Run {
          << steps_ << " steps of " << s_.batch_size << "; " << s_.dtype << ", " << omp_get_max_threads()
          << " threads, " << blas::description() << "; run folder " << s_.out;
     display.note(text.str());
+    if (!data_.note.empty()) display.note("note: " + data_.note);
+  }
+
+  Variable logits_of(const Batch& batch) const {
+    if (data_.pairs) return std::get<TwoTowerClassifier>(model_)(batch.input, batch.lengths);
+    return std::get<TnnClassifier>(model_)(batch.input, batch.lengths);
   }
 
   // ---- checkpoints ----
@@ -270,7 +280,7 @@ class Run {
     int64_t correct = 0;
     {
       Tape tape;
-      const Variable logits = (*model_)(batch.input, batch.lengths);
+      const Variable logits = logits_of(batch);
       const Variable l = cross_entropy(logits, batch.labels);
       loss = item(l);
       correct = count_correct(logits.value(), batch.labels);
@@ -318,7 +328,7 @@ class Run {
       store_->zero_grad();
       Tape tape;
       tape.check_finite();
-      tape.backward(cross_entropy((*model_)(batch.input, batch.lengths), batch.labels));
+      tape.backward(cross_entropy(logits_of(batch), batch.labels));
     } catch (const NumericalError& e) {
       culprit = e.what();
     }
@@ -339,7 +349,7 @@ class Run {
     int64_t correct = 0;
     for (int64_t i = 0; i < batches.count(); ++i) {
       const Batch batch = batches[i];
-      const Variable logits = (*model_)(batch.input, batch.lengths);
+      const Variable logits = logits_of(batch);
       loss += item(cross_entropy(logits, batch.labels)) * double(batch.size());
       correct += count_correct(logits.value(), batch.labels);
     }
@@ -409,7 +419,7 @@ class Run {
   RunFolder folder_;
   TaskData data_;
   std::unique_ptr<Parameters> store_;
-  std::optional<TnnClassifier> model_;
+  std::variant<std::monostate, TnnClassifier, TwoTowerClassifier> model_;
   std::optional<Batches> batches_;
   std::optional<Adam> adam_;
   std::optional<Sgd> sgd_;
@@ -432,7 +442,6 @@ void choose_recipe(int argc, char** argv, Settings& s) {
   } catch (const CLI::ParseError&) {
     return;  // the second reading finds it too, and says so
   }
-  check_task(s.task);
   take_recipe(s);
 }
 

@@ -73,9 +73,14 @@ Trunk::Trunk(Scope s, const TnnConfig& c)
   if (c.prenorm) norm.emplace(s / "norm", c.norm, c.dim);
 }
 
+Variable Trunk::features(const Tensor& input) const {
+  const Linear& linear = std::get<Linear>(encoder);
+  return linear(Variable(input.to(linear.weight.dtype())));
+}
+
 Variable Trunk::operator()(const Tensor& input, const Tensor& lengths) const {
   Variable x = config.vocab > 0 ? std::get<Embedding>(encoder)(input)
-                                : std::get<Linear>(encoder)(Variable(input));  // (B, n, dim)
+                                : features(input);  // (B, n, dim)
   if (config.sinusoids)
     x = x + Variable(sinusoid_table(x.size(1), config.dim, x.dtype()).to(x.device()));
   x = encoder_drop(x);

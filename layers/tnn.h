@@ -61,6 +61,9 @@ struct Trunk {
   Trunk(Scope s, const TnnConfig& c);
   // input: int32 (B, n) tokens, or real (B, n, features); lengths: int32 (B), used to mask padding
   Variable operator()(const Tensor& input, const Tensor& lengths = {}) const;
+
+ private:
+  Variable features(const Tensor& input) const;
 };
 
 // Logits (B, classes). lengths: int32 (B).

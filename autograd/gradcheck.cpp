@@ -1,10 +1,11 @@
-// Three checks of y = f(x1, x2, ...), with a random cotangent gy (a plain sum would let symmetric
+// Checks of y = f(x1, x2, ...), with a random cotangent gy (a plain sum would let symmetric
 // mistakes pass) and a random direction v:
 //
 //   adjoint      a linear f: <f(v), gy> = <v, backward(gy)>, exactly but for rounding
 //   difference   (<f(x + h e), gy> - <f(x - h e), gy>) / 2h  against the entry of the gradient, for
 //                every entry e, h = 6e-6 max(1, |x|); the truncation error is O(h^2)
 //   precision    the same op in float32 against float64
+//   needs        each gradient asked for alone equals the one asked for with all others
 //
 // Complex tensors are pairs of reals throughout: <a, b> = sum Re a Re b + Im a Im b.
 #include "autograd/gradcheck.h"
@@ -88,6 +89,7 @@ class Checker {
     check_differences(sample, exact, gy);
     if (linear_ != Linearity::No) check_adjoint(sample, exact, gy, number);
     check_precision(sample, exact, gy);
+    check_needs(sample, exact, gy);
   }
 
   void require(bool ok, const std::string& what) {
@@ -126,6 +128,19 @@ class Checker {
         note(result_.difference, std::abs(slope - gx[e]) / scale, limits_.difference,
              "central difference of input " + std::to_string(i) + " entry " + std::to_string(e));
       }
+    }
+  }
+
+  // Each input's gradient alone, the others constant: what `needs` leaves out changes nothing.
+  void check_needs(const OpSample& sample, const Run& exact, const Tensor& gy) {
+    for (size_t i = 0; i < sample.inputs.size(); ++i) {
+      if (!differentiable(sample.inputs[i])) continue;
+      std::vector<Variable> inputs(sample.inputs.begin(), sample.inputs.end());
+      inputs[i] = Variable::leaf(sample.inputs[i]);
+      Tape tape;
+      tape.backward(sample.run(inputs), gy);
+      require(inputs[i].grad() && to_vector(inputs[i].grad()) == to_vector(exact.grads[i]),
+              "gradient of input " + std::to_string(i) + " alone");
     }
   }
 

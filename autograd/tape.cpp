@@ -1,5 +1,6 @@
 #include "autograd/tape.h"
 
+#include <atomic>
 #include <cstdio>
 
 #include "autograd/accumulate.h"
@@ -8,7 +9,7 @@
 namespace skiff {
 namespace {
 thread_local Tape* current_tape = nullptr;
-thread_local uint64_t tapes_made = 0;
+std::atomic<uint64_t> tapes_made{0};  // numbers are never used twice, by any thread
 
 int64_t live_bytes(Device device) { return memory::stats(device).live; }
 }  // namespace
@@ -73,7 +74,8 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
   check(y.requires_grad(), "backward: the value depends on nothing that wants a gradient");
   check(y.slot_->tape == id_, "backward: the value was not recorded on this tape");
   check(!ran_, "backward: this tape has run already; record the computation again");
-  check(gy.shape() == y.shape() && gy.dtype() == y.dtype(), "backward: the cotangent of ",
+  check(gy.shape() == y.shape() && gy.dtype() == y.dtype() && gy.device() == y.device(),
+        "backward: the cotangent of ",
         y.value(), " must look like it, got ", gy);
   ran_ = true;
   accumulate(*y.slot_, gy);

@@ -4,6 +4,7 @@
 #include "core/blas.h"
 
 #include <cblas.h>
+#include <omp.h>
 
 #include <algorithm>
 #include <vector>
@@ -26,13 +27,27 @@ void call(const Gemm& g, int64_t m, int64_t n, int64_t k, double beta, const dou
               g.alpha, a, blasint(lda), b, blasint(ldb), beta, c, blasint(n));
 }
 
-void use_one_blas_thread() {
-  static const bool done = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
-  (void)done;
-}
+// Keeps OpenBLAS to one thread while it lives. Its OpenMP build starts as many threads as OpenMP
+// would, and openblas_set_num_threads() there takes them from our own loops as well: so OpenMP's
+// number, which each thread has for itself, is lowered for the call and put back. Its pthread build
+// has a number of its own, set once.
+class OneBlasThread {
+ public:
+  OneBlasThread() : threads_(omp_get_max_threads()) {
+    static const bool once = [] {
+      if (openblas_get_parallel() == 1) openblas_set_num_threads(1);
+      return true;
+    }();
+    (void)once;
+    omp_set_num_threads(1);
+  }
+  ~OneBlasThread() { omp_set_num_threads(threads_); }
+  OneBlasThread(const OneBlasThread&) = delete;
+  OneBlasThread& operator=(const OneBlasThread&) = delete;
+
+ private:
+  int threads_;
+};
 
 constexpr int64_t kRowsPerPiece = 512;   // of op(A)
 constexpr int64_t kSumsPerPiece = 4096;  // of the inner size, when there are few rows
@@ -46,19 +61,18 @@ void gemm_long_sum(const Gemm& g, const T* a, const T* b, T* c, int64_t lda, int
 #pragma omp parallel for schedule(static)
   for (int64_t p = 0; p < pieces; ++p) {
     const int64_t first = p * kSumsPerPiece, count = std::min(kSumsPerPiece, g.k - first);
+    const OneBlasThread one;
     call(g, g.m, g.n, count, 0, g.transpose_a ? a + first * lda : a + first, lda,
          g.transpose_b ? b + first : b + first * ldb, ldb, partial.data() + p * g.m * g.n);
   }
-  for (int64_t i = 0; i < g.m * g.n; ++i) {
-    T sum = g.beta == 0 ? T(0) : T(g.beta) * c[i];
-    for (int64_t p = 0; p < pieces; ++p) sum += partial[size_t(p * g.m * g.n + i)];
-    c[i] = sum;
-  }
+  const int64_t size = g.m * g.n;
+  for (int64_t i = 0; i < size; ++i) c[i] = g.beta == 0 ? T(0) : T(g.beta) * c[i];
+  for (int64_t p = 0; p < pieces; ++p)
+    for (int64_t i = 0; i < size; ++i) c[i] += partial[size_t(p * size + i)];
 }
 
 template <class T>
 void cpu_gemm(const Gemm& g, const T* a, const T* b, T* c) {
-  use_one_blas_thread();
   const int64_t lda = g.transpose_a ? g.m : g.k, ldb = g.transpose_b ? g.k : g.n;
   if (g.m == 0 || g.n == 0 || g.batch == 0) return;
   if (g.k == 0) {
@@ -76,6 +90,7 @@ void cpu_gemm(const Gemm& g, const T* a, const T* b, T* c) {
   for (int64_t p = 0; p < pieces; ++p) {
     const int64_t i = p / per_matrix, first = p % per_matrix * kRowsPerPiece;
     const T* a_rows = a + i * g.stride_a + (g.transpose_a ? first : first * lda);
+    const OneBlasThread one;
     call(g, std::min(kRowsPerPiece, g.m - first), g.n, g.k, g.beta, a_rows, lda,
          b + i * g.stride_b, ldb, c + i * g.stride_c + first * g.n);
   }

@@ -1,5 +1,6 @@
 #include "core/fft.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <map>
@@ -146,7 +147,7 @@ int64_t fast_length(int64_t n) { return int64_t(std::bit_ceil(uint64_t(n < 1 ? 1
 
 Tensor r2c(const Tensor& x, int64_t F, int64_t axis) {
   check(x.is_real(), "r2c: x must be real, got ", x);
-  check(F >= 1, "r2c: F must be at least 1, got ", F);
+  check(F >= 1 && F <= int64_t(1) << 30, "r2c: F must be at least 1 and at most 2^30, got ", F);
   if (x.device() == Device::CUDA) return cuda_r2c(x, F, axis);
   Tensor X(x.shape().with(axis, F / 2 + 1), complex_type(x.dtype()));
   dispatch(x, [&]<class T> { cpu_r2c<T>(x, X, F, axis); });

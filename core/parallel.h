@@ -33,6 +33,11 @@ namespace skiff {
 // Loops with less work than this run on one thread: starting the others would cost more.
 inline constexpr int64_t kParallelGrain = 1 << 13;
 
+// Threads get whole pieces of a loop over indices. So an index is always at the same place of its
+// piece, in the vector part of the loop or in the scalar rest, whatever the number of threads: the
+// two may round differently (fused multiply-adds).
+inline constexpr int64_t kParallelPiece = 1 << 12;
+
 // A row of work: `index` says which; its loops run over [0, n).
 struct Row {
   int64_t index;
@@ -111,8 +116,14 @@ void for_each_index(int64_t n, const Body& body) {
 #pragma omp simd
     for (int64_t i = 0; i < n; ++i) body(in_order(i, n));
   } else {
-#pragma omp parallel for simd schedule(static)
-    for (int64_t i = 0; i < n; ++i) body(in_order(i, n));
+    const int64_t pieces = (n + kParallelPiece - 1) / kParallelPiece;
+#pragma omp parallel for schedule(static)
+    for (int64_t p = 0; p < pieces; ++p) {
+      const int64_t first = p * kParallelPiece;
+      const int64_t last = n - first < kParallelPiece ? n : first + kParallelPiece;
+#pragma omp simd
+      for (int64_t i = first; i < last; ++i) body(in_order(i, n));
+    }
   }
 }
 

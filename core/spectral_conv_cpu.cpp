@@ -112,6 +112,7 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
 
 Blocks checked_blocks(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
   check(x.is_real(), "spectral_conv: x must be real, got ", x);
+  check(S.device() == x.device(), "spectral_conv: x and S must be on one device, got ", x, " and ", S);
   check(S.rank() == 2 && S.dtype() == complex_type(x.dtype()) && S.size(0) == F / 2 + 1,
         "spectral_conv: S must be ", name_of(complex_type(x.dtype())), " (F/2 + 1 = ", F / 2 + 1,
         ", D), got ", S);

@@ -1,5 +1,6 @@
 #include "core/tensor.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <ostream>
@@ -53,7 +54,7 @@ Shape::Shape(std::span<const int64_t> sizes) {
   int64_t total = 1;
   for (const int64_t size : sizes) {
     check(size >= 0, "shape: sizes must not be negative, got ", size);
-    check(!__builtin_mul_overflow(total, size, &total) &&
+    check(!__builtin_mul_overflow(total, size == 0 ? 1 : size, &total) &&
               total <= std::numeric_limits<int64_t>::max() / 16,
           "shape: too many elements");
     sizes_[size_t(rank_++)] = size;
@@ -73,9 +74,9 @@ int64_t Shape::size() const {
 }
 
 Shape Shape::with(int64_t axis, int64_t size) const {
-  Shape result = *this;
-  result.sizes_[size_t(axis_index(axis))] = size;
-  return result;
+  std::array<int64_t, kMaxRank> sizes = sizes_;
+  sizes[size_t(axis_index(axis))] = size;
+  return Shape(std::span<const int64_t>(sizes.data(), size_t(rank_)));  // checks the product again
 }
 
 Shape Shape::first(int count) const { return Shape(std::span(begin(), begin() + count)); }

@@ -3,7 +3,6 @@
 namespace skiff {
 namespace {
 
-
 std::variant<Tno, SkiTno, FdTno, FdTnoFree> make_operator(Scope s, MixerConfig config,
                                                           int64_t channels) {
   std::visit([&](auto& c) { c.channels = channels; }, config);

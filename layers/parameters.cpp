@@ -30,6 +30,16 @@ Initializer constant(double value) {
   return [=](Shape shape, DType dtype, uint64_t, uint64_t) { return full(shape, value, dtype); };
 }
 
+safetensors::File with_prefixes(safetensors::File file,
+                                const std::vector<std::pair<std::string, std::string>>& prefixes) {
+  for (safetensors::Entry& e : file.tensors) {
+    const auto fits = [&](const auto& pair) { return e.name.starts_with(pair.first); };
+    const auto pair = std::find_if(prefixes.begin(), prefixes.end(), fits);
+    if (pair != prefixes.end()) e.name = pair->second + e.name.substr(pair->first.size());
+  }
+  return file;
+}
+
 Scope Parameters::root() { return Scope(this, ""); }
 
 const Parameter* Parameters::find(const std::string& name) const {

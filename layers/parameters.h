@@ -32,6 +32,11 @@ struct Parameter {
   bool trained;
 };
 
+// A file whose names start otherwise: each (from, to) pair replaces a prefix, the first that fits.
+//   params.load(with_prefixes(file, {{"model.decoder.", "decoder."}}));
+safetensors::File with_prefixes(safetensors::File file,
+                                const std::vector<std::pair<std::string, std::string>>& prefixes);
+
 class Scope;
 
 class Parameters {

@@ -65,6 +65,7 @@ Variable SkiTno::causal_product(const Variable& x, int64_t axis) const {
 }
 
 Variable SkiTno::operator()(const Variable& x, int64_t axis) const {
+  check(x.size(axis) >= 1, "ski: a sequence needs at least 1 position, got ", x.value());
   if (config.causal) return causal_product(x, axis);
   return conv1d(x, transpose(conv_kernel, 0, 1), /*causal=*/false, axis) + low_rank(x, axis);
 }

@@ -1,6 +1,7 @@
 #include "layers/tno.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace skiff {
 namespace {
@@ -19,14 +20,6 @@ std::vector<double> positions_of(const std::vector<double>& lags, Positions kind
     if (kind == Positions::Exponential) p = std::exp(p);
   }
   return positions;
-}
-
-// (rows, channels), row l filled with values[l]
-Variable rows_of(const std::vector<double>& values, int64_t channels, DType dtype, Device device) {
-  Tensor table({int64_t(values.size()), channels}, DType::Float64);
-  for (size_t l = 0; l < values.size(); ++l)
-    std::fill_n(table.data<double>() + int64_t(l) * channels, channels, values[l]);
-  return table.to(dtype).to(device);
 }
 
 }  // namespace
@@ -51,8 +44,17 @@ Variable Tno::decay(const std::vector<double>& lags) const {  // (lags, channels
     const Variable lambda = full({config.channels}, config.gamma, gamma.dtype(), gamma.device());
     return powers((1 - config.gamma) * s + lambda, distances);
   }
-  for (double& d : distances) d = std::pow(config.gamma, d);
-  return rows_of(distances, config.channels, gamma.dtype(), gamma.device());
+  const std::vector<double> g = to_vector(gamma.value());  // the buffer: a checkpoint may hold another
+  Tensor table({int64_t(distances.size()), config.channels}, DType::Float64);
+  double* out = table.data<double>();
+  for (const double distance : distances) {
+    double power = 1;
+    for (size_t d = 0; d < g.size(); ++d) {  // channels share one gamma as a rule: one power for all
+      if (d == 0 || g[d] != g[d - 1]) power = std::pow(g[d], distance);
+      *out++ = power;
+    }
+  }
+  return table.to(gamma.dtype()).to(gamma.device());
 }
 
 Variable Tno::taps(int64_t n) const {
@@ -67,8 +69,7 @@ Variable Tno::taps(int64_t n) const {
       std::visit([](const auto& net) { return net.pos_proj.weight.device(); }, rpe);
   const Variable s = position_column(positions_of(lags, config.positions, n), dtype, device);
   Variable t = std::visit([&](const auto& net) { return net(s); }, rpe);  // (lags, channels)
-  if (config.decay == Decay::Learned || (config.decay == Decay::Fixed && config.gamma != 1))
-    t = t * decay(lags);
+  if (config.decay != Decay::None) t = t * decay(lags);
   t = activate(config.activation, t);
 
   // [lags 0 .. reach | zeros | lags -reach .. -1]; the zeros hold at least the row that is no lag.

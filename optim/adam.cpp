@@ -42,13 +42,24 @@ void sgd_kernel(Tensor p, const Tensor& gradient, Tensor m, double lr, const Sgd
   });
 }
 
-// Copies a saved state tensor over one of ours.
-void restore(Tensor own, const safetensors::File& file, const std::string& name) {
-  const Tensor& saved = file.at(name);
-  check<DataError>(saved.shape() == own.shape() && saved.dtype() == own.dtype(), file.path, ": '",
-                   name, "' is ", saved, ", expected ", own);
-  const Tensor value = saved.to(own.device());
-  memory::copy(own.device(), own.raw(), value.device(), value.raw(), size_t(own.bytes()));
+// Copies saved state tensors over ours: all of them, or, with every problem in one message, none.
+using Saved = std::vector<std::pair<std::string, Tensor>>;
+void restore(const Saved& state, const safetensors::File& file) {
+  std::string problems;
+  for (const auto& [name, own] : state) {
+    const Tensor* saved = file.find(name);
+    std::ostringstream text;
+    if (!saved)
+      text << "missing '" << name << "'";
+    else if (saved->shape() != own.shape() || saved->dtype() != own.dtype())
+      text << "'" << name << "' is " << *saved << ", expected " << own;
+    if (!text.str().empty()) problems += (problems.empty() ? "" : "; ") + text.str();
+  }
+  check<DataError>(problems.empty(), file.path, ": not the state of this optimizer: ", problems);
+  for (auto [name, own] : state) {
+    const Tensor value = file.at(name).to(own.device());
+    memory::copy(own.device(), own.raw(), value.device(), value.raw(), size_t(own.bytes()));
+  }
 }
 
 std::string named(const char* kind, const Parameter& p) {
@@ -94,12 +105,17 @@ std::vector<safetensors::Entry> Adam::state() const {
 }
 
 void Adam::load(const safetensors::File& file) {
+  Saved state;
   for (const Moments& moments : moments_) {
-    restore(moments.m, file, named("m", moments.parameter));
-    restore(moments.v, file, named("v", moments.parameter));
+    state.emplace_back(named("m", moments.parameter), moments.m);
+    state.emplace_back(named("v", moments.parameter), moments.v);
   }
-  Tensor steps({}, DType::Int32);
-  restore(steps, file, "optimizer.steps");
+  const Tensor steps({}, DType::Int32);
+  state.emplace_back("optimizer.steps", steps);
+  const Tensor* saved = file.find("optimizer.steps");
+  check<DataError>(!saved || saved->size() != 1 || item(*saved) >= 0, file.path,
+                   ": 'optimizer.steps' must not be negative");
+  restore(state, file);
   steps_ = int64_t(item(steps));
 }
 
@@ -126,8 +142,10 @@ std::vector<safetensors::Entry> Sgd::state() const {
 }
 
 void Sgd::load(const safetensors::File& file) {
+  Saved state;
   for (const Velocity& velocity : velocities_)
-    restore(velocity.m, file, named("momentum", velocity.parameter));
+    state.emplace_back(named("momentum", velocity.parameter), velocity.m);
+  restore(state, file);
 }
 
 }  // namespace skiff

@@ -262,7 +262,7 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   };
   fails("needs taps (2n = 10, D), got float64 (9, 3)", [&] { toeplitz(random64({9, 3}, 1), x, false); });
   fails("needs taps (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, true); });
-  fails("channels of S do not divide", [&] { toeplitz(random64({10, 2}, 1), x, false); });
+  fails("channels of t do not divide", [&] { toeplitz(random64({10, 2}, 1), x, false); });
   fails("must agree in type", [&] { toeplitz(random64({10, 3}, 1).to(DType::Float32), x, false); });
   fails("needs an odd number of taps", [&] { conv1d(x, random64({4, 3}, 1), false); });
   fails("conv1d: c must be (K, D)", [&] { conv1d(x, random64({3, 2}, 1), false); });
@@ -279,5 +279,6 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   fails("no lag -1", [&] { warped_kernel(random64({5, 2}, 1), {-1}, 0.5, true); });
   fails("(2r + 1, D)", [&] { warped_kernel(random64({4, 2}, 1), {0}, 0.5, false); });
   fails("sizes must be positive", [&] { linear_resize(x, 0, Resize::HalfPixel); });
-  fails("exponents must not be negative", [&] { powers(random64({2}, 1), {-1}); });
+  fails("exponents must not be negative", [&] { powers(values({0.5, 1}, {2}), {-1}); });
+  fails("gamma must lie in [0, 1], got 1.5", [&] { powers(values({0.5, 1.5}, {2}), {1}); });
 }

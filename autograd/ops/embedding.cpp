@@ -8,6 +8,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "autograd/ops/sum_leading.h"
 #include "core/parallel.h"
 
 namespace skiff {
@@ -28,11 +29,12 @@ void gather_rows(const Tensor& ids_tensor, const Tensor& weight_tensor, Tensor& 
   });
 }
 
+// Into float64: a token like the padding may stand at most positions of a batch.
 template <class T>
 void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Tensor& gweight_tensor) {
   const int32_t* ids = ids_tensor.data<int32_t>();
   const T* gy = gy_tensor.data<T>();
-  T* gweight = gweight_tensor.data<T>();
+  double* gweight = gweight_tensor.data<double>();
   const int64_t D = gweight_tensor.size(1), positions = ids_tensor.size();
   const int64_t tasks = (D + kChannelsPerTask - 1) / kChannelsPerTask;
   parallel_rows(gy_tensor.device(), tasks, positions * kChannelsPerTask, [=] SKIFF_KERNEL(Row row) {
@@ -40,8 +42,8 @@ void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Tensor& gweight
     const int64_t count = D - first < kChannelsPerTask ? D - first : kChannelsPerTask;
     for (int64_t p = 0; p < positions; ++p) {
       const T* from = gy + p * D + first;
-      T* to = gweight + int64_t(ids[p]) * D + first;
-      row.for_each(count, [&](int64_t c) { to[c] += from[c]; });
+      double* to = gweight + int64_t(ids[p]) * D + first;
+      row.for_each(count, [&](int64_t c) { to[c] += double(from[c]); });
     }
   });
 }
@@ -71,9 +73,9 @@ struct Embedding {
     return y;
   }
   Grads backward(const Tensor& gy, Needs) const {
-    Tensor gweight = zeros(weight_shape, gy.dtype(), gy.device());
-    dispatch(gy, [&]<class T> { add_rows<T>(ids, gy, gweight); });
-    return {Tensor(), gweight};
+    Tensor sums = zeros(weight_shape, DType::Float64, gy.device());
+    dispatch(gy, [&]<class T> { add_rows<T>(ids, gy, sums); });
+    return {Tensor(), sums_row(sums.reshape({1, sums.size()}), 0, weight_shape, gy.dtype())};
   }
   static std::vector<Sample<Embedding>> samples() {
     return {{"batch", {}, {randint({2, 5}, 4), randn({4, 3})}},

@@ -79,10 +79,8 @@ struct LayerNorm {
           ": x (.., D), weight (D) and bias (D) are needed, got ", x, ", ", w, " and ", b);
     this->x = x;
     this->w = w;
-    mean = rstd = Tensor();
     Tensor y = empty_like(x);
-    if (y.size() == 0) return y;
-    const Shape rows{x.size() / w.size()};
+    const Shape rows{x.size() / (w.size() > 0 ? w.size() : 1)};
     mean = Tensor(rows, x.dtype(), x.device());
     rstd = Tensor(rows, x.dtype(), x.device());
     dispatch(x, [&]<class T> { normalise_rows<T>(x, w, b, T(eps), mean, rstd, y); });

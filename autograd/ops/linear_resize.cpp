@@ -47,6 +47,8 @@ struct LinearResize {
     check_real(name, "x", x);
     n = x.size(axis);
     check(n >= 1 && m >= 1, "linear_resize: sizes must be positive, got ", n, " to ", m);
+    check(n <= int64_t(1) << 30 && m <= int64_t(1) << 30,
+          "linear_resize: sizes up to 2^30 are supported, got ", n, " to ", m);
     return matrix().apply(x, axis);
   }
   Grads backward(const Tensor& gy, Needs) const { return {matrix().apply_transposed(gy, axis)}; }

@@ -52,6 +52,9 @@ struct Powers {
   Tensor forward(const Tensor& gamma_in) {
     check_real(name, "gamma", gamma_in);
     check(gamma_in.rank() == 1, "powers: gamma must be (D), got ", gamma_in);
+    if (gamma_in.device() == Device::CPU)
+      for (const double g : to_vector(gamma_in))
+        check(g >= 0 && g <= 1, "powers: gamma must lie in [0, 1], got ", g);
     for (const double e : exponents)
       check(e >= 0, "powers: exponents must not be negative, got ", e);
     gamma = gamma_in;

@@ -44,6 +44,7 @@ constexpr int64_t kColumnsPerTask = 256;
 
 template <int K, class F>
 Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
+  if (D == 0) return Tensor({K, 0}, DType::Float64, device);
   const int64_t fold = D < detail::kNarrow ? (detail::kNarrow + D - 1) / D : 1;
   const int64_t width = fold * D, size = rows * D;
   const int64_t steps = (rows + fold - 1) / fold;

@@ -68,6 +68,8 @@ struct Toeplitz {
     const int64_t rows = causal ? n : 2 * n;
     check(t.rank() == 2 && t.size(0) == rows, "toeplitz: x of length ", n, " needs taps (",
           causal ? "n = " : "2n = ", rows, ", D), got ", t);
+    check(t.size(1) >= 1 && axis_view(x, axis).inner % t.size(1) == 0, "toeplitz: ", t.size(1),
+          " channels of t do not divide the ", axis_view(x, axis).inner, " of x ", x);
     F = fft::fast_length(2 * n);
     Tensor circle({F, t.size(1)}, t.dtype(), t.device());
     dispatch(t, [&]<class T> { place_taps<T>(t, circle, n, F, causal); });

@@ -4,7 +4,6 @@
 #include "data/pathfinder_generator.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstdlib>
 #include <exception>
@@ -12,6 +11,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "data/pathfinder_plan.h"
 
 namespace skiff::pathfinder {
 
@@ -25,170 +25,6 @@ constexpr int64_t kSingleDashAttempts = 3;   // for a single dash
 constexpr uint8_t kFree = 76;                // M <= 0.3 counts as free for a first dash
 constexpr double kLeastFree = 0.01;          // of the image; below it no distractor is begun
 
-// ---- What depends on the settings only
-
-// One bit a pixel, with zeros around: 64 rows above and below, a word left and right. So a row
-// shifted by less than 64 either way needs no test.
-class Bits {
- public:
-  explicit Bits(int64_t size)
-      : words_((size + 63) / 64), bits_(size_t((size + 128) * (words_ + 2))) {}
-
-  int64_t words() const { return words_; }
-  uint64_t* row(int64_t y) { return bits_.data() + (y + 64) * (words_ + 2) + 1; }
-  const uint64_t* row(int64_t y) const { return bits_.data() + (y + 64) * (words_ + 2) + 1; }
-  void set(int64_t y, int64_t x) { row(y)[x / 64] |= uint64_t(1) << (x % 64); }
-  bool test(int64_t y, int64_t x) const { return row(y)[x / 64] >> (x % 64) & 1; }
-  // Word w of the row shifted by dx: its bit x is pixel x + dx.
-  static uint64_t shifted(const uint64_t* row, int64_t w, int64_t dx) {
-    if (dx == 0) return row[w];
-    return dx > 0 ? row[w] >> dx | row[w + 1] << (64 - dx)
-                  : row[w] << -dx | row[w - 1] >> (64 + dx);
-  }
-
- private:
-  int64_t words_;
-  std::vector<uint64_t> bits_;
-};
-
-// The pixels where a first dash may be: a bit each, row by row.
-struct Places {
-  int64_t words = 0;  // in a row
-  std::vector<uint64_t> bits;
-  int64_t count = 0;
-
-  Point at(int64_t rank) const;  // by row, then by column
-};
-
-Point Places::at(int64_t rank) const {
-  size_t word = 0;
-  while (rank >= std::popcount(bits[word])) rank -= std::popcount(bits[word++]);
-  uint64_t rest = bits[word];
-  for (; rank > 0; --rank) rest &= rest - 1;
-  return {int64_t(word) / words, int64_t(word) % words * 64 + std::countr_zero(rest)};
-}
-
-// All p with nothing of p + footprint taken: where `taken`, dilated with the footprint, is 0.
-Places find_places(const Bits& taken, const std::vector<Point>& footprint, int64_t size) {
-  const int64_t words = taken.words();
-  Places places{words, std::vector<uint64_t>(size_t(size * words))};
-  for (int64_t y = 0; y < size; ++y) {
-    uint64_t* row = places.bits.data() + y * words;
-    for (const Point offset : footprint) {
-      const uint64_t* from = taken.row(y + offset.y);
-      for (int64_t w = 0; w < words; ++w) row[w] |= Bits::shifted(from, w, offset.x);
-    }
-    for (int64_t w = 0; w < words; ++w) row[w] = ~row[w];
-    if (size % 64 != 0) row[words - 1] &= (uint64_t(1) << (size % 64)) - 1;
-    for (int64_t w = 0; w < words; ++w) places.count += std::popcount(row[w]);
-  }
-  return places;
-}
-
-struct Candidate {  // for the far end of the next dash, from the pivot
-  Point offset;
-  double angle;            // of the offset, in [-pi, pi]
-  double back;             // the angle turned by pi
-  const DashShape* shape;  // drawn at `back`
-};
-
-// One value for each pixel at about `distance` around the pivot, by row, then by column.
-std::vector<Candidate> candidates_at(int64_t distance, const DashShapes& shapes) {
-  std::vector<Candidate> candidates;
-  const double step = 360.0 / (2 * kPi * double(distance));
-  for (int64_t i = 0; double(i) * step < 360; ++i) {
-    const double angle = double(i) * step * kPi / 180;
-    const Point offset = {int64_t(std::floor(double(distance) * std::sin(angle))),
-                          int64_t(std::floor(double(distance) * std::cos(angle)))};
-    const double exact = std::atan2(double(offset.y), double(offset.x));
-    const double back = exact < 0 ? exact + kPi : exact - kPi;
-    candidates.push_back({offset, exact, back, &shapes.at(back)});
-  }
-  const auto key = [](const Candidate& c) { return std::pair(c.offset.y, c.offset.x); };
-  const auto before = [&](const auto& a, const auto& b) { return key(a) < key(b); };
-  const auto same = [&](const auto& a, const auto& b) { return key(a) == key(b); };
-  std::sort(candidates.begin(), candidates.end(), before);
-  candidates.erase(std::unique(candidates.begin(), candidates.end(), same), candidates.end());
-  return candidates;
-}
-
-struct MarginPlan {
-  MarginPlan(const PathfinderSettings& settings, int64_t margin, const Bits& target_border);
-
-  int64_t margin;
-  DashShapes shapes;
-  std::vector<Candidate> candidates;
-  std::vector<int64_t> disc_width;  // columns on each side of the centre, by row of the disc
-  // By angle -180 .. 179 degrees, what a first dash takes, from the pixel that is asked for; and
-  // where that of a target may be.
-  std::vector<std::vector<Point>> footprints;
-  std::vector<Places> target_places;
-};
-
-MarginPlan::MarginPlan(const PathfinderSettings& settings, int64_t margin,
-                       const Bits& target_border)
-    : margin(margin),
-      shapes(settings.dash_length, settings.thickness, margin, settings.antialias),
-      candidates(candidates_at(settings.dash_length + margin, shapes)) {
-  const GrayImage kernel = disc(margin);
-  for (int64_t y = 0; y < kernel.height; ++y) {
-    const auto row = kernel.pixels.begin() + y * kernel.width;
-    disc_width.push_back((std::count(row, row + kernel.width, 1) - 1) / 2);
-  }
-  // The kernel of the dilation has 2 (length + margin) + 1 pixels a side, and the dash starts one
-  // pixel past its centre in both directions, as in the original.
-  const int64_t reach = settings.dash_length + margin;
-  for (int64_t degree = -180; degree < 180; ++degree) {
-    std::vector<Point>& footprint = footprints.emplace_back();
-    for (const Point core : shapes.at(double(degree) * kPi / 180).core) {
-      const Point offset = {core.y + 1, core.x + 1};
-      if (std::max(std::abs(offset.y), std::abs(offset.x)) <= reach) footprint.push_back(offset);
-    }
-    target_places.push_back(find_places(target_border, footprint, settings.size));
-  }
-}
-
-// Pixels within `width` of the border.
-Bits border_of(int64_t size, int64_t width) {
-  Bits bits(size);
-  for (int64_t y = 0; y < size; ++y) {
-    for (int64_t x = 0; x < size; ++x) {
-      const int64_t distance = std::min({y, x, size - 1 - y, size - 1 - x});
-      if (distance < width) bits.set(y, x);
-    }
-  }
-  return bits;
-}
-
-}  // namespace
-
-struct PathfinderGenerator::Plan {
-  explicit Plan(const PathfinderSettings& settings)
-      : thin_border(border_of(settings.size, 1)),
-        empty_mask(size_t(settings.size * settings.size)),
-        disc_reduction(lanczos(settings.size * settings.antialias, settings.size)) {
-    const Bits padding = border_of(settings.size, settings.padding);
-    const Bits target_border =
-        border_of(settings.size, std::max(settings.padding, 2 * settings.seed_distance));
-    for (size_t i = 0; i < empty_mask.size(); ++i) {
-      const int64_t y = int64_t(i) / settings.size, x = int64_t(i) % settings.size;
-      empty_mask[i] = padding.test(y, x) ? 255 : 0;
-    }
-    for (const int64_t margin : settings.margins) {
-      margins.push_back(std::make_unique<MarginPlan>(settings, margin, target_border));
-    }
-  }
-
-  Bits thin_border;
-  std::vector<uint8_t> empty_mask;
-  Reduction disc_reduction;
-  std::vector<std::unique_ptr<const MarginPlan>> margins;  // by settings.margins
-};
-
-// ---- One image
-
-namespace {
-
 // The end of a curve that grows.
 struct Tip {
   Point pivot;  // the next dash is on a circle around a point straight ahead of it
@@ -199,8 +35,7 @@ struct Tip {
 
 class Painter {
  public:
-  Painter(const PathfinderSettings& settings, const PathfinderGenerator::Plan& plan, uint64_t seed,
-          int64_t index)
+  Painter(const PathfinderSettings& settings, const Plan& plan, uint64_t seed, int64_t index)
       : settings_(settings),
         plan_(plan),
         random_(seed, hash_name("pathfinder") + uint64_t(index)),
@@ -237,7 +72,7 @@ class Painter {
   void render(const std::array<Window, 2>& discs);
 
   const PathfinderSettings& settings_;
-  const PathfinderGenerator::Plan& plan_;
+  const Plan& plan_;
   Random random_;
   int64_t index_;
   PathfinderImage result_;

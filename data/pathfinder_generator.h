@@ -61,6 +61,8 @@ struct PathfinderImage {
   int64_t distractors = 0;            // that found a place
 };
 
+struct Plan;  // what depends on the settings only
+
 // Image `index` of a seed is drawn from a random stream of its own, so images can be made in any
 // order and by any number of threads.
 class PathfinderGenerator {
@@ -70,8 +72,6 @@ class PathfinderGenerator {
   // UsageError when the targets have found no place after many attempts.
   PathfinderImage generate(uint64_t seed, int64_t index) const;
   const PathfinderSettings& settings() const { return settings_; }
-
-  struct Plan;  // what depends on the settings only
 
  private:
   PathfinderSettings settings_;

@@ -18,15 +18,14 @@ inline TaskData load_task(const Settings& s) {
   const bool original = s.protocol == "gr";
   if (s.task == "listops") return listops::load(s.data, {.max_length = s.max_length});
   if (s.task == "text") {
-    const text::Encoding encoding = original  ? text::Encoding::Original
-                                    : s.bytes ? text::Encoding::Bytes
-                                              : text::Encoding::Characters;
+    const Encoding encoding = original  ? Encoding::Original
+                              : s.bytes ? Encoding::Bytes
+                                        : Encoding::Characters;
     return text::load(s.data, {.max_length = s.max_length, .encoding = encoding, .val_split = s.val_split});
   }
   if (s.task == "retrieval")
     return retrieval::load(s.data, {.max_length = s.max_length,
-                                    .encoding = original ? retrieval::Encoding::Original
-                                                         : retrieval::Encoding::Characters});
+                                    .encoding = original ? Encoding::Original : Encoding::Characters});
   if (s.task == "image") return image::load(s.data, {.original = original});
   if (s.task == "fashion") return fashion::load(s.data);
   if (s.task == "pathfinder32") return pathfinder::load(s.data, 32, {.original = original});

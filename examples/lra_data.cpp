@@ -13,7 +13,12 @@
 #include <filesystem>
 #include <string_view>
 
+#include "data/contact_sheet.h"
+#include "data/fashion.h"
+#include "data/image.h"
 #include "data/listops.h"
+#include "data/pathfinder.h"
+#include "data/pathfinder_generator.h"
 #include "data/retrieval.h"
 #include "data/text.h"
 #include "examples/program.h"
@@ -39,6 +44,17 @@ constexpr Task kTasks[] = {
     {"retrieval", retrieval::check_files,
      [](const std::string& dir) { return retrieval::load(dir); }, "",
      "it is the folder tsv_data of lra_release.gz, which can be put there as it is"},
+    {"image", image::check_files, [](const std::string& dir) { return image::load(dir); }, "",
+     "put cifar-10-binary.tar.gz or cifar-10-python.tar.gz there, as it is"},
+    {"pathfinder32", pathfinder::check_files_32,
+     [](const std::string& dir) { return pathfinder::load(dir, 32); }, "",
+     "'lra_data generate pathfinder --out DIR' writes it; the original is in lra_release.gz"},
+    {"pathx", pathfinder::check_files_pathx,
+     [](const std::string& dir) { return pathfinder::load(dir, 128); }, "",
+     "'lra_data generate pathfinder --size 128 --out DIR' writes it; the original is in "
+     "lra_release.gz"},
+    {"fashion", fashion::check_files, [](const std::string& dir) { return fashion::load(dir); }, "",
+     "Debian's package dataset-fashion-mnist has it; train_lra finds it without a folder"},
 };
 
 // Progress on stderr: one line that is rewritten on a terminal, else a line for every tenth.
@@ -128,6 +144,52 @@ void add_generate_listops(CLI::App& generate, GenerateListops& settings,
   app->callback([&] { chosen = [&] { return generate_listops(settings); }; });
 }
 
+struct GeneratePathfinder {
+  std::string out;
+  uint64_t seed = 1;
+  int64_t size = 32, contour = 14, count = 10000, per_batch = 1000;
+  bool force = false, numpy = false;
+};
+
+int generate_pathfinder(const GeneratePathfinder& settings) {
+  catch_stop_signals();
+  std::signal(SIGPIPE, SIG_IGN);
+  Progress progress("pathfinder");
+  const auto step = [&](int64_t done, int64_t total) {
+    if (stop_signal != 0) throw Stopped();
+    progress(done, total);
+  };
+  const auto result = pathfinder::generate_dataset(
+      settings.out, pathfinder::pathfinder_settings(settings.size, settings.contour), settings.seed,
+      settings.count, settings.per_batch, step,
+      {.overwrite = settings.force, .numpy_metadata = settings.numpy});
+  std::printf("pathfinder: wrote %lld images, %lld with a path, to %s\n", (long long)result.images,
+              (long long)result.positives, result.folder.c_str());
+  std::printf("%.1f attempts an image\n", double(result.attempts) / double(result.images));
+  return 0;
+}
+
+void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
+                             std::function<int()>& chosen) {
+  CLI::App* app = generate.add_subcommand("pathfinder", "Are two discs joined by a dashed curve?");
+  app->add_option("--out", settings.out, "Folder for pathfinder<size>")->required();
+  app->add_option("--size", settings.size, "Pixels a side: 32, 64, 128 (Path-X) or 256")
+      ->capture_default_str();
+  app->add_option("--contour", settings.contour, "Dashes of a curve: 14, or 6 and 9, the easy levels")
+      ->capture_default_str();
+  app->add_option("--count", settings.count, "Images")->check(not_negative())->capture_default_str();
+  app->add_option("--per-batch", settings.per_batch, "Images of one folder")
+      ->check(not_negative())
+      ->capture_default_str();
+  app->add_option("--seed", settings.seed, "Random seed")
+      ->check(not_negative())
+      ->capture_default_str();
+  app->add_flag("--numpy", settings.numpy, "Metadata as NumPy arrays, not as text");
+  app->add_flag("--force", settings.force, "Replace existing files");
+  app->footer("Example:\n  lra_data generate pathfinder --out data --count 20000");
+  app->callback([&] { chosen = [&] { return generate_pathfinder(settings); }; });
+}
+
 // ---- check
 
 void print_report(const Task& task, const TaskReport& report) {
@@ -183,7 +245,7 @@ int check_folder(const std::string& folder) {
 // ---- show
 
 struct Show {
-  std::string task, folder, split = "train";
+  std::string task, folder, split = "train", png;
   int64_t count = 3, length = 400;
 };
 
@@ -219,6 +281,18 @@ int show_examples(const Show& show) {
   std::printf("%s: %zu %s examples, %lld classes, %lld ids%s%s\n", task->name, examples.size(),
               show.split.c_str(), (long long)data.classes, (long long)data.vocab,
               data.note.empty() ? "" : "; ", data.note.c_str());
+  if (data.images()) {
+    check<UsageError>(!show.png.empty(), "show: ", show.task, " has images; --png FILE writes a sheet");
+    std::vector<Example> shown;  // as many of each class, class by class
+    for (int64_t c = 0; c < data.classes; ++c) {
+      int64_t left = show.count;
+      for (const Example& e : examples)
+        if (e.label == c && left > 0) shown.push_back(e), --left;
+    }
+    write_contact_sheet(shown, data.height, data.width, int64_t(std::max<int64_t>(1, show.count)), show.png);
+    std::printf("%zu images, a row for each class from 0: %s\n", shown.size(), show.png.c_str());
+    return 0;
+  }
   for (size_t i = 0; i < std::min(examples.size(), size_t(show.count)); ++i) {
     const Example& example = examples[i];
     std::printf("\nexample %zu: class %d, %zu tokens\n", i, int(example.label),
@@ -233,7 +307,7 @@ int show_examples(const Show& show) {
 
 void add_show(CLI::App& app, Show& show, std::function<int()>& chosen) {
   CLI::App* command = app.add_subcommand("show", "Print a few examples as the model sees them");
-  command->add_option("task", show.task, "listops, text or retrieval")->required();
+  command->add_option("task", show.task, "listops, text, retrieval, image, ..")->required();
   command->add_option("dir", show.folder, "Folder of the task or of all tasks")->required();
   command->add_option("--split", show.split, "train, val or test")
       ->check(CLI::IsMember({"train", "val", "test"}))
@@ -241,6 +315,7 @@ void add_show(CLI::App& app, Show& show, std::function<int()>& chosen) {
   command->add_option("--count", show.count, "Examples")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
+  command->add_option("--png", show.png, "Images: the file to write");
   command->add_option("--length", show.length, "Tokens of each; 0: all of them")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
@@ -263,6 +338,8 @@ int main(int argc, char** argv) {
   GenerateListops listops_settings;
   std::function<int()> chosen;
   add_generate_listops(*generate, listops_settings, chosen);
+  GeneratePathfinder pathfinder_settings;
+  add_generate_pathfinder(*generate, pathfinder_settings, chosen);
 
   CLI::App* check = app.add_subcommand("check", "Read every row and report what is there");
   std::string folder;

@@ -126,4 +126,65 @@ inline std::string svg(const std::string& title, const std::vector<Panel>& panel
   return s + "</svg>\n";
 }
 
+struct Bubble {
+  std::string name;
+  double x, y;     // x > 0 (log scale), y a share
+  double area;     // relative to the largest
+  int group = 0;   // colour
+};
+
+// Bubbles over a logarithmic x axis, coloured by group.
+inline std::string bubbles(const std::string& title, const std::string& x_label,
+                           const std::vector<Bubble>& points, const std::vector<std::string>& groups) {
+  using detail::escaped;
+  using detail::number;
+  constexpr double width = 820, height = 520, left = 64, right = 150, top = 40, bottom = 70;
+  double x0 = INFINITY, x1 = 0, largest = 0;
+  for (const Bubble& b : points) {
+    x0 = std::min(x0, b.x);
+    x1 = std::max(x1, b.x);
+    largest = std::max(largest, b.area);
+  }
+  if (points.empty()) x0 = 1, x1 = 10;
+  x0 /= 1.5;
+  x1 *= 1.5;
+  const double w = width - left - right, h = height - top - bottom;
+  const auto sx = [&](double x) { return left + std::log(x / x0) / std::log(x1 / x0) * w; };
+  const auto sy = [&](double y) { return top + (1 - y) * h; };
+  std::string s = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + number(width) + " " + number(height) +
+                  "' width='" + number(width) + "' role='img'>\n<title>" + escaped(title) +
+                  "</title>\n<style>svg{background:#fff}text{font-family:sans-serif;fill:#333;font-size:12px}"
+                  ".t{font-size:14px;font-weight:600}.g{stroke:#ddd}circle{fill-opacity:.45;stroke-width:1.2}"
+                  ".c0{fill:#1f6feb;stroke:#1f6feb}.c1{fill:#d1580b;stroke:#d1580b}.c2{fill:#2a8a4a;stroke:#2a8a4a}"
+                  ".c3{fill:#777;stroke:#777}@media(prefers-color-scheme:dark){svg{background:#16181c}"
+                  "text{fill:#ccc}.g{stroke:#333}}</style>\n<text class='t' x='" + number(left) + "' y='22'>" +
+                  escaped(title) + "</text>\n";
+  for (int tick = 0; tick <= 10; tick += 2) {
+    const std::string y = number(sy(tick / 10.0));
+    s += "<line class='g' x1='" + number(left) + "' x2='" + number(left + w) + "' y1='" + y + "' y2='" + y +
+         "'/><text text-anchor='end' x='" + number(left - 8) + "' y='" + number(sy(tick / 10.0) + 4) + "'>" +
+         std::to_string(10 * tick) + " %</text>\n";
+  }
+  for (double decade = 0.1; decade < 1e7; decade *= 10)
+    for (const double f : {1.0, 2.0, 5.0})
+      if (decade * f >= x0 && decade * f <= x1)
+        s += "<text text-anchor='middle' x='" + number(sx(decade * f)) + "' y='" + number(top + h + 20) + "'>" +
+             number(decade * f) + "</text>\n";
+  s += "<text text-anchor='end' x='" + number(left + w) + "' y='" + number(top + h + 40) + "'>" +
+       escaped(x_label) + "</text>\n";
+  for (const Bubble& b : points) {
+    const double r = 4 + 22 * std::sqrt(b.area / std::max(largest, 1.0));
+    s += "<circle class='c" + std::to_string(b.group % 4) + "' cx='" + number(sx(b.x)) + "' cy='" +
+         number(sy(b.y)) + "' r='" + number(r) + "'/><text text-anchor='middle' x='" + number(sx(b.x)) +
+         "' y='" + number(sy(b.y) + 4) + "'>" + escaped(b.name) + "</text>\n";
+  }
+  for (size_t g = 0; g < groups.size(); ++g) {
+    const double y = top + 20 * double(g) + 10;
+    s += "<circle class='c" + std::to_string(g % 4) + "' cx='" + number(left + w + 24) + "' cy='" + number(y) +
+         "' r='7'/><text x='" + number(left + w + 38) + "' y='" + number(y + 4) + "'>" + escaped(groups[g]) +
+         "</text>\n";
+  }
+  return s + "</svg>\n";
+}
+
 }  // namespace skiff::plot

@@ -59,7 +59,17 @@ inline const char* name_of(ScheduleKind kind) {
   return "?";
 }
 
+inline const TaskShape& task_shape(const std::string& name) {
+  std::vector<std::string> names;
+  for (const TaskShape& shape : task_shapes()) {
+    if (name == shape.name) return shape;
+    names.push_back(shape.name);
+  }
+  fail<UsageError>("--task: unknown task '", name, "'", suggestion(name, names));
+}
+
 inline const Recipe& recipe_named(const std::string& name, const std::string& task) {
+  task_shape(task);  // an unknown task gets its own message
   std::vector<std::string> names;
   for (const Recipe& r : recipes()) {
     if (task != r.task) continue;
@@ -69,15 +79,6 @@ inline const Recipe& recipe_named(const std::string& name, const std::string& ta
   std::string known;
   for (const std::string& n : names) known += (known.empty() ? "" : ", ") + n;
   fail<UsageError>("--recipe: ", task, " has ", known, "; got '", name, "'", suggestion(name, names));
-}
-
-inline const TaskShape& task_shape(const std::string& name) {
-  std::vector<std::string> names;
-  for (const TaskShape& shape : task_shapes()) {
-    if (name == shape.name) return shape;
-    names.push_back(shape.name);
-  }
-  fail<UsageError>("--task: unknown task '", name, "'", suggestion(name, names));
 }
 
 // The recipe's numbers as defaults.

@@ -102,6 +102,44 @@ class Display {
   Clock::time_point shown_;
 };
 
+// ---- what a run ends with ----
+
+struct Result {
+  std::string task, mixer, recipe;
+  uint64_t seed = 0;
+  int64_t parameters = 0, steps = 0, best_step = 0;
+  double best_val = 0, best_test = 0, last_val = 0, last_test = 0, majority_val = 0, majority_test = 0;
+  double seconds = 0, tokens_per_second = 0, tensor_bytes = 0, resident_bytes = 0;
+};
+
+void print_json(const Result& r) {
+  std::printf("{\"task\":\"%s\",\"mixer\":\"%s\",\"recipe\":\"%s\",\"seed\":%llu,\"parameters\":%lld,"
+              "\"steps\":%lld,\"best_step\":%lld,\"best_val_accuracy\":%.6f,\"best_test_accuracy\":%.6f,"
+              "\"last_val_accuracy\":%.6f,\"last_test_accuracy\":%.6f,\"majority_val\":%.6f,"
+              "\"majority_test\":%.6f,\"seconds\":%.1f,\"tokens_per_second\":%.0f,"
+              "\"peak_tensor_bytes\":%.0f,\"peak_resident_bytes\":%.0f}\n",
+              r.task.c_str(), r.mixer.c_str(), r.recipe.c_str(), (unsigned long long)r.seed,
+              (long long)r.parameters, (long long)r.steps, (long long)r.best_step, r.best_val, r.best_test,
+              r.last_val, r.last_test, r.majority_val, r.majority_test, r.seconds, r.tokens_per_second,
+              r.tensor_bytes, r.resident_bytes);
+}
+
+void print_table(const Result& r, const std::string& curves) {
+  std::printf("%s, %s, recipe %s, seed %llu, %lld parameters\n", r.task.c_str(), r.mixer.c_str(),
+              r.recipe.c_str(), (unsigned long long)r.seed, (long long)r.parameters);
+  std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
+  const auto row = [](const std::string& name, double val, double test) {
+    std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
+  };
+  row("best weights (step " + std::to_string(r.best_step) + ")", r.best_val, r.best_test);
+  row("last weights (step " + std::to_string(r.steps) + ")", r.last_val, r.last_test);
+  row("majority class", r.majority_val, r.majority_test);
+  std::printf("trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB resident\n",
+              Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
+              r.tensor_bytes / 1e6, r.resident_bytes / 1e6);
+  std::printf("curves: %s\n", curves.c_str());
+}
+
 // ---- one run ----
 
 class Run {
@@ -109,7 +147,8 @@ class Run {
   Run(const Settings& settings, const std::string& config)
       : s_(settings), config_(config), folder_(settings.out) {}
 
-  int operator()() {
+  // The result, or nothing when the run was stopped before its end.
+  std::optional<Result> operator()() {
     prepare_folder();
     load_data();
     build();
@@ -118,8 +157,8 @@ class Run {
     if (s_.resume) resume(display);
     folder_.start_metrics(at_.step);
     train(display);
-    finish(display);
-    return 0;
+    if (at_.step == steps_) finish();
+    return result_;
   }
 
  private:
@@ -262,7 +301,6 @@ class Run {
       if (stops && at_.step < steps_) {
         display.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
         if (stop_signal != 0) throw Stopped();
-        throw_done_ = true;
         break;
       }
     }
@@ -375,43 +413,30 @@ class Run {
 
   // ---- the result ----
 
-  void finish(Display&) {
-    if (throw_done_) return;
+  void finish() {
     const Score last_val = evaluate(data_.val), last_test = evaluate(data_.test);
     const Progress end = at_;
     load("best.safetensors");
     const Score best_val = evaluate(data_.val), best_test = evaluate(data_.test);
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const double tensors = double(memory::stats(Device::CPU).peak) / 1e6;
-    const double resident = double(usage.ru_maxrss) * 1024 / 1e6;
-    const double majority_val = majority_rate(data_.val), majority_test = majority_rate(data_.test);
-    if (s_.json) {
-      std::printf("{\"task\":\"%s\",\"mixer\":\"%s\",\"recipe\":\"%s\",\"seed\":%llu,\"parameters\":%lld,"
-                  "\"steps\":%lld,\"best_step\":%lld,\"best_val_accuracy\":%.6f,\"best_test_accuracy\":%.6f,"
-                  "\"last_val_accuracy\":%.6f,\"last_test_accuracy\":%.6f,\"majority_val\":%.6f,"
-                  "\"majority_test\":%.6f,\"seconds\":%.1f,\"tokens_per_second\":%.0f,"
-                  "\"peak_tensor_bytes\":%.0f,\"peak_resident_bytes\":%.0f}\n",
-                  s_.task.c_str(), s_.mixer.c_str(), s_.recipe.c_str(), (unsigned long long)s_.seed,
-                  (long long)store_->trained_count(), (long long)steps_, (long long)end.best_step,
-                  best_val.accuracy, best_test.accuracy, last_val.accuracy, last_test.accuracy,
-                  majority_val, majority_test, train_seconds_, tokens_per_second_, tensors * 1e6,
-                  resident * 1e6);
-      return;
-    }
-    std::printf("%s, %s, recipe %s, seed %llu, %lld parameters\n", s_.task.c_str(), s_.mixer.c_str(),
-                s_.recipe.c_str(), (unsigned long long)s_.seed, (long long)store_->trained_count());
-    std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
-    const auto row = [](const std::string& name, double val, double test) {
-      std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
-    };
-    row("best weights (step " + std::to_string(end.best_step) + ")", best_val.accuracy, best_test.accuracy);
-    row("last weights (step " + std::to_string(end.step) + ")", last_val.accuracy, last_test.accuracy);
-    row("majority class", majority_val, majority_test);
-    std::printf("trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB resident\n",
-                Display::clock(train_seconds_).c_str(), Display::thousands(tokens_per_second_).c_str(),
-                tensors, resident);
-    std::printf("curves: %s\n", folder_.file("curves.svg").c_str());
+    result_ = {.task = s_.task,
+               .mixer = s_.mixer,
+               .recipe = s_.recipe,
+               .seed = s_.seed,
+               .parameters = store_->trained_count(),
+               .steps = end.step,
+               .best_step = end.best_step,
+               .best_val = best_val.accuracy,
+               .best_test = best_test.accuracy,
+               .last_val = last_val.accuracy,
+               .last_test = last_test.accuracy,
+               .majority_val = majority_rate(data_.val),
+               .majority_test = majority_rate(data_.test),
+               .seconds = train_seconds_,
+               .tokens_per_second = tokens_per_second_,
+               .tensor_bytes = double(memory::stats(Device::CPU).peak),
+               .resident_bytes = double(usage.ru_maxrss) * 1024};
   }
 
   Settings s_;
@@ -427,8 +452,73 @@ class Run {
   Progress at_;
   int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0, tokens_ = 0;
   double train_seconds_ = 0, tokens_per_second_ = 0;
-  bool throw_done_ = false;
+  std::optional<Result> result_;
 };
+
+// ---- every task and mixer ----
+
+const std::vector<std::string> kMixers = {"ski", "tno", "fd", "attention"};
+
+// Speed against accuracy, area = memory: the figure this field knows.
+std::string bubble_chart(const std::vector<Result>& results) {
+  std::vector<plot::Bubble> bubbles;
+  for (const Result& r : results)
+    bubbles.push_back({r.task + " " + r.mixer, r.tokens_per_second / 1000, r.best_test, r.tensor_bytes,
+                       int(std::find(kMixers.begin(), kMixers.end(), r.mixer) - kMixers.begin())});
+  return plot::bubbles("speed and accuracy; area: memory", "thousand tokens/s (log)", bubbles, kMixers);
+}
+
+int run_all(const Settings& asked) {
+  const std::string folder = asked.out.empty() ? "runs/all-" + asked.recipe : asked.out;
+  std::filesystem::create_directories(folder);
+  std::vector<Result> results;
+  std::printf("%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
+              "tokens/s", "tensors", "time");
+  for (const TaskShape& task : task_shapes()) {
+    if (!has_data(task.name, asked.data)) {
+      std::printf("%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name, asked.data.c_str());
+      continue;
+    }
+    for (const std::string& mixer : kMixers) {
+      Settings s = asked;
+      s.task = task.name;
+      s.mixer = mixer;
+      take_recipe(s);
+      s.out = folder + "/" + task.name + "-" + mixer;
+      s.force = true;
+      if (mixer == "attention" && s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
+        std::printf("%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
+                    (long long)s.max_length);
+        continue;
+      }
+      const std::optional<Result> r = Run(s, "# part of a run of all tasks\n")();
+      if (!r) continue;
+      results.push_back(*r);
+      std::printf("%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),
+                  100 * r->best_test, 100 * r->majority_test, (long long)r->parameters,
+                  Display::thousands(r->tokens_per_second).c_str(), r->tensor_bytes / 1e6,
+                  Display::clock(r->seconds).c_str());
+      std::fflush(stdout);
+    }
+  }
+  std::string csv = "task,mixer,recipe,seed,test_accuracy,majority_rate,parameters,tokens_per_second,"
+                    "peak_tensor_bytes,seconds\n";
+  for (const Result& r : results) {
+    std::ostringstream line;
+    line << r.task << ',' << r.mixer << ',' << r.recipe << ',' << r.seed << ',' << r.best_test << ','
+         << r.majority_test << ',' << r.parameters << ',' << r.tokens_per_second << ','
+         << int64_t(r.tensor_bytes) << ',' << r.seconds << '\n';
+    csv += line.str();
+  }
+  AtomicFile table(folder + "/results.csv"), chart(folder + "/results.svg");
+  table.write(csv);
+  table.publish();
+  chart.write(bubble_chart(results));
+  chart.publish();
+  std::printf("table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
+  check<DataError>(!results.empty(), "--task all: no data of any task in '", asked.data, "'");
+  return 0;
+}
 
 // --task and --recipe decide the defaults, so they are looked for before the rest is read.
 void choose_recipe(int argc, char** argv, Settings& s) {
@@ -442,7 +532,10 @@ void choose_recipe(int argc, char** argv, Settings& s) {
   } catch (const CLI::ParseError&) {
     return;  // the second reading finds it too, and says so
   }
-  take_recipe(s);
+  if (s.task == "all")  // each task takes its own; these only fill --help
+    s.task = "listops", take_recipe(s), s.task = "all";
+  else
+    take_recipe(s);
 }
 
 void choose_places(Settings& s) {
@@ -451,7 +544,7 @@ void choose_places(Settings& s) {
     const char* usual = std::getenv("DATA_PATH");
     s.data = own ? own : usual ? usual : "data";
   }
-  if (s.out.empty())
+  if (s.out.empty() && s.task != "all")
     s.out = "runs/" + s.task + "-" + s.recipe + "-" + s.mixer + "-" + std::to_string(s.seed);
 }
 
@@ -470,6 +563,7 @@ int main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  train_lra --task listops --mixer fd --data data\n"
+      "  train_lra --task all --recipe tiny --data data\n"
       "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
       "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot write,\n"
       "130 and 143 stopped by a signal after saving.");
@@ -487,6 +581,13 @@ int main(int argc, char** argv) {
     }
     if (settings.threads > 0) omp_set_num_threads(settings.threads);
     catch_stop_signals();
-    return Run(settings, config)();
+    if (settings.task == "all") return run_all(settings);
+    const std::optional<Result> result = Run(settings, config)();
+    if (!result) return 0;  // stopped where --stop-at said
+    if (settings.json)
+      print_json(*result);
+    else
+      print_table(*result, settings.out + "/curves.svg");
+    return 0;
   });
 }

@@ -108,9 +108,9 @@ TEST_CASE("models: the setting of the start reaches the Toeplitz units and nothi
                                              .start = start});
     const Block& block = model.trunk.layers[0];
     if (start == Start::Small)
-      check_normal(block.gtu.u_proj.weight, 0.02);
+      check_normal(std::get<Gtu>(block.gtu).u_proj.weight, 0.02);
     else
-      check_uniform(block.gtu.u_proj.weight, 0.125);
+      check_uniform(std::get<Gtu>(block.gtu).u_proj.weight, 0.125);
     check_normal(std::get<Embedding>(model.trunk.encoder).weight, 1);
     check_uniform(block.glu.l1.weight, 0.125);
     check_uniform(block.glu.l3.weight, 1 / std::sqrt(80.0));
@@ -314,10 +314,10 @@ TEST_CASE("models: dropout acts on both residual branches, before and after a no
       const char *first = "layers.0.gtu_residual.dropout",
                  *second = "layers.0.glu_residual.dropout";
       if (prenorm) {
-        const Variable mixed = x + drop(block.gtu(block.gtu_norm(x)), first);
+        const Variable mixed = x + drop(std::get<Gtu>(block.gtu)(block.gtu_norm(x)), first);
         return mixed + drop(block.glu(block.glu_norm(mixed)), second);
       }
-      const Variable mixed = block.gtu_norm(x + drop(block.gtu(x), first));
+      const Variable mixed = block.gtu_norm(x + drop(std::get<Gtu>(block.gtu)(x), first));
       return block.glu_norm(mixed + drop(block.glu(mixed), second));
     };
     const std::vector<double> first = logits();

@@ -9,6 +9,10 @@ WERROR   ?= 0
 V        ?= 0
 PREFIX   ?= /usr/local
 EXTRA    ?=
+# All cores, unless told otherwise with -j.
+ifeq ($(filter -j% --jobserver%,$(MAKEFLAGS)),)
+MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
+endif
 
 # ---- one folder per variant, so that none spoils another ----
 CLANG    := $(findstring clang,$(CXX))
@@ -80,6 +84,11 @@ SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(PACKAGES)
+
+# `make deps test` installs before it compiles, also with -j.
+ifneq ($(filter deps,$(MAKECMDGOALS)),)
+$(BUILD)/.packages: | deps
+endif
 
 # One line for each header that is missing, with the command that installs it.
 $(BUILD)/.packages:

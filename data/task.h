@@ -30,6 +30,7 @@ struct InputFormat {
 
 struct TaskData : InputFormat {
   std::vector<Example> train, val, test;
+  bool val_is_test = false;             // as some published protocols have it
   int64_t vocab = 0;                    // ids are 0 .. vocab-1
   int64_t classes = 0;                  // labels are 0 .. classes-1
   int64_t max_length = 0;               // no example is longer, end mark included

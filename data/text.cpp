@@ -193,6 +193,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     note << "validation is " << data.val.size() << " of the training reviews";
   } else {
     data.val = data.test;
+    data.val_is_test = true;
     note << "validation is the test split";
   }
   if (const std::string warning = warning_of(counts); !warning.empty()) note << "; " << warning;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace skiff::plot {
@@ -127,13 +128,45 @@ inline std::string svg(const std::string& title, const std::vector<Panel>& panel
 }
 
 struct Bubble {
-  std::string name;
+  std::string name;  // those of one name stand one after the other
   double x, y;     // x > 0 (log scale), y a share
   double area;     // relative to the largest
   int group = 0;   // colour
 };
 
-// Bubbles over a logarithmic x axis, coloured by group.
+namespace detail {
+
+struct Box {
+  double left, top, right, bottom;
+  double middle_x() const { return (left + right) / 2; }
+  double middle_y() const { return (top + bottom) / 2; }
+  bool meets(const Box& o) const {
+    return left < o.right && o.left < right && top < o.bottom && o.top < bottom;
+  }
+};
+
+// A place for a label beside one of `anchors` that meets nothing taken: the nearest that was found.
+inline Box free_place(const std::vector<Box>& anchors, double width, double height, const std::vector<Box>& taken,
+                      const Box& area) {
+  for (double away = 2; away < 300; away += 6)
+    for (const auto& [dx, dy] : {std::pair{0.0, -1.0}, {0.0, 1.0}, {1.0, 0.0}, {-1.0, 0.0}})
+      for (const Box& anchor : anchors) {
+        const double x = anchor.middle_x() + dx * ((anchor.right - anchor.left + width) / 2 + away);
+        const double y = anchor.middle_y() + dy * ((anchor.bottom - anchor.top + height) / 2 + away);
+        const Box box{x - width / 2, y - height / 2, x + width / 2, y + height / 2};
+        const bool inside = box.left >= area.left && box.right <= area.right && box.top >= area.top &&
+                            box.bottom <= area.bottom;
+        if (inside && std::none_of(taken.begin(), taken.end(), [&](const Box& t) { return t.meets(box); }))
+          return box;
+      }
+  const Box& first = anchors.front();
+  return {first.left, first.top, first.left + width, first.top + height};
+}
+
+}  // namespace detail
+
+// Bubbles over a logarithmic x axis, coloured by group. Those of one name are joined by a line and share
+// one label, which keeps clear of all bubbles and of the other labels.
 inline std::string bubbles(const std::string& title, const std::string& x_label,
                            const std::vector<Bubble>& points, const std::vector<std::string>& groups) {
   using detail::escaped;
@@ -154,7 +187,7 @@ inline std::string bubbles(const std::string& title, const std::string& x_label,
   std::string s = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + number(width) + " " + number(height) +
                   "' width='" + number(width) + "' role='img'>\n<title>" + escaped(title) +
                   "</title>\n<style>svg{background:#fff}text{font-family:sans-serif;fill:#333;font-size:12px}"
-                  ".t{font-size:14px;font-weight:600}.g{stroke:#ddd}circle{fill-opacity:.45;stroke-width:1.2}"
+                  ".t{font-size:14px;font-weight:600}.g{stroke:#ddd}.k{fill:none;stroke:#999}circle{fill-opacity:.45;stroke-width:1.2}"
                   ".c0{fill:#1f6feb;stroke:#1f6feb}.c1{fill:#d1580b;stroke:#d1580b}.c2{fill:#2a8a4a;stroke:#2a8a4a}"
                   ".c3{fill:#777;stroke:#777}@media(prefers-color-scheme:dark){svg{background:#16181c}"
                   "text{fill:#ccc}.g{stroke:#333}}</style>\n<text class='t' x='" + number(left) + "' y='22'>" +
@@ -172,12 +205,28 @@ inline std::string bubbles(const std::string& title, const std::string& x_label,
              number(decade * f) + "</text>\n";
   s += "<text text-anchor='end' x='" + number(left + w) + "' y='" + number(top + h + 40) + "'>" +
        escaped(x_label) + "</text>\n";
+  std::vector<detail::Box> taken;
+  std::vector<std::pair<std::string, std::vector<detail::Box>>> named;  // the bubbles of each name
+  std::string circles, joins, labels;
   for (const Bubble& b : points) {
-    const double r = 4 + 22 * std::sqrt(b.area / std::max(largest, 1.0));
-    s += "<circle class='c" + std::to_string(b.group % 4) + "' cx='" + number(sx(b.x)) + "' cy='" +
-         number(sy(b.y)) + "' r='" + number(r) + "'/><text text-anchor='middle' x='" + number(sx(b.x)) +
-         "' y='" + number(sy(b.y) + 4) + "'>" + escaped(b.name) + "</text>\n";
+    const double r = 4 + 22 * std::sqrt(b.area / std::max(largest, 1.0)), x = sx(b.x), y = sy(b.y);
+    circles += "<circle class='c" + std::to_string(b.group % 4) + "' cx='" + number(x) + "' cy='" + number(y) +
+               "' r='" + number(r) + "'/>\n";
+    taken.push_back({x - r, y - r, x + r, y + r});
+    if (named.empty() || named.back().first != b.name) named.push_back({b.name, {}});
+    named.back().second.push_back(taken.back());
   }
+  for (const auto& [name, boxes] : named) {
+    std::string path;
+    for (const detail::Box& b : boxes) path += number(b.middle_x()) + "," + number(b.middle_y()) + " ";
+    joins += "<polyline class='k' points='" + path + "'/>\n";
+    const detail::Box label = detail::free_place(boxes, 7.0 * double(name.size()), 14, taken,
+                                                 {left, top, left + w, top + h});
+    taken.push_back(label);
+    labels += "<text text-anchor='middle' x='" + number(label.middle_x()) + "' y='" +
+              number(label.middle_y() + 4) + "'>" + escaped(name) + "</text>\n";
+  }
+  s += joins + circles + labels;
   for (size_t g = 0; g < groups.size(); ++g) {
     const double y = top + 20 * double(g) + 10;
     s += "<circle class='c" + std::to_string(g % 4) + "' cx='" + number(left + w + 24) + "' cy='" + number(y) +

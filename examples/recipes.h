@@ -55,6 +55,7 @@ struct Recipe {
   bool bucket = false;              // batches of similar lengths
   bool sequence = false;            // an image as one long sequence, not by rows and columns
   Readout readout = Readout::Mean;  // images: as published for `paper`
+  int64_t eval_limit = 0;           // examples of validation that choose the best weights; 0: all
 };
 
 inline const std::vector<Recipe>& recipes() {

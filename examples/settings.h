@@ -111,6 +111,7 @@ inline void take_recipe(Settings& s) {
   s.horizon = r.horizon;
   s.max_length = r.max_length;
   s.bucket = r.bucket;
+  s.eval_limit = r.eval_limit;
 }
 
 inline MixerKind mixer_kind(const std::string& name) {
@@ -274,7 +275,7 @@ inline void add_options(CLI::App& app, Settings& s) {
 
   option("Run", "--eval-every", s.eval_every, "Steps between validations; 0: a tenth of the run")
       ->check(between(0, huge));
-  option("Run", "--eval-limit", s.eval_limit, "Examples of a validation in between; 0: all")
+  option("Run", "--eval-limit", s.eval_limit, "Examples of validation that choose the best weights; 0: all")
       ->check(between(0, huge));
   option("Run", "--save-every", s.save_every, "Steps between checkpoints; 0: at validations")
       ->check(between(0, huge));

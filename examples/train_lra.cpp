@@ -206,6 +206,9 @@ class Run {
       check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data, "' is empty");
     check<UsageError>(int64_t(data_.train.size()) >= s_.batch_size, "--batch-size: ", s_.batch_size,
                       " is more than the ", data_.train.size(), " training examples in '", s_.data, "'");
+    const size_t limit = size_t(s_.eval_limit), all = data_.val.size();
+    if (limit == 0 || limit >= all) return;
+    for (size_t i = 0; i < limit; ++i) watched_.push_back(data_.val[i * all / limit]);
   }
 
   void build() {
@@ -305,7 +308,9 @@ class Run {
       }
     }
     train_seconds_ = seconds_before + seconds_since(start) - not_training;
-    tokens_per_second_ = double(tokens_) / std::max(seconds_since(start) - not_training, 1e-9);
+    tokens_per_second_ = at_.step > first
+                             ? double(tokens_) / (seconds_since(start) - not_training)
+                             : folder_.rows().empty() ? 0 : folder_.rows().back().tokens_per_second;
   }
 
   MetricsRow one_step(Display& display) {
@@ -395,10 +400,7 @@ class Run {
   }
 
   void validate(MetricsRow& row, Display& display) {
-    const Score score =
-        s_.eval_limit > 0 && s_.eval_limit < int64_t(data_.val.size()) && at_.step < steps_
-            ? evaluate({data_.val.begin(), data_.val.begin() + s_.eval_limit})
-            : evaluate(data_.val);
+    const Score score = evaluate(watched_.empty() ? data_.val : watched_);
     row.val_loss = score.loss;
     row.val_accuracy = score.accuracy;
     char text[120];
@@ -413,11 +415,22 @@ class Run {
 
   // ---- the result ----
 
+  struct Scores {
+    Score val, test;
+  };
+  Scores evaluate_all() {
+    const Score test = evaluate(data_.test);
+    return {data_.val_is_test ? test : evaluate(data_.val), test};
+  }
+
   void finish() {
-    const Score last_val = evaluate(data_.val), last_test = evaluate(data_.test);
+    const Scores last = evaluate_all();
     const Progress end = at_;
-    load("best.safetensors");
-    const Score best_val = evaluate(data_.val), best_test = evaluate(data_.test);
+    Scores best = last;
+    if (end.best_step != end.step) {
+      load("best.safetensors");
+      best = evaluate_all();
+    }
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     result_ = {.task = s_.task,
@@ -427,10 +440,10 @@ class Run {
                .parameters = store_->trained_count(),
                .steps = end.step,
                .best_step = end.best_step,
-               .best_val = best_val.accuracy,
-               .best_test = best_test.accuracy,
-               .last_val = last_val.accuracy,
-               .last_test = last_test.accuracy,
+               .best_val = best.val.accuracy,
+               .best_test = best.test.accuracy,
+               .last_val = last.val.accuracy,
+               .last_test = last.test.accuracy,
                .majority_val = majority_rate(data_.val),
                .majority_test = majority_rate(data_.test),
                .seconds = train_seconds_,
@@ -443,6 +456,7 @@ class Run {
   std::string config_;
   RunFolder folder_;
   TaskData data_;
+  std::vector<Example> watched_;  // what --eval-limit leaves of validation, evenly spread; empty: all
   std::unique_ptr<Parameters> store_;
   std::variant<std::monostate, TnnClassifier, TwoTowerClassifier> model_;
   std::optional<Batches> batches_;
@@ -463,13 +477,38 @@ const std::vector<std::string> kMixers = {"ski", "tno", "fd", "attention"};
 std::string bubble_chart(const std::vector<Result>& results) {
   std::vector<plot::Bubble> bubbles;
   for (const Result& r : results)
-    bubbles.push_back({r.task + " " + r.mixer, r.tokens_per_second / 1000, r.best_test, r.tensor_bytes,
+    bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, r.tensor_bytes,
                        int(std::find(kMixers.begin(), kMixers.end(), r.mixer) - kMixers.begin())});
-  return plot::bubbles("speed and accuracy; area: memory", "thousand tokens/s (log)", bubbles, kMixers);
+  return plot::bubbles("test accuracy against speed; area: peak memory of tensors", "thousand tokens/s (log)", bubbles, kMixers);
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.publish();
+}
+
+std::string results_csv(const std::vector<Result>& results) {
+  std::ostringstream out;
+  out << "task,mixer,recipe,seed,test_accuracy,majority_rate,parameters,tokens_per_second,"
+         "peak_tensor_bytes,seconds\n";
+  for (const Result& r : results)
+    out << r.task << ',' << r.mixer << ',' << r.recipe << ',' << r.seed << ',' << r.best_test << ','
+        << r.majority_test << ',' << r.parameters << ',' << r.tokens_per_second << ','
+        << int64_t(r.tensor_bytes) << ',' << r.seconds << '\n';
+  return out.str();
+}
+
+// The settings of one run, as if they had been given on the command line.
+std::string config_of(Settings s) {
+  CLI::App app;
+  add_options(app, s);
+  return app.config_to_str(true, false);
 }
 
 int run_all(const Settings& asked) {
-  const std::string folder = asked.out.empty() ? "runs/all-" + asked.recipe : asked.out;
+  const std::string folder =
+      asked.out.empty() ? "runs/all-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
   std::filesystem::create_directories(folder);
   std::vector<Result> results;
   std::printf("%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
@@ -485,13 +524,14 @@ int run_all(const Settings& asked) {
       s.mixer = mixer;
       take_recipe(s);
       s.out = folder + "/" + task.name + "-" + mixer;
-      s.force = true;
+      s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
+      s.force = asked.force || (asked.resume && !s.resume);
       if (mixer == "attention" && s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
         std::printf("%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
                     (long long)s.max_length);
         continue;
       }
-      const std::optional<Result> r = Run(s, "# part of a run of all tasks\n")();
+      const std::optional<Result> r = Run(s, config_of(s))();
       if (!r) continue;
       results.push_back(*r);
       std::printf("%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),
@@ -499,24 +539,12 @@ int run_all(const Settings& asked) {
                   Display::thousands(r->tokens_per_second).c_str(), r->tensor_bytes / 1e6,
                   Display::clock(r->seconds).c_str());
       std::fflush(stdout);
+      write_file(folder + "/results.csv", results_csv(results));
+      write_file(folder + "/results.svg", bubble_chart(results));
     }
   }
-  std::string csv = "task,mixer,recipe,seed,test_accuracy,majority_rate,parameters,tokens_per_second,"
-                    "peak_tensor_bytes,seconds\n";
-  for (const Result& r : results) {
-    std::ostringstream line;
-    line << r.task << ',' << r.mixer << ',' << r.recipe << ',' << r.seed << ',' << r.best_test << ','
-         << r.majority_test << ',' << r.parameters << ',' << r.tokens_per_second << ','
-         << int64_t(r.tensor_bytes) << ',' << r.seconds << '\n';
-    csv += line.str();
-  }
-  AtomicFile table(folder + "/results.csv"), chart(folder + "/results.svg");
-  table.write(csv);
-  table.publish();
-  chart.write(bubble_chart(results));
-  chart.publish();
-  std::printf("table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
   check<DataError>(!results.empty(), "--task all: no data of any task in '", asked.data, "'");
+  std::printf("table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
   return 0;
 }
 
@@ -581,7 +609,14 @@ int main(int argc, char** argv) {
     }
     if (settings.threads > 0) omp_set_num_threads(settings.threads);
     catch_stop_signals();
-    if (settings.task == "all") return run_all(settings);
+    if (settings.task == "all") {
+      for (const CLI::Option* option : app.get_options()) {
+        const std::string group = option->get_group();
+        check<UsageError>(option->count() == 0 || (group != "Model" && group != "Training"), "--task all takes the '",
+                          settings.recipe, "' recipe of each task; ", option->get_name(), " is for one task");
+      }
+      return run_all(settings);
+    }
     const std::optional<Result> result = Run(settings, config)();
     if (!result) return 0;  // stopped where --stop-at said
     if (settings.json)

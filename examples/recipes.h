@@ -80,6 +80,19 @@ inline const std::vector<Recipe>& recipes() {
   return table;
 }
 
+// Test accuracy that a recipe reached as it stands, seed 1. What is missing is not yet measured.
+struct Measured {
+  const char *recipe, *task, *mixer;
+  double accuracy;
+};
+
+inline const std::vector<Measured>& measured() {
+  static const std::vector<Measured> results = {
+      {"tiny", "listops", "ski", 0.596}, {"tiny", "listops", "tno", 0.608}, {"tiny", "listops", "fd", 0.595},
+  };
+  return results;
+}
+
 enum class MixerKind { Tno, Ski, Fd, Attention };
 
 // The settings of a model that a recipe leaves to the user.

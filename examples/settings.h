@@ -2,6 +2,7 @@
 // a recipe all fill it.
 #pragma once
 
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -14,7 +15,7 @@ struct Settings {
   // what
   std::string task = "listops", mixer = "ski", recipe = "tiny";
   uint64_t seed = 1;
-  std::string data, out;
+  std::string data, out, init;
   // model
   std::string protocol = "s4", layout;
   bool bytes = false, mask_padding = false;
@@ -33,7 +34,7 @@ struct Settings {
   // the run: none of these changes a result
   int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0;
   int threads = 0;
-  bool resume = false, force = false, quiet = false, json = false, print_config = false;
+  bool resume = false, force = false, quiet = false, json = false, print_config = false, list = false;
   std::string progress = "auto";
 };
 
@@ -57,6 +58,11 @@ inline const char* name_of(ScheduleKind kind) {
     case ScheduleKind::InverseSqrt: return "inverse_sqrt";
   }
   return "?";
+}
+
+inline const std::vector<std::string>& mixer_names() {
+  static const std::vector<std::string> names = {"ski", "tno", "fd", "attention"};
+  return names;
 }
 
 inline const TaskShape& task_shape(const std::string& name) {
@@ -157,6 +163,30 @@ inline TnnConfig model_config(const Settings& s, int64_t vocab, int64_t height, 
   return config;
 }
 
+// The table of recipes: what each trains, and what it reached.
+inline void print_recipes() {
+  std::printf("%-13s %-7s %6s %5s %6s %8s %7s %10s", "task", "recipe", "layers", "dim", "batch", "length", "steps",
+              "lr");
+  for (const std::string& mixer : mixer_names()) std::printf(" %10s", mixer.c_str());
+  std::printf("\n");
+  for (const Recipe& r : recipes()) {
+    const std::string steps = r.steps > 0 ? std::to_string(r.steps) : std::to_string(r.epochs) + " ep";
+    std::printf("%-13s %-7s %6lld %5lld %6lld %8lld %7s %10g", r.task, r.name, (long long)r.layers,
+                (long long)r.dim, (long long)r.batch_size, (long long)r.max_length, steps.c_str(), r.lr);
+    for (const std::string& mixer : mixer_names()) {
+      const Measured* found = nullptr;
+      for (const Measured& m : measured())
+        if (std::string(m.recipe) == r.name && std::string(m.task) == r.task && m.mixer == mixer) found = &m;
+      if (found)
+        std::printf(" %8.1f %%", 100 * found->accuracy);
+      else
+        std::printf(" %10s", "-");
+    }
+    std::printf("\n");
+  }
+  std::printf("Right: test accuracy reached with seed 1; '-' is not yet measured. ep: epochs.\n");
+}
+
 // ---- flags ----
 
 // One of several words, with a suggestion for a near miss.
@@ -207,10 +237,12 @@ inline void add_options(CLI::App& app, Settings& s) {
   };
   const double huge = 1e15;
   option("What", "--mixer", s.mixer, "Toeplitz operator, or the softmax baseline")
-      ->check(one_of({"tno", "ski", "fd", "attention"}));
+      ->check(one_of(mixer_names()));
   option("What", "--seed", s.seed, "Of first weights, batches and dropout")->check(between(0, huge));
   option("What", "--data", s.data, "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')");
   option("What", "--out", s.out, "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given");
+  option("What", "--init", s.init, "Checkpoint of another run whose parameters this one starts from")
+      ->check(CLI::ExistingFile);
 
   option("What", "--protocol", s.protocol, "Splits and tokens of later work (S4), or the original's")
       ->check(one_of({"s4", "gr"}));
@@ -293,6 +325,7 @@ inline void add_options(CLI::App& app, Settings& s) {
             ->check(one_of({"auto", "bar", "plain", "none"})));
   aside(flag("Run", "--quiet", s.quiet, "No progress and no notes"));
   aside(flag("Run", "--json", s.json, "The result as one JSON object"));
+  aside(flag("Run", "--list", s.list, "Print all recipes with the accuracy they reached, and stop"));
   aside(flag("Run", "--print-config", s.print_config, "Print the configuration and stop"));
 }
 

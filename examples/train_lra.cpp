@@ -154,7 +154,10 @@ class Run {
     build();
     Display display(s_, steps_);
     describe(display);
-    if (s_.resume) resume(display);
+    if (s_.resume)
+      resume(display);
+    else if (!s_.init.empty())
+      store_->load(safetensors::read(s_.init), {"optimizer."});
     folder_.start_metrics(at_.step);
     train(display);
     if (at_.step == steps_) finish();
@@ -471,15 +474,14 @@ class Run {
 
 // ---- every task and mixer ----
 
-const std::vector<std::string> kMixers = {"ski", "tno", "fd", "attention"};
-
 // Speed against accuracy, area = memory: the figure this field knows.
 std::string bubble_chart(const std::vector<Result>& results) {
+  const std::vector<std::string>& mixers = mixer_names();
   std::vector<plot::Bubble> bubbles;
   for (const Result& r : results)
     bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, r.tensor_bytes,
-                       int(std::find(kMixers.begin(), kMixers.end(), r.mixer) - kMixers.begin())});
-  return plot::bubbles("test accuracy against speed; area: peak memory of tensors", "thousand tokens/s (log)", bubbles, kMixers);
+                       int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
+  return plot::bubbles("test accuracy against speed; area: peak memory of tensors", "thousand tokens/s (log)", bubbles, mixers);
 }
 
 void write_file(const std::string& path, const std::string& text) {
@@ -518,7 +520,7 @@ int run_all(const Settings& asked) {
       std::printf("%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name, asked.data.c_str());
       continue;
     }
-    for (const std::string& mixer : kMixers) {
+    for (const std::string& mixer : mixer_names()) {
       Settings s = asked;
       s.task = task.name;
       s.mixer = mixer;
@@ -597,6 +599,10 @@ int main(int argc, char** argv) {
       "130 and 143 stopped by a signal after saving.");
   add_options(app, settings);
   return run_program(argc, argv, app, [&] {
+    if (settings.list) {
+      print_recipes();
+      return 0;
+    }
     choose_places(settings);
     for (const auto& [name, value] : {std::pair{"--data", &settings.data}, {"--out", &settings.out}}) {
       app.get_option(name)->clear();  // the file names the folders that are used

@@ -144,6 +144,24 @@ TEST_CASE("train_lra: the number of threads changes no byte") {
   check_same_run(place, "one", "four");
 }
 
+TEST_CASE("train_lra: --profile measures every op and changes no byte of the run") {
+  const TinyRun place;
+  REQUIRE(place.train("plain").code == 0);
+  const Outcome o = place.train("run", "--profile");
+  REQUIRE(o.code == 0);
+  check_same_run(place, "plain", "run");
+  for (const char* name : {"linear", "backward", "optimizer", "make batch", "gradient norm", "not in an op"}) {
+    CAPTURE(name);
+    CHECK(contains(o.out, name));
+    CHECK(contains(slurp(place / "run/profile.csv"), name));
+  }
+  CHECK(slurp(place / "run/profile.csv").starts_with("name,phase,steps,calls,seconds,share,bytes\n"));
+  CHECK_FALSE(fs::exists(place / "plain/profile.csv"));
+  CHECK(slurp(place / "run/config.toml").find("profile") == std::string::npos);
+  REQUIRE(place.train("run", "--force").code == 0);  // removes what the last run left
+  CHECK_FALSE(fs::exists(place / "run/profile.csv"));
+}
+
 TEST_CASE("train_lra: stopped at any of five places and resumed equals never stopped") {
   const TinyRun place;
   REQUIRE(place.train("whole").code == 0);

@@ -247,7 +247,7 @@ inline void add_layers(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   add("linear", [=] { return layer<Linear>(random_input(shape), D, D); });
   for (const auto& [name, kind] : {std::pair{"batch_norm", NormKind::Batch}, {"layer_norm", NormKind::Layer},
                                    {"simple_rms_norm", NormKind::SimpleRms}})
-    add(name, [=] { return layer<Norm>(random_input(shape), kind, D); });
+    add(name, [=, kind = kind] { return layer<Norm>(random_input(shape), kind, D); });
 }
 
 // ---- training steps: the model of a recipe, random data, Adam ----

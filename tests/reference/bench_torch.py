@@ -5,7 +5,8 @@ Run:    apt-get install python3-torch; make; tests/reference/bench_torch.py --th
 Expect: a row a case: medians in ms, and PyTorch's time divided by skiff's (above 1: skiff is faster),
         with the lowest and highest ratio of a round.
 
-Two forms of each model, with the same parameters and, which is checked first, the same outputs:
+Two forms of each model, with the same parameters and the same outputs and gradients, which is
+checked first (--check compares with the tensors of this folder, too):
   published  the sequence of operations of the authors' code (jonathanmei/ski-tnn, jonathanmei/lra-tnn):
              transforms over dim=-2, three calls of the network of a TNO, a depthwise conv1d on a
              transposed tensor, a dense W made anew at every call, both orders of rows and columns
@@ -18,7 +19,9 @@ cost), FD runs on images (the released one cannot), attention is left out.
 import argparse
 import json
 import math
+import os
 import statistics
+import struct
 import subprocess
 import sys
 import time
@@ -413,6 +416,59 @@ def step_cases(o):
             yield Case(f'step/{task}-{mixer}/train', n, count(model), run, output)
 
 
+# ---- the reference tensors of this folder, with which skiff agrees too ----
+
+def read_safetensors(path):
+    with open(path, 'rb') as file:
+        header = json.loads(file.read(struct.unpack('<Q', file.read(8))[0]))
+        data = bytearray(file.read())
+    settings, tensors = header.pop('__metadata__', {}), {}
+    for name, entry in header.items():
+        if entry['dtype'] == 'F64':
+            begin, end = entry['data_offsets']
+            tensors[name] = torch.frombuffer(data, dtype=torch.float64, offset=begin,
+                                             count=(end - begin) // 8).reshape(entry['shape'])
+    return settings, tensors
+
+
+def reference_module(settings, tensors):
+    d = int(settings['c'])
+    parameters = {name[6:]: t for name, t in tensors.items() if name.startswith('param.')}
+    if settings['op'] == 'ski':
+        module = SkiTno(d, int(settings['rank']), int(settings['taps']), int(settings['n']))
+        module.base = float(settings['gamma'])
+        values = {'conv_kernel': parameters['conv'], 'alphas': parameters['alpha'][None, :, None],
+                  'betas': parameters['beta'][None, :, None]}
+    else:
+        width, layers = len(parameters['rpe.inp.bias']), int(settings['rpe_layers'])
+        if settings['op'] == 'tno':
+            module = Tno(d, width, float(settings['gamma']))
+            module.rpe = Rpe(width, layers, d)
+        else:
+            module = FdTno(d, width, layers)
+        values = {name.replace('rpe.inp', 'rpe.first'): t for name, t in parameters.items()}
+    module.load_state_dict(values)
+    return module
+
+
+def check_references(folder):
+    torch.set_default_dtype(torch.float64)
+    for kind in ('tno_bi_decay', 'ski_bi_corrected', 'tno_fd_bi_h1'):
+        for n in (16, 17, 64):
+            settings, tensors = read_safetensors(f'{folder}/{kind}_n{n}.safetensors')
+            module, worst = reference_module(settings, tensors), 0.0
+            for lean in (False, True):
+                x = tensors['x'].clone().requires_grad_()
+                y = in_form(lean, lambda: module(x))
+                y.backward(tensors['probe'])
+                for mine, reference in ((y, tensors['y']), (x.grad, tensors['grad.x'])):
+                    worst = max(worst, float((mine - reference).abs().max() / reference.abs().max()))
+            print(f'{kind + "_n" + str(n):<26} both forms agree with the reference to {worst:.1e}')
+            if worst > 1e-9:
+                sys.exit('error: too far')
+    torch.set_default_dtype(torch.float32)
+
+
 # ---- timing ----
 
 def timed(run):
@@ -481,11 +537,13 @@ def main():
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--filter', default='', help='only labels that hold one of these, as in bench')
-    parser.add_argument('--check', action='store_true', help='only compare the outputs of the two forms')
+    parser.add_argument('--check', action='store_true', help='only compare outputs: with the reference tensors, and of the two forms')
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
     torch.set_flush_denormal(True)
     parts = o.filter.split(',')
+    if o.check:
+        check_references(os.path.dirname(os.path.abspath(__file__)))
     print(f'PyTorch {torch.__version__}, {o.threads} threads, batch {o.batch}, {o.rounds} rounds by turns')
     if not o.check:
         print(f"{'ms':<26} {'n':>6} {'skiff':>11} {'published':>11} {'lean':>11}  published/skiff  lean/skiff")

@@ -5,7 +5,7 @@ Run:    apt-get install python3-torch; make; tests/reference/bench_torch.py --th
 Expect: a row a case: medians in ms, and PyTorch's time divided by skiff's (above 1: skiff is faster),
         with the lowest and highest ratio of a round.
 
-Two forms of each model, with the same parameters and the same outputs and gradients, which is
+Two forms of each model, with the same parameters and outputs (of operators: gradients, too), which is
 checked first (--check compares with the tensors of this folder, too):
   published  the sequence of operations of the authors' code (jonathanmei/ski-tnn, jonathanmei/lra-tnn):
              transforms over dim=-2, three calls of the network of a TNO, a depthwise conv1d on a

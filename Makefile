@@ -109,6 +109,8 @@ gradcheck: $(BUILD)/gradcheck
 	$(BUILD)/gradcheck $(OP)
 golden: $(BUILD)/golden
 	$(BUILD)/golden tests/reference
+bench: $(BUILD)/bench
+	$(BUILD)/bench $(ARGS)
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -140,11 +142,12 @@ help:
 	@echo 'make test-slow  the long ones'
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
 	@echo 'make golden     compare with the reference tensors'
+	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow gradcheck golden layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow gradcheck golden bench layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

@@ -12,6 +12,24 @@ thread_local Tape* current_tape = nullptr;
 std::atomic<uint64_t> tapes_made{0};  // numbers are never used twice, by any thread
 
 int64_t live_bytes(Device device) { return memory::stats(device).live; }
+
+// Bytes of the gradients that an op made: one it passes on, or gives to two inputs, is no new one.
+int64_t new_bytes(const Grads& grads, const Tensor& gy) {
+  int64_t bytes = 0;
+  for (size_t i = 0; i < grads.size(); ++i) {
+    bool is_new = grads[i] && !grads[i].shares_storage(gy);
+    for (size_t j = 0; j < i; ++j) is_new = is_new && !grads[i].shares_storage(grads[j]);
+    if (is_new) bytes += grads[i].bytes();
+  }
+  return bytes;
+}
+
+void accumulate_measured(GradSlot& slot, const Tensor& g) {
+  const bool adds = bool(slot.grad), makes = adds && !slot.owned;
+  const ProfileSpan span;
+  accumulate(slot, g);
+  if (adds) span.end("sum of gradients", Profile::Phase::Backward, makes ? g.bytes() : 0);
+}
 }  // namespace
 
 Variable Variable::leaf(Tensor value) {
@@ -88,7 +106,9 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
     Needs needs;
     for (size_t i = 0; i < node->inputs.size(); ++i)
       if (node->inputs[i]) needs.set(i);
+    const ProfileSpan span;
     const Grads grads = node->backward(g, needs);
+    if (span) span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
     check(grads.size() == node->inputs.size(), node->name(), ": backward returned ", grads.size(),
           " gradients for ", node->inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {
@@ -97,7 +117,7 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
       check<NumericalError>(!check_finite_ || all_finite(grads[i]), node->name(),
                             ": the gradient of input ", i, ", ", grads[i],
                             ", is the first that is not finite");
-      accumulate(*node->inputs[i], grads[i]);
+      accumulate_measured(*node->inputs[i], grads[i]);
     }
   }
 }
@@ -112,7 +132,13 @@ Recorder::Recorder(const std::vector<Variable>& inputs) {
   if (records && current_tape->describe_) live_before = live_bytes(inputs.front().device());
 }
 
-void Recorder::check_output(const char* name, const Tensor& y) const {
+void Recorder::end_forward(const char* name, const Tensor& y,
+                           const std::vector<Variable>& inputs) const {
+  if (span) {
+    bool is_new = true;
+    for (const Variable& v : inputs) is_new = is_new && !(v && v.value().shares_storage(y));
+    span.end(name, Profile::Phase::Forward, is_new ? y.bytes() : 0);
+  }
   if (!current_tape || !current_tape->check_finite_) return;
   check<NumericalError>(all_finite(y), name, ": the output, ", y,
                         ", is the first that is not finite");

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "autograd/profile.h"
 #include "core/tensor.h"
 
 namespace skiff {
@@ -123,7 +124,7 @@ struct Recorder {
   template <class MakeNode>
   Variable finish(const char* name, Tensor y, const std::vector<Variable>& inputs,
                   MakeNode make_node) const {
-    check_output(name, y);
+    end_forward(name, y, inputs);
     if (!records) return Variable(std::move(y));
     return record(make_node(), std::move(y), inputs);
   }
@@ -131,7 +132,8 @@ struct Recorder {
  private:
   bool records = false;
   int64_t live_before = 0;
-  void check_output(const char* name, const Tensor& y) const;
+  ProfileSpan span;
+  void end_forward(const char* name, const Tensor& y, const std::vector<Variable>& inputs) const;
   Variable record(std::unique_ptr<Node> node, Tensor y, const std::vector<Variable>& inputs) const;
 };
 

@@ -1,4 +1,4 @@
-// Line charts as SVG, for a browser: no scripts, no fonts of its own, light and dark.
+// Charts as SVG, for a browser: no scripts, no fonts of its own, light and dark.
 #pragma once
 
 #include <algorithm>
@@ -124,6 +124,158 @@ inline std::string svg(const std::string& title, const std::vector<Panel>& panel
                   ".c3{stroke:#6fce8f}}</style>\n";
   for (size_t i = 0; i < panels.size(); ++i)
     s += detail::panel(panels[i], width * double(i), width, height);
+  return s + "</svg>\n";
+}
+
+// Times over sizes, both logarithmic.
+struct ScalingLine {
+  std::string name;
+  std::vector<double> x, y, low, high;  // all > 0; low and high: a bar at each point, or empty
+  bool dashed = false;
+};
+
+struct ScalingPanel {
+  std::string title, x_label, y_label;
+  std::vector<ScalingLine> lines;
+};
+
+namespace detail {
+
+// Moves labels apart: at least `gap` between neighbours, in the same order, inside [top, bottom] as
+// long as they fit.
+inline std::vector<double> spread_labels(const std::vector<double>& wanted, double gap, double top,
+                                         double bottom) {
+  std::vector<size_t> order(wanted.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return wanted[a] < wanted[b]; });
+  std::vector<double> at = wanted;
+  double next = top;
+  for (const size_t i : order) {
+    at[i] = std::max(at[i], next);
+    next = at[i] + gap;
+  }
+  next = bottom;
+  for (size_t k = order.size(); k-- > 0;) {
+    at[order[k]] = std::min(at[order[k]], next);
+    next = at[order[k]] - gap;
+  }
+  return at;
+}
+
+inline std::string scaling_panel(const ScalingPanel& p, double left, double width, double height) {
+  constexpr double margin_left = 64, margin_right = 130, top = 40, bottom = 54, gap = 15;
+  double x0 = INFINITY, x1 = 0, y0 = INFINITY, y1 = 0;
+  std::vector<double> sizes;
+  for (const ScalingLine& line : p.lines)
+    for (size_t i = 0; i < line.x.size(); ++i) {
+      sizes.push_back(line.x[i]);
+      x0 = std::min(x0, line.x[i]);
+      x1 = std::max(x1, line.x[i]);
+      y0 = std::min(y0, line.low.empty() ? line.y[i] : line.low[i]);
+      y1 = std::max(y1, line.high.empty() ? line.y[i] : line.high[i]);
+    }
+  std::sort(sizes.begin(), sizes.end());
+  sizes.erase(std::unique(sizes.begin(), sizes.end()), sizes.end());
+  if (!(x1 > 0)) x0 = y0 = 1, x1 = y1 = 10;
+
+  // Guides start at the lowest point of the smallest size.
+  std::vector<ScalingLine> guides;
+  if (x1 > x0) {
+    double start = INFINITY;
+    for (const ScalingLine& line : p.lines)
+      if (!line.dashed && line.x.front() == x0) start = std::min(start, line.y.front());
+    if (!std::isfinite(start)) start = y0;
+    const auto guide = [&](const std::string& name, auto growth) {
+      ScalingLine line{.name = name, .x = {}, .y = {}, .low = {}, .high = {}};
+      for (int i = 0; i <= 16; ++i) {
+        line.x.push_back(x0 * std::pow(x1 / x0, i / 16.0));
+        line.y.push_back(start * growth(line.x.back()) / growth(x0));
+      }
+      y1 = std::max(y1, line.y.back());
+      guides.push_back(line);
+    };
+    guide("n", [](double n) { return n; });
+    guide("n log n", [](double n) { return n * std::log(n); });
+    guide("n\u00b2", [](double n) { return n * n; });
+  } else {
+    x0 /= 2, x1 *= 2;
+  }
+  y0 /= 1.3, y1 *= 1.3;
+  const double w = width - margin_left - margin_right, h = height - top - bottom;
+  const auto sx = [&](double x) { return left + margin_left + std::log(x / x0) / std::log(x1 / x0) * w; };
+  const auto sy = [&](double y) { return top + std::log(y1 / y) / std::log(y1 / y0) * h; };
+
+  std::string s = "<text class='t' x='" + number(left + margin_left) + "' y='20'>" + escaped(p.title) +
+                  "</text>\n<text class='n' text-anchor='end' x='" + number(left + margin_left - 8) + "' y='" +
+                  number(top - 8) + "'>" + escaped(p.y_label) + "</text>\n";
+  const bool few_decades = y1 / y0 < 200;
+  for (double decade = std::pow(10, std::floor(std::log10(y0))); decade <= y1; decade *= 10)
+    for (const double f : {1.0, 2.0, 5.0}) {
+      const double y = decade * f;
+      if (y < y0 || y > y1 || (f != 1 && !few_decades)) continue;
+      s += "<line class='g' x1='" + number(left + margin_left) + "' x2='" + number(left + margin_left + w) +
+           "' y1='" + number(sy(y)) + "' y2='" + number(sy(y)) + "'/><text class='n' text-anchor='end' x='" +
+           number(left + margin_left - 8) + "' y='" + number(sy(y) + 4) + "'>" + number(y) + "</text>\n";
+    }
+  double last = -INFINITY;
+  for (const double x : sizes) {
+    if (sx(x) - last < 44) continue;  // too near to the label before
+    last = sx(x);
+    char text[32];
+    std::snprintf(text, sizeof text, "%.0f", x);
+    s += "<text class='n' text-anchor='middle' x='" + number(sx(x)) + "' y='" + number(top + h + 18) + "'>" +
+         text + "</text>\n";
+  }
+  s += "<text class='n' text-anchor='end' x='" + number(left + margin_left + w) + "' y='" + number(top + h + 38) +
+       "'>" + escaped(p.x_label) + "</text>\n";
+
+  // Lines over guides, each named at its right end.
+  std::vector<std::string> names, classes;
+  std::vector<double> ends, ends_x;
+  const auto draw = [&](const ScalingLine& line, const std::string& style) {
+    std::string points;
+    for (size_t i = 0; i < line.x.size(); ++i) points += number(sx(line.x[i])) + "," + number(sy(line.y[i])) + " ";
+    s += "<polyline class='" + style + "' points='" + points + "'/>\n";
+    for (size_t i = 0; i < line.low.size(); ++i)
+      s += "<line class='" + style + "' x1='" + number(sx(line.x[i])) + "' x2='" + number(sx(line.x[i])) + "' y1='" +
+           number(sy(line.low[i])) + "' y2='" + number(sy(line.high[i])) + "'/><circle class='" + style + "' r='2.5' cx='" +
+           number(sx(line.x[i])) + "' cy='" + number(sy(line.y[i])) + "'/>\n";
+    names.push_back(line.name);
+    classes.push_back(style);
+    ends.push_back(sy(line.y.back()));
+    ends_x.push_back(sx(line.x.back()));
+  };
+  for (const ScalingLine& guide : guides) draw(guide, "l u");
+  int colour = 0;
+  for (const ScalingLine& line : p.lines)
+    draw(line, line.dashed ? "l f" : "l c" + std::to_string(colour++ % 4));
+  const std::vector<double> at = spread_labels(ends, gap, top, top + h);
+  const double x = left + margin_left + w;
+  for (size_t i = 0; i < names.size(); ++i) {
+    s += "<line class='" + classes[i] + "' x1='" + number(ends_x[i]) + "' y1='" + number(ends[i]) + "' x2='" +
+         number(x + 16) + "' y2='" + number(at[i]) + "' stroke-opacity='.45'/><text class='n' x='" + number(x + 20) +
+         "' y='" + number(at[i] + 4) + "'>" + escaped(names[i]) + "</text>\n";
+  }
+  return s;
+}
+
+}  // namespace detail
+
+// Panels side by side: time against size, with n, n log n and n^2 to compare the slopes with.
+inline std::string scaling(const std::string& title, const std::vector<ScalingPanel>& panels) {
+  constexpr double width = 560, height = 420;
+  const std::string total = detail::number(width * double(panels.size()));
+  std::string s = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 " + total + " " + detail::number(height) +
+                  "' width='" + total + "' role='img'>\n<title>" + detail::escaped(title) +
+                  "</title>\n<style>svg{background:#fff}text{font-family:sans-serif;fill:#333}"
+                  ".t{font-size:14px;font-weight:600}.n{font-size:12px}.g{stroke:#e4e4e4}"
+                  ".l{fill:none;stroke-width:1.8}.u{stroke:#aaa;stroke-width:1;stroke-dasharray:2 4}"
+                  ".f{stroke:#777;stroke-dasharray:6 4}circle{stroke-dasharray:none}.c0{stroke:#1f6feb}.c1{stroke:#d1580b}.c2{stroke:#2a8a4a}"
+                  ".c3{stroke:#8a3ffc}@media(prefers-color-scheme:dark){svg{background:#16181c}text{fill:#ccc}"
+                  ".g{stroke:#2c2f36}.u{stroke:#666}.f{stroke:#999}.c0{stroke:#6ea8fe}.c1{stroke:#ff9d5c}"
+                  ".c2{stroke:#6fce8f}.c3{stroke:#be95ff}}</style>\n";
+  for (size_t i = 0; i < panels.size(); ++i)
+    s += detail::scaling_panel(panels[i], width * double(i), width, height);
   return s + "</svg>\n";
 }
 

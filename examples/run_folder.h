@@ -4,6 +4,7 @@
 //   ckpt-00000120.safetensors  parameters, optimizer state and position, the newest few
 //   best.safetensors         the same at the best validation accuracy
 //   curves.svg               loss and accuracy over the steps
+//   profile.csv              with --profile: time, bytes and calls of every op
 //   lock                     held while a program trains here
 // Checkpoints and the other files are written under another name, synced and renamed.
 #pragma once
@@ -151,7 +152,7 @@ class RunFolder {
   // For --force: what an earlier run left.
   void clear() const {
     for (const std::string& name : checkpoints()) std::filesystem::remove(file(name));
-    for (const char* name : {"best.safetensors", "metrics.csv", "curves.svg", "config.toml"})
+    for (const char* name : {"best.safetensors", "metrics.csv", "curves.svg", "config.toml", "profile.csv"})
       std::filesystem::remove(file(name));
   }
 

@@ -34,7 +34,8 @@ struct Settings {
   // the run: none of these changes a result
   int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0;
   int threads = 0;
-  bool resume = false, force = false, quiet = false, json = false, print_config = false, list = false;
+  bool resume = false, force = false, quiet = false, json = false, print_config = false,
+       list = false, profile = false;
   std::string progress = "auto";
 };
 
@@ -326,6 +327,7 @@ inline void add_options(CLI::App& app, Settings& s) {
   aside(flag("Run", "--quiet", s.quiet, "No progress and no notes"));
   aside(flag("Run", "--json", s.json, "The result as one JSON object"));
   aside(flag("Run", "--list", s.list, "Print all recipes with the accuracy they reached, and stop"));
+  aside(flag("Run", "--profile", s.profile, "Time, bytes and calls of every op: a table, profile.csv"));
   aside(flag("Run", "--print-config", s.print_config, "Print the configuration and stop"));
 }
 

@@ -14,6 +14,7 @@
 #include "core/blas.h"
 #include "core/memory.h"
 #include "data/batch.h"
+#include "examples/profile_table.h"
 #include "examples/run_folder.h"
 #include "examples/settings.h"
 #include "examples/tasks.h"
@@ -110,6 +111,7 @@ struct Result {
   int64_t parameters = 0, steps = 0, best_step = 0;
   double best_val = 0, best_test = 0, last_val = 0, last_test = 0, majority_val = 0, majority_test = 0;
   double seconds = 0, tokens_per_second = 0, tensor_bytes = 0, resident_bytes = 0;
+  std::string profile;  // a table, with --profile
 };
 
 void print_json(const Result& r) {
@@ -138,6 +140,7 @@ void print_table(const Result& r, const std::string& curves) {
               Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
               r.tensor_bytes / 1e6, r.resident_bytes / 1e6);
   std::printf("curves: %s\n", curves.c_str());
+  if (!r.profile.empty()) std::printf("\n%s", r.profile.c_str());
 }
 
 // ---- one run ----
@@ -303,6 +306,7 @@ class Run {
       const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
       if (at_.step % save_every_ == 0 || at_.step == steps_ || stops) save_checkpoint();
       if (evaluates || stops) folder_.write_curves(s_.task + ", " + s_.mixer, majority_rate(data_.val));
+      if (s_.profile && (evaluates || stops)) folder_.write("profile.csv", profile_csv(profile_));
       not_training += seconds_since(pause);
       if (stops && at_.step < steps_) {
         display.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
@@ -317,7 +321,9 @@ class Run {
   }
 
   MetricsRow one_step(Display& display) {
-    const Batch batch = batches_->next();
+    std::optional<Profile::Step> measuring;
+    if (s_.profile) measuring.emplace(profile_);
+    const Batch batch = measured("make batch", [&] { return batches_->next(); });
     const double lr = s_.lr * schedule_(at_.step);
     store_->set_training(true);
     store_->set_step(uint64_t(at_.step));
@@ -332,10 +338,10 @@ class Run {
       correct = count_correct(logits.value(), batch.labels);
       if (std::isfinite(loss)) tape.backward(l);
     }
-    if (std::isfinite(loss)) norm = gradient_norm(*store_);
+    if (std::isfinite(loss)) norm = measured("gradient norm", [&] { return gradient_norm(*store_); });
     if (!std::isfinite(loss) || !std::isfinite(norm)) explain_non_finite(batch, loss, display);
     const double factor = clip_factor(norm, s_.clip);
-    adam_ ? adam_->step(lr, factor) : sgd_->step(lr, factor);
+    measured("optimizer", [&] { adam_ ? adam_->step(lr, factor) : sgd_->step(lr, factor); });
 
     ++at_.step;
     at_.position = batches_->position();
@@ -452,7 +458,8 @@ class Run {
                .seconds = train_seconds_,
                .tokens_per_second = tokens_per_second_,
                .tensor_bytes = double(memory::stats(Device::CPU).peak),
-               .resident_bytes = double(usage.ru_maxrss) * 1024};
+               .resident_bytes = double(usage.ru_maxrss) * 1024,
+               .profile = s_.profile ? profile_table(profile_) : ""};
   }
 
   Settings s_;
@@ -469,6 +476,7 @@ class Run {
   Progress at_;
   int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0, tokens_ = 0;
   double train_seconds_ = 0, tokens_per_second_ = 0;
+  Profile profile_;
   std::optional<Result> result_;
 };
 

@@ -4,11 +4,14 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <map>
 
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include <nlohmann/json.hpp>
 
 #include "core/safetensors.h"
 #include "tests/testing.h"
@@ -98,7 +101,7 @@ void check_same_run(const Place& place, const std::string& a, const std::string&
 
 TEST_CASE("programs: --help explains itself on standard output") {
   const Place place;
-  for (const char* name : {"train_lra", "lra_data", "gradcheck", "golden"}) {
+  for (const char* name : {"train_lra", "lra_data", "gradcheck", "golden", "bench"}) {
     const Outcome o = place.run(std::string(name) + " --help");
     CAPTURE(name);
     CHECK(o.code == 0);
@@ -142,6 +145,24 @@ TEST_CASE("train_lra: the number of threads changes no byte") {
   REQUIRE(place.train("one", "--threads 1").code == 0);
   REQUIRE(place.train("four", "--threads 4").code == 0);
   check_same_run(place, "one", "four");
+}
+
+TEST_CASE("train_lra: --profile measures every op and changes no byte of the run") {
+  const TinyRun place;
+  REQUIRE(place.train("plain").code == 0);
+  const Outcome o = place.train("run", "--profile");
+  REQUIRE(o.code == 0);
+  check_same_run(place, "plain", "run");
+  for (const char* name : {"linear", "backward", "optimizer", "make batch", "gradient norm", "not in an op"}) {
+    CAPTURE(name);
+    CHECK(contains(o.out, name));
+    CHECK(contains(slurp(place / "run/profile.csv"), name));
+  }
+  CHECK(slurp(place / "run/profile.csv").starts_with("name,phase,steps,calls,seconds,share,bytes\n"));
+  CHECK_FALSE(fs::exists(place / "plain/profile.csv"));
+  CHECK(slurp(place / "run/config.toml").find("profile") == std::string::npos);
+  REQUIRE(place.train("run", "--force").code == 0);  // removes what the last run left
+  CHECK_FALSE(fs::exists(place / "run/profile.csv"));
 }
 
 TEST_CASE("train_lra: stopped at any of five places and resumed equals never stopped") {
@@ -483,4 +504,78 @@ TEST_CASE("lra_data: check counts what is there and exits with 3 when it cannot 
   CHECK(contains(unknown.err, "did you mean 'text'?"));
   CHECK(place.run("lra_data show retrieval " + data).code == 3);
   CHECK(place.run("lra_data show text " + data + " --split all").code == 2);
+}
+
+TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the named fields") {
+  const Place place;
+  const Outcome o = place.run("bench --quick --n 8,16 --length 16 --dim 8 --repeats 1 --threads 1 --out " + place / "bench");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "op/ski/train"));
+  const std::string svg = slurp(place / "bench/bench.svg");
+  CHECK(svg.starts_with("<svg"));
+  CHECK(contains(svg, "n log n"));
+  CHECK_FALSE(contains(svg, "nan"));
+  CHECK_FALSE(contains(svg, "inf"));
+
+  std::istringstream lines(slurp(place / "bench/bench.jsonl"));
+  std::map<std::string, int> kinds;
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    const auto row = nlohmann::json::parse(line);
+    ++kinds[row.at("kind").get<std::string>()];
+    for (const char* field : {"name", "pass", "n", "batch", "dim", "threads", "repeats", "calls"}) CHECK(row.contains(field));
+    CHECK(row.at("threads") == 1);
+    CHECK(row.at("min_s").get<double>() > 0);
+    CHECK(row.at("min_s") <= row.at("q1_s"));
+    CHECK(row.at("q1_s") <= row.at("median_s"));
+    CHECK(row.at("median_s") <= row.at("q3_s"));
+    CHECK(row.at("q3_s") <= row.at("max_s"));
+    if (row.at("kind") == "floor") continue;
+    CHECK(row.at("tokens_per_s").get<double>() > 0);
+    CHECK(row.at("peak_tensor_bytes").get<int64_t>() > 0);
+    CHECK(row.at("page_faults").get<double>() >= 0);
+    CHECK(row.at("floor_s").get<double>() > 0);
+    CHECK(row.at("floor_s").get<double>() == doctest::Approx(row.at("floor_gemm_s").get<double>() +
+                                                             row.at("floor_copy_s").get<double>() +
+                                                             row.at("floor_fft_s").get<double>()));
+  }
+  CHECK(kinds["op"] == 2 * 2 * 8);
+  CHECK(kinds["layer"] == 2 * 2 * 8);
+  CHECK(kinds["step"] == 3 * 4);
+  CHECK(kinds["floor"] == 2 * 2 + 2);
+}
+
+TEST_CASE("bench: --json - prints JSON lines alone; a filter leaves the rest out") {
+  const Place place;
+  const Outcome o = place.run("bench --quick --n 8 --repeats 1 --threads 1 --filter op/fd/train,layer/glu --json -");
+  REQUIRE(o.code == 0);
+  std::istringstream lines(o.out);
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    const auto row = nlohmann::json::parse(line);
+    if (row.at("kind") != "floor")
+      names.push_back(row.at("name").get<std::string>() + " " + row.at("pass").get<std::string>());
+  }
+  CHECK(names == std::vector<std::string>{"fd train", "glu forward", "glu train"});
+}
+
+TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written with 5") {
+  const Place place;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--fliter op", "did you mean '--filter'"}, {"--filter nothing", "--list shows the names"},
+      {"--n 1", "--n"}, {"--n 64,x", "--n"}, {"--recipe pepar", "did you mean 'paper'"},
+      {"--repeats 0", "--repeats"}, {"--threads -1", "--threads"}};
+  for (const auto& c : cases) {
+    CAPTURE(c.first);
+    const Outcome o = place.run("bench --quick " + c.first);
+    CAPTURE(o.err);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, c.second));
+    CHECK(o.out.empty());
+  }
+  spill(place / "file", "x");
+  const std::string quick = "bench --quick --n 8 --repeats 1 --threads 1 --filter op/conv1d --out ";
+  CHECK(place.run(quick + place / "file").code == 5);
+  CHECK(place.run("bench --list").code == 0);
 }

@@ -1,0 +1,560 @@
+#!/usr/bin/python3
+"""Times the operators and training steps of bench in PyTorch too, by turns with skiff.
+
+Run:    apt-get install python3-torch; make; tests/reference/bench_torch.py --threads 1
+Expect: a row a case: medians in ms, and PyTorch's time divided by skiff's (above 1: skiff is faster),
+        with the lowest and highest ratio of a round.
+
+Two forms of each model, with the same parameters and outputs (of operators: gradients, too), which is
+checked first (--check compares with the tensors of this folder, too):
+  published  the sequence of operations of the authors' code (jonathanmei/ski-tnn, jonathanmei/lra-tnn):
+             transforms over dim=-2, three calls of the network of a TNO, a depthwise conv1d on a
+             transposed tensor, a dense W made anew at every call, both orders of rows and columns
+  lean       the fastest form known here: transforms over a contiguous axis, one call of the network,
+             tables kept, conv2d on channels-last memory (the gradient of its weight by hand), W kept,
+             one order of rows and columns
+Differences from the published code, in both forms: W interpolates (the released W does not, at the same
+cost), FD runs on images (the released one cannot), attention is left out.
+"""
+import argparse
+import json
+import math
+import os
+import statistics
+import struct
+import subprocess
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+# ---- networks of positions and frequencies ----
+
+def simple_rms_norm(x):
+    return x / (x.norm(dim=-1, keepdim=True) / math.sqrt(x.shape[-1]) + 1e-8)
+
+
+class Rpe(nn.Module):  # variant A
+    def __init__(self, width, layers, outputs):
+        super().__init__()
+        self.first = nn.Linear(1, width)
+        self.hidden = nn.ModuleList(nn.Linear(width, width) for _ in range(layers))
+        self.out = nn.Linear(width, outputs)
+
+    def forward(self, s):
+        z = self.first(s)
+        for layer in self.hidden:
+            z = layer(F.relu(simple_rms_norm(z)))
+        return self.out(F.relu(simple_rms_norm(z)))
+
+
+class LraRpe(nn.Module):  # variant B
+    def __init__(self, width, outputs):
+        super().__init__()
+        self.first, self.second, self.third = nn.Linear(1, width), nn.Linear(width, width), nn.Linear(width, width)
+        self.norm, self.out = nn.LayerNorm(width), nn.Linear(width, outputs)
+
+    def forward(self, s):
+        z = self.third(F.relu(self.second(F.relu(self.first(s)))))
+        return self.out(F.relu(self.norm(z)))
+
+
+# ---- operators: x (.., n, d) -> (.., n, d) ----
+
+class Operator(nn.Module):
+    lean = False
+
+    def __init__(self):
+        super().__init__()
+        self.kept = {}
+
+    def keep(self, key, make):  # a table that depends on the length alone
+        if key not in self.kept:
+            self.kept[key] = make()
+        return self.kept[key]
+
+    def forward(self, x):
+        return self.run_lean(x) if self.lean else self.run_published(x)
+
+
+def product_lean(x, spectrum, size):
+    """irfft(spectrum rfft(x)) with the sequence innermost; spectrum (d, size/2 + 1)."""
+    n = x.shape[-2]
+    X = torch.fft.rfft(x.transpose(-1, -2).contiguous(), size)
+    y = torch.fft.irfft(X * spectrum, size)[..., :n]
+    return y.transpose(-1, -2).contiguous()
+
+
+class Tno(Operator):
+    def __init__(self, d, width, gamma, max_lag=0):
+        super().__init__()
+        self.rpe, self.gamma, self.max_lag, self.d = LraRpe(width, d), gamma, max_lag, d
+
+    def reach(self, n):
+        return min(n - 1, self.max_lag) if self.max_lag > 0 else n - 1
+
+    def run_published(self, x):
+        n, reach = x.shape[-2], self.reach(x.shape[-2])
+        index = torch.arange(1, 1 + reach).reshape(-1, 1) * 1.0
+        gap = torch.zeros(n - 1 - reach, self.d)
+        zero = self.rpe(torch.zeros(1, 1))
+        pos = torch.cat([self.rpe(index), gap])
+        neg = torch.cat([gap, self.rpe(-index.flip(0))])
+        decay = torch.full((1, self.d), self.gamma) ** torch.arange(1, n).reshape(-1, 1)
+        a = torch.cat([zero, decay * pos, zero, decay.flip(0) * neg])
+        y = torch.fft.rfft(x, 2 * n, dim=-2)
+        v = torch.fft.rfft(a, 2 * n, dim=-2)
+        return torch.fft.irfft(v * y, 2 * n, dim=-2)[..., :n, :]
+
+    def run_lean(self, x):
+        n, reach = x.shape[-2], self.reach(x.shape[-2])
+
+        def tables():
+            lags = torch.cat([torch.arange(reach + 1), -torch.arange(1, reach + 1).flip(0)]).reshape(-1, 1) * 1.0
+            return lags, self.gamma ** lags.abs()
+
+        lags, decay = self.keep(n, tables)
+        t = (self.rpe(lags) * decay).t()  # (d, lags)
+        gap = torch.zeros(self.d, 2 * n - (2 * reach + 1))
+        a = torch.cat([t[:, :reach + 1], gap, t[:, reach + 1:]], dim=1)
+        return product_lean(x, torch.fft.rfft(a), 2 * n)
+
+
+class DepthwiseConv(torch.autograd.Function):
+    """y[i] = sum_q c[q] x[i + q - (m-1)/2];  x (b, n, d) as it lies: channels last of a 1 x n image.
+
+    The gradient of c is summed by hand, block by block: that of conv2d is the slowest part of all along
+    the width, and along the height oneDNN 2.6 returns values that are wrong by percents.
+    """
+
+    @staticmethod
+    def image(x):
+        return x.transpose(1, 2).unsqueeze(2)
+
+    @staticmethod
+    def forward(ctx, x, c):
+        ctx.save_for_backward(x, c)
+        d, m = c.shape
+        y = F.conv2d(DepthwiseConv.image(x), c.view(d, 1, 1, m), groups=d, padding=(0, m // 2))
+        return y.squeeze(2).transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx, gy):
+        x, c = ctx.saved_tensors
+        (b, n, d), m = x.shape, c.shape[1]
+        gy = gy.contiguous()
+        flipped = c.flip(1).contiguous().view(d, 1, 1, m)
+        gx = F.conv2d(DepthwiseConv.image(gy), flipped, groups=d, padding=(0, m // 2)).squeeze(2).transpose(1, 2)
+        padded, gc = F.pad(x, (0, 0, m // 2, m // 2)), torch.zeros(m, d)
+        block = max(1, 32768 // (b * d))  # stays in the cache
+        for begin in range(0, n, block):
+            g = gy[:, begin:begin + block]
+            for q in range(m):
+                gc[q] += (g * padded[:, begin + q:begin + q + g.shape[1]]).sum((0, 1))
+        return gx, gc.t()
+
+
+class SkiTno(Operator):
+    def __init__(self, d, rank, taps, train_length):
+        super().__init__()
+        m = taps | 1
+        self.rank, self.taps, self.base = rank, m, rank ** (-1.0 / (train_length - 1))
+        self.conv_kernel = nn.Parameter(torch.randn(d, m) / math.sqrt(m))
+        self.alphas = nn.Parameter(torch.randn(1, d, 1, rank) / math.sqrt(rank))
+        self.betas = nn.Parameter(torch.randn(1, d, 1, rank) / math.sqrt(rank))
+
+    def matrix(self, n):  # W (n, r)
+        r = self.rank
+        inducing = torch.arange(r) * (n - 1) / (r - 1)
+        place = torch.arange(n) * 1.0
+        cell = (torch.searchsorted(inducing, place, right=True) - 1).clamp_(0, r - 2)
+        upper = (place - inducing[cell]) * (r - 1) / (n - 1)
+        W = torch.zeros(n, r)
+        W[torch.arange(n), cell] = 1 - upper
+        W[torch.arange(n), cell + 1] = upper
+        return W
+
+    def warped(self, lags):
+        sign = torch.sign(lags) + (lags == 0).int()
+        return sign * self.base ** lags.abs()
+
+    def lags(self, n):  # 0 .. r-1, one that is no lag, -(r-1) .. -1
+        s = torch.arange(self.rank) * (n - 1) / (self.rank - 1)
+        return s, -s[1:].flip(0)
+
+    def kernel_published(self, lags):
+        r, d = self.rank, self.alphas.shape[1]
+        table = torch.zeros(1, d, 1, 2 * r + 1)
+        table[..., :r] = self.betas
+        table[..., -r:] = self.alphas
+        at = F.pad(self.warped(lags)[None, None, :, None], (0, 1))
+        return F.grid_sample(table, at, mode='bilinear', align_corners=True)[0, :, 0].t()  # (lags, d)
+
+    def run_published(self, x):
+        n, r = x.shape[-2], self.rank
+        shape, x = x.shape, x.reshape(-1, n, x.shape[-1])
+        near = F.conv1d(x.transpose(-1, -2), self.conv_kernel[:, None], groups=x.shape[-1], padding=self.taps // 2)
+        W = self.matrix(n)
+        plus, minus = self.lags(n)
+        nonneg = self.kernel_published(plus)
+        a = torch.cat([nonneg, nonneg[:1], self.kernel_published(minus)]).t()  # (d, 2r)
+        z = (W.t() @ x.transpose(-1, -2)[..., None])[..., 0]                     # (b, d, r)
+        s = torch.fft.irfft(torch.fft.rfft(a) * torch.fft.rfft(z, 2 * r), 2 * r)[..., :r]
+        return (near.transpose(-1, -2) + W @ s.transpose(-1, -2)).reshape(shape)
+
+    def run_lean(self, x):
+        n, r = x.shape[-2], self.rank
+        shape, x = x.shape, x.reshape(-1, n, x.shape[-1])
+
+        def tables():
+            plus, minus = self.lags(n)
+            u = (self.warped(torch.cat([plus, plus[:1], minus])) + 1) * r
+            cell = u.floor().clamp_(max=2 * r - 1).long()
+            read = torch.zeros(2 * r, 2 * r + 1)  # the table at the warped lags
+            read[torch.arange(2 * r), cell] = 1 - (u - cell)
+            read[torch.arange(2 * r), cell + 1] = u - cell
+            W = self.matrix(n)
+            return W, W.t().contiguous(), read[:, :r].contiguous(), read[:, r + 1:].contiguous()
+
+        W, Wt, read_betas, read_alphas = self.keep(n, tables)
+        near = DepthwiseConv.apply(x, self.conv_kernel)
+        a = self.betas[0, :, 0] @ read_betas.t() + self.alphas[0, :, 0] @ read_alphas.t()  # (d, 2r)
+        s = product_lean(torch.matmul(Wt, x), torch.fft.rfft(a), 2 * r)
+        return (near + torch.matmul(W, s)).reshape(shape)
+
+
+class FdTno(Operator):
+    def __init__(self, d, width, layers):
+        super().__init__()
+        self.rpe, self.d = Rpe(width, layers, 2 * d), d
+
+    @staticmethod
+    def frequencies(size):
+        return torch.linspace(0.0, math.pi, size // 2 + 1).reshape(-1, 1)
+
+    def run_published(self, x):
+        n = x.shape[-2]
+        size = 2 ** math.ceil(math.log2(2 * n))
+        response = self.rpe(self.frequencies(size))
+        real, imag = response[:, :self.d], response[:, self.d:]
+        imag[(0, -1), :] = 0.0
+        y = torch.fft.rfft(x, size, dim=-2)
+        return torch.fft.irfft(torch.complex(real, imag) * y, size, dim=-2)[..., :n, :]
+
+    def run_lean(self, x):
+        n = x.shape[-2]
+        size = 2 ** math.ceil(math.log2(2 * n))
+        response = self.rpe(self.keep(size, lambda: self.frequencies(size))).t()
+        real, imag = response.contiguous().view(2, self.d, -1)
+        # irfft does not look at the imaginary parts of its first and last bin, so none is cleared.
+        return product_lean(x, torch.complex(real, imag), size)
+
+
+# ---- models ----
+
+class Mixer2d(nn.Module):
+    def __init__(self, make, height, width):
+        super().__init__()
+        self.rows, self.columns, self.height, self.width = make(width), make(height), height, width
+
+    def forward(self, x):
+        image = x.view(x.shape[0], self.height, self.width, x.shape[-1])
+        rows, columns = self.rows, lambda v: self.columns(v.transpose(1, 2)).transpose(1, 2)
+        if Operator.lean:
+            return (2 * columns(rows(image))).reshape(x.shape)
+        return (columns(rows(image)) + rows(columns(image))).reshape(x.shape)
+
+
+class Gtu(nn.Module):
+    def __init__(self, d, e, mixer, dropout):
+        super().__init__()
+        self.u, self.v, self.o = nn.Linear(d, e), nn.Linear(d, e), nn.Linear(e, d)
+        for layer in (self.u, self.v, self.o):
+            nn.init.normal_(layer.weight, std=0.02)
+            nn.init.normal_(layer.bias, std=0.02)
+        self.mixer, self.dropout = mixer, dropout
+
+    def forward(self, x):
+        mixed = self.mixer(F.silu(self.v(x)))
+        if self.dropout > 0:
+            mixed = F.dropout(mixed, self.dropout, self.training)
+        return self.o(F.silu(self.u(x)) * mixed)
+
+
+class Glu(nn.Module):
+    def __init__(self, d, inner, dropout):
+        super().__init__()
+        self.l1, self.l2, self.l3, self.dropout = nn.Linear(d, inner), nn.Linear(d, inner), nn.Linear(inner, d), dropout
+
+    def forward(self, x):
+        left = F.silu(self.l1(x))
+        if self.dropout > 0:
+            left = F.dropout(left, self.dropout, self.training)
+        return self.l3(left * self.l2(x))
+
+
+class BatchNorm(nn.BatchNorm1d):
+    def forward(self, x):
+        if Operator.lean:
+            return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
+        return super().forward(x.transpose(-1, -2)).transpose(-1, -2)
+
+
+class Classifier(nn.Module):
+    def __init__(self, recipe, mixer):
+        super().__init__()
+        d = recipe['dim']
+        e, inner = int(recipe['expand'] * d), int(recipe['glu'] * d)
+        self.encoder = nn.Embedding(recipe['vocab'], d) if recipe['vocab'] else nn.Linear(1, d)
+        self.dropout, size = recipe['dropout'], recipe['size']
+
+        def operator(n):
+            if mixer == 'tno':
+                return Tno(e, recipe['width'], recipe['gamma'], recipe['max_lag'])
+            if mixer == 'ski':
+                return SkiTno(e, recipe['rank'], recipe['taps'], n)
+            return FdTno(e, recipe['width'], recipe['layers_rpe'])
+
+        self.blocks = nn.ModuleList()
+        for _ in range(recipe['layers']):
+            side = int(math.sqrt(size))
+            mixing = operator(size) if recipe['vocab'] else Mixer2d(operator, side, side)
+            gtu = Gtu(d, e, mixing, 0 if recipe['vocab'] else self.dropout)
+            for unit in (gtu, Glu(d, inner, self.dropout)):
+                self.blocks.append(nn.ModuleList([BatchNorm(d), unit]))
+        self.norm, self.decoder = BatchNorm(d), nn.Linear(d, recipe['classes'])
+        angles = torch.arange(size).reshape(-1, 1) * 10000 ** (-torch.arange(0, d, 2) / d)
+        self.register_buffer('places', torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(size, d))
+
+    def forward(self, x):
+        x = F.dropout(self.encoder(x) + self.places, 0.1, self.training)
+        for norm, unit in self.blocks:
+            y = unit(norm(x))
+            x = x + (F.dropout(y, self.dropout, self.training) if self.dropout > 0 else y)
+        return self.decoder(self.norm(x).mean(dim=1))  # every sequence has the full length
+
+
+# As in the recipe `paper` of examples/recipes.h.
+RECIPES = {
+    'listops': dict(vocab=18, classes=10, layers=4, dim=128, expand=1, glu=1, gamma=1.0, width=32, layers_rpe=3,
+                    rank=64, taps=32, max_lag=1023, dropout=0, size=2048, decay=0.1),
+    'text': dict(vocab=135, classes=2, layers=4, dim=128, expand=1, glu=2, gamma=0.9, width=32, layers_rpe=3,
+                 rank=64, taps=32, max_lag=1023, dropout=0.1, size=4096, decay=1e-3),
+    'image': dict(vocab=0, classes=10, layers=12, dim=128, expand=2, glu=3, gamma=0.7, width=16, layers_rpe=0,
+                  rank=32, taps=16, max_lag=0, dropout=0.1, size=1024, decay=1e-3),
+}
+
+
+# ---- cases ----
+
+class Case:
+    """One label of bench, with a function for each form."""
+
+    def __init__(self, label, n, parameters, run, output):
+        self.label, self.n, self.parameters, self.run, self.output = label, n, parameters, run, output
+
+
+def count(module):
+    return sum(p.numel() for p in module.parameters() if p.requires_grad)
+
+
+def operator_cases(o, n):
+    d = o.dim
+    torch.manual_seed(1)
+    x = torch.randn(o.batch, n, d)
+    gy = torch.randn(o.batch, n, d)
+    modules = {'tno': Tno(d, 32, 0.99), 'ski': SkiTno(d, min(64, n), 32, n), 'fd': FdTno(d, 32, 3)}
+    for name, module in modules.items():
+        def forward(module=module):
+            with torch.no_grad():
+                return module(x)
+
+        def train(module=module):
+            leaf = x.detach().requires_grad_()
+            module(leaf).backward(gy)
+            module.zero_grad(set_to_none=True)
+
+        def output(module=module):
+            leaf = x.detach().requires_grad_()
+            module.zero_grad(set_to_none=True)
+            y = module(leaf)
+            y.backward(gy)
+            return [y.detach(), leaf.grad] + [p.grad for p in module.parameters()]
+
+        for passes, run in (('forward', forward), ('train', train)):
+            yield Case(f'op/{name}/{passes}', n, count(module), run, output)
+
+
+def step_cases(o):
+    for task, recipe in RECIPES.items():
+        recipe = dict(recipe)
+        if o.length and recipe['vocab']:
+            recipe['size'] = o.length
+        for mixer in ('tno', 'ski', 'fd'):
+            torch.manual_seed(1)
+            model = Classifier(recipe, mixer)
+            n = recipe['size']
+            data = torch.randint(1, recipe['vocab'], (o.batch, n)) if recipe['vocab'] else torch.randn(o.batch, n, 1)
+            labels = torch.randint(0, recipe['classes'], (o.batch,))
+            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=recipe['decay'], foreach=True)
+
+            def run(model=model, data=data, labels=labels, optimizer=optimizer):
+                optimizer.zero_grad(set_to_none=True)
+                F.cross_entropy(model(data), labels).backward()
+                optimizer.step()
+
+            def output(model=model, data=data):
+                model.eval()
+                with torch.no_grad():
+                    y = model(data)
+                model.train()
+                return [y]
+
+            yield Case(f'step/{task}-{mixer}/train', n, count(model), run, output)
+
+
+# ---- the reference tensors of this folder, with which skiff agrees too ----
+
+def read_safetensors(path):
+    with open(path, 'rb') as file:
+        header = json.loads(file.read(struct.unpack('<Q', file.read(8))[0]))
+        data = bytearray(file.read())
+    settings, tensors = header.pop('__metadata__', {}), {}
+    for name, entry in header.items():
+        if entry['dtype'] == 'F64':
+            begin, end = entry['data_offsets']
+            tensors[name] = torch.frombuffer(data, dtype=torch.float64, offset=begin,
+                                             count=(end - begin) // 8).reshape(entry['shape'])
+    return settings, tensors
+
+
+def reference_module(settings, tensors):
+    d = int(settings['c'])
+    parameters = {name[6:]: t for name, t in tensors.items() if name.startswith('param.')}
+    if settings['op'] == 'ski':
+        module = SkiTno(d, int(settings['rank']), int(settings['taps']), int(settings['n']))
+        module.base = float(settings['gamma'])
+        values = {'conv_kernel': parameters['conv'], 'alphas': parameters['alpha'][None, :, None],
+                  'betas': parameters['beta'][None, :, None]}
+    else:
+        width, layers = len(parameters['rpe.inp.bias']), int(settings['rpe_layers'])
+        if settings['op'] == 'tno':
+            module = Tno(d, width, float(settings['gamma']))
+            module.rpe = Rpe(width, layers, d)
+        else:
+            module = FdTno(d, width, layers)
+        values = {name.replace('rpe.inp', 'rpe.first'): t for name, t in parameters.items()}
+    module.load_state_dict(values)
+    return module
+
+
+def check_references(folder):
+    torch.set_default_dtype(torch.float64)
+    for kind in ('tno_bi_decay', 'ski_bi_corrected', 'tno_fd_bi_h1'):
+        for n in (16, 17, 64):
+            settings, tensors = read_safetensors(f'{folder}/{kind}_n{n}.safetensors')
+            module, worst = reference_module(settings, tensors), 0.0
+            for lean in (False, True):
+                x = tensors['x'].clone().requires_grad_()
+                y = in_form(lean, lambda: module(x))
+                y.backward(tensors['probe'])
+                for mine, reference in ((y, tensors['y']), (x.grad, tensors['grad.x'])):
+                    worst = max(worst, float((mine - reference).abs().max() / reference.abs().max()))
+            print(f'{kind + "_n" + str(n):<26} both forms agree with the reference to {worst:.1e}')
+            if worst > 1e-9:
+                sys.exit('error: too far')
+    torch.set_default_dtype(torch.float32)
+
+
+# ---- timing ----
+
+def timed(run):
+    """Once without measuring, then as often as fills 20 ms; seconds a call."""
+    start = time.perf_counter()
+    run()
+    calls = max(1, min(10000, int(0.02 / (time.perf_counter() - start))))
+    start = time.perf_counter()
+    for _ in range(calls):
+        run()
+    return (time.perf_counter() - start) / calls
+
+
+def skiff(o, case):
+    command = [o.bench, '--filter', case.label, '--json', '-', '--repeats', '1', '--batch', str(o.batch), '--dim',
+               str(o.dim), '--threads', str(o.threads)]
+    command += ['--n', str(case.n)] if case.label.startswith('op/') else ['--length', str(o.length), '--n', '64']
+    lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout.splitlines()
+    rows = [row for row in map(json.loads, lines) if row['kind'] != 'floor']
+    if len(rows) != 1 or rows[0]['n'] != case.n:
+        sys.exit(f'error: {case.label}: bench measured something else: {rows}')
+    if rows[0]['parameters'] != case.parameters:
+        sys.exit(f"error: {case.label}: {rows[0]['parameters']} parameters, here {case.parameters}")
+    return rows[0]['median_s']
+
+
+def in_form(lean, f):
+    Operator.lean = lean
+    return f()
+
+
+def difference(case):
+    """Largest relative difference of the two forms over outputs and gradients."""
+    pairs = zip(in_form(False, case.output), in_form(True, case.output))
+    return max(float((a - b).norm() / b.norm().clamp(min=1e-6)) for a, b in pairs)
+
+
+def compare(o, case):
+    apart = difference(case)
+    if apart > 1e-3:
+        sys.exit(f'error: {case.label}: the two forms differ by {apart:.1e}')
+    if o.check:
+        print(f'{case.label:<26} {case.n:6d}  the forms agree to {apart:.1e}')
+        return
+    times = {'skiff': [], 'published': [], 'lean': []}
+    for _ in range(o.rounds):
+        times['skiff'].append(skiff(o, case))
+        times['published'].append(in_form(False, lambda: timed(case.run)))
+        times['lean'].append(in_form(True, lambda: timed(case.run)))
+    text = f'{case.label:<26} {case.n:6d}'
+    for name in times:
+        text += f' {1e3 * statistics.median(times[name]):11.3f}'
+    for name in ('published', 'lean'):
+        ratios = [theirs / ours for theirs, ours in zip(times[name], times['skiff'])]
+        text += f'  {statistics.median(ratios):6.2f} ({min(ratios):.2f} .. {max(ratios):.2f})'
+    print(text, flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+    parser.add_argument('--bench', default='build/cpu/bench', help='the program bench')
+    parser.add_argument('--n', default='1024,2048,4096', help='lengths of the operators')
+    parser.add_argument('--batch', type=int, default=8)
+    parser.add_argument('--dim', type=int, default=128, help='channels of the operators')
+    parser.add_argument('--length', type=int, default=0, help="tokens of a step; 0: the recipe's")
+    parser.add_argument('--threads', type=int, default=torch.get_num_threads())
+    parser.add_argument('--rounds', type=int, default=5)
+    parser.add_argument('--filter', default='', help='only labels that hold one of these, as in bench')
+    parser.add_argument('--check', action='store_true', help='only compare outputs: with the reference tensors, and of the two forms')
+    o = parser.parse_args()
+    torch.set_num_threads(o.threads)
+    torch.set_flush_denormal(True)
+    parts = o.filter.split(',')
+    if o.check:
+        check_references(os.path.dirname(os.path.abspath(__file__)))
+    print(f'PyTorch {torch.__version__}, {o.threads} threads, batch {o.batch}, {o.rounds} rounds by turns')
+    if not o.check:
+        print(f"{'ms':<26} {'n':>6} {'skiff':>11} {'published':>11} {'lean':>11}  published/skiff  lean/skiff")
+    for n in map(int, o.n.split(',')):
+        for case in operator_cases(o, n):
+            if any(part in case.label for part in parts):
+                compare(o, case)
+    for case in step_cases(o):
+        if any(part in case.label for part in parts):
+            compare(o, case)
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,424 @@
+// The CPU engine of SKI. Channels fill a register; sequences are gathered, a block of positions at
+// a time, into buffers of registers [channel register][position], zeros outside 0 .. n-1 and beyond
+// the last channel. On those every product here is one function:
+//
+//   correlate   out[o] += sum_t tap[t] window[o + t]
+//
+//               out            tap             window
+//   y           positions      c, in order     x around the block
+//   gx          positions      c, reversed     gy around the block
+//   gc          taps           x of the block  gy around the block
+//   s = A z     knots p        z, reversed     k at lags -(r-1) .. r-1
+//   u = A^T h   knots q, rev.  h               k at lags -(r-1) .. r-1
+//   gk          lags           z               h between r-1 zeros on either side
+//
+// (order and direction for a centred convolution; a causal one exchanges them). A tile of outputs
+// stays in registers over all taps, and a register of the window serves several taps once loaded:
+// about one load for three fused multiply-adds. Each out[o] adds its terms in the order of t,
+// whatever the tile. The pieces of work follow from sizes alone.
+#include "core/short_conv.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "core/knot_place.h"
+
+namespace skiff {
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kRegisterBytes = 64, kTile = 16, kTapsAtOnce = 4;  // 32 registers
+#elif defined(__AVX__)
+constexpr int kRegisterBytes = 32, kTile = 10, kTapsAtOnce = 2;  // 16 registers
+#else
+constexpr int kRegisterBytes = 16, kTile = 10, kTapsAtOnce = 2;
+#endif
+constexpr int64_t kBlock = 128;                // positions gathered at a time
+constexpr int64_t kChunk = 512 / kRegisterBytes;  // channel registers gathered at a time
+constexpr int64_t kThreadedWork = 1 << 16;     // multiply-adds; below, threads cost more
+
+template <class T>
+struct RegisterOf;
+template <>
+struct RegisterOf<float> {
+  typedef float type __attribute__((vector_size(kRegisterBytes)));
+};
+template <>
+struct RegisterOf<double> {
+  typedef double type __attribute__((vector_size(kRegisterBytes)));
+};
+template <class T>
+using Register = typename RegisterOf<T>::type;
+template <class T>
+constexpr int64_t kLanes = kRegisterBytes / int64_t(sizeof(T));
+
+// ---- the one product ----
+
+template <class T, int outs>
+void tile(Register<T>* out, const Register<T>* tap, int64_t taps, const Register<T>* window) {
+  Register<T> sum[outs];
+#pragma GCC unroll 16
+  for (int o = 0; o < outs; ++o) sum[o] = out[o];
+  int64_t t = 0;
+  for (; t + kTapsAtOnce <= taps; t += kTapsAtOnce) {
+    Register<T> c[kTapsAtOnce];
+#pragma GCC unroll 4
+    for (int g = 0; g < kTapsAtOnce; ++g) c[g] = tap[t + g];
+#pragma GCC unroll 20
+    for (int j = 0; j < outs + kTapsAtOnce - 1; ++j) {
+      const Register<T> w = window[t + j];
+#pragma GCC unroll 4
+      for (int g = 0; g < kTapsAtOnce; ++g)
+        if (j >= g && j - g < outs) sum[j - g] += c[g] * w;
+    }
+  }
+  for (; t < taps; ++t) {
+    const Register<T> c = tap[t];
+#pragma GCC unroll 16
+    for (int o = 0; o < outs; ++o) sum[o] += c * window[t + o];
+  }
+#pragma GCC unroll 16
+  for (int o = 0; o < outs; ++o) out[o] = sum[o];
+}
+
+template <class T, size_t... outs>
+constexpr auto tiles_of(std::index_sequence<outs...>) {
+  return std::array{&tile<T, int(outs) + 1>...};
+}
+
+// Tiles of nearly equal size: a tile of one or two outputs waits for its own additions.
+template <class T>
+void correlate(Register<T>* out, int64_t outs, const Register<T>* tap, int64_t taps,
+               const Register<T>* window) {
+  static constexpr auto tiles = tiles_of<T>(std::make_index_sequence<kTile>());
+  const int64_t count = (outs + kTile - 1) / kTile;
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t first = i * outs / count, size = (i + 1) * outs / count - first;
+    tiles[size_t(size - 1)](out + first, tap, taps, window + first);
+  }
+}
+
+// ---- registers and memory ----
+
+template <class T>
+class Buffer {  // aligned registers
+ public:
+  explicit Buffer(int64_t registers)
+      : memory_(std::aligned_alloc(kRegisterBytes,
+                                   size_t(std::max<int64_t>(registers, 1)) * kRegisterBytes)) {
+    if (!memory_) throw std::bad_alloc();
+  }
+  Register<T>* at(int64_t i) const { return static_cast<Register<T>*>(memory_.get()) + i; }
+
+ private:
+  struct Free {
+    void operator()(void* p) const { std::free(p); }
+  };
+  std::unique_ptr<void, Free> memory_;
+};
+
+// The first `lanes` lanes; any number from one register on means all.
+template <class T>
+Register<T> load(const T* x, int64_t lanes) {
+  Register<T> v{};
+  if (lanes >= kLanes<T>)
+    std::memcpy(&v, x, sizeof v);
+  else
+    for (int64_t l = 0; l < lanes; ++l) v[l] = x[l];
+  return v;
+}
+template <class T>
+void store(T* y, Register<T> v, int64_t lanes) {
+  if (lanes >= kLanes<T>)
+    std::memcpy(y, &v, sizeof v);
+  else
+    for (int64_t l = 0; l < lanes; ++l) y[l] = v[l];
+}
+
+// A sequence of n positions, `stride` apart, of neighbouring channels; Element is T or const T.
+template <class Element>
+struct Sequence {
+  using T = std::remove_const_t<Element>;
+  Element* x;
+  int64_t n, stride, channels;
+
+  int64_t registers() const { return (channels + kLanes<T> - 1) / kLanes<T>; }
+
+  // to[v * spacing + p] = register v of position first + step p, zeros outside; p = 0 .. rows-1
+  void gather(Register<T>* to, int64_t spacing, int64_t first, int64_t step, int64_t rows) const {
+    for (int64_t p = 0; p < rows; ++p) {
+      const int64_t i = first + step * p;
+      const bool inside = i >= 0 && i < n;
+      for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>)
+        to[v * spacing + p] = inside ? load(x + i * stride + d, channels - d) : Register<T>{};
+    }
+  }
+  // position first + step p = from[v * spacing + p]
+  void scatter(const Register<T>* from, int64_t spacing, int64_t first, int64_t step,
+               int64_t rows) const {
+    for (int64_t p = 0; p < rows; ++p)
+      for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>)
+        store(x + (first + step * p) * stride + d, from[v * spacing + p], channels - d);
+  }
+  // to[v * spacing + p] = (W s)[first + p], s this sequence of knots, W with `positions` rows
+  void interpolate(Register<T>* to, int64_t spacing, int64_t first, int64_t rows,
+                   int64_t positions) const {
+    KnotPlace place(positions, n, first);
+    for (int64_t p = 0; p < rows; ++p, place.next()) {
+      const double f = place.fraction();
+      const T a = T(1 - f), b = T(f), *low = x + place.j * stride, *high = low + stride;
+      for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>)
+        to[v * spacing + p] = a * load(low + d, channels - d) + b * load(high + d, channels - d);
+    }
+  }
+};
+
+// (outer, n, groups, D) as rows (outer, group) times chunks of channels.
+template <class T>
+struct Pieces {
+  int64_t inner, D, groups, rows, chunks, registers;  // registers of a whole chunk
+
+  Pieces(AxisView v, int64_t D)
+      : inner(v.inner), D(D), groups(v.inner / D), rows(v.outer * groups),
+        chunks((D + kChunk * kLanes<T> - 1) / (kChunk * kLanes<T>)),
+        registers(std::min(kChunk, (D + kLanes<T> - 1) / kLanes<T>)) {}
+
+  template <class Element>
+  Sequence<Element> sequence(Element* x, int64_t n, int64_t row, int64_t chunk) const {
+    const int64_t d = chunk * kChunk * kLanes<T>;
+    return {x + row / groups * n * inner + row % groups * D + d, n, inner,
+            std::min(kChunk * kLanes<T>, D - d)};
+  }
+};
+
+// Sums over the batch are cut into `parts`, whose sums are added in their order, in float64.
+// total row `first + step q` = sum over parts of part[(p * chunks + chunk) * registers + v][q]
+template <class T>
+void add_parts(const Buffer<T>& sums, int64_t parts, const Pieces<T>& pieces, int64_t length,
+               T* total, int64_t first, int64_t step, int64_t begin, int64_t end) {
+  for (int64_t q = begin; q < end; ++q)
+    for (int64_t d = 0; d < pieces.D; ++d) {
+      const int64_t v = d / kLanes<T>, chunk = v / kChunk;
+      double sum = 0;
+      for (int64_t p = 0; p < parts; ++p)
+        sum += double((*sums.at(((p * pieces.chunks + chunk) * pieces.registers + v % kChunk) *
+                                    length + q))[d % kLanes<T>]);
+      total[(first + step * q) * pieces.D + d] = T(sum);
+    }
+}
+
+// ---- along the sequence ----
+
+// Lags as correlate() has them: taps in order or reversed, and where the window of position 0 begins.
+struct Order {
+  int64_t offset;
+  bool reversed;
+  Order(Lags lags, int64_t K)
+      : offset(lags.s > 0 ? lags.o : lags.o - (K - 1)), reversed(lags.s < 0) {}
+};
+
+template <class T>
+Buffer<T> pack_taps(const Tensor& c, bool reversed) {  // [register of D][tap]
+  const int64_t K = c.size(0), D = c.size(1);
+  const Sequence<const T> taps{c.data<T>(), K, D, D};
+  Buffer<T> packed(taps.registers() * K);
+  taps.gather(packed.at(0), K, reversed ? K - 1 : 0, reversed ? -1 : 1, K);
+  return packed;
+}
+
+// out = (W knots) of the block, or 0
+template <class T>
+void begin_block(Register<T>* out, const Tensor& knots, const Pieces<T>& pieces, int64_t row,
+                 int64_t chunk, int64_t axis, int64_t n, int64_t first, int64_t length) {
+  if (knots)
+    pieces.sequence(knots.data<T>(), knots.size(axis), row, chunk)
+        .interpolate(out, kBlock, first, length, n);
+  else
+    std::fill_n(out, pieces.registers * kBlock, Register<T>{});
+}
+
+template <class T>
+void convolve(const Tensor& x, const Tensor& c, const Tensor& knots, Tensor& y, Lags lags,
+              int64_t axis) {
+  const AxisView view = axis_view(x, axis);
+  const int64_t n = view.n, K = c.size(0), span = kBlock + K - 1;
+  const Pieces<T> pieces(view, c.size(1));
+  const Order order(lags, K);
+  const Buffer<T> taps = pack_taps<T>(c, order.reversed);
+  const int64_t blocks = (n + kBlock - 1) / kBlock, tasks = pieces.rows * blocks * pieces.chunks;
+#pragma omp parallel if (tasks > 1 && x.size() * K >= kThreadedWork)
+  {
+    const Buffer<T> window(pieces.registers * span), out(pieces.registers * kBlock);
+#pragma omp for schedule(static)
+    for (int64_t task = 0; task < tasks; ++task) {
+      const int64_t chunk = task % pieces.chunks, first = task / pieces.chunks % blocks * kBlock;
+      const int64_t row = task / (pieces.chunks * blocks), length = std::min(kBlock, n - first);
+      const Sequence from = pieces.sequence(x.data<T>(), n, row, chunk);
+      from.gather(window.at(0), span, first + order.offset, 1, length + K - 1);
+      begin_block(out.at(0), knots, pieces, row, chunk, axis, n, first, length);
+      for (int64_t v = 0; v < from.registers(); ++v)
+        correlate<T>(out.at(v * kBlock), length, taps.at((chunk * kChunk + v) * K), K,
+                     window.at(v * span));
+      pieces.sequence(y.data<T>(), n, row, chunk).scatter(out.at(0), kBlock, first, 1, length);
+    }
+  }
+}
+
+// The same with gy in the place of x; and with x of the block as taps, the taps' gradient.
+template <class T>
+void convolve_backward(const Tensor& x, const Tensor& c, const Tensor& gy, const Tensor& knots,
+                       Tensor& gx, Tensor& gc, Lags lags, int64_t axis) {
+  const AxisView view = axis_view(gy, axis);
+  const int64_t n = view.n, K = c.size(0), span = kBlock + K - 1;
+  const Pieces<T> pieces(view, c.size(1));
+  const Order order(lags.reversed(), K);
+  const Buffer<T> taps = pack_taps<T>(c, order.reversed);
+  const int64_t blocks = (n + kBlock - 1) / kBlock, all_blocks = pieces.rows * blocks;
+  const int64_t parts = std::clamp<int64_t>(all_blocks / 8, 1, 512);
+  const int64_t tasks = parts * pieces.chunks, registers = pieces.registers;
+  const Buffer<T> sums(gc ? tasks * registers * K : 0);
+#pragma omp parallel if (gy.size() * K >= kThreadedWork)
+  {
+    const Buffer<T> window(registers * span), out(registers * kBlock), in(registers * kBlock);
+#pragma omp for schedule(static)
+    for (int64_t task = 0; task < tasks; ++task) {
+      const int64_t chunk = task % pieces.chunks, part = task / pieces.chunks;
+      Register<T>* const sum = sums.at(task * registers * K);
+      if (gc) std::fill_n(sum, registers * K, Register<T>{});
+      for (int64_t b = part * all_blocks / parts; b < (part + 1) * all_blocks / parts; ++b) {
+        const int64_t row = b / blocks, first = b % blocks * kBlock;
+        const int64_t length = std::min(kBlock, n - first);
+        const Sequence from = pieces.sequence(gy.data<T>(), n, row, chunk);
+        from.gather(window.at(0), span, first + order.offset, 1, length + K - 1);
+        if (gx) {
+          begin_block(out.at(0), knots, pieces, row, chunk, axis, n, first, length);
+          for (int64_t v = 0; v < from.registers(); ++v)
+            correlate<T>(out.at(v * kBlock), length, taps.at((chunk * kChunk + v) * K), K,
+                         window.at(v * span));
+          pieces.sequence(gx.data<T>(), n, row, chunk)
+              .scatter(out.at(0), kBlock, first, 1, length);
+        }
+        if (gc) {
+          pieces.sequence(x.data<T>(), n, row, chunk).gather(in.at(0), kBlock, first, 1, length);
+          for (int64_t v = 0; v < from.registers(); ++v)
+            correlate<T>(sum + v * K, K, in.at(v * kBlock), length, window.at(v * span));
+        }
+      }
+    }
+  }
+  if (gc)
+    add_parts<T>(sums, parts, pieces, K, gc.data<T>(), order.reversed ? K - 1 : 0,
+                 order.reversed ? -1 : 1, 0, K);
+}
+
+// ---- between knots ----
+
+// k at lags -(r-1) .. r-1: [register of D][lag]
+template <class T>
+Buffer<T> pack_lags(const Tensor& k) {
+  const int64_t r = k.size(0) / 2, D = k.size(1), lags = 2 * r - 1;
+  const Sequence<const T> rows{k.data<T>(), 2 * r, D, D};
+  Buffer<T> packed(rows.registers() * lags);
+  rows.gather(packed.at(0), lags, r + 1, 1, r - 1);
+  rows.gather(packed.at(r - 1), lags, 0, 1, r);
+  return packed;
+}
+
+template <class T>
+void knot_product(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, bool transposed) {
+  const AxisView view = axis_view(z, axis);
+  const int64_t r = view.n, last = r - 1, lags = 2 * r - 1;
+  const Pieces<T> pieces(view, k.size(1));
+  const Buffer<T> window = pack_lags<T>(k);
+  const int64_t tasks = pieces.rows * pieces.chunks;
+#pragma omp parallel if (tasks > 1 && z.size() * r >= kThreadedWork)
+  {
+    const Buffer<T> in(pieces.registers * r), out(pieces.registers * r);
+#pragma omp for schedule(static)
+    for (int64_t task = 0; task < tasks; ++task) {
+      const int64_t chunk = task % pieces.chunks, row = task / pieces.chunks;
+      const Sequence from = pieces.sequence(z.data<T>(), r, row, chunk);
+      from.gather(in.at(0), r, transposed ? 0 : last, transposed ? 1 : -1, r);
+      std::fill_n(out.at(0), pieces.registers * r, Register<T>{});
+      for (int64_t v = 0; v < from.registers(); ++v)
+        correlate<T>(out.at(v * r), r, in.at(v * r), r, window.at((chunk * kChunk + v) * lags));
+      pieces.sequence(s.data<T>(), r, row, chunk)
+          .scatter(out.at(0), r, transposed ? last : 0, transposed ? -1 : 1, r);
+    }
+  }
+}
+
+template <class T>
+void knot_gradient(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis) {
+  const AxisView view = axis_view(z, axis);
+  const int64_t r = view.n, D = gk.size(1), lags = 2 * r - 1, span = 3 * r - 2;
+  const Pieces<T> pieces(view, D);
+  const int64_t parts = std::clamp<int64_t>(pieces.rows / 2, 1, 64);
+  const int64_t tasks = parts * pieces.chunks, registers = pieces.registers;
+  const Buffer<T> sums(tasks * registers * lags);
+#pragma omp parallel if (tasks > 1 && z.size() * r >= kThreadedWork)
+  {
+    const Buffer<T> window(registers * span), in(registers * r);
+#pragma omp for schedule(static)
+    for (int64_t task = 0; task < tasks; ++task) {
+      const int64_t chunk = task % pieces.chunks, part = task / pieces.chunks;
+      Register<T>* const sum = sums.at(task * registers * lags);
+      std::fill_n(sum, registers * lags, Register<T>{});
+      const int64_t end = (part + 1) * pieces.rows / parts;
+      for (int64_t row = part * pieces.rows / parts; row < end; ++row) {
+        const Sequence from = pieces.sequence(z.data<T>(), r, row, chunk);
+        from.gather(in.at(0), r, 0, 1, r);
+        pieces.sequence(h.data<T>(), r, row, chunk).gather(window.at(0), span, 1 - r, 1, span);
+        for (int64_t v = 0; v < from.registers(); ++v)
+          for (int64_t a = 0; a < lags; a += kTile) {  // 0 <= a + o + t - (r-1) < r, else zeros
+            const int64_t tile = std::min<int64_t>(kTile, lags - a);
+            const int64_t t = std::max<int64_t>(0, r - a - tile), rest = std::min(r, lags - a) - t;
+            correlate<T>(sum + v * lags + a, tile, in.at(v * r + t), rest,
+                         window.at(v * span + a + t));
+          }
+      }
+    }
+  }
+  T* out = gk.data<T>();
+  add_parts<T>(sums, parts, pieces, lags, out, r + 1, 1, 0, r - 1);  // lags -(r-1) .. -1
+  add_parts<T>(sums, parts, pieces, lags, out, 1 - r, 1, r - 1, lags);
+  std::fill_n(out + r * D, D, T(0));
+}
+
+}  // namespace
+
+Tensor cpu_short_conv(const Tensor& x, const Tensor& c, Lags lags, int64_t axis,
+                      const Tensor& knots) {
+  Tensor y = empty_like(x);
+  dispatch(x, [&]<class T> { convolve<T>(x, c, knots, y, lags, axis); });
+  return y;
+}
+
+std::pair<Tensor, Tensor> cpu_short_conv_backward(const Tensor& x, const Tensor& c,
+                                                  const Tensor& gy, Lags lags, int64_t axis,
+                                                  const Tensor& knots, bool need_x, bool need_c) {
+  Tensor gx = need_x ? empty_like(x) : Tensor(), gc = need_c ? empty_like(c) : Tensor();
+  if (need_x || need_c)
+    dispatch(gy, [&]<class T> { convolve_backward<T>(x, c, gy, knots, gx, gc, lags, axis); });
+  return {gx, gc};
+}
+
+Tensor cpu_knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
+  Tensor s = empty_like(z);
+  dispatch(z, [&]<class T> { knot_product<T>(k, z, s, axis, transposed); });
+  return s;
+}
+
+Tensor cpu_knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
+  Tensor gk({2 * z.size(axis), D}, z.dtype(), z.device());
+  dispatch(z, [&]<class T> { knot_gradient<T>(h, z, gk, axis); });
+  return gk;
+}
+
+}  // namespace skiff

@@ -33,7 +33,7 @@ namespace skiff {
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kRegisterBytes = 64, kTile = 16, kTapsAtOnce = 4;  // 32 registers
+constexpr int kRegisterBytes = 64, kTile = 12, kTapsAtOnce = 4;  // 32 registers
 #elif defined(__AVX__)
 constexpr int kRegisterBytes = 32, kTile = 10, kTapsAtOnce = 2;  // 16 registers
 #else
@@ -60,11 +60,13 @@ constexpr int64_t kLanes = kRegisterBytes / int64_t(sizeof(T));
 
 // ---- the one product ----
 
-template <class T, int outs>
-void tile(Register<T>* out, const Register<T>* tap, int64_t taps, const Register<T>* window) {
+// Out says where outputs begin and where they go: begin(o), end(o, value).
+template <class T, class Out, int outs>
+void tile(const Out& out, int64_t first, const Register<T>* tap, int64_t taps,
+          const Register<T>* window) {
   Register<T> sum[outs];
 #pragma GCC unroll 16
-  for (int o = 0; o < outs; ++o) sum[o] = out[o];
+  for (int o = 0; o < outs; ++o) sum[o] = out.begin(first + o);
   int64_t t = 0;
   for (; t + kTapsAtOnce <= taps; t += kTapsAtOnce) {
     Register<T> c[kTapsAtOnce];
@@ -84,25 +86,32 @@ void tile(Register<T>* out, const Register<T>* tap, int64_t taps, const Register
     for (int o = 0; o < outs; ++o) sum[o] += c * window[t + o];
   }
 #pragma GCC unroll 16
-  for (int o = 0; o < outs; ++o) out[o] = sum[o];
+  for (int o = 0; o < outs; ++o) out.end(first + o, sum[o]);
 }
 
-template <class T, size_t... outs>
+template <class T, class Out, size_t... outs>
 constexpr auto tiles_of(std::index_sequence<outs...>) {
-  return std::array{&tile<T, int(outs) + 1>...};
+  return std::array{&tile<T, Out, int(outs) + 1>...};
 }
 
 // Tiles of nearly equal size: a tile of one or two outputs waits for its own additions.
-template <class T>
-void correlate(Register<T>* out, int64_t outs, const Register<T>* tap, int64_t taps,
+template <class T, class Out>
+void correlate(const Out& out, int64_t outs, const Register<T>* tap, int64_t taps,
                const Register<T>* window) {
-  static constexpr auto tiles = tiles_of<T>(std::make_index_sequence<kTile>());
+  static constexpr auto tiles = tiles_of<T, Out>(std::make_index_sequence<kTile>());
   const int64_t count = (outs + kTile - 1) / kTile;
   for (int64_t i = 0; i < count; ++i) {
     const int64_t first = i * outs / count, size = (i + 1) * outs / count - first;
-    tiles[size_t(size - 1)](out + first, tap, taps, window + first);
+    tiles[size_t(size - 1)](out, first, tap, taps, window + first);
   }
 }
+
+template <class T>
+struct Accumulate {  // in a buffer of registers
+  Register<T>* sum;
+  Register<T> begin(int64_t o) const { return sum[o]; }
+  void end(int64_t o, Register<T> value) const { sum[o] = value; }
+};
 
 // ---- registers and memory ----
 
@@ -166,17 +175,6 @@ struct Sequence {
       for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>)
         store(x + (first + step * p) * stride + d, from[v * spacing + p], channels - d);
   }
-  // to[v * spacing + p] = (W s)[first + p], s this sequence of knots, W with `positions` rows
-  void interpolate(Register<T>* to, int64_t spacing, int64_t first, int64_t rows,
-                   int64_t positions) const {
-    KnotPlace place(positions, n, first);
-    for (int64_t p = 0; p < rows; ++p, place.next()) {
-      const double f = place.fraction();
-      const T a = T(1 - f), b = T(f), *low = x + place.j * stride, *high = low + stride;
-      for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>)
-        to[v * spacing + p] = a * load(low + d, channels - d) + b * load(high + d, channels - d);
-    }
-  }
 };
 
 // (outer, n, groups, D) as rows (outer, group) times chunks of channels.
@@ -232,16 +230,70 @@ Buffer<T> pack_taps(const Tensor& c, bool reversed) {  // [register of D][tap]
   return packed;
 }
 
-// out = (W knots) of the block, or 0
 template <class T>
-void begin_block(Register<T>* out, const Tensor& knots, const Pieces<T>& pieces, int64_t row,
-                 int64_t chunk, int64_t axis, int64_t n, int64_t first, int64_t length) {
-  if (knots)
-    pieces.sequence(knots.data<T>(), knots.size(axis), row, chunk)
-        .interpolate(out, kBlock, first, length, n);
-  else
-    std::fill_n(out, pieces.registers * kBlock, Register<T>{});
-}
+struct Weight {  // (W s)[i] = a s[j] + b s[j + 1], s[j] at `low`
+  T a, b;
+  int64_t low;
+};
+
+// Outputs that begin at W s and go to rows of memory, a register each.
+template <class T, bool full>
+struct Positions {
+  const Weight<T>* weights;
+  const T* knots;  // null: begin at 0
+  T* y;            // of the first position
+  int64_t stride, rest;
+
+  int64_t lanes() const { return full ? kLanes<T> : rest; }
+  Register<T> begin(int64_t o) const {
+    if (!knots) return Register<T>{};
+    const T* low = knots + weights[o].low;
+    return weights[o].a * load(low, lanes()) + weights[o].b * load(low + stride, lanes());
+  }
+  void end(int64_t o, Register<T> value) const { store(y + o * stride, value, lanes()); }
+};
+
+template <class T>
+class Outputs {
+ public:
+  // y = conv + W knots; knots may be empty
+  Outputs(const Pieces<T>& pieces, Tensor& y, const Tensor& knots, int64_t axis)
+      : pieces_(pieces), y_(y ? y.data<T>() : nullptr), knots_(knots ? knots.data<T>() : nullptr),
+        n_(y ? y.size(axis) : 0), r_(knots ? knots.size(axis) : 0) {}
+
+  void begin_block(int64_t row, int64_t chunk, int64_t first, int64_t length) {
+    block_ = pieces_.sequence(y_, n_, row, chunk);
+    block_.x += first * block_.stride;
+    if (!knots_) return;
+    low_ = pieces_.sequence(knots_, r_, row, chunk).x;
+    KnotPlace place(n_, r_, first);
+    for (int64_t p = 0; p < length; ++p, place.next()) {
+      const double f = place.fraction();
+      weights_[p] = {T(1 - f), T(f), place.j * block_.stride};
+    }
+  }
+  void add_correlation(int64_t v, int64_t length, const Register<T>* tap, int64_t taps,
+                       const Register<T>* window) const {
+    const int64_t d = v * kLanes<T>, lanes = block_.channels - d;
+    const T* knots = knots_ ? low_ + d : nullptr;
+    T* y = block_.x + d;
+    if (lanes >= kLanes<T>)
+      correlate<T>(Positions<T, true>{weights_, knots, y, block_.stride, lanes}, length, tap, taps,
+                   window);
+    else
+      correlate<T>(Positions<T, false>{weights_, knots, y, block_.stride, lanes}, length, tap, taps,
+                   window);
+  }
+
+ private:
+  const Pieces<T>& pieces_;
+  T* y_;
+  const T* knots_;
+  int64_t n_, r_;
+  Sequence<T> block_{};
+  const T* low_ = nullptr;
+  Weight<T> weights_[kBlock];
+};
 
 template <class T>
 void convolve(const Tensor& x, const Tensor& c, const Tensor& knots, Tensor& y, Lags lags,
@@ -254,18 +306,18 @@ void convolve(const Tensor& x, const Tensor& c, const Tensor& knots, Tensor& y, 
   const int64_t blocks = (n + kBlock - 1) / kBlock, tasks = pieces.rows * blocks * pieces.chunks;
 #pragma omp parallel if (tasks > 1 && x.size() * K >= kThreadedWork)
   {
-    const Buffer<T> window(pieces.registers * span), out(pieces.registers * kBlock);
+    const Buffer<T> window(pieces.registers * span);
+    Outputs<T> out(pieces, y, knots, axis);
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
       const int64_t chunk = task % pieces.chunks, first = task / pieces.chunks % blocks * kBlock;
       const int64_t row = task / (pieces.chunks * blocks), length = std::min(kBlock, n - first);
       const Sequence from = pieces.sequence(x.data<T>(), n, row, chunk);
       from.gather(window.at(0), span, first + order.offset, 1, length + K - 1);
-      begin_block(out.at(0), knots, pieces, row, chunk, axis, n, first, length);
+      out.begin_block(row, chunk, first, length);
       for (int64_t v = 0; v < from.registers(); ++v)
-        correlate<T>(out.at(v * kBlock), length, taps.at((chunk * kChunk + v) * K), K,
+        out.add_correlation(v, length, taps.at((chunk * kChunk + v) * K), K,
                      window.at(v * span));
-      pieces.sequence(y.data<T>(), n, row, chunk).scatter(out.at(0), kBlock, first, 1, length);
     }
   }
 }
@@ -285,7 +337,8 @@ void convolve_backward(const Tensor& x, const Tensor& c, const Tensor& gy, const
   const Buffer<T> sums(gc ? tasks * registers * K : 0);
 #pragma omp parallel if (gy.size() * K >= kThreadedWork)
   {
-    const Buffer<T> window(registers * span), out(registers * kBlock), in(registers * kBlock);
+    const Buffer<T> window(registers * span), in(registers * kBlock);
+    Outputs<T> out(pieces, gx, knots, axis);
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
       const int64_t chunk = task % pieces.chunks, part = task / pieces.chunks;
@@ -297,17 +350,15 @@ void convolve_backward(const Tensor& x, const Tensor& c, const Tensor& gy, const
         const Sequence from = pieces.sequence(gy.data<T>(), n, row, chunk);
         from.gather(window.at(0), span, first + order.offset, 1, length + K - 1);
         if (gx) {
-          begin_block(out.at(0), knots, pieces, row, chunk, axis, n, first, length);
+          out.begin_block(row, chunk, first, length);
           for (int64_t v = 0; v < from.registers(); ++v)
-            correlate<T>(out.at(v * kBlock), length, taps.at((chunk * kChunk + v) * K), K,
+            out.add_correlation(v, length, taps.at((chunk * kChunk + v) * K), K,
                          window.at(v * span));
-          pieces.sequence(gx.data<T>(), n, row, chunk)
-              .scatter(out.at(0), kBlock, first, 1, length);
         }
         if (gc) {
           pieces.sequence(x.data<T>(), n, row, chunk).gather(in.at(0), kBlock, first, 1, length);
           for (int64_t v = 0; v < from.registers(); ++v)
-            correlate<T>(sum + v * K, K, in.at(v * kBlock), length, window.at(v * span));
+            correlate<T>(Accumulate<T>{sum + v * K}, K, in.at(v * kBlock), length, window.at(v * span));
         }
       }
     }
@@ -347,7 +398,7 @@ void knot_product(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, boo
       from.gather(in.at(0), r, transposed ? 0 : last, transposed ? 1 : -1, r);
       std::fill_n(out.at(0), pieces.registers * r, Register<T>{});
       for (int64_t v = 0; v < from.registers(); ++v)
-        correlate<T>(out.at(v * r), r, in.at(v * r), r, window.at((chunk * kChunk + v) * lags));
+        correlate<T>(Accumulate<T>{out.at(v * r)}, r, in.at(v * r), r, window.at((chunk * kChunk + v) * lags));
       pieces.sequence(s.data<T>(), r, row, chunk)
           .scatter(out.at(0), r, transposed ? last : 0, transposed ? -1 : 1, r);
     }
@@ -379,7 +430,7 @@ void knot_gradient(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis) {
           for (int64_t a = 0; a < lags; a += kTile) {  // 0 <= a + o + t - (r-1) < r, else zeros
             const int64_t tile = std::min<int64_t>(kTile, lags - a);
             const int64_t t = std::max<int64_t>(0, r - a - tile), rest = std::min(r, lags - a) - t;
-            correlate<T>(sum + v * lags + a, tile, in.at(v * r + t), rest,
+            correlate<T>(Accumulate<T>{sum + v * lags + a}, tile, in.at(v * r + t), rest,
                          window.at(v * span + a + t));
           }
       }

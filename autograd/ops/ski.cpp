@@ -25,7 +25,7 @@
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/knots.h"
-#include "core/short_conv.h"
+#include "core/ski.h"
 
 namespace skiff {
 namespace {
@@ -37,24 +37,23 @@ struct Ski {
   Tensor x, c, k, z;     // saved
 
   int64_t knots() const { return k.size(0) / 2; }
-  Lags lags() const { return {1, -(c.size(0) - 1) / 2}; }
 
   Tensor forward(const Tensor& x_in, const Tensor& c_in, const Tensor& k_in) {
     x = x_in;
     c = c_in;
     k = k_in;
     z = sum_to_knots(x, knots(), axis);
-    const Tensor s = cpu_knot_product(k, z, axis, /*transposed=*/false);
-    return cpu_short_conv(x, c, lags(), axis, s);
+    const Tensor s = ski_cpu::knot_product(k, z, axis, /*transposed=*/false);
+    return ski_cpu::output(x, c, s, axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
     Tensor u, gk;
     if (needs[0] || needs[2]) {
       const Tensor h = sum_to_knots(gy, knots(), axis);
-      if (needs[0]) u = cpu_knot_product(k, h, axis, /*transposed=*/true);
-      if (needs[2]) gk = cpu_knot_gradient(h, z, k.size(1), axis);
+      if (needs[0]) u = ski_cpu::knot_product(k, h, axis, /*transposed=*/true);
+      if (needs[2]) gk = ski_cpu::knot_gradient(h, z, k.size(1), axis);
     }
-    auto [gx, gc] = cpu_short_conv_backward(x, c, gy, lags(), axis, u, needs[0], needs[1]);
+    auto [gx, gc] = ski_cpu::gradients(x, c, gy, u, axis, needs[0], needs[1]);
     return {gx, gc, gk};
   }
   static std::vector<Sample<Ski>> samples() {

@@ -1,22 +1,21 @@
-// The CPU engine of SKI. Channels fill a register; sequences are gathered, a block of positions at
-// a time, into buffers of registers [channel register][position], zeros outside 0 .. n-1 and beyond
-// the last channel. On those every product here is one function:
+// The parts of SKI on a CPU. Channels fill a register; sequences are gathered, a block of positions
+// at a time, into buffers of registers [channel register][position], zeros outside 0 .. n-1 and
+// beyond the last channel. On those every product here is one function:
 //
 //   correlate   out[o] += sum_t tap[t] window[o + t]
 //
-//               out            tap             window
-//   y           positions      c, in order     x around the block
-//   gx          positions      c, reversed     gy around the block
-//   gc          taps           x of the block  gy around the block
-//   s = A z     knots p        z, reversed     k at lags -(r-1) .. r-1
-//   u = A^T h   knots q, rev.  h               k at lags -(r-1) .. r-1
-//   gk          lags           z               h between r-1 zeros on either side
+//               out               tap              window
+//   y           positions         c                x, m positions more on either side
+//   gx          positions         c reversed       gy, m positions more on either side
+//   gc          taps reversed     x                gy, m positions more on either side
+//   s = A z     knots p           z reversed       k at lags -(r-1) .. r-1
+//   u = A^T h   knots q reversed  h                k at lags -(r-1) .. r-1
+//   gk          lags from -(r-1)  z                h between r-1 zeros on either side
 //
-// (order and direction for a centred convolution; a causal one exchanges them). A tile of outputs
-// stays in registers over all taps, and a register of the window serves several taps once loaded:
-// about one load for three fused multiply-adds. Each out[o] adds its terms in the order of t,
-// whatever the tile. The pieces of work follow from sizes alone.
-#include "core/short_conv.h"
+// A tile of outputs stays in registers over all taps, and a register of the window serves several
+// taps once loaded: less than one load for two fused multiply-adds. Each out[o] adds its terms in
+// the order of t, whatever the tile. The pieces of work follow from sizes alone.
+#include "core/ski.h"
 
 #include <algorithm>
 #include <array>
@@ -29,7 +28,7 @@
 
 #include "core/knot_place.h"
 
-namespace skiff {
+namespace skiff::ski_cpu {
 namespace {
 
 #if defined(__AVX512F__)
@@ -195,40 +194,25 @@ struct Pieces {
   }
 };
 
-// Sums over the batch are cut into `parts`, whose sums are added in their order, in float64.
-// total row `first + step q` = sum over parts of part[(p * chunks + chunk) * registers + v][q]
+// Sums over the batch are cut into `parts` [part][chunk][v][row], added in their order in float64:
+// row first + step q of the total, for q = begin .. end-1.
 template <class T>
-void add_parts(const Buffer<T>& sums, int64_t parts, const Pieces<T>& pieces, int64_t length,
+void add_parts(const Buffer<T>& sums, int64_t parts, const Pieces<T>& pieces, int64_t rows,
                T* total, int64_t first, int64_t step, int64_t begin, int64_t end) {
-  for (int64_t q = begin; q < end; ++q)
-    for (int64_t d = 0; d < pieces.D; ++d) {
-      const int64_t v = d / kLanes<T>, chunk = v / kChunk;
-      double sum = 0;
-      for (int64_t p = 0; p < parts; ++p)
-        sum += double((*sums.at(((p * pieces.chunks + chunk) * pieces.registers + v % kChunk) *
-                                    length + q))[d % kLanes<T>]);
-      total[(first + step * q) * pieces.D + d] = T(sum);
+  const int64_t apart = pieces.chunks * pieces.registers * rows;
+  for (int64_t d = 0, v = 0; d < pieces.D; ++v, d += kLanes<T>)  // every chunk but the last is full
+    for (int64_t q = begin; q < end; ++q) {
+      double sum[kLanes<T>] = {};
+      for (int64_t p = 0; p < parts; ++p) {
+        const T* part = reinterpret_cast<const T*>(sums.at(p * apart + v * rows + q));
+        for (int64_t l = 0; l < kLanes<T>; ++l) sum[l] += double(part[l]);
+      }
+      for (int64_t l = 0; l < std::min(kLanes<T>, pieces.D - d); ++l)
+        total[(first + step * q) * pieces.D + d + l] = T(sum[l]);
     }
 }
 
 // ---- along the sequence ----
-
-// Lags as correlate() has them: taps in order or reversed, and where the window of position 0 begins.
-struct Order {
-  int64_t offset;
-  bool reversed;
-  Order(Lags lags, int64_t K)
-      : offset(lags.s > 0 ? lags.o : lags.o - (K - 1)), reversed(lags.s < 0) {}
-};
-
-template <class T>
-Buffer<T> pack_taps(const Tensor& c, bool reversed) {  // [register of D][tap]
-  const int64_t K = c.size(0), D = c.size(1);
-  const Sequence<const T> taps{c.data<T>(), K, D, D};
-  Buffer<T> packed(taps.registers() * K);
-  taps.gather(packed.at(0), K, reversed ? K - 1 : 0, reversed ? -1 : 1, K);
-  return packed;
-}
 
 template <class T>
 struct Weight {  // (W s)[i] = a s[j] + b s[j + 1], s[j] at `low`
@@ -236,109 +220,73 @@ struct Weight {  // (W s)[i] = a s[j] + b s[j + 1], s[j] at `low`
   int64_t low;
 };
 
-// Outputs that begin at W s and go to rows of memory, a register each.
+// Outputs that begin at W s and go to rows of memory, a register each. With each, a line of what the
+// next block reads is asked for, so that memory works while the registers do.
 template <class T, bool full>
 struct Positions {
   const Weight<T>* weights;
-  const T* knots;  // null: begin at 0
-  T* y;            // of the first position
+  const T* knots;
+  T* y;                     // of the first position
+  const T *next, *next_x;   // of the next block; next_x may be null
   int64_t stride, rest;
 
   int64_t lanes() const { return full ? kLanes<T> : rest; }
   Register<T> begin(int64_t o) const {
-    if (!knots) return Register<T>{};
     const T* low = knots + weights[o].low;
     return weights[o].a * load(low, lanes()) + weights[o].b * load(low + stride, lanes());
   }
-  void end(int64_t o, Register<T> value) const { store(y + o * stride, value, lanes()); }
+  void end(int64_t o, Register<T> value) const {
+    store(y + o * stride, value, lanes());
+    __builtin_prefetch(next + o * stride, 0, 2);
+    if (next_x) __builtin_prefetch(next_x + o * stride, 0, 2);
+  }
 };
 
 template <class T>
-class Outputs {
- public:
-  // y = conv + W knots; knots may be empty
-  Outputs(const Pieces<T>& pieces, Tensor& y, const Tensor& knots, int64_t axis)
-      : pieces_(pieces), y_(y ? y.data<T>() : nullptr), knots_(knots ? knots.data<T>() : nullptr),
-        n_(y ? y.size(axis) : 0), r_(knots ? knots.size(axis) : 0) {}
-
-  void begin_block(int64_t row, int64_t chunk, int64_t first, int64_t length) {
-    block_ = pieces_.sequence(y_, n_, row, chunk);
-    block_.x += first * block_.stride;
-    if (!knots_) return;
-    low_ = pieces_.sequence(knots_, r_, row, chunk).x;
-    KnotPlace place(n_, r_, first);
-    for (int64_t p = 0; p < length; ++p, place.next()) {
-      const double f = place.fraction();
-      weights_[p] = {T(1 - f), T(f), place.j * block_.stride};
-    }
-  }
-  void add_correlation(int64_t v, int64_t length, const Register<T>* tap, int64_t taps,
-                       const Register<T>* window) const {
-    const int64_t d = v * kLanes<T>, lanes = block_.channels - d;
-    const T* knots = knots_ ? low_ + d : nullptr;
-    T* y = block_.x + d;
-    if (lanes >= kLanes<T>)
-      correlate<T>(Positions<T, true>{weights_, knots, y, block_.stride, lanes}, length, tap, taps,
-                   window);
-    else
-      correlate<T>(Positions<T, false>{weights_, knots, y, block_.stride, lanes}, length, tap, taps,
-                   window);
-  }
-
- private:
-  const Pieces<T>& pieces_;
-  T* y_;
-  const T* knots_;
-  int64_t n_, r_;
-  Sequence<T> block_{};
-  const T* low_ = nullptr;
-  Weight<T> weights_[kBlock];
-};
-
-template <class T>
-void convolve(const Tensor& x, const Tensor& c, const Tensor& knots, Tensor& y, Lags lags,
-              int64_t axis) {
-  const AxisView view = axis_view(x, axis);
-  const int64_t n = view.n, K = c.size(0), span = kBlock + K - 1;
-  const Pieces<T> pieces(view, c.size(1));
-  const Order order(lags, K);
-  const Buffer<T> taps = pack_taps<T>(c, order.reversed);
-  const int64_t blocks = (n + kBlock - 1) / kBlock, tasks = pieces.rows * blocks * pieces.chunks;
-#pragma omp parallel if (tasks > 1 && x.size() * K >= kThreadedWork)
-  {
-    const Buffer<T> window(pieces.registers * span);
-    Outputs<T> out(pieces, y, knots, axis);
-#pragma omp for schedule(static)
-    for (int64_t task = 0; task < tasks; ++task) {
-      const int64_t chunk = task % pieces.chunks, first = task / pieces.chunks % blocks * kBlock;
-      const int64_t row = task / (pieces.chunks * blocks), length = std::min(kBlock, n - first);
-      const Sequence from = pieces.sequence(x.data<T>(), n, row, chunk);
-      from.gather(window.at(0), span, first + order.offset, 1, length + K - 1);
-      out.begin_block(row, chunk, first, length);
-      for (int64_t v = 0; v < from.registers(); ++v)
-        out.add_correlation(v, length, taps.at((chunk * kChunk + v) * K), K,
-                     window.at(v * span));
-    }
+void weigh(Weight<T>* weights, int64_t n, int64_t r, int64_t first, int64_t length,
+           int64_t stride) {
+  KnotPlace place(n, r, first);
+  for (int64_t p = 0; p < length; ++p, place.next()) {
+    const double f = place.fraction();
+    weights[p] = {T(1 - f), T(f), place.j * stride};
   }
 }
 
-// The same with gy in the place of x; and with x of the block as taps, the taps' gradient.
+// Adds the correlation of one register of channels, d channels into the block.
 template <class T>
-void convolve_backward(const Tensor& x, const Tensor& c, const Tensor& gy, const Tensor& knots,
-                       Tensor& gx, Tensor& gc, Lags lags, int64_t axis) {
-  const AxisView view = axis_view(gy, axis);
-  const int64_t n = view.n, K = c.size(0), span = kBlock + K - 1;
-  const Pieces<T> pieces(view, c.size(1));
-  const Order order(lags.reversed(), K);
-  const Buffer<T> taps = pack_taps<T>(c, order.reversed);
+void correlate_positions(const Weight<T>* weights, const T* knots, T* y, const T* next,
+                         const T* next_x, int64_t stride, int64_t lanes, int64_t length,
+                         const Register<T>* tap, int64_t taps, const Register<T>* window) {
+  if (lanes >= kLanes<T>)
+    correlate<T>(Positions<T, true>{weights, knots, y, next, next_x, stride, lanes}, length, tap,
+                 taps, window);
+  else
+    correlate<T>(Positions<T, false>{weights, knots, y, next, next_x, stride, lanes}, length, tap,
+                 taps, window);
+}
+
+// out[i] = sum_q tap[q] in[i + q - m] + (W knots)[i], tap = c or c reversed: y from x, and gx from
+// gy. With gc, from the same window: gc[K-1-q] = sum over the batch and i of x[i] in[i + q - m].
+// Either of out and gc may be empty.
+template <class T>
+void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& knots, Tensor& out,
+              const Tensor& x, Tensor& gc, int64_t axis) {
+  const AxisView view = axis_view(in, axis);
+  const int64_t n = view.n, K = c.size(0), D = c.size(1), m = (K - 1) / 2, span = kBlock + K - 1;
+  const Pieces<T> pieces(view, D);
+  const int64_t registers = pieces.registers;
+  const Sequence<const T> rows_of_c{c.data<T>(), K, D, D};
+  const Buffer<T> taps(rows_of_c.registers() * K);
+  rows_of_c.gather(taps.at(0), K, reversed ? K - 1 : 0, reversed ? -1 : 1, K);
+
   const int64_t blocks = (n + kBlock - 1) / kBlock, all_blocks = pieces.rows * blocks;
-  const int64_t parts = std::clamp<int64_t>(all_blocks / 8, 1, 512);
-  const int64_t tasks = parts * pieces.chunks, registers = pieces.registers;
+  const int64_t parts = std::clamp<int64_t>(all_blocks / 2, 1, 512);
+  const int64_t tasks = parts * pieces.chunks;
   const Buffer<T> sums(gc ? tasks * registers * K : 0);
-#pragma omp parallel if (gy.size() * K >= kThreadedWork)
+#pragma omp parallel if (tasks > 1 && in.size() * K >= kThreadedWork)
   {
-    const Buffer<T> window(registers * span), in(registers * kBlock);
-    Outputs<T> out(pieces, gx, knots, axis);
+    const Buffer<T> window(registers * span), block_of_x(gc ? registers * kBlock : 0);
+    std::array<Weight<T>, kBlock> weights;
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
       const int64_t chunk = task % pieces.chunks, part = task / pieces.chunks;
@@ -346,26 +294,34 @@ void convolve_backward(const Tensor& x, const Tensor& c, const Tensor& gy, const
       if (gc) std::fill_n(sum, registers * K, Register<T>{});
       for (int64_t b = part * all_blocks / parts; b < (part + 1) * all_blocks / parts; ++b) {
         const int64_t row = b / blocks, first = b % blocks * kBlock;
-        const int64_t length = std::min(kBlock, n - first);
-        const Sequence from = pieces.sequence(gy.data<T>(), n, row, chunk);
-        from.gather(window.at(0), span, first + order.offset, 1, length + K - 1);
-        if (gx) {
-          out.begin_block(row, chunk, first, length);
-          for (int64_t v = 0; v < from.registers(); ++v)
-            out.add_correlation(v, length, taps.at((chunk * kChunk + v) * K), K,
-                         window.at(v * span));
+        const int64_t length = std::min(kBlock, n - first), stride = pieces.inner;
+        const Sequence from = pieces.sequence(in.data<T>(), n, row, chunk);
+        from.gather(window.at(0), span, first - m, 1, length + K - 1);
+        Sequence<const T> factor{};
+        if (gc) factor = pieces.sequence(x.data<T>(), n, row, chunk);
+        if (out) {
+          const T* low = pieces.sequence(knots.data<T>(), knots.size(axis), row, chunk).x;
+          T* to = pieces.sequence(out.data<T>(), n, row, chunk).x + first * stride;
+          weigh(weights.data(), n, knots.size(axis), first, length, stride);
+          for (int64_t v = 0; v < from.registers(); ++v) {
+            const int64_t d = v * kLanes<T>;
+            correlate_positions(weights.data(), low + d, to + d,
+                                from.x + (first + kBlock + m) * stride + d,
+                                gc ? factor.x + (first + kBlock) * stride + d : nullptr, stride,
+                                from.channels - d, length, taps.at((chunk * kChunk + v) * K), K,
+                                window.at(v * span));
+          }
         }
         if (gc) {
-          pieces.sequence(x.data<T>(), n, row, chunk).gather(in.at(0), kBlock, first, 1, length);
+          factor.gather(block_of_x.at(0), kBlock, first, 1, length);
           for (int64_t v = 0; v < from.registers(); ++v)
-            correlate<T>(Accumulate<T>{sum + v * K}, K, in.at(v * kBlock), length, window.at(v * span));
+            correlate<T>(Accumulate<T>{sum + v * K}, K, block_of_x.at(v * kBlock), length,
+                         window.at(v * span));
         }
       }
     }
   }
-  if (gc)
-    add_parts<T>(sums, parts, pieces, K, gc.data<T>(), order.reversed ? K - 1 : 0,
-                 order.reversed ? -1 : 1, 0, K);
+  if (gc) add_parts<T>(sums, parts, pieces, K, gc.data<T>(), K - 1, -1, 0, K);
 }
 
 // ---- between knots ----
@@ -382,7 +338,7 @@ Buffer<T> pack_lags(const Tensor& k) {
 }
 
 template <class T>
-void knot_product(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, bool transposed) {
+void multiply_knots(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, bool transposed) {
   const AxisView view = axis_view(z, axis);
   const int64_t r = view.n, last = r - 1, lags = 2 * r - 1;
   const Pieces<T> pieces(view, k.size(1));
@@ -406,7 +362,7 @@ void knot_product(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, boo
 }
 
 template <class T>
-void knot_gradient(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis) {
+void correlate_knots(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis) {
   const AxisView view = axis_view(z, axis);
   const int64_t r = view.n, D = gk.size(1), lags = 2 * r - 1, span = 3 * r - 2;
   const Pieces<T> pieces(view, D);
@@ -444,32 +400,30 @@ void knot_gradient(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis) {
 
 }  // namespace
 
-Tensor cpu_short_conv(const Tensor& x, const Tensor& c, Lags lags, int64_t axis,
-                      const Tensor& knots) {
-  Tensor y = empty_like(x);
-  dispatch(x, [&]<class T> { convolve<T>(x, c, knots, y, lags, axis); });
+Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis) {
+  Tensor y = empty_like(x), no_gc;
+  dispatch(x, [&]<class T> { convolve<T>(x, c, /*reversed=*/false, s, y, {}, no_gc, axis); });
   return y;
 }
 
-std::pair<Tensor, Tensor> cpu_short_conv_backward(const Tensor& x, const Tensor& c,
-                                                  const Tensor& gy, Lags lags, int64_t axis,
-                                                  const Tensor& knots, bool need_x, bool need_c) {
+std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,
+                                    const Tensor& u, int64_t axis, bool need_x, bool need_c) {
   Tensor gx = need_x ? empty_like(x) : Tensor(), gc = need_c ? empty_like(c) : Tensor();
   if (need_x || need_c)
-    dispatch(gy, [&]<class T> { convolve_backward<T>(x, c, gy, knots, gx, gc, lags, axis); });
+    dispatch(gy, [&]<class T> { convolve<T>(gy, c, /*reversed=*/true, u, gx, x, gc, axis); });
   return {gx, gc};
 }
 
-Tensor cpu_knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
+Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
   Tensor s = empty_like(z);
-  dispatch(z, [&]<class T> { knot_product<T>(k, z, s, axis, transposed); });
+  dispatch(z, [&]<class T> { multiply_knots<T>(k, z, s, axis, transposed); });
   return s;
 }
 
-Tensor cpu_knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
+Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
   Tensor gk({2 * z.size(axis), D}, z.dtype(), z.device());
-  dispatch(z, [&]<class T> { knot_gradient<T>(h, z, gk, axis); });
+  dispatch(z, [&]<class T> { correlate_knots<T>(h, z, gk, axis); });
   return gk;
 }
 
-}  // namespace skiff
+}  // namespace skiff::ski_cpu

@@ -31,7 +31,7 @@ struct KnotPlace {
   }
   // The first position with j_i >= j; n for j = r-1.
   SKIFF_HOST_DEVICE static int64_t first_position(int64_t n, int64_t r, int64_t j) {
-    if (j == 0) return 0;
+    if (j <= 0) return 0;
     return j >= r - 1 || n == 1 ? n : (j * (n - 1) + r - 2) / (r - 1);
   }
 };

@@ -162,9 +162,14 @@ struct Sequence {
   void gather(Register<T>* to, int64_t spacing, int64_t first, int64_t step, int64_t rows) const {
     for (int64_t p = 0; p < rows; ++p) {
       const int64_t i = first + step * p;
-      const bool inside = i >= 0 && i < n;
-      for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>)
-        to[v * spacing + p] = inside ? load(x + i * stride + d, channels - d) : Register<T>{};
+      if (i < 0 || i >= n) {
+        for (int64_t v = 0; v < registers(); ++v) to[v * spacing + p] = Register<T>{};
+        continue;
+      }
+      for (int64_t v = 0; v < channels / kLanes<T>; ++v)
+        to[v * spacing + p] = load(x + i * stride + v * kLanes<T>, kLanes<T>);
+      if (const int64_t rest = channels % kLanes<T>)
+        to[channels / kLanes<T> * spacing + p] = load(x + i * stride + channels - rest, rest);
     }
   }
   // position first + step p = from[v * spacing + p]

@@ -1,5 +1,7 @@
 #include "autograd/ops/knots.h"
 
+#include <algorithm>
+
 #include "core/knot_place.h"
 #include "core/parallel.h"
 
@@ -21,43 +23,40 @@ void read(const Tensor& s, Tensor& y, AxisView v, int64_t n) {
   });
 }
 
-// The positions between knots j and j+1 add to both: x is read once, each segment has two sums.
-//   ends[j, 0] = sum_{i: j_i = j} (1 - f_i) x_i,   ends[j, 1] = sum_{i: j_i = j} f_i x_i
+// A row of work owns the knots first .. last-1 and adds up the positions of the segments around
+// them; the segment before belongs to two rows. A CPU has 8 knots to a row, or fewer when that
+// left it with few rows, CUDA one.
 template <class T>
-void sum_segments(const Tensor& x, Tensor& ends, AxisView v, int64_t r) {
-  const int64_t n = v.n, inner = v.inner, segments = r - 1;
+void sum_up(const Tensor& x, Tensor& z, AxisView v, int64_t r) {
+  const int64_t n = v.n, inner = v.inner;
+  const int64_t owned =
+      x.device() == Device::CUDA ? 1 : std::clamp<int64_t>(v.outer * r / 16, 1, 8);
+  const int64_t groups = (r + owned - 1) / owned;
   const T* in = x.data<T>();
-  T* out = ends.data<T>();
-  const int64_t work = (n / segments + 1) * inner;
-  parallel_rows(x.device(), v.outer * segments, work, [=] SKIFF_KERNEL(Row row) {
-    const int64_t j = row.index % segments;
-    T *low = out + 2 * row.index * inner, *high = low + inner;
-    row.for_each(2 * inner, [&](int64_t d) { low[d] = 0; });
-    const int64_t end = KnotPlace::first_position(n, r, j + 1);
-    const T* from = in + row.index / segments * n * inner;
-    for (int64_t i = KnotPlace::first_position(n, r, j); i < end; ++i) {
-      const double f = KnotPlace(n, r, i).fraction();
-      const T a = T(1 - f), b = T(f), *at = from + i * inner;
-      row.for_each(inner, [&](int64_t d) {
-        low[d] += a * at[d];
-        high[d] += b * at[d];
-      });
-    }
-  });
-}
-
-template <class T>
-void join_segments(const Tensor& ends, Tensor& z, AxisView v) {
-  const int64_t r = v.n, inner = v.inner;
-  const T* in = ends.data<T>();
   T* out = z.data<T>();
-  parallel_rows(z.device(), v.outer * r, inner, [=] SKIFF_KERNEL(Row row) {
-    const int64_t j = row.index % r, segment = row.index / r * (r - 1) + j;
-    const T *low = in + 2 * segment * inner, *high = low - inner;  // of segments j and j - 1
-    T* to = out + row.index * inner;
-    row.for_each(inner, [&](int64_t d) {
-      to[d] = (j < r - 1 ? low[d] : T(0)) + (j > 0 ? high[d] : T(0));
-    });
+  const int64_t work = ((owned + 1) * n / r + owned) * inner;
+  parallel_rows(x.device(), v.outer * groups, work, [=] SKIFF_KERNEL(Row row) {
+    const int64_t o = row.index / groups, first = row.index % groups * owned;
+    const int64_t last = first + owned < r ? first + owned : r;
+    T* to = out + o * r * inner;
+    row.for_each((last - first) * inner, [&](int64_t d) { to[first * inner + d] = 0; });
+    const int64_t end = KnotPlace::first_position(n, r, last);
+    int64_t i = KnotPlace::first_position(n, r, first - 1);
+    for (KnotPlace place(n, r, i); i < end; ++i, place.next()) {
+      const double f = place.fraction();
+      const T a = T(1 - f), b = T(f), *at = in + (o * n + i) * inner;
+      T *low = to + place.j * inner, *high = low + inner;
+      if (place.j < first)
+        row.for_each(inner, [&](int64_t d) { high[d] += b * at[d]; });
+      else if (place.j + 1 == last)
+        row.for_each(inner, [&](int64_t d) { low[d] += a * at[d]; });
+      else
+        row.for_each(inner, [&](int64_t d) {
+          const T value = at[d];
+          low[d] += a * value;
+          high[d] += b * value;
+        });
+    }
   });
 }
 
@@ -70,13 +69,8 @@ Tensor read_knots(const Tensor& s, int64_t n, int64_t axis) {
 }
 
 Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis) {
-  const AxisView v = axis_view(x, axis);
-  Tensor ends({v.outer, r - 1, 2, v.inner}, x.dtype(), x.device());
   Tensor z(x.shape().with(axis, r), x.dtype(), x.device());
-  dispatch(x, [&]<class T> {
-    sum_segments<T>(x, ends, v, r);
-    join_segments<T>(ends, z, axis_view(z, axis));
-  });
+  dispatch(x, [&]<class T> { sum_up<T>(x, z, axis_view(x, axis), r); });
   return z;
 }
 

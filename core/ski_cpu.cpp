@@ -12,8 +12,8 @@
 //   u = A^T h   knots q reversed  h                k at lags -(r-1) .. r-1
 //   gk          lags from -(r-1)  z                h between r-1 zeros on either side
 //
-// A tile of outputs stays in registers over all taps, and a register of the window serves several
-// taps once loaded: less than one load for two fused multiply-adds. Each out[o] adds its terms in
+// A tile of outputs stays in registers over all taps. With AVX-512 a register of the window serves
+// four taps once loaded: one load for more than two fused multiply-adds. Each out[o] adds its terms in
 // the order of t, whatever the tile. The pieces of work follow from sizes alone.
 #include "core/ski.h"
 
@@ -31,16 +31,17 @@
 namespace skiff::ski_cpu {
 namespace {
 
+// A tile and its taps have to fit the registers: 32 of AVX-512, 16 otherwise.
 #if defined(__AVX512F__)
-constexpr int kRegisterBytes = 64, kTile = 12, kTapsAtOnce = 4;  // 32 registers
+constexpr int kRegisterBytes = 64, kTile = 12, kTapsAtOnce = 4;
 #elif defined(__AVX__)
-constexpr int kRegisterBytes = 32, kTile = 10, kTapsAtOnce = 2;  // 16 registers
+constexpr int kRegisterBytes = 32, kTile = 8, kTapsAtOnce = 1;
 #else
-constexpr int kRegisterBytes = 16, kTile = 10, kTapsAtOnce = 2;
+constexpr int kRegisterBytes = 16, kTile = 8, kTapsAtOnce = 1;
 #endif
-constexpr int64_t kBlock = 128;                // positions gathered at a time
-constexpr int64_t kChunk = 512 / kRegisterBytes;  // channel registers gathered at a time
-constexpr int64_t kThreadedWork = 1 << 16;     // multiply-adds; below, threads cost more
+constexpr int64_t kBlock = 128;                   // positions gathered at a time
+constexpr int64_t kChunk = 512 / kRegisterBytes;  // registers of channels gathered at a time
+constexpr int64_t kThreadedWork = 1 << 16;        // multiply-adds; below, threads cost more
 
 template <class T>
 struct RegisterOf;

@@ -20,7 +20,8 @@
 // r is no lag and has gradient 0. A z is done densely: with r <= 64 and channels in the registers
 // r^2 multiply-adds cost less than the transforms, and either is small beside the n K of the taps.
 //
-// On CUDA ski() is the composition of conv1d, interpolate_adjoint, toeplitz and interpolate.
+// On CUDA it is the composition of conv1d, interpolate_adjoint, toeplitz and interpolate, which
+// backward repeats on a tape of its own.
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -30,31 +31,56 @@
 namespace skiff {
 namespace {
 
+Variable composition(const Variable& x, const Variable& c, const Variable& k, int64_t axis) {
+  const InterpolationMatrix W{x.size(axis), k.size(0) / 2};
+  return conv1d(x, c, /*causal=*/false, axis) +
+         interpolate(toeplitz(k, interpolate_adjoint(x, W, axis), /*causal=*/false, axis), W, axis);
+}
+
 struct Ski {
   static constexpr auto name = "ski";
   static constexpr Linearity linear = Linearity::InEach;
-  int64_t axis = -2;     // attribute
-  Tensor x, c, k, z;     // saved
-
-  int64_t knots() const { return k.size(0) / 2; }
+  int64_t axis = -2;  // attribute
+  Tensor x, c, k, z;  // saved
 
   Tensor forward(const Tensor& x_in, const Tensor& c_in, const Tensor& k_in) {
     x = x_in;
     c = c_in;
     k = k_in;
-    z = sum_to_knots(x, knots(), axis);
-    const Tensor s = ski_cpu::knot_product(k, z, axis, /*transposed=*/false);
-    return ski_cpu::output(x, c, s, axis);
+    check_inputs();
+    if (x.device() == Device::CUDA) return composition(x, c, k, axis).value();
+    z = sum_to_knots(x, k.size(0) / 2, axis);
+    return ski_cpu::output(x, c, ski_cpu::knot_product(k, z, axis, /*transposed=*/false), axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
+    if (x.device() == Device::CUDA) return composed_backward(gy, needs);
     Tensor u, gk;
     if (needs[0] || needs[2]) {
-      const Tensor h = sum_to_knots(gy, knots(), axis);
+      const Tensor h = sum_to_knots(gy, k.size(0) / 2, axis);
       if (needs[0]) u = ski_cpu::knot_product(k, h, axis, /*transposed=*/true);
       if (needs[2]) gk = ski_cpu::knot_gradient(h, z, k.size(1), axis);
     }
     auto [gx, gc] = ski_cpu::gradients(x, c, gy, u, axis, needs[0], needs[1]);
     return {gx, gc, gk};
+  }
+  Grads composed_backward(const Tensor& gy, Needs needs) const {
+    const auto input = [](const Tensor& t, bool need) { return need ? Variable::leaf(t) : Variable(t); };
+    const Variable vx = input(x, needs[0]), vc = input(c, needs[1]), vk = input(k, needs[2]);
+    Tape tape;
+    tape.backward(composition(vx, vc, vk, axis), gy);
+    return {needs[0] ? vx.grad() : Tensor(), needs[1] ? vc.grad() : Tensor(),
+            needs[2] ? vk.grad() : Tensor()};
+  }
+  void check_inputs() const {
+    check_real(name, "x", x);
+    check_like(name, x, c);
+    check_like(name, x, k);
+    check(c.rank() == 2 && c.size(0) % 2 == 1, "ski: c must be (K, D) with K odd, got ", c);
+    check(c.size(1) >= 1 && axis_view(x, axis).inner % c.size(1) == 0, "ski: ", c.size(1),
+          " channels of c do not divide the ", axis_view(x, axis).inner, " of x ", x);
+    check(k.rank() == 2 && k.size(0) % 2 == 0 && k.size(0) >= 4 && k.size(1) == c.size(1),
+          "ski: k must be (2r, D) with r >= 2 and D = ", c.size(1), ", got ", k);
+    check(x.size(axis) >= 1, "ski: a sequence needs at least 1 position, got ", x);
   }
   static std::vector<Sample<Ski>> samples() {
     return {{"odd", {}, {randn({2, 9, 3}), randn({3, 3}), randn({8, 3})}},
@@ -73,26 +99,10 @@ struct Ski {
   }
 };
 
-void check_inputs(const Tensor& x, const Tensor& c, const Tensor& k, int64_t axis) {
-  check_real(Ski::name, "x", x);
-  check_like(Ski::name, x, c);
-  check_like(Ski::name, x, k);
-  check(c.rank() == 2 && c.size(0) % 2 == 1, "ski: c must be (K, D) with K odd, got ", c);
-  check(c.size(1) >= 1 && axis_view(x, axis).inner % c.size(1) == 0, "ski: ", c.size(1),
-        " channels of c do not divide the ", axis_view(x, axis).inner, " of x ", x);
-  check(k.rank() == 2 && k.size(0) % 2 == 0 && k.size(0) >= 4 && k.size(1) == c.size(1),
-        "ski: k must be (2r, D) with r >= 2 and D = ", c.size(1), ", got ", k);
-  check(x.size(axis) >= 1, "ski: a sequence needs at least 1 position, got ", x);
-}
-
 }  // namespace
 
 Variable ski(const Variable& x, const Variable& c, const Variable& k, int64_t axis) {
-  check_inputs(x.value(), c.value(), k.value(), axis);
-  if (x.device() == Device::CPU) return apply(Ski{axis}, x, c, k);
-  const InterpolationMatrix W{x.size(axis), k.size(0) / 2};
-  return conv1d(x, c, /*causal=*/false, axis) +
-         interpolate(toeplitz(k, interpolate_adjoint(x, W, axis), /*causal=*/false, axis), W, axis);
+  return apply(Ski{axis}, x, c, k);
 }
 
 }  // namespace skiff

@@ -1,6 +1,6 @@
 // The parts of the SKI operator on a CPU; autograd/ops/ski.cpp has the derivation and the checks.
 //
-// Tensors lie along `axis` as (outer, n, inner) or, between knots, (outer, r, inner); taps c (K, D),
+// Tensors lie along `axis` as (outer, n, inner), between knots as (outer, r, inner); taps c (K, D),
 // K odd, and kernel k (2r, D), D dividing inner, channel = inner index mod D; m = (K-1)/2. W is the
 // n x r matrix of linear interpolation. Results do not depend on the number of threads.
 #pragma once

@@ -13,8 +13,8 @@
 //   gk          lags from -(r-1)  z                h between r-1 zeros on either side
 //
 // A tile of outputs stays in registers over all taps. With AVX-512 a register of the window serves
-// four taps once loaded: one load for more than two fused multiply-adds. Each out[o] adds its terms in
-// the order of t, whatever the tile. The pieces of work follow from sizes alone.
+// four taps once loaded: one load for more than two fused multiply-adds. Each out[o] adds its terms
+// in the order of t, whatever the tile. The pieces of work follow from sizes alone.
 #include "core/ski.h"
 
 #include <algorithm>
@@ -188,7 +188,10 @@ struct Pieces {
   int64_t inner, D, groups, rows, chunks, registers;  // registers of a whole chunk
 
   Pieces(AxisView v, int64_t D)
-      : inner(v.inner), D(D), groups(v.inner / D), rows(v.outer * groups),
+      : inner(v.inner),
+        D(D),
+        groups(v.inner / D),
+        rows(v.outer * groups),
         chunks((D + kChunk * kLanes<T> - 1) / (kChunk * kLanes<T>)),
         registers(std::min(kChunk, (D + kLanes<T> - 1) / kLanes<T>)) {}
 
@@ -210,7 +213,7 @@ void add_parts(const Buffer<T>& sums, int64_t parts, const Pieces<T>& pieces, in
     for (int64_t q = begin; q < end; ++q) {
       double sum[kLanes<T>] = {};
       for (int64_t p = 0; p < parts; ++p) {
-        const T* part = reinterpret_cast<const T*>(sums.at(p * apart + v * rows + q));
+        const Register<T> part = *sums.at(p * apart + v * rows + q);
         for (int64_t l = 0; l < kLanes<T>; ++l) sum[l] += double(part[l]);
       }
       for (int64_t l = 0; l < std::min(kLanes<T>, pieces.D - d); ++l)
@@ -226,14 +229,14 @@ struct Weight {  // (W s)[i] = a s[j] + b s[j + 1], s[j] at `low`
   int64_t low;
 };
 
-// Outputs that begin at W s and go to rows of memory, a register each. With each, a line of what the
-// next block reads is asked for, so that memory works while the registers do.
+// Outputs that begin at W s and go to rows of memory, a register each. With each, a line of what
+// the next block reads is asked for, so that memory works while the registers do.
 template <class T, bool full>
 struct Positions {
   const Weight<T>* weights;
   const T* knots;
-  T* y;                     // of the first position
-  const T *next, *next_x;   // of the next block; next_x may be null
+  T* y;                    // of the first position
+  const T *next, *next_x;  // where the next block begins to read; next_x may be null
   int64_t stride, rest;
 
   int64_t lanes() const { return full ? kLanes<T> : rest; }
@@ -258,18 +261,29 @@ void weigh(Weight<T>* weights, int64_t n, int64_t r, int64_t first, int64_t leng
   }
 }
 
-// Adds the correlation of one register of channels, d channels into the block.
+// A block of outputs: all its registers of channels begin at the knots and add their correlation.
 template <class T>
-void correlate_positions(const Weight<T>* weights, const T* knots, T* y, const T* next,
-                         const T* next_x, int64_t stride, int64_t lanes, int64_t length,
-                         const Register<T>* tap, int64_t taps, const Register<T>* window) {
-  if (lanes >= kLanes<T>)
-    correlate<T>(Positions<T, true>{weights, knots, y, next, next_x, stride, lanes}, length, tap,
-                 taps, window);
-  else
-    correlate<T>(Positions<T, false>{weights, knots, y, next, next_x, stride, lanes}, length, tap,
-                 taps, window);
-}
+struct OutputBlock {
+  const T* knots;          // row 0
+  T* y;                    // of the first position
+  const T *next, *next_x;  // as in Positions
+  int64_t stride, channels, length;
+
+  void write(const Weight<T>* weights, const Register<T>* tap, int64_t taps,
+             const Register<T>* window, int64_t span) const {
+    for (int64_t v = 0, d = 0; d < channels; ++v, d += kLanes<T>, tap += taps, window += span) {
+      if (channels - d >= kLanes<T>)
+        correlate<T>(positions<true>(weights, d), length, tap, taps, window);
+      else
+        correlate<T>(positions<false>(weights, d), length, tap, taps, window);
+    }
+  }
+  template <bool full>
+  Positions<T, full> positions(const Weight<T>* weights, int64_t d) const {
+    return {weights, knots + d,   y + d, next + d, next_x ? next_x + d : nullptr,
+            stride,  channels - d};
+  }
+};
 
 // out[i] = sum_q tap[q] in[i + q - m] + (W knots)[i], tap = c or c reversed: y from x, and gx from
 // gy. With gc, from the same window: gc[K-1-q] = sum over the batch and i of x[i] in[i + q - m].
@@ -306,17 +320,17 @@ void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& kn
         Sequence<const T> factor{};
         if (gc) factor = pieces.sequence(x.data<T>(), n, row, chunk);
         if (out) {
-          const T* low = pieces.sequence(knots.data<T>(), knots.size(axis), row, chunk).x;
-          T* to = pieces.sequence(out.data<T>(), n, row, chunk).x + first * stride;
-          weigh(weights.data(), n, knots.size(axis), first, length, stride);
-          for (int64_t v = 0; v < from.registers(); ++v) {
-            const int64_t d = v * kLanes<T>;
-            correlate_positions(weights.data(), low + d, to + d,
-                                from.x + (first + kBlock + m) * stride + d,
-                                gc ? factor.x + (first + kBlock) * stride + d : nullptr, stride,
-                                from.channels - d, length, taps.at((chunk * kChunk + v) * K), K,
-                                window.at(v * span));
-          }
+          const int64_t r = knots.size(axis), at = (first + kBlock) * stride;
+          weigh(weights.data(), n, r, first, length, stride);
+          const OutputBlock<T> block{
+              pieces.sequence(knots.data<T>(), r, row, chunk).x,
+              pieces.sequence(out.data<T>(), n, row, chunk).x + first * stride,
+              from.x + at + m * stride,
+              gc ? factor.x + at : nullptr,
+              stride,
+              from.channels,
+              length};
+          block.write(weights.data(), taps.at(chunk * kChunk * K), K, window.at(0), span);
         }
         if (gc) {
           factor.gather(block_of_x.at(0), kBlock, first, 1, length);
@@ -360,7 +374,8 @@ void multiply_knots(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, b
       from.gather(in.at(0), r, transposed ? 0 : last, transposed ? 1 : -1, r);
       std::fill_n(out.at(0), pieces.registers * r, Register<T>{});
       for (int64_t v = 0; v < from.registers(); ++v)
-        correlate<T>(Accumulate<T>{out.at(v * r)}, r, in.at(v * r), r, window.at((chunk * kChunk + v) * lags));
+        correlate<T>(Accumulate<T>{out.at(v * r)}, r, in.at(v * r), r,
+                     window.at((chunk * kChunk + v) * lags));
       pieces.sequence(s.data<T>(), r, row, chunk)
           .scatter(out.at(0), r, transposed ? last : 0, transposed ? -1 : 1, r);
     }

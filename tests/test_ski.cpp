@@ -33,7 +33,9 @@ Variable composition(const Variable& x, const Variable& c, const Variable& k, in
 
 template <class F>
 Result differentiate(const Inputs& in, const F& f, bool x = true, bool c = true, bool k = true) {
-  const auto input = [](const Tensor& t, bool leaf) { return leaf ? Variable::leaf(t) : Variable(t); };
+  const auto input = [](const Tensor& t, bool leaf) {
+    return leaf ? Variable::leaf(t) : Variable(t);
+  };
   const Variable vx = input(in.x, x), vc = input(in.c, c), vk = input(in.k, k);
   Tape tape;
   const Variable y = f(vx, vc, vk, in.axis);
@@ -120,8 +122,10 @@ TEST_CASE("ski: equals its composition in value and every gradient, for random s
   const std::vector<int64_t> channels = {1, 3, 7, 16, 17, 128, 130};
   for (uint64_t seed = 0; seed < 40; ++seed) {
     Random random(seed);
-    const int64_t D = channels[size_t(random.below(7))], n = 1 + random.below(seed % 4 == 0 ? 700 : 60);
-    const int64_t K = 1 + 2 * random.below(20), r = 2 + random.below(70), others = 1 + random.below(3);
+    const int64_t D = channels[size_t(random.below(7))],
+                  n = 1 + random.below(seed % 4 == 0 ? 700 : 60);
+    const int64_t K = 1 + 2 * random.below(20), r = 2 + random.below(70),
+                  others = 1 + random.below(3);
     const int64_t axis = seed % 3 == 0 ? -3 : -2;
     const Shape shape = axis == -3 ? Shape{1 + random.below(2), n, others, D} : Shape{others, n, D};
     CAPTURE(seed);
@@ -194,12 +198,11 @@ TEST_CASE("ski: an infinity reaches the outputs of its taps and its channel alon
 
 TEST_CASE("ski: the same bits on 1, 2, 3 and 7 threads") {
   const Threads restore;
-  const std::vector<Inputs> cases = {
-      inputs({3, 1000, 128}, -2, 128, 33, 64, 1, DType::Float32),
-      inputs({1, 20000, 17}, -2, 17, 17, 16, 2, DType::Float32),
-      inputs({2, 3000, 3}, -2, 3, 9, 8, 3, DType::Float64),
-      inputs({2, 40, 50, 20}, -3, 20, 17, 16, 4, DType::Float32),
-      inputs({2, 40, 50, 20}, -2, 20, 17, 16, 5, DType::Float64)};
+  const std::vector<Inputs> cases = {inputs({3, 1000, 128}, -2, 128, 33, 64, 1, DType::Float32),
+                                     inputs({1, 20000, 17}, -2, 17, 17, 16, 2, DType::Float32),
+                                     inputs({2, 3000, 3}, -2, 3, 9, 8, 3, DType::Float64),
+                                     inputs({2, 40, 50, 20}, -3, 20, 17, 16, 4, DType::Float32),
+                                     inputs({2, 40, 50, 20}, -2, 20, 17, 16, 5, DType::Float64)};
   for (size_t i = 0; i < cases.size(); ++i) {
     CAPTURE(i);
     omp_set_num_threads(1);

@@ -23,10 +23,10 @@
 // On CUDA it is the composition of conv1d, interpolate_adjoint, toeplitz and interpolate, which
 // backward repeats on a tape of its own.
 
+#include "core/ski.h"
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/knots.h"
-#include "core/ski.h"
 
 namespace skiff {
 namespace {
@@ -64,7 +64,9 @@ struct Ski {
     return {gx, gc, gk};
   }
   Grads composed_backward(const Tensor& gy, Needs needs) const {
-    const auto input = [](const Tensor& t, bool need) { return need ? Variable::leaf(t) : Variable(t); };
+    const auto input = [](const Tensor& t, bool need) {
+      return need ? Variable::leaf(t) : Variable(t);
+    };
     const Variable vx = input(x, needs[0]), vc = input(c, needs[1]), vk = input(k, needs[2]);
     Tape tape;
     tape.backward(composition(vx, vc, vk, axis), gy);

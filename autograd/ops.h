@@ -118,6 +118,10 @@ Variable interpolate(const Variable& s, const InterpolationMatrix& W, int64_t ax
 Variable interpolate_adjoint(const Variable& x, const InterpolationMatrix& W,
                              int64_t axis = -2);                                           // W^T x
 
+// y = conv1d(x, c) + W A W^T x, centred, in one pass;  x (.., n, ..), c (K, D), W n x r and exact,
+// A z = toeplitz(k, z) with k (2r, D) as there.
+Variable ski(const Variable& x, const Variable& c, const Variable& k, int64_t axis = -2);
+
 // k[l] = the table V read at warped lag l, linearly between its nodes; base^|l| is 1 at lag 0 and
 // falls to 0 far away. V (2r+1, D) = [lags < 0 | 0 | lags >= 0]: read at r (1 + sign base^|l|).
 // Causal: V (r+1, D) = [0 | lags >= 0], read at r base^l. -> (number of lags, D)

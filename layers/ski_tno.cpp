@@ -47,12 +47,13 @@ Variable SkiTno::knot_values(int64_t n) const {
   return warped_kernel(table, lags, warp_base(), false);
 }
 
-Variable SkiTno::low_rank(const Variable& x, int64_t axis) const {  // W A W^T x
+Variable SkiTno::published_product(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
-  const InterpolationMatrix W{n, config.rank, config.published, config.gamma};
+  const InterpolationMatrix W{n, config.rank, /*published=*/true, config.gamma};
   const Variable z = interpolate_adjoint(x, W, axis);                    // (.., r, ..)
   const Variable s = toeplitz(knot_values(n), z, /*causal=*/false, axis);
-  return interpolate(s, W, axis);
+  const Variable c = transpose(conv_kernel, 0, 1);
+  return conv1d(x, c, /*causal=*/false, axis) + interpolate(s, W, axis);
 }
 
 Variable SkiTno::causal_product(const Variable& x, int64_t axis) const {
@@ -67,7 +68,8 @@ Variable SkiTno::causal_product(const Variable& x, int64_t axis) const {
 Variable SkiTno::operator()(const Variable& x, int64_t axis) const {
   check(x.size(axis) >= 1, "ski: a sequence needs at least 1 position, got ", x.value());
   if (config.causal) return causal_product(x, axis);
-  return conv1d(x, transpose(conv_kernel, 0, 1), /*causal=*/false, axis) + low_rank(x, axis);
+  if (config.published) return published_product(x, axis);
+  return ski(x, transpose(conv_kernel, 0, 1), knot_values(x.size(axis)), axis);
 }
 
 }  // namespace skiff

@@ -44,7 +44,7 @@ struct SkiTno {
   Variable operator()(const Variable& x, int64_t axis = -2) const;
 
  private:
-  Variable low_rank(const Variable& x, int64_t axis) const;
+  Variable published_product(const Variable& x, int64_t axis) const;
   Variable causal_product(const Variable& x, int64_t axis) const;
 };
 

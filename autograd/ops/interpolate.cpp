@@ -10,28 +10,22 @@
 //   interpolate_adjoint  (W^T x)_j = sum_{i: j_i = j} (1 - f_i) x_i + sum_{i: j_i + 1 = j} f_i x_i
 //
 // W is fixed, so <W s, g> = <s, W^T g>: each op's backward is the other's forward.
-// u_i is taken as the exact fraction i (r-1) / (n-1), so no position is rounded past a knot.
+// u_i is taken as the exact fraction i (r-1) / (n-1), so no position is rounded past a knot; the
+// weights are worked out where they are used (knots.cpp).
 //
 // `published` is the matrix of the released code (models.md 5.5), kept to compare with it:
 // positions stretched to i n/(n-1), the index of the upper knot where the lower belongs, the two
 // weights exchanged, and row i scaled by gamma^(n i n/(n-1)).
 
-#include <algorithm>
 #include <cmath>
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "autograd/ops/knots.h"
 #include "autograd/ops/two_point_map.h"
 
 namespace skiff {
 namespace {
-
-TwoPointMap::Entry exact_row(int64_t i, int64_t n, int64_t r) {
-  if (n == 1) return {0, 1, 0};
-  const int64_t j = std::min(i * (r - 1) / (n - 1), r - 2);
-  const double f = double(i * (r - 1) - j * (n - 1)) / double(n - 1);
-  return {j, 1 - f, f};
-}
 
 TwoPointMap::Entry published_row(int64_t i, int64_t n, int64_t r, double gamma) {
   const double position = double(i) * double(n) / double(n - 1);
@@ -43,14 +37,23 @@ TwoPointMap::Entry published_row(int64_t i, int64_t n, int64_t r, double gamma) 
   return {upper, fall_off * g, fall_off * (1 - g)};
 }
 
-TwoPointMap matrix(const InterpolationMatrix& W) {
+TwoPointMap published_matrix(const InterpolationMatrix& W) {
+  std::vector<TwoPointMap::Entry> rows;
+  for (int64_t i = 0; i < W.n; ++i) rows.push_back(published_row(i, W.n, W.r, W.gamma));
+  return TwoPointMap(W.r, rows);
+}
+
+void check_matrix(const InterpolationMatrix& W) {
   check(W.r >= 2, "interpolate: at least 2 knots are needed, got r = ", W.r);
   check(W.n >= 1, "interpolate: at least 1 position is needed, got n = ", W.n);
   check(!W.published || W.n >= 2, "interpolate: the published matrix needs n >= 2, got n = ", W.n);
-  std::vector<TwoPointMap::Entry> rows;
-  for (int64_t i = 0; i < W.n; ++i)
-    rows.push_back(W.published ? published_row(i, W.n, W.r, W.gamma) : exact_row(i, W.n, W.r));
-  return TwoPointMap(W.r, rows);
+}
+
+Tensor product(const InterpolationMatrix& W, const Tensor& s, int64_t axis) {  // W s
+  return W.published ? published_matrix(W).apply(s, axis) : read_knots(s, W.n, axis);
+}
+Tensor transposed_product(const InterpolationMatrix& W, const Tensor& x, int64_t axis) {  // W^T x
+  return W.published ? published_matrix(W).apply_transposed(x, axis) : sum_to_knots(x, W.r, axis);
 }
 
 struct Interpolate {
@@ -61,9 +64,12 @@ struct Interpolate {
 
   Tensor forward(const Tensor& s) {
     check_real(name, "s", s);
-    return matrix(W).apply(s, axis);
+    check_matrix(W);
+    check(s.size(axis) == W.r, "interpolate: ", W.r, " nodes are needed along axis ", axis,
+          ", got ", s);
+    return product(W, s, axis);
   }
-  Grads backward(const Tensor& gy, Needs) const { return {matrix(W).apply_transposed(gy, axis)}; }
+  Grads backward(const Tensor& gy, Needs) const { return {transposed_product(W, gy, axis)}; }
 
   static std::vector<Sample<Interpolate>> samples() {
     return {{"odd", {.W = {9, 4}}, {randn({2, 4, 3})}},
@@ -85,9 +91,12 @@ struct InterpolateAdjoint {
 
   Tensor forward(const Tensor& x) {
     check_real(name, "x", x);
-    return matrix(W).apply_transposed(x, axis);
+    check_matrix(W);
+    check(x.size(axis) == W.n, "interpolate_adjoint: ", W.n, " positions are needed along axis ",
+          axis, ", got ", x);
+    return transposed_product(W, x, axis);
   }
-  Grads backward(const Tensor& gy, Needs) const { return {matrix(W).apply(gy, axis)}; }
+  Grads backward(const Tensor& gy, Needs) const { return {product(W, gy, axis)}; }
 
   static std::vector<Sample<InterpolateAdjoint>> samples() {
     return {{"odd", {.W = {9, 4}}, {randn({2, 9, 3})}},

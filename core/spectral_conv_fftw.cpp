@@ -1,4 +1,4 @@
-// spectral_conv on FFTW. A block of channels goes through transform, product and inverse while it
+// spectral_conv on FFTW, for every length. A block of channels goes through transform, product and inverse while it
 // is in cache; the spectrum of the batch is never stored. Backward recomputes the spectrum of x:
 // one more transform, instead of F/2 + 1 complex numbers kept for every signal.
 #include "core/parallel.h"
@@ -110,24 +110,10 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
   }
 }
 
-Blocks checked_blocks(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
-  check(x.is_real(), "spectral_conv: x must be real, got ", x);
-  check(S.device() == x.device(), "spectral_conv: x and S must be on one device, got ", x, " and ", S);
-  check(S.rank() == 2 && S.dtype() == complex_type(x.dtype()) && S.size(0) == F / 2 + 1,
-        "spectral_conv: S must be ", name_of(complex_type(x.dtype())), " (F/2 + 1 = ", F / 2 + 1,
-        ", D), got ", S);
-  const AxisView v = axis_view(x, axis);
-  check(v.n <= F, "spectral_conv: x of length ", v.n, " needs F >= ", v.n, ", got F = ", F);
-  check(S.size(1) >= 1 && v.inner % S.size(1) == 0, "spectral_conv: ", S.size(1),
-        " channels of S do not divide the ", v.inner, " of x ", x);
-  return Blocks(v, S.size(1));
-}
-
 }  // namespace
 
-Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
-  const Blocks blocks = checked_blocks(x, S, F, axis);
-  if (x.device() == Device::CUDA) return cuda_spectral_conv_forward(x, S, F, axis);
+Tensor fftw_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
+  const Blocks blocks(axis_view(x, axis), S.size(1));
   Tensor y = empty_like(x);
   dispatch(x, [&]<class T> {
     forward<T>(x.data<T>(), S.data<Complex<T>>(), y.data<T>(), blocks, F);
@@ -135,12 +121,10 @@ Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_
   return y;
 }
 
-std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& S,
-                                                 const Tensor& gy, int64_t F, int64_t axis,
-                                                 bool need_x, bool need_S) {
-  const Blocks blocks = checked_blocks(x, S, F, axis);
-  if (x.device() == Device::CUDA)
-    return cuda_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
+std::pair<Tensor, Tensor> fftw_spectral_conv_backward(const Tensor& x, const Tensor& S,
+                                                      const Tensor& gy, int64_t F, int64_t axis,
+                                                      bool need_x, bool need_S) {
+  const Blocks blocks(axis_view(x, axis), S.size(1));
   Tensor gx, gS;
   if (need_x) gx = empty_like(x);
   if (need_S) gS = empty_like(S);

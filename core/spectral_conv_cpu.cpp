@@ -87,7 +87,7 @@ void multiply(Row<T>& z, Row<T>& mirror, const Slot<T>& s) {
   const Row<T> E = z + conj(mirror), O = z - conj(mirror);
   const Row<T> A = (conjugate ? conj(s.a) : s.a) * E, B = (conjugate ? conj(s.b) : s.b) * O;
   z = A + B;
-  mirror = conj(A - B);
+  mirror = {A.re - B.re, B.im - A.im};
 }
 template <class T>
 void multiply_ends(Row<T>& first, Row<T>& middle, const Slot<T>& s) {
@@ -126,14 +126,14 @@ struct Signal {
     lanes::join<4, 4>(part, length / 4, plan.later(length),
                       [=](int64_t row, const Row<T>& value) { part[row] = value; });
   }
-  Four take(int64_t at) const {
+  [[gnu::always_inline]] Four take(int64_t at) const {
     Four four{{z[at], z[at + 1], z[at + 2], z[at + 3]}};
     lanes::dft<4, 4>(four.v);
     return four;
   }
-  void put(int64_t at, Four& four) const {
+  [[gnu::always_inline]] void put(int64_t at, Four& four) const {
     lanes::inverse_dft<4, 4>(four.v);
-    for (int r = 0; r < 4; ++r) z[at + r] = four.v[r];
+    lanes::unrolled<4>([&](auto r) { z[at + r] = four.v[r]; });
   }
 };
 
@@ -145,10 +145,10 @@ struct Forward {
   using Four = typename Signal<T>::Four;
   void split(int64_t at, int64_t length) const { x.split(at, length); }
   void join(int64_t at, int64_t length) const { x.join(at, length); }
-  Four take(int64_t at) const { return x.take(at); }
-  void put(int64_t at, Four& four) const { x.put(at, four); }
+  [[gnu::always_inline]] Four take(int64_t at) const { return x.take(at); }
+  [[gnu::always_inline]] void put(int64_t at, Four& four) const { x.put(at, four); }
   void ends(Four& u) const { multiply_ends(u.v[0], u.v[1], S[0]); }
-  void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
+  [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
     multiply<false>(u.v[i], v.v[j], S[slot]);
   }
 };
@@ -169,18 +169,18 @@ struct Backward {
   void join(int64_t at, int64_t length) const {
     if (S) g.join(at, length);
   }
-  Four take(int64_t at) const {
+  [[gnu::always_inline]] Four take(int64_t at) const {
     if (sum) return {x.take(at), g.take(at)};
     return {{}, g.take(at)};
   }
-  void put(int64_t at, Four& four) const {
+  [[gnu::always_inline]] void put(int64_t at, Four& four) const {
     if (S) g.put(at, four.g);
   }
   void ends(Four& u) const {
     if (sum) add_ends(sum[0], u.x.v[0], u.x.v[1], u.g.v[0], u.g.v[1]);
     if (S) multiply_ends(u.g.v[0], u.g.v[1], S[0]);
   }
-  void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
+  [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
     if (sum) add(sum[slot], u.x.v[i], v.x.v[j], u.g.v[i], v.g.v[j]);
     if (S) multiply<true>(u.g.v[i], v.g.v[j], S[slot]);
   }
@@ -192,7 +192,7 @@ template <class Work>
 void walk_pair(const Work& work, int64_t a, int64_t b, int64_t slot, int64_t length) {
   if (length == 4) {
     auto u = work.take(a), v = work.take(b);
-    for (int i = 0; i < 4; ++i) work.pair(u, i, v, 3 - i, slot + i);
+    lanes::unrolled<4>([&](auto i) { work.pair(u, i, v, 3 - i, slot + i); });
     work.put(a, u);
     work.put(b, v);
     return;
@@ -210,7 +210,7 @@ template <class Work>
 void walk_self(const Work& work, int64_t m) {
   if (m == 4) {
     auto u = work.take(m);
-    for (int i = 0; i < 2; ++i) work.pair(u, i, u, 3 - i, m / 2 + i);
+    lanes::unrolled<2>([&](auto i) { work.pair(u, i, u, 3 - i, m / 2 + i); });
     work.put(m, u);
     return;
   }

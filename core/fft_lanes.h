@@ -17,6 +17,7 @@
 // then `inverse_dft<R>`, each step the inverse of the matching one, last to first.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -212,53 +213,73 @@ struct Block {
   int64_t n, stride, channels;
 };
 
-// Row j: zero beyond the rows and beyond the channels that are there.
 template <class T>
-inline Row<T> load(const Block<const T>& b, int64_t j) {
-  Row<T> z{};
-  if (j >= b.n) return z;
-  const T* from = b.data + j * b.stride;
-  if (b.channels == kChannels<T>) {
-    z = {vector_at(from), vector_at(from + kWidth<T>)};
-  } else {
-    for (int64_t c = 0; c < b.channels; ++c) (c < kWidth<T> ? z.re : z.im)[c % kWidth<T>] = from[c];
-  }
-  return z;
+inline Row<T> load(const T* from) {
+  return {vector_at(from), vector_at(from + kWidth<T>)};
 }
 template <class T>
-inline void store(const Block<T>& b, int64_t j, const Row<T>& z) {
-  if (j >= b.n) return;
-  T* to = b.data + j * b.stride;
-  if (b.channels == kChannels<T>) {
-    std::memcpy(to, &z.re, kBytes);
-    std::memcpy(to + kWidth<T>, &z.im, kBytes);
+inline void store(T* to, const Row<T>& z) {
+  std::memcpy(to, &z.re, kBytes);
+  std::memcpy(to + kWidth<T>, &z.im, kBytes);
+}
+template <class T>
+Row<T> load_some(const T* from, int64_t channels) {
+  if (channels == kChannels<T>) return load(from);
+  T values[kChannels<T>] = {};
+  std::copy_n(from, channels, values);
+  return load(values);
+}
+template <class T>
+void store_some(T* to, const Row<T>& z, int64_t channels) {
+  if (channels == kChannels<T>) return store(to, z);
+  T values[kChannels<T>];
+  store(values, z);
+  std::copy_n(values, channels, to);
+}
+
+// The first pass from a block: zeros beyond its rows and beyond the channels that are there.
+template <int R, int count, class T>
+void enter(const Plan<T>& plan, Row<T>* z, Block<const T> x) {
+  const int64_t q = plan.F / R;
+  if (x.n == count * q && x.channels == kChannels<T>) {
+    split<R, count>(z, q, plan.first, [x](int64_t j) { return load(x.data + j * x.stride); });
   } else {
-    for (int64_t c = 0; c < b.channels; ++c) to[c] = (c < kWidth<T> ? z.re : z.im)[c % kWidth<T>];
+    split<R, count>(z, q, plan.first, [x](int64_t j) {
+      return j >= x.n ? Row<T>{} : load_some(x.data + j * x.stride, x.channels);
+    });
+  }
+}
+// The last pass into a block.
+template <int R, int count, class T>
+void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
+  const int64_t q = plan.F / R;
+  if (y.n == count * q && y.channels == kChannels<T>) {
+    join<R, count>(z, q, plan.first,
+                   [y](int64_t j, const Row<T>& v) { store(y.data + j * y.stride, v); });
+  } else {
+    join<R, count>(z, q, plan.first, [y](int64_t j, const Row<T>& v) {
+      if (j < y.n) store_some(y.data + j * y.stride, v, y.channels);
+    });
   }
 }
 
-// The first pass from a block, and the last into one. Half of the rows are zero, or not needed,
-// when there are not more than F/2.
+// Half of the rows are zero, or not needed, when there are not more than F/2.
 template <class T>
 void enter(const Plan<T>& plan, Row<T>* z, const Block<const T>& x) {
-  const int64_t q = plan.F / plan.first_radix;
-  const auto row = [&](int64_t j) __attribute__((always_inline)) { return load(x, j); };
   const bool half = x.n <= plan.F / 2;
   if (plan.first_radix == 4) {
-    half ? split<4, 2>(z, q, plan.first, row) : split<4, 4>(z, q, plan.first, row);
+    half ? enter<4, 2>(plan, z, x) : enter<4, 4>(plan, z, x);
   } else {
-    half ? split<8, 4>(z, q, plan.first, row) : split<8, 8>(z, q, plan.first, row);
+    half ? enter<8, 4>(plan, z, x) : enter<8, 8>(plan, z, x);
   }
 }
 template <class T>
 void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
-  const int64_t q = plan.F / plan.first_radix;
-  const auto row = [&](int64_t j, const Row<T>& v) __attribute__((always_inline)) { store(y, j, v); };
   const bool half = y.n <= plan.F / 2;
   if (plan.first_radix == 4) {
-    half ? join<4, 2>(z, q, plan.first, row) : join<4, 4>(z, q, plan.first, row);
+    half ? leave<4, 2>(plan, z, y) : leave<4, 4>(plan, z, y);
   } else {
-    half ? join<8, 4>(z, q, plan.first, row) : join<8, 8>(z, q, plan.first, row);
+    half ? leave<8, 4>(plan, z, y) : leave<8, 8>(plan, z, y);
   }
 }
 

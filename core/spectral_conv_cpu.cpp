@@ -39,6 +39,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "core/fft_lanes.h"
 #include "core/spectral_conv.h"
@@ -48,9 +49,9 @@ namespace {
 
 using lanes::Block;
 using lanes::kChannels;
-using lanes::kWidth;
 using lanes::Plan;
 using lanes::Row;
+using lanes::Vector;
 
 // Responses of the two channels of a lane at one slot; at slot 0 the real parts of bin 0 in the
 // real parts, those of bin F/2 in the imaginary parts.
@@ -83,27 +84,27 @@ T slot_scale(int64_t slot, int64_t F) {
 }
 
 template <bool conjugate, class T>
-void multiply(Row<T>& z, Row<T>& mirror, const Slot<T>& s) {
+[[gnu::always_inline]] inline void multiply(Row<T>& z, Row<T>& mirror, const Slot<T>& s) {
   const Row<T> E = z + conj(mirror), O = z - conj(mirror);
   const Row<T> A = (conjugate ? conj(s.a) : s.a) * E, B = (conjugate ? conj(s.b) : s.b) * O;
   z = A + B;
   mirror = {A.re - B.re, B.im - A.im};
 }
 template <class T>
-void multiply_ends(Row<T>& first, Row<T>& middle, const Slot<T>& s) {
+[[gnu::always_inline]] inline void multiply_ends(Row<T>& first, Row<T>& middle, const Slot<T>& s) {
   first = {s.a.re * first.re, s.b.re * first.im};
   middle = {s.a.im * middle.re, s.b.im * middle.im};
 }
 
 // sum += conj(E_x) E_g, conj(O_x) O_g
 template <class T>
-void add(Slot<T>& sum, const Row<T>& x, const Row<T>& x_mirror, const Row<T>& g,
+[[gnu::always_inline]] inline void add(Slot<T>& sum, const Row<T>& x, const Row<T>& x_mirror, const Row<T>& g,
          const Row<T>& g_mirror) {
   sum.a = sum.a + conj(x + conj(x_mirror)) * (g + conj(g_mirror));
   sum.b = sum.b + conj(x - conj(x_mirror)) * (g - conj(g_mirror));
 }
 template <class T>
-void add_ends(Slot<T>& sum, const Row<T>& x0, const Row<T>& x1, const Row<T>& g0, const Row<T>& g1) {
+[[gnu::always_inline]] inline void add_ends(Slot<T>& sum, const Row<T>& x0, const Row<T>& x1, const Row<T>& g0, const Row<T>& g1) {
   sum.a = sum.a + Row<T>{x0.re * g0.re, x1.re * g1.re};
   sum.b = sum.b + Row<T>{x0.im * g0.im, x1.im * g1.im};
 }
@@ -259,51 +260,61 @@ Bin bin_of(int64_t slot, int64_t F) {
   return k <= F / 2 ? Bin{k, false} : Bin{F - k, true};
 }
 
+// Real and imaginary parts of the `width` bins of a block, a channel to a lane, zeros beyond.
+template <class T>
+struct Parts {
+  Vector<T> re[2], im[2];
+  Parts(const Complex<T>* from, int64_t width) {
+    Complex<T> some[kChannels<T>] = {};
+    if (width < kChannels<T>) from = std::copy_n(from, width, some) - width;
+    T re_of[kChannels<T>], im_of[kChannels<T>];
+    for (int64_t c = 0; c < kChannels<T>; ++c) re_of[c] = from[c].re;
+    for (int64_t c = 0; c < kChannels<T>; ++c) im_of[c] = from[c].im;
+    std::memcpy(re, re_of, sizeof re);
+    std::memcpy(im, im_of, sizeof im);
+  }
+};
+
 template <class T>
 void fill_slots(const Complex<T>* S, Slot<T>* slots, const Layout& at, int64_t F) {
 #pragma omp parallel for schedule(static) if (at.D * F >= kGrain)
-  for (int64_t i = 0; i < at.blocks * F / 2; ++i) {
-    const int64_t block = i / (F / 2), slot = i % (F / 2), width = at.width(block);
+  for (int64_t slot = 0; slot < F / 2; ++slot) {
     const Bin bin = bin_of(slot, F);
-    const Complex<T>* from = S + bin.k * at.D + block * at.channels;
-    const Complex<T>* end = from + F / 2 * at.D;  // bin F/2, read at slot 0
-    T re[kChannels<T>] = {}, im[kChannels<T>] = {};
-    for (int64_t c = 0; c < width; ++c) {
-      re[c] = from[c].re;
-      im[c] = slot == 0 ? end[c].re : bin.mirrored ? -from[c].im : from[c].im;
+    const T scale = slot_scale<T>(slot, F), im_scale = bin.mirrored ? -scale : scale;
+    for (int64_t block = 0; block < at.blocks; ++block) {
+      const Parts<T> bins(S + bin.k * at.D + block * at.channels, at.width(block));
+      Slot<T>& to = slots[block * F / 2 + slot];
+      to = {{scale * bins.re[0], im_scale * bins.im[0]}, {scale * bins.re[1], im_scale * bins.im[1]}};
+      if (slot > 0) continue;
+      const Parts<T> last(S + F / 2 * at.D + block * at.channels, at.width(block));
+      to.a.im = scale * last.re[0];
+      to.b.im = scale * last.re[1];
     }
-    Slot<T>& to = slots[i];
-    const T scale = slot_scale<T>(slot, F);
-    to.a = {scale * lanes::vector_at(re), scale * lanes::vector_at(im)};
-    to.b = {scale * lanes::vector_at(re + kWidth<T>), scale * lanes::vector_at(im + kWidth<T>)};
   }
 }
 
-// sums: (pieces, blocks, F/2). The factor of gS is c/F, c = 2 but at the ends, and 1/4 of
-// E and O: that of a slot again.
+// sums: (pieces, blocks, F/2), added in this order. The factor of gS is c/F, c = 2 but at the
+// ends, and 1/4 of E and O: that of a slot again.
 template <class T>
 void take_slots(const Slot<T>* sums, int64_t pieces, Complex<T>* gS, const Layout& at, int64_t F) {
-  const int64_t slots = at.blocks * F / 2;
 #pragma omp parallel for schedule(static) if (at.D * F >= kGrain)
-  for (int64_t i = 0; i < slots; ++i) {
-    const int64_t block = i / (F / 2), slot = i % (F / 2), width = at.width(block);
-    Slot<T> sum = sums[i];
-    for (int64_t p = 1; p < pieces; ++p) {
-      sum.a = sum.a + sums[p * slots + i].a;
-      sum.b = sum.b + sums[p * slots + i].b;
-    }
+  for (int64_t slot = 0; slot < F / 2; ++slot) {
     const Bin bin = bin_of(slot, F);
-    const T scale = slot_scale<T>(slot, F);
-    Complex<T>* to = gS + bin.k * at.D + block * at.channels;
-    for (int64_t c = 0; c < width; ++c) {
-      const Row<T>& z = c < kWidth<T> ? sum.a : sum.b;
-      const T re = scale * z.re[c % kWidth<T>], im = scale * z.im[c % kWidth<T>];
-      if (slot == 0) {
-        to[c] = {re, 0};
-        to[F / 2 * at.D + c] = {im, 0};
-      } else {
-        to[c] = {re, bin.mirrored ? -im : im};
+    const T scale = slot_scale<T>(slot, F), im_scale = bin.mirrored ? -scale : scale;
+    for (int64_t block = 0; block < at.blocks; ++block) {
+      Slot<T> sum{};
+      for (int64_t p = 0; p < pieces; ++p) {
+        const Slot<T>& piece = sums[(p * at.blocks + block) * F / 2 + slot];
+        sum = {sum.a + piece.a, sum.b + piece.b};
       }
+      T re[kChannels<T>], im[kChannels<T>];
+      lanes::store(re, Row<T>{scale * sum.a.re, scale * sum.b.re});
+      lanes::store(im, Row<T>{im_scale * sum.a.im, im_scale * sum.b.im});
+      Complex<T>* to = gS + bin.k * at.D + block * at.channels;
+      const int64_t width = at.width(block);
+      for (int64_t c = 0; c < width; ++c) to[c] = {re[c], slot == 0 ? T(0) : im[c]};
+      if (slot == 0)
+        for (int64_t c = 0; c < width; ++c) to[F / 2 * at.D + c] = {im[c], 0};
     }
   }
 }

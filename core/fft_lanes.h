@@ -1,5 +1,4 @@
-// FFT of power-of-two length over vectors of channels: one instruction does the same step for every
-// channel of a block. Private to the _cpu files of this folder.
+// FFT of power-of-two length of a block of channels. Private to the _cpu files of this folder.
 //
 // A block has 2 W channels, W the width of a register. Row j of it is one complex vector
 // z[j] = a[j] + i b[j]: channels 0 .. W-1 in the real part, W .. 2W-1 in the imaginary part. So one
@@ -13,72 +12,17 @@
 // The inner sum is `dft<R>`, w^(j r) the twiddle, the outer sum the transforms that are left. dft<R>
 // leaves residue r at place s = the bits of r reversed, and sub-transform s in rows s q .. s q + q-1.
 // So the finished transform has bin k at the row whose bits are those of k reversed; nothing is
-// ever put in order. `join` undoes `split` up to a factor R (decimation in time): conjugate twiddles,
+// ever put in order. `join_pass` undoes `split_pass` up to a factor R (decimation in time): conjugate twiddles,
 // then `inverse_dft<R>`, each step the inverse of the matching one, last to first.
 #pragma once
 
-#include <algorithm>
 #include <bit>
 #include <cstdint>
-#include <cstring>
-#include <utility>
+
+#include "core/lanes.h"
 
 namespace skiff::lanes {
 
-#if defined(__AVX512F__)
-inline constexpr int kBytes = 64;
-#elif defined(__AVX__)
-inline constexpr int kBytes = 32;
-#else
-inline constexpr int kBytes = 16;
-#endif
-
-template <class T>
-struct VectorOf;
-template <>
-struct VectorOf<float> {
-  typedef float type __attribute__((vector_size(kBytes)));
-};
-template <>
-struct VectorOf<double> {
-  typedef double type __attribute__((vector_size(kBytes)));
-};
-template <class T>
-using Vector = typename VectorOf<T>::type;
-
-template <class T>
-inline constexpr int64_t kWidth = kBytes / int64_t(sizeof(T));
-template <class T>
-inline constexpr int64_t kChannels = 2 * kWidth<T>;  // of a block
-
-template <class T>
-inline Vector<T> vector_at(const T* from) {
-  Vector<T> v;
-  std::memcpy(&v, from, kBytes);
-  return v;
-}
-
-// ---- complex vectors ----
-template <class T>
-struct Row {
-  Vector<T> re, im;
-};
-template <class T>
-inline Row<T> operator+(const Row<T>& a, const Row<T>& b) {
-  return {a.re + b.re, a.im + b.im};
-}
-template <class T>
-inline Row<T> operator-(const Row<T>& a, const Row<T>& b) {
-  return {a.re - b.re, a.im - b.im};
-}
-template <class T>
-inline Row<T> operator*(const Row<T>& a, const Row<T>& b) {
-  return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
-}
-template <class T>
-inline Row<T> conj(const Row<T>& a) {
-  return {a.re, -a.im};
-}
 // a times the scalar w[0] + i w[1], or its conjugate
 template <class T>
 inline Row<T> times(const Row<T>& a, const T* w) {
@@ -87,15 +31,6 @@ inline Row<T> times(const Row<T>& a, const T* w) {
 template <class T>
 inline Row<T> times_conj(const Row<T>& a, const T* w) {
   return {a.re * w[0] + a.im * w[1], a.im * w[0] - a.re * w[1]};
-}
-
-// f(0), f(1), .. f(n-1), each argument a constant: arrays indexed by it can live in registers.
-template <int n, class F>
-[[gnu::always_inline]] inline void unrolled(const F& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-    (f(std::integral_constant<int, i>{}), ...);
-  }
-  (std::make_integer_sequence<int, n>{});
 }
 
 // a e^(-2 pi i eighths / 8), eighths < 4
@@ -154,7 +89,7 @@ template <int R, int count, class T>
 // ---- passes: one radix R step of a transform of length R q, twiddles w ----
 // From load(row) to z. Rows count * q and up are zero and not loaded.
 template <int R, int count, class T, class Load>
-[[gnu::always_inline]] inline void split(Row<T>* z, int64_t q, const T* w, const Load& load) {
+[[gnu::always_inline]] inline void split_pass(Row<T>* z, int64_t q, const T* w, const Load& load) {
   for (int64_t j = 0; j < q; ++j, w += 2 * (R - 1)) {
     Row<T> v[R];
     unrolled<count>([&](auto m) __attribute__((always_inline)) { v[m] = load(j + m * q); });
@@ -168,7 +103,7 @@ template <int R, int count, class T, class Load>
 
 // From z to store(row, value), rows below count * q only.
 template <int R, int count, class T, class Store>
-[[gnu::always_inline]] inline void join(const Row<T>* z, int64_t q, const T* w, const Store& store) {
+[[gnu::always_inline]] inline void join_pass(const Row<T>* z, int64_t q, const T* w, const Store& store) {
   for (int64_t j = 0; j < q; ++j, w += 2 * (R - 1)) {
     Row<T> v[R];
     v[0] = z[j];
@@ -180,10 +115,13 @@ template <int R, int count, class T, class Store>
   }
 }
 
+// The low `bits` bits of a value below 2^32, first to last.
 inline int64_t reversed_bits(int64_t value, int bits) {
-  int64_t r = 0;
-  for (int i = 0; i < bits; ++i) r |= (value >> i & 1) << (bits - 1 - i);
-  return r;
+  uint32_t v = uint32_t(value);
+  v = (v & 0x55555555u) << 1 | (v >> 1 & 0x55555555u);
+  v = (v & 0x33333333u) << 2 | (v >> 2 & 0x33333333u);
+  v = (v & 0x0f0f0f0fu) << 4 | (v >> 4 & 0x0f0f0f0fu);
+  return int64_t(__builtin_bswap32(v) >> (32 - bits));
 }
 
 // w^(j r) for j = 0 .. q-1 and, inside, for places s = 1 .. R-1: re, im. Made once, kept.
@@ -203,48 +141,14 @@ struct Plan {
  private:
   const T* later_[16];
 };
-inline constexpr int64_t kMinLength = 16;
-
-// ---- rows of a tensor ----
-// `channels` neighbouring channels of n rows that lie `stride` apart.
-template <class T>
-struct Block {
-  T* data;
-  int64_t n, stride, channels;
-};
-
-template <class T>
-inline Row<T> load(const T* from) {
-  return {vector_at(from), vector_at(from + kWidth<T>)};
-}
-template <class T>
-inline void store(T* to, const Row<T>& z) {
-  std::memcpy(to, &z.re, kBytes);
-  std::memcpy(to + kWidth<T>, &z.im, kBytes);
-}
-template <class T>
-Row<T> load_some(const T* from, int64_t channels) {
-  if (channels == kChannels<T>) return load(from);
-  T values[kChannels<T>] = {};
-  std::copy_n(from, channels, values);
-  return load(values);
-}
-template <class T>
-void store_some(T* to, const Row<T>& z, int64_t channels) {
-  if (channels == kChannels<T>) return store(to, z);
-  T values[kChannels<T>];
-  store(values, z);
-  std::copy_n(values, channels, to);
-}
-
 // The first pass from a block: zeros beyond its rows and beyond the channels that are there.
 template <int R, int count, class T>
 void enter(const Plan<T>& plan, Row<T>* z, Block<const T> x) {
   const int64_t q = plan.F / R;
   if (x.n == count * q && x.channels == kChannels<T>) {
-    split<R, count>(z, q, plan.first, [x](int64_t j) { return load(x.data + j * x.stride); });
+    split_pass<R, count>(z, q, plan.first, [x](int64_t j) { return load(x.data + j * x.stride); });
   } else {
-    split<R, count>(z, q, plan.first, [x](int64_t j) {
+    split_pass<R, count>(z, q, plan.first, [x](int64_t j) {
       return j >= x.n ? Row<T>{} : load_some(x.data + j * x.stride, x.channels);
     });
   }
@@ -254,10 +158,10 @@ template <int R, int count, class T>
 void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
   const int64_t q = plan.F / R;
   if (y.n == count * q && y.channels == kChannels<T>) {
-    join<R, count>(z, q, plan.first,
+    join_pass<R, count>(z, q, plan.first,
                    [y](int64_t j, const Row<T>& v) { store(y.data + j * y.stride, v); });
   } else {
-    join<R, count>(z, q, plan.first, [y](int64_t j, const Row<T>& v) {
+    join_pass<R, count>(z, q, plan.first, [y](int64_t j, const Row<T>& v) {
       if (j < y.n) store_some(y.data + j * y.stride, v, y.channels);
     });
   }
@@ -281,6 +185,135 @@ void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
   } else {
     half ? leave<8, 4>(plan, z, y) : leave<8, 8>(plan, z, y);
   }
+}
+
+// ---- the walk ----
+// Two real channels in one transform. z = a + i b with real a, b has Z = A + i B. Write Z' for the
+// conjugate of Z at the mirrored bin, Z'[k] = conj(Z[-k]). A real signal has A' = A, so Z' = A - i B:
+//
+//   Z + Z' = 2 A        Z - Z' = 2 i B
+//
+// so the bins k and -k are worked on together. Bins 0 and F/2 are their own mirror: A, B are real.
+//
+// Mirrored rows. Bin k stands in row p, the bits of k reversed. -k keeps the lowest set bit of k
+// and what is below it, and flips what is above. So the mirror of p keeps the highest set bit m of p
+// and flips what is below:  p = m + i  <->  2m - 1 - i.  Rows [m, 2m), m >= 2, are pairs, first
+// against last; row 0 is bin 0 and row 1 is bin F/2. The pair of row p = m + i, i < m/2, has slot
+// p - m/2: slots m/2 .. m-1 are the pairs of rows [m, 2m), and slot 0 is left for rows 0 and 1.
+//
+// A pass splits rows [0, L) into R parts. Part 0 is again such a start; part 1, rows [q, 2q),
+// mirrors itself; parts m .. 2m-1 mirror each other in pairs, first against last. Of a part that
+// mirrors itself, or of two that mirror each other, the parts do so in turn, again first against
+// last. So the walk goes down mirrored parts together, to where 4 rows are left, and joins them on
+// the way back: depth first, and a part that fits into a cache level is fetched into it once.
+//
+// `work` says what is done: split(at, length), join(at, length) are passes over rows at .. at +
+// length-1; take(at), put(at, four) the last and the first one, between memory and registers;
+// pair(u, i, v, j, slot) gets rows i of u and j of v, which mirror each other, ends(u) rows 0 and 1.
+// Rows [a, a + length) and [b, b + length) mirror each other; `slot` is that of row a.
+template <class Work>
+void walk_pair(const Work& work, int64_t a, int64_t b, int64_t slot, int64_t length) {
+  if (length == 4) {
+    auto u = work.take(a), v = work.take(b);
+    unrolled<4>([&](auto i) { work.pair(u, i, v, 3 - i, slot + i); });
+    work.put(a, u);
+    work.put(b, v);
+    return;
+  }
+  const int64_t q = length / 4;
+  work.split(a, length);
+  work.split(b, length);
+  for (int i = 0; i < 4; ++i) walk_pair(work, a + i * q, b + (3 - i) * q, slot + i * q, q);
+  work.join(a, length);
+  work.join(b, length);
+}
+
+// Rows [m, 2m) mirror themselves.
+template <class Work>
+void walk_self(const Work& work, int64_t m) {
+  if (m == 4) {
+    auto u = work.take(m);
+    unrolled<2>([&](auto i) { work.pair(u, i, u, 3 - i, m / 2 + i); });
+    work.put(m, u);
+    return;
+  }
+  const int64_t q = m / 4;
+  work.split(m, m);
+  for (int i = 0; i < 2; ++i) walk_pair(work, m + i * q, m + (3 - i) * q, m / 2 + i * q, q);
+  work.join(m, m);
+}
+
+template <class Work>
+void walk_start(const Work& work, int64_t length);
+
+// The parts of rows [0, radix * q), once they are split.
+template <class Work>
+void walk_parts(const Work& work, int radix, int64_t q) {
+  walk_start(work, q);
+  walk_self(work, q);
+  for (int m = 2; m < radix; m *= 2)
+    for (int i = 0; i < m / 2; ++i)
+      walk_pair(work, (m + i) * q, (2 * m - 1 - i) * q, (m / 2 + i) * q, q);
+}
+
+// Rows [0, length).
+template <class Work>
+void walk_start(const Work& work, int64_t length) {
+  if (length == 4) {
+    auto u = work.take(0);
+    work.ends(u);
+    work.pair(u, 2, u, 3, 1);
+    work.put(0, u);
+    return;
+  }
+  work.split(0, length);
+  walk_parts(work, 4, length / 4);
+  work.join(0, length);
+}
+
+template <class T, class Work>
+void walk(const Plan<T>& plan, const Work& work) {
+  walk_parts(work, plan.first_radix, plan.F / plan.first_radix);
+}
+
+// The passes over one signal.
+template <class T>
+struct Signal {
+  const Plan<T>& plan;
+  Row<T>* z;
+
+  struct Four {
+    Row<T> v[4];
+  };
+  void split(int64_t at, int64_t length) const {
+    Row<T>* part = z + at;
+    split_pass<4, 4>(part, length / 4, plan.later(length), [=](int64_t row) { return part[row]; });
+  }
+  void join(int64_t at, int64_t length) const {
+    Row<T>* part = z + at;
+    join_pass<4, 4>(part, length / 4, plan.later(length),
+                      [=](int64_t row, const Row<T>& value) { part[row] = value; });
+  }
+  [[gnu::always_inline]] Four take(int64_t at) const {
+    Four four{{z[at], z[at + 1], z[at + 2], z[at + 3]}};
+    dft<4, 4>(four.v);
+    return four;
+  }
+  [[gnu::always_inline]] void put(int64_t at, Four& four) const {
+    inverse_dft<4, 4>(four.v);
+    unrolled<4>([&](auto r) { z[at + r] = four.v[r]; });
+  }
+};
+
+// What stands in the first row of a slot: bin k, or its mirror.
+struct Bin {
+  int64_t k;
+  bool mirrored;
+};
+inline Bin bin_of(int64_t slot, int64_t F) {
+  const int64_t row = slot + int64_t(std::bit_floor(uint64_t(slot)));
+  const int64_t k = reversed_bits(row, std::countr_zero(uint64_t(F)));
+  return k <= F / 2 ? Bin{k, false} : Bin{F - k, true};
 }
 
 }  // namespace skiff::lanes

@@ -1,6 +1,8 @@
 // spectral_conv: the checks, and which of its forms computes.
 #include "core/spectral_conv.h"
 
+#include "core/fft.h"
+
 namespace skiff {
 namespace {
 
@@ -21,7 +23,7 @@ void check_arguments(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) 
 Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
   check_arguments(x, S, F, axis);
   if (x.device() == Device::CUDA) return cuda_spectral_conv_forward(x, S, F, axis);
-  if (lanes_can_convolve(F)) return lanes_spectral_conv_forward(x, S, F, axis);
+  if (fft::use_lanes(F, S.size(1))) return lanes_spectral_conv_forward(x, S, F, axis);
   return fftw_spectral_conv_forward(x, S, F, axis);
 }
 
@@ -31,7 +33,7 @@ std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& 
   check_arguments(x, S, F, axis);
   if (x.device() == Device::CUDA)
     return cuda_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
-  if (lanes_can_convolve(F)) return lanes_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
+  if (fft::use_lanes(F, S.size(1))) return lanes_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
   return fftw_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
 }
 

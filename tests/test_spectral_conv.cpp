@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "core/fft.h"
 #include "core/spectral_conv.h"
 #include "tests/testing.h"
 
@@ -47,9 +48,10 @@ bool same_bits(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-TEST_CASE("spectral_conv: the own transform serves powers of two from 16") {
-  for (const int64_t F : {16, 32, 64, 32768, 1 << 20}) CHECK(lanes_can_convolve(F));
-  for (const int64_t F : {1, 2, 4, 8, 15, 17, 24, 48, 32767}) CHECK_FALSE(lanes_can_convolve(F));
+TEST_CASE("spectral_conv: the own transform serves powers of two from 16, with channels enough") {
+  for (const int64_t F : {16, 32, 64, 32768, 1 << 20}) CHECK(fft::use_lanes(F, 12));
+  for (const int64_t F : {1, 2, 4, 8, 15, 17, 24, 48, 32767}) CHECK_FALSE(fft::use_lanes(F, 64));
+  CHECK_FALSE(fft::use_lanes(64, 11));
 }
 
 TEST_CASE("spectral_conv: equals FFTW for every length of x up to F") {
@@ -84,7 +86,8 @@ TEST_CASE("spectral_conv: equals FFTW for every power of two, half full and full
         auto [gx, gS] = spectral_conv_backward(p.x, p.S, p.gy, F, -2, true, true);
         check_close({spectral_conv_forward(p.x, p.S, F, -2), gx, gS}, by_fftw(p), tolerance);
       };
-      check_public(DType::Float64, 5, 1e-12);
+      check_public(DType::Float64, 12, 1e-12);
+      check_public(DType::Float64, 1, 1e-12);
       check_public(DType::Float32, 32, 1e-5);
     }
 }
@@ -162,6 +165,35 @@ TEST_CASE("spectral_conv: does not depend on the number of threads") {
       CHECK(same_bits(several.gx, one.gx));
       CHECK(same_bits(several.gS, one.gS));
     }
+  }
+  omp_set_num_threads(threads_before);
+}
+
+TEST_CASE("r2c, c2r: the own transform equals FFTW along any axis, padded, cut and full") {
+  for (const int64_t D : {1, 5, 17, 40})
+    for (const int64_t F : {16, 32, 128, 2048})
+      for (const int64_t n : {int64_t(1), F / 2 - 3, F / 2, F - 1, F, F + 5}) {
+        CAPTURE(D);
+        CAPTURE(F);
+        CAPTURE(n);
+        const Tensor x = random64({2, n, D}, 1), X = complex128({2, F / 2 + 1, D}, 2);
+        CHECK(distance(fft::lanes_r2c(x, F, -2), fft::fftw_r2c(x, F, -2)) < 1e-12);
+        CHECK(distance(fft::lanes_c2r(X, F, -2, n), fft::fftw_c2r(X, F, -2, n)) < 1e-12);
+        if (F > 128) continue;
+        const Tensor kernel = random_normal({n, 3, D}, DType::Float32, 3);
+        CHECK(distance(fft::lanes_r2c(kernel, F, 0), fft::fftw_r2c(kernel, F, 0)) < 1e-5);
+      }
+}
+
+TEST_CASE("r2c, c2r: do not depend on the number of threads") {
+  const int threads_before = omp_get_max_threads();
+  const Tensor x = random64({3, 500, 70}, 1), X = complex128({3, 513, 70}, 2);
+  omp_set_num_threads(1);
+  const Tensor Y = fft::lanes_r2c(x, 1024, -2), y = fft::lanes_c2r(X, 1024, -2, 500);
+  for (const int threads : {2, 3, 7}) {
+    omp_set_num_threads(threads);
+    CHECK(same_bits(fft::lanes_r2c(x, 1024, -2), Y));
+    CHECK(same_bits(fft::lanes_c2r(X, 1024, -2, 500), y));
   }
   omp_set_num_threads(threads_before);
 }

@@ -9,11 +9,12 @@
 //
 //   Z[R k' + r] = sum_{j<q} e^(-2 pi i j k'/q)  w^(j r)  sum_{m<R} z[j + q m] e^(-2 pi i m r / R)
 //
-// The inner sum is `dft<R>`, w^(j r) the twiddle, the outer sum the transforms that are left. dft<R>
-// leaves residue r at place s = the bits of r reversed, and sub-transform s in rows s q .. s q + q-1.
-// So the finished transform has bin k at the row whose bits are those of k reversed; nothing is
-// ever put in order. `join_pass` undoes `split_pass` up to a factor R (decimation in time): conjugate twiddles,
-// then `inverse_dft<R>`, each step the inverse of the matching one, last to first.
+// The inner sum is `dft<R>`, w^(j r) the twiddle, the outer sum the transforms that are left.
+// dft<R> leaves residue r at place s = the bits of r reversed, and sub-transform s in rows s q .. s
+// q + q-1. So the finished transform has bin k at the row whose bits are those of k reversed;
+// nothing is ever put in order. `join_pass` undoes `split_pass` up to a factor R (decimation in
+// time): conjugate twiddles, then `inverse_dft<R>`, each step the inverse of the matching one, last
+// to first.
 #pragma once
 
 #include <bit>
@@ -57,7 +58,7 @@ template <int R, int count, class T>
 [[gnu::always_inline]] inline void dft(Row<T>* v) {
   if constexpr (R > 1) {
     constexpr int half = R / 2;
-    unrolled<half>([&](auto i) __attribute__((always_inline)) {
+    unrolled<half>([&](auto i) SKIFF_INLINED {
       if constexpr (i + half < count) {
         const Row<T> difference = v[i] - v[i + half];
         v[i] = v[i] + v[i + half];
@@ -78,7 +79,7 @@ template <int R, int count, class T>
     constexpr int half = R / 2;
     inverse_dft<half, (count < half ? count : half)>(v);
     inverse_dft<half, (count < half ? count : half)>(v + half);
-    unrolled<(count < half ? count : half)>([&](auto i) __attribute__((always_inline)) {
+    unrolled<(count < half ? count : half)>([&](auto i) SKIFF_INLINED {
       const Row<T> back = turned_back<8 * i / R>(v[i + half]);
       if constexpr (i + half < count) v[i + half] = v[i] - back;
       v[i] = v[i] + back;
@@ -92,26 +93,26 @@ template <int R, int count, class T, class Load>
 [[gnu::always_inline]] inline void split_pass(Row<T>* z, int64_t q, const T* w, const Load& load) {
   for (int64_t j = 0; j < q; ++j, w += 2 * (R - 1)) {
     Row<T> v[R];
-    unrolled<count>([&](auto m) __attribute__((always_inline)) { v[m] = load(j + m * q); });
+    unrolled<count>([&](auto m) SKIFF_INLINED { v[m] = load(j + m * q); });
     dft<R, count>(v);
     z[j] = v[0];
-    unrolled<R - 1>([&](auto s) __attribute__((always_inline)) {
-      z[j + (s + 1) * q] = times(v[s + 1], w + 2 * s);
-    });
+    unrolled<R - 1>([&](auto s) SKIFF_INLINED { z[j + (s + 1) * q] = times(v[s + 1], w + 2 * s); });
   }
 }
 
 // From z to store(row, value), rows below count * q only.
 template <int R, int count, class T, class Store>
-[[gnu::always_inline]] inline void join_pass(const Row<T>* z, int64_t q, const T* w, const Store& store) {
+[[gnu::always_inline]] inline void join_pass(const Row<T>* z, int64_t q, const T* w,
+                                             const Store& store) {
   for (int64_t j = 0; j < q; ++j, w += 2 * (R - 1)) {
     Row<T> v[R];
     v[0] = z[j];
-    unrolled<R - 1>([&](auto s) __attribute__((always_inline)) {
-      v[s + 1] = times_conj(z[j + (s + 1) * q], w + 2 * s);
+    unrolled<R - 1>([&](auto s) SKIFF_INLINED {
+      const Row<T>& from = z[j + (s + 1) * q];
+      v[s + 1] = times_conj(from, w + 2 * s);
     });
     inverse_dft<R, count>(v);
-    unrolled<count>([&](auto m) __attribute__((always_inline)) { store(j + m * q, v[m]); });
+    unrolled<count>([&](auto m) SKIFF_INLINED { store(j + m * q, v[m]); });
   }
 }
 
@@ -141,6 +142,7 @@ struct Plan {
  private:
   const T* later_[16];
 };
+
 // The first pass from a block: zeros beyond its rows and beyond the channels that are there.
 template <int R, int count, class T>
 void enter(const Plan<T>& plan, Row<T>* z, Block<const T> x) {
@@ -159,7 +161,7 @@ void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
   const int64_t q = plan.F / R;
   if (y.n == count * q && y.channels == kChannels<T>) {
     join_pass<R, count>(z, q, plan.first,
-                   [y](int64_t j, const Row<T>& v) { store(y.data + j * y.stride, v); });
+                        [y](int64_t j, const Row<T>& v) { store(y.data + j * y.stride, v); });
   } else {
     join_pass<R, count>(z, q, plan.first, [y](int64_t j, const Row<T>& v) {
       if (j < y.n) store_some(y.data + j * y.stride, v, y.channels);
@@ -189,15 +191,16 @@ void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
 
 // ---- the walk ----
 // Two real channels in one transform. z = a + i b with real a, b has Z = A + i B. Write Z' for the
-// conjugate of Z at the mirrored bin, Z'[k] = conj(Z[-k]). A real signal has A' = A, so Z' = A - i B:
+// conjugate of Z at the mirrored bin, Z'[k] = conj(Z[-k]). A real signal has A' = A, so Z' = A - i
+// B:
 //
 //   Z + Z' = 2 A        Z - Z' = 2 i B
 //
 // so the bins k and -k are worked on together. Bins 0 and F/2 are their own mirror: A, B are real.
 //
 // Mirrored rows. Bin k stands in row p, the bits of k reversed. -k keeps the lowest set bit of k
-// and what is below it, and flips what is above. So the mirror of p keeps the highest set bit m of p
-// and flips what is below:  p = m + i  <->  2m - 1 - i.  Rows [m, 2m), m >= 2, are pairs, first
+// and what is below it, and flips what is above. So the mirror of p keeps the highest set bit m of
+// p and flips what is below:  p = m + i  <->  2m - 1 - i.  Rows [m, 2m), m >= 2, are pairs, first
 // against last; row 0 is bin 0 and row 1 is bin F/2. The pair of row p = m + i, i < m/2, has slot
 // p - m/2: slots m/2 .. m-1 are the pairs of rows [m, 2m), and slot 0 is left for rows 0 and 1.
 //
@@ -209,13 +212,15 @@ void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
 //
 // `work` says what is done: split(at, length), join(at, length) are passes over rows at .. at +
 // length-1; take(at), put(at, four) the last and the first one, between memory and registers;
-// pair(u, i, v, j, slot) gets rows i of u and j of v, which mirror each other, ends(u) rows 0 and 1.
+// pair(u, i, v, j, slot) gets rows i of u and j of v, which mirror each other, ends(u) rows 0
+// and 1.
+
 // Rows [a, a + length) and [b, b + length) mirror each other; `slot` is that of row a.
 template <class Work>
 void walk_pair(const Work& work, int64_t a, int64_t b, int64_t slot, int64_t length) {
   if (length == 4) {
     auto u = work.take(a), v = work.take(b);
-    unrolled<4>([&](auto i) { work.pair(u, i, v, 3 - i, slot + i); });
+    unrolled<4>([&](auto i) SKIFF_INLINED { work.pair(u, i, v, 3 - i, slot + i); });
     work.put(a, u);
     work.put(b, v);
     return;
@@ -233,7 +238,7 @@ template <class Work>
 void walk_self(const Work& work, int64_t m) {
   if (m == 4) {
     auto u = work.take(m);
-    unrolled<2>([&](auto i) { work.pair(u, i, u, 3 - i, m / 2 + i); });
+    unrolled<2>([&](auto i) SKIFF_INLINED { work.pair(u, i, u, 3 - i, m / 2 + i); });
     work.put(m, u);
     return;
   }
@@ -292,7 +297,7 @@ struct Signal {
   void join(int64_t at, int64_t length) const {
     Row<T>* part = z + at;
     join_pass<4, 4>(part, length / 4, plan.later(length),
-                      [=](int64_t row, const Row<T>& value) { part[row] = value; });
+                    [=](int64_t row, const Row<T>& value) { part[row] = value; });
   }
   [[gnu::always_inline]] Four take(int64_t at) const {
     Four four{{z[at], z[at + 1], z[at + 2], z[at + 3]}};
@@ -301,7 +306,7 @@ struct Signal {
   }
   [[gnu::always_inline]] void put(int64_t at, Four& four) const {
     inverse_dft<4, 4>(four.v);
-    unrolled<4>([&](auto r) { z[at + r] = four.v[r]; });
+    unrolled<4>([&](auto r) SKIFF_INLINED { z[at + r] = four.v[r]; });
   }
 };
 

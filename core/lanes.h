@@ -1,5 +1,5 @@
 // Blocks of channels: one instruction does the same step for every channel of a block. Private to
-// the _cpu files of this folder, which g++ or clang compiles also in a CUDA build.
+// _cpu files that leave out parallel.h: g++ or clang compiles them also in a CUDA build.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +10,6 @@
 #include "core/tensor.h"
 
 namespace skiff::lanes {
-
 
 #if defined(__AVX512F__)
 inline constexpr int kBytes = 64;
@@ -66,10 +65,14 @@ template <class T>
 inline Row<T> conj(const Row<T>& a) {
   return {a.re, -a.im};
 }
+
+// After the parameters of a lambda: g++ leaves some of them as calls, and arrays then in memory.
+#define SKIFF_INLINED __attribute__((always_inline))
+
 // f(0), f(1), .. f(n-1), each argument a constant: arrays indexed by it can live in registers.
 template <int n, class F>
 [[gnu::always_inline]] inline void unrolled(const F& f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+  [&]<int... i>(std::integer_sequence<int, i...>) SKIFF_INLINED {
     (f(std::integral_constant<int, i>{}), ...);
   }
   (std::make_integer_sequence<int, n>{});
@@ -142,7 +145,11 @@ template <class T>
 struct Layout {
   int64_t n, inner, D, groups, rows, blocks;
   Layout(AxisView v, int64_t D)
-      : n(v.n), inner(v.inner), D(D), groups(v.inner / D), rows(v.outer * groups),
+      : n(v.n),
+        inner(v.inner),
+        D(D),
+        groups(v.inner / D),
+        rows(v.outer * groups),
         blocks((D + kChannels<T> - 1) / kChannels<T>) {}
   int64_t first(int64_t block) const { return block * kChannels<T>; }
   int64_t width(int64_t block) const { return std::min(kChannels<T>, D - first(block)); }
@@ -167,7 +174,7 @@ class Scratch {
   Value* values_;
 };
 
-// Less work than this is left to one thread.
+// Less work than this, in rows of blocks, is left to one thread.
 inline constexpr int64_t kGrain = 1 << 10;
 
 }  // namespace skiff::lanes

@@ -1,7 +1,8 @@
 // spectral_conv for power-of-two lengths: transform, product and inverse of a block of channels in
 // one walk over memory that stays in cache. fft_lanes.h has the transform.
 //
-// A transform Z carries two channels, Z = A + i B; with Z' the conjugate of its mirror (fft_lanes.h)
+// A transform Z carries two channels, Z = A + i B; with Z' the conjugate of its mirror
+// (fft_lanes.h)
 //
 //   E = Z + Z' = 2 A        O = Z - Z' = 2 i B
 //
@@ -9,9 +10,9 @@
 //
 //   Y = s_a E + s_b O       Y' = s_a E - s_b O
 //
-// At bins 0 and F/2, where A and B are real, Y's two parts are real signals too: re Y = re S_a re Z,
-// im Y = re S_b im Z; imaginary parts of S have no part in it. The two channels share their rounding:
-// an error of size eps times the larger.
+// At bins 0 and F/2, where A and B are real, Y's two parts are real signals too: re Y = re S_a re
+// Z, im Y = re S_b im Z; imaginary parts of S have no part in it. The two channels share their
+// rounding: an error of size eps times the larger.
 //
 // Backward. With X, G the transforms of a block of x and of gy, E_x = 2 X_a, and so on:
 //
@@ -44,9 +45,11 @@ using lanes::Signal;
 // order: tasks enough for as many threads where the blocks are few, and always the same ones.
 template <class T>
 struct Pieces {
+  static constexpr int64_t kTasks = 16;
   int64_t rows, count, tasks;
   explicit Pieces(const Layout<T>& at)
-      : rows(at.rows), count(std::clamp(16 / at.blocks, int64_t(1), std::max(at.rows, int64_t(1)))),
+      : rows(at.rows),
+        count(std::max(std::min(kTasks / at.blocks, rows), int64_t(1))),
         tasks(count * at.blocks) {}
   int64_t begin(int64_t piece) const { return piece * rows / count; }
   int64_t end(int64_t piece) const { return begin(piece + 1); }
@@ -77,13 +80,14 @@ template <class T>
 
 // sum += conj(E_x) E_g, conj(O_x) O_g
 template <class T>
-[[gnu::always_inline]] inline void add(Pair<T>& sum, const Row<T>& x, const Row<T>& x_mirror, const Row<T>& g,
-         const Row<T>& g_mirror) {
+[[gnu::always_inline]] inline void add(Pair<T>& sum, const Row<T>& x, const Row<T>& x_mirror,
+                                       const Row<T>& g, const Row<T>& g_mirror) {
   sum.a = sum.a + conj(x + conj(x_mirror)) * (g + conj(g_mirror));
   sum.b = sum.b + conj(x - conj(x_mirror)) * (g - conj(g_mirror));
 }
 template <class T>
-[[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Row<T>& x0, const Row<T>& x1, const Row<T>& g0, const Row<T>& g1) {
+[[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Row<T>& x0, const Row<T>& x1,
+                                            const Row<T>& g0, const Row<T>& g1) {
   sum.a = sum.a + Row<T>{x0.re * g0.re, x1.re * g1.re};
   sum.b = sum.b + Row<T>{x0.im * g0.im, x1.im * g1.im};
 }
@@ -141,7 +145,7 @@ struct Backward {
 // ---- S to slots, slots to gS ----
 template <class T>
 void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_t F) {
-#pragma omp parallel for schedule(static) if (at.D * F >= kGrain)
+#pragma omp parallel for schedule(static) if (at.blocks * F >= kGrain)
   for (int64_t slot = 0; slot < F / 2; ++slot) {
     const lanes::Bin bin = lanes::bin_of(slot, F);
     const T scale = slot_scale<T>(slot, F), im_scale = bin.mirrored ? -scale : scale;
@@ -161,8 +165,9 @@ void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_
 // sums: (pieces, blocks, F/2), added in this order. The factor of gS is c/F, c = 2 but at the
 // ends, and 1/4 of E and O: that of a slot again.
 template <class T>
-void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layout<T>& at, int64_t F) {
-#pragma omp parallel for schedule(static) if (at.D * F >= kGrain)
+void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layout<T>& at,
+                int64_t F) {
+#pragma omp parallel for schedule(static) if (at.blocks * F >= kGrain)
   for (int64_t slot = 0; slot < F / 2; ++slot) {
     const lanes::Bin bin = lanes::bin_of(slot, F);
     const T scale = slot_scale<T>(slot, F), im_scale = bin.mirrored ? -scale : scale;
@@ -175,7 +180,8 @@ void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layou
       sum = {{scale * sum.a.re, im_scale * sum.a.im}, {scale * sum.b.re, im_scale * sum.b.im}};
       Complex<T>* to = gS + at.first(block);
       if (slot == 0) {
-        lanes::store_complex(to + F / 2 * at.D, lanes::real_pair<T>(sum.a.im, sum.b.im), at.width(block));
+        lanes::store_complex(to + F / 2 * at.D, lanes::real_pair<T>(sum.a.im, sum.b.im),
+                             at.width(block));
         sum = lanes::real_pair<T>(sum.a.re, sum.b.re);
       }
       lanes::store_complex(to + bin.k * at.D, sum, at.width(block));
@@ -202,8 +208,8 @@ void forward(const T* x, const Complex<T>* S, T* y, const Layout<T>& at, int64_t
 }
 
 template <class T>
-void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* gS, const Layout<T>& at,
-              int64_t F) {
+void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* gS,
+              const Layout<T>& at, int64_t F) {
   const Plan<T> plan(F);
   const Pieces<T> pieces(at);
   const int64_t in_block = F / 2;
@@ -215,7 +221,9 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
   for (int64_t task = 0; task < pieces.tasks; ++task) {
     const int64_t piece = task / at.blocks, block = task % at.blocks;
     Row<T>* z = rows + 2 * omp_get_thread_num() * F;
-    const Backward<T> work{{plan, z}, {plan, z + F}, gx ? slots + block * in_block : nullptr,
+    const Backward<T> work{{plan, z},
+                           {plan, z + F},
+                           gx ? slots + block * in_block : nullptr,
                            gS ? sums + task * in_block : nullptr};
     if (gS) std::fill_n(work.sum, in_block, Pair<T>{});
     for (int64_t row = pieces.begin(piece); row < pieces.end(piece); ++row) {

@@ -69,7 +69,8 @@ TEST_CASE("spectral_conv: equals FFTW for any number of channels, in float64 and
     for (const int64_t n : {63, 128, 200}) {
       CAPTURE(D);
       CAPTURE(n);
-      const Problem p = problem({3, n, D}, D, 256, -2), q = problem({3, n, D}, D, 256, -2, DType::Float32);
+      const Problem p = problem({3, n, D}, D, 256, -2),
+                    q = problem({3, n, D}, D, 256, -2, DType::Float32);
       check_close(by_lanes(p), by_fftw(p), 1e-12);
       check_close(by_lanes(q), by_fftw(q), 1e-5);
     }
@@ -95,9 +96,9 @@ TEST_CASE("spectral_conv: equals FFTW for every power of two, half full and full
 TEST_CASE("spectral_conv: equals FFTW along rows and columns of images, and without a batch") {
   for (const int64_t D : {2, 16, 19, 32}) {
     CAPTURE(D);
-    for (const Problem& p :
-         {problem({2, 28, 5, D}, D, 64, -3), problem({2, 5, 28, D}, D, 64, -2), problem({40, D}, D, 128, 0),
-          problem({3, 9, 4 * D}, D, 32, -2), problem({2, 7, 3, D}, 3 * D, 16, -3)})
+    for (const Problem& p : {problem({2, 28, 5, D}, D, 64, -3), problem({2, 5, 28, D}, D, 64, -2),
+                             problem({40, D}, D, 128, 0), problem({3, 9, 4 * D}, D, 32, -2),
+                             problem({2, 7, 3, D}, 3 * D, 16, -3)})
       check_close(by_lanes(p), by_fftw(p), 1e-12);
   }
 }
@@ -152,9 +153,10 @@ TEST_CASE("spectral_conv: imaginary parts of bins 0 and F/2 change no bit and ha
 
 TEST_CASE("spectral_conv: does not depend on the number of threads") {
   const int threads_before = omp_get_max_threads();
-  for (const Problem& p : {problem({9, 200, 3}, 3, 512, -2, DType::Float32),
-                           problem({5, 100, 70}, 70, 256, -2, DType::Float32),
-                           problem({3, 28, 7, 64}, 64, 64, -3), problem({2, 4096, 17}, 17, 8192, -2)}) {
+  for (const Problem& p :
+       {problem({9, 200, 3}, 3, 512, -2, DType::Float32),
+        problem({5, 100, 70}, 70, 256, -2, DType::Float32), problem({3, 28, 7, 64}, 64, 64, -3),
+        problem({2, 4096, 17}, 17, 8192, -2)}) {
     omp_set_num_threads(1);
     const Answer one = by_lanes(p);
     for (const int threads : {1, 2, 3, 7}) {

@@ -55,7 +55,8 @@ template struct Plan<double>;
 
 namespace {
 
-// A block's signals to their half spectra; X is that of the block's first channel, bins `inner` apart.
+// A block's signals to their half spectra; X is that of the block's first channel, bins `inner`
+// apart.
 template <class T>
 struct Analysis {
   Signal<T> x;
@@ -76,7 +77,8 @@ struct Analysis {
     const T half = T(0.5), im = bin.mirrored ? -half : half;
     const Row<T> sum = u.v[i] + conj(v.v[j]), difference = u.v[i] - conj(v.v[j]);
     store_complex(X + bin.k * inner,
-                  {{half * sum.re, im * sum.im}, {half * difference.im, -im * difference.re}}, width);
+                  {{half * sum.re, im * sum.im}, {half * difference.im, -im * difference.re}},
+                  width);
   }
 };
 
@@ -154,17 +156,15 @@ bool use_lanes(int64_t F, int64_t channels) {
 
 Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis) {
   Tensor X(x.shape().with(axis, F / 2 + 1), complex_type(x.dtype()));
-  dispatch(x, [&]<class T> {
-    lanes::r2c<T>(x.data<T>(), X.data<Complex<T>>(), axis_view(x, axis), F);
-  });
+  dispatch(
+      x, [&]<class T> { lanes::r2c<T>(x.data<T>(), X.data<Complex<T>>(), axis_view(x, axis), F); });
   return X;
 }
 
 Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n) {
   Tensor x(X.shape().with(axis, n), real_part_type(X.dtype()));
-  dispatch(X, [&]<class T> {
-    lanes::c2r<T>(X.data<Complex<T>>(), x.data<T>(), axis_view(x, axis), F);
-  });
+  dispatch(
+      X, [&]<class T> { lanes::c2r<T>(X.data<Complex<T>>(), x.data<T>(), axis_view(x, axis), F); });
   return x;
 }
 

@@ -17,6 +17,13 @@ Tensor c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 // Smallest power of two >= n: the length at which every transform here is fastest.
 int64_t fast_length(int64_t n);
 
+// The forms behind r2c and c2r; they check nothing. The CPU's own, FFTW's for every length, CUDA's.
+// The own serves powers of two from 16; with fewer than 12 channels its vectors are too empty to pay.
+bool use_lanes(int64_t F, int64_t channels);
+Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis);
+Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
+Tensor fftw_r2c(const Tensor& x, int64_t F, int64_t axis);
+Tensor fftw_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 Tensor cuda_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor cuda_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 

@@ -145,13 +145,23 @@ void cpu_c2r(const Tensor& X, Tensor& x, int64_t F, int64_t axis, int64_t n) {
 
 int64_t fast_length(int64_t n) { return int64_t(std::bit_ceil(uint64_t(n < 1 ? 1 : n))); }
 
+Tensor fftw_r2c(const Tensor& x, int64_t F, int64_t axis) {
+  Tensor X(x.shape().with(axis, F / 2 + 1), complex_type(x.dtype()));
+  dispatch(x, [&]<class T> { cpu_r2c<T>(x, X, F, axis); });
+  return X;
+}
+
+Tensor fftw_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n) {
+  Tensor x(X.shape().with(axis, n), real_part_type(X.dtype()));
+  dispatch(X, [&]<class T> { cpu_c2r<T>(X, x, F, axis, n); });
+  return x;
+}
+
 Tensor r2c(const Tensor& x, int64_t F, int64_t axis) {
   check(x.is_real(), "r2c: x must be real, got ", x);
   check(F >= 1 && F <= int64_t(1) << 30, "r2c: F must be at least 1 and at most 2^30, got ", F);
   if (x.device() == Device::CUDA) return cuda_r2c(x, F, axis);
-  Tensor X(x.shape().with(axis, F / 2 + 1), complex_type(x.dtype()));
-  dispatch(x, [&]<class T> { cpu_r2c<T>(x, X, F, axis); });
-  return X;
+  return use_lanes(F, axis_view(x, axis).inner) ? lanes_r2c(x, F, axis) : fftw_r2c(x, F, axis);
 }
 
 Tensor c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n) {
@@ -159,9 +169,7 @@ Tensor c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n) {
   check(F >= 1 && X.size(axis) == F / 2 + 1, "c2r: a transform of length ", F, " needs ", F / 2 + 1,
         " bins, got ", X.size(axis), " in ", X);
   if (X.device() == Device::CUDA) return cuda_c2r(X, F, axis, n);
-  Tensor x(X.shape().with(axis, n), real_part_type(X.dtype()));
-  dispatch(X, [&]<class T> { cpu_c2r<T>(X, x, F, axis, n); });
-  return x;
+  return use_lanes(F, axis_view(X, axis).inner) ? lanes_c2r(X, F, axis, n) : fftw_c2r(X, F, axis, n);
 }
 
 }  // namespace fft

@@ -19,6 +19,16 @@ std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& 
                                                  const Tensor& gy, int64_t F, int64_t axis,
                                                  bool need_x, bool need_S);
 
+// The forms behind the two functions; they check nothing. The CPU's own for the lengths of
+// fft::use_lanes, FFTW's for every length, CUDA's.
+Tensor lanes_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
+std::pair<Tensor, Tensor> lanes_spectral_conv_backward(const Tensor& x, const Tensor& S,
+                                                       const Tensor& gy, int64_t F, int64_t axis,
+                                                       bool need_x, bool need_S);
+Tensor fftw_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
+std::pair<Tensor, Tensor> fftw_spectral_conv_backward(const Tensor& x, const Tensor& S,
+                                                      const Tensor& gy, int64_t F, int64_t axis,
+                                                      bool need_x, bool need_S);
 Tensor cuda_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
 std::pair<Tensor, Tensor> cuda_spectral_conv_backward(const Tensor& x, const Tensor& S,
                                                       const Tensor& gy, int64_t F, int64_t axis,

@@ -47,6 +47,7 @@ struct SpectralConv {
             {"length 1", {.F = 1}, {randn({2, 1, 2}), randc({1, 2})}},
             {"length 2", {.F = 2}, {randn({2, 1, 2}), randc({2, 2})}},
             {"much padding", {.F = 16}, {randn({1, 3, 2}), randc({9, 2})}},
+            {"power of two, many channels", {.F = 32}, {randn({2, 12, 19}), randc({17, 19})}},
             {"more channels than one block", {.F = 4}, {randn({2, 2, 19}), randc({3, 19})}},
             {"columns", {.F = 8, .axis = -3}, {randn({2, 4, 3, 2}), randc({5, 2})}},
             {"rows", {.F = 6, .axis = -2}, {randn({2, 4, 3, 2}), randc({4, 2})}}};

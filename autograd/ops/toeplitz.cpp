@@ -90,6 +90,7 @@ struct Toeplitz {
     return {{"bidirectional", {.causal = false}, {randn({10, 3}), randn({2, 5, 3})}},
             {"causal", {.causal = true}, {randn({5, 3}), randn({2, 5, 3})}},
             {"power of two", {.causal = false}, {randn({16, 2}), randn({2, 8, 2})}},
+            {"many channels", {.causal = false}, {randn({22, 13}), randn({2, 11, 13})}},
             {"length 1", {.causal = false}, {randn({2, 2}), randn({2, 1, 2})}},
             {"length 1, causal", {.causal = true}, {randn({1, 2}), randn({2, 1, 2})}},
             {"length 2", {.causal = false}, {randn({4, 2}), randn({1, 2, 2})}},

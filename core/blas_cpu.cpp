@@ -7,38 +7,12 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <string>
 #include <vector>
 
 #include "core/check.h"
 
-// OpenBLAS's own functions for its choice of kernels; absent from a build for one processor.
-extern "C" __attribute__((weak)) void gotoblas_dynamic_init();
-extern "C" __attribute__((weak)) void gotoblas_dynamic_quit();
-
 namespace skiff::blas {
 namespace {
-
-// OpenBLAS up to 0.3.21 at least takes its AVX2 kernels on AMD processors that have AVX-512. It is
-// made to choose again, its AVX-512 kernels this time; OPENBLAS_CORETYPE, if set, stands.
-bool choose_kernels() {
-#if defined(__x86_64__)
-  const std::string core = openblas_get_corename();
-  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-  if (!wide || (core != "Haswell" && core != "Zen") || std::getenv("OPENBLAS_CORETYPE")) return false;
-  if (!gotoblas_dynamic_init || !gotoblas_dynamic_quit) return false;
-  ::setenv("OPENBLAS_CORETYPE", "SkylakeX", 1);
-  gotoblas_dynamic_quit();
-  gotoblas_dynamic_init();
-  ::unsetenv("OPENBLAS_CORETYPE");
-  return true;
-#else
-  return false;
-#endif
-}
-[[maybe_unused]] const bool kernels_chosen = choose_kernels();
 
 void call(const Gemm& g, int64_t m, int64_t n, int64_t k, double beta, const float* a, int64_t lda,
           const float* b, int64_t ldb, float* c) {

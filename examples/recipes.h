@@ -45,7 +45,7 @@ struct Recipe {
   int64_t max_lag;                  // tno; 0: no limit
   NormKind norm;
   double dropout, encoder_dropout;
-  bool scale_init;                  // ski starts from N(0, 1/m) and N(0, 1/r)
+  bool scale_init;                  // ski: kernels whose sums are O(1) at the start, instead of N(0, 1) values
   // training
   int64_t batch_size, epochs, steps;  // steps > 0 replaces epochs
   double lr, weight_decay, clip;

@@ -284,7 +284,7 @@ inline void add_options(CLI::App& app, Settings& s) {
       ->check(one_of({"exact", "published"}));
   option("Model", "--warp", s.warp, "ski: base of the lag warp")->check(one_of({"auto", "gamma"}));
   flag("Model", "--scale-init,!--no-scale-init", s.scale_init,
-       "ski: start from N(0, 1/taps) and N(0, 1/rank)");
+       "ski: start from taps of N(0, 1/taps), a table of N(0, 1/length^2)");
   option("Model", "--dtype", s.dtype, "Number type")->check(one_of({"float32", "float64"}));
 
   option("Training", "--batch-size", s.batch_size, "Examples a step")->check(between(1, 1e6));

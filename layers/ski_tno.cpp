@@ -26,7 +26,7 @@ SkiTno::SkiTno(Scope s, const SkiTnoConfig& c) : config(c) {
   check<UsageError>(base > 0 && base <= 1, "ski: the warp base must lie in (0, 1], got ", base);
   const int64_t m = c.taps | 1, kept = c.causal ? (m + 1) / 2 : m;
   const Initializer taps = normal(c.scale_init ? 1 / std::sqrt(double(m)) : 1);
-  const Initializer table = normal(c.scale_init ? 1 / std::sqrt(double(c.rank)) : 1);
+  const Initializer table = normal(c.scale_init ? 1 / double(std::max<int64_t>(c.train_length, 1)) : 1);
   conv_kernel = s.parameter("conv_kernel", {c.channels, kept}, taps);
   alphas = s.parameter("alphas", {1, c.channels, 1, c.rank}, table);
   if (!c.causal) betas = s.parameter("betas", {1, c.channels, 1, c.rank}, table);

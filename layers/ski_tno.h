@@ -27,7 +27,7 @@ struct SkiTnoConfig {
   double gamma = 0.99;         // the base, when warp = Gamma
   int64_t train_length = 0;    // n_train, when warp = Auto
   bool published = false;
-  bool scale_init = false;     // taps from N(0, 1/m), table from N(0, 1/r), instead of N(0, 1)
+  bool scale_init = false;     // taps from N(0, 1/m), table from N(0, 1/n_train^2): both sums are O(1); else N(0, 1)
 };
 
 struct SkiTno {

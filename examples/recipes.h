@@ -3,6 +3,7 @@
 // minutes on two cores. A result stands in the README only after it was measured.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -60,9 +61,10 @@ struct Recipe {
 
 inline const std::vector<Recipe>& recipes() {
   constexpr NormKind batch = NormKind::Batch;
+  constexpr Readout mean = Readout::Mean;
   constexpr ScheduleKind cyclic = ScheduleKind::CosineUnclamped, cosine = ScheduleKind::Cosine;
   static const std::vector<Recipe> table = {
-      // name, task, layers dim expand glu  gamma rpe    rank taps lag  norm drop enc  scale  batch epochs steps lr wd clip schedule warmup horizon length
+      // name, task, layers dim expand glu  gamma rpe    rank taps lag  norm drop enc  scale  batch epochs steps lr wd clip schedule warmup horizon length, bucket sequence readout eval_limit
       {"paper", "listops", 4, 128, 1, 1, 1, 32, 3, 64, 32, 1023, batch, 0, 0.1, false, 64, 40, 0, 5e-4, 0.1, 0, cyclic, 1000, 50000, 2048},
       {"paper", "text", 4, 128, 1, 2, 0.9, 32, 3, 64, 32, 1023, batch, 0.1, 0.1, false, 16, 32, 0, 1.05e-3, 1e-3, 0, cyclic, 3000, 50000, 4096},
       {"paper", "retrieval", 2, 64, 1, 1.5, 0.6, 16, 3, 64, 32, 1023, batch, 0, 0.1, false, 32, 20, 0, 1e-2, 1e-2, 0, cyclic, 25000, 50000, 4000},
@@ -70,12 +72,12 @@ inline const std::vector<Recipe>& recipes() {
       {"paper", "pathfinder32", 6, 64, 3, 2.5, 1, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 32, 200, 0, 1e-3, 0, 0, cyclic, 5000, 50000, 1024, false, false, Readout::Last},
       {"paper", "pathx", 6, 64, 3, 2.5, 0.999, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 8, 100, 0, 1e-4, 0, 0, cyclic, 312, 50000, 16384, false, false, Readout::Last},
       {"tiny", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0, true, 32, 0, 8000, 2e-3, 0.01, 1, cosine, 200, 0, 256, true},
-      {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0.1, 0.1, true, 32, 0, 1200, 3e-3, 0.05, 1, cosine, 100, 0, 1024, true},
-      {"tiny", "retrieval", 2, 48, 1, 1.5, 0.99, 16, 1, 32, 16, 0, NormKind::Layer, 0.1, 0, true, 8, 0, 300, 2e-3, 0.01, 1, cosine, 50, 0, 1024, true},
-      {"tiny", "image", 3, 48, 1, 2, 0.7, 16, 1, 16, 8, 0, batch, 0.1, 0, true, 32, 0, 600, 3e-3, 0.02, 1, cosine, 100, 0, 1024},
-      {"tiny", "fashion", 3, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 2000, 4e-3, 0.02, 1, cosine, 100, 0, 784},
-      {"tiny", "pathfinder32", 4, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 2000, 3e-3, 0.01, 1, cosine, 200, 0, 1024},
-      {"tiny", "pathx", 2, 32, 1, 2, 0.98, 16, 1, 64, 16, 0, batch, 0, 0, true, 2, 0, 100, 1e-3, 0.01, 1, cosine, 20, 0, 16384},
+      {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 8, 0, NormKind::Layer, 0.1, 0.1, true, 16, 0, 1000, 3e-3, 0.05, 1, cosine, 100, 0, 512, true, false, mean, 1000},
+      {"tiny", "retrieval", 2, 48, 1, 1.5, 0.99, 16, 1, 32, 16, 0, NormKind::Layer, 0.1, 0, true, 8, 0, 200, 2e-3, 0.01, 1, cosine, 50, 0, 1024, true, false, mean, 500},
+      {"tiny", "image", 2, 48, 1, 2, 0.7, 16, 1, 16, 8, 0, batch, 0.1, 0, true, 32, 0, 150, 4e-3, 0.02, 1, cosine, 30, 0, 1024, false, false, mean, 500},
+      {"tiny", "fashion", 2, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 600, 4e-3, 0.02, 1, cosine, 60, 0, 784, false, false, mean, 500},
+      {"tiny", "pathfinder32", 3, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 300, 3e-3, 0.01, 1, cosine, 50, 0, 1024, false, false, mean, 500},
+      {"tiny", "pathx", 2, 32, 1, 2, 0.98, 16, 1, 64, 16, 0, batch, 0, 0, true, 2, 0, 40, 1e-3, 0.01, 1, cosine, 10, 0, 16384, false, false, mean, 100},
   };
   return table;
 }
@@ -100,9 +102,16 @@ struct ModelChoices {
   MixerKind mixer = MixerKind::Ski;
   bool published_ski = false;
   Warp warp = Warp::Auto;
-  int64_t heads = 4;    // attention
+  int64_t heads = 0;    // attention; 0: of 32 channels or a little more
   bool lra_rpe = true;  // the tno baseline's position network (variant B); fd always has variant A
 };
+
+// The most heads of at least 32 channels each that share the width evenly.
+inline int64_t usual_heads(int64_t inner) {
+  int64_t heads = std::max<int64_t>(1, inner / 32);
+  while (inner % heads != 0) --heads;
+  return heads;
+}
 
 inline TnnConfig model_config(const Recipe& r, const TaskShape& task, const ModelChoices& choices) {
   const int64_t inner = int64_t(r.expand * double(r.dim));
@@ -143,7 +152,8 @@ inline TnnConfig model_config(const Recipe& r, const TaskShape& task, const Mode
           .readout = r.readout,
           .height = by_rows ? task.height : 0,
           .width = by_rows ? task.width : 0};
-  if (choices.mixer == MixerKind::Attention) config.attention = AttentionConfig{.heads = choices.heads};
+  if (choices.mixer == MixerKind::Attention)
+    config.attention = AttentionConfig{.heads = choices.heads > 0 ? choices.heads : usual_heads(inner)};
   return config;
 }
 

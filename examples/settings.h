@@ -20,7 +20,7 @@ struct Settings {
   std::string protocol = "s4", layout;
   bool bytes = false, mask_padding = false;
   double val_split = 0;
-  int64_t heads = 4;
+  int64_t heads = 0;
   int64_t layers = 0, dim = 0, rpe_width = 0, rpe_layers = 0, rank = 0, taps = 0, max_lag = 0;
   double expand = 0, glu_expand = 0, gamma = 0, dropout = 0, encoder_dropout = 0;
   std::string norm, readout = "mean", ski = "exact", warp = "auto", tno_rpe = "lra",
@@ -267,7 +267,7 @@ inline void add_options(CLI::App& app, Settings& s) {
   option("Model", "--layout", s.layout, "Images: mix along rows and columns, or one long sequence")
       ->check(one_of({"image", "sequence"}));
   flag("Model", "--mask-padding", s.mask_padding, "Padded positions are not mixed in");
-  option("Model", "--heads", s.heads, "attention: heads")->check(between(1, 1024));
+  option("Model", "--heads", s.heads, "attention: heads; 0: of 32 channels each")->check(between(0, 1024));
   option("Model", "--gamma", s.gamma, "tno: decay per lag; ski with --warp gamma: its base")
       ->check(between(0, 1));
   option("Model", "--rpe-width", s.rpe_width, "tno, fd: width of the kernel's network")

@@ -199,7 +199,7 @@ inline void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   const Shape shape{B, n, D};
   // As in the recipes of Long Range Arena, but for the window of the tno.
   const TnoConfig tno{.channels = D, .lra_rpe = true, .rpe = {.width = 32}};
-  const SkiTnoConfig ski{.channels = D, .rank = rank, .train_length = n, .scale_init = true};
+  const SkiTnoConfig ski{.channels = D, .rank = rank, .train_length = n, .scaled = true};
   const FdTnoConfig fd{.channels = D, .rpe = {.width = 32, .layers = 3}};
   add("tno", Floor::Fft, [=] { return layer<Tno>(random_input(shape), tno); });
   add("ski", Floor::Copy, [=] { return layer<SkiTno>(random_input(shape), ski); });
@@ -237,7 +237,7 @@ inline void add_layers(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   };
   const std::vector<std::pair<const char*, MixerConfig>> mixers = {
       {"tno", TnoConfig{.lra_rpe = true, .rpe = {.width = 32}}},
-      {"ski", SkiTnoConfig{.rank = std::min<int64_t>(64, n), .train_length = n, .scale_init = true}},
+      {"ski", SkiTnoConfig{.rank = std::min<int64_t>(64, n), .train_length = n, .scaled = true}},
       {"fd", FdTnoConfig{.rpe = {.width = 32, .layers = 3}}}};
   for (const auto& [name, mixer] : mixers)
     add(std::string("gtu-") + name, [=, config = GtuConfig{.dim = D, .inner = D, .mixer = mixer}] {

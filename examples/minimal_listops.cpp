@@ -40,7 +40,7 @@ int main(int argc, char** argv) try {
       .classes = data.classes,
       .dim = 64,
       .layers = 2,
-      .mixer = SkiTnoConfig{.rank = 16, .taps = 16, .train_length = max_length, .scale_init = true},
+      .mixer = SkiTnoConfig{.rank = 16, .taps = 16, .train_length = max_length, .scaled = true},
       .norm = NormKind::Layer,
       .encoder_dropout = 0};
 

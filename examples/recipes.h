@@ -46,7 +46,7 @@ struct Recipe {
   int64_t max_lag;                  // tno; 0: no limit
   NormKind norm;
   double dropout, encoder_dropout;
-  bool scale_init;                  // ski: kernels whose sums are O(1) at the start, instead of N(0, 1) values
+  bool scaled;                  // ski: kernels in units in which their sums are O(1)
   // training
   int64_t batch_size, epochs, steps;  // steps > 0 replaces epochs
   double lr, weight_decay, clip;
@@ -132,7 +132,7 @@ inline TnnConfig model_config(const Recipe& r, const TaskShape& task, const Mode
                            .gamma = r.gamma,
                            .train_length = r.max_length,
                            .published = choices.published_ski,
-                           .scale_init = r.scale_init};
+                           .scaled = r.scaled};
       break;
     case MixerKind::Fd: mixer = FdTnoConfig{.rpe = rpe}; break;
     case MixerKind::Attention: break;

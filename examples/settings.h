@@ -25,7 +25,7 @@ struct Settings {
   double expand = 0, glu_expand = 0, gamma = 0, dropout = 0, encoder_dropout = 0;
   std::string norm, readout = "mean", ski = "exact", warp = "auto", tno_rpe = "lra",
                     dtype = "float32";
-  bool postnorm = false, scale_init = false;
+  bool postnorm = false, scaled = false;
   // training
   int64_t batch_size = 0, epochs = 0, steps = 0, warmup = 0, horizon = 0, max_length = 0;
   double lr = 0, weight_decay = 0, clip = 0;
@@ -104,7 +104,7 @@ inline void take_recipe(Settings& s) {
   s.norm = name_of(r.norm);
   s.dropout = r.dropout;
   s.encoder_dropout = r.encoder_dropout;
-  s.scale_init = r.scale_init;
+  s.scaled = r.scaled;
   s.readout = r.readout == Readout::Mean ? "mean" : "last";
   s.layout = r.sequence ? "sequence" : "image";
   s.batch_size = r.batch_size;
@@ -144,7 +144,7 @@ inline TnnConfig model_config(const Settings& s, int64_t vocab, int64_t height, 
   r.norm = norm_named(s.norm);
   r.dropout = s.dropout;
   r.encoder_dropout = s.encoder_dropout;
-  r.scale_init = s.scale_init;
+  r.scaled = s.scaled;
   r.max_length = s.max_length;
   TaskShape shape = task_shape(s.task);
   shape.vocab = vocab;
@@ -242,8 +242,7 @@ inline void add_options(CLI::App& app, Settings& s) {
   option("What", "--seed", s.seed, "Of first weights, batches and dropout")->check(between(0, huge));
   option("What", "--data", s.data, "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')");
   option("What", "--out", s.out, "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given");
-  option("What", "--init", s.init, "Checkpoint of another run whose parameters this one starts from")
-      ->check(CLI::ExistingFile);
+  option("What", "--init", s.init, "Checkpoint of another run whose parameters this one starts from");
 
   option("What", "--protocol", s.protocol, "Splits and tokens of later work (S4), or the original's")
       ->check(one_of({"s4", "gr"}));
@@ -283,8 +282,8 @@ inline void add_options(CLI::App& app, Settings& s) {
   option("Model", "--ski", s.ski, "ski: exact interpolation, or as the released code computes it")
       ->check(one_of({"exact", "published"}));
   option("Model", "--warp", s.warp, "ski: base of the lag warp")->check(one_of({"auto", "gamma"}));
-  flag("Model", "--scale-init,!--no-scale-init", s.scale_init,
-       "ski: start from taps of N(0, 1/taps), a table of N(0, 1/length^2)");
+  flag("Model", "--scaled,!--unscaled", s.scaled,
+       "ski: kernels in units in which their sums are O(1), at any length");
   option("Model", "--dtype", s.dtype, "Number type")->check(one_of({"float32", "float64"}));
 
   option("Training", "--batch-size", s.batch_size, "Examples a step")->check(between(1, 1e6));

@@ -25,8 +25,9 @@ SkiTno::SkiTno(Scope s, const SkiTnoConfig& c) : config(c) {
   const double base = base_of(c);
   check<UsageError>(base > 0 && base <= 1, "ski: the warp base must lie in (0, 1], got ", base);
   const int64_t m = c.taps | 1, kept = c.causal ? (m + 1) / 2 : m;
-  const Initializer taps = normal(c.scale_init ? 1 / std::sqrt(double(m)) : 1);
-  const Initializer table = normal(c.scale_init ? 1 / double(std::max<int64_t>(c.train_length, 1)) : 1);
+  const Initializer taps = normal(c.scaled ? 1 / std::sqrt(double(m)) : 1);
+  const Initializer table = normal(c.scaled ? 1 / std::sqrt(double(c.rank)) : 1);
+  table_scale = c.scaled ? double(c.rank) / double(std::max(c.train_length, c.rank)) : 1;
   conv_kernel = s.parameter("conv_kernel", {c.channels, kept}, taps);
   alphas = s.parameter("alphas", {1, c.channels, 1, c.rank}, table);
   if (!c.causal) betas = s.parameter("betas", {1, c.channels, 1, c.rank}, table);
@@ -39,11 +40,12 @@ Variable SkiTno::knot_values(int64_t n) const {
   std::vector<double> lags;
   for (int64_t s = 0; s < r; ++s) lags.push_back(double(s) * H);
   const Variable middle = zeros({1, config.channels}, alphas.dtype(), alphas.device());
+  const Variable right = table_scale * as_rows(alphas);
   if (config.causal)
-    return warped_kernel(concat({middle, as_rows(alphas)}, 0), lags, warp_base(), true);
+    return warped_kernel(concat({middle, right}, 0), lags, warp_base(), true);
   lags.push_back(0);  // the row that is no lag
   for (int64_t s = r - 1; s >= 1; --s) lags.push_back(-double(s) * H);
-  const Variable table = concat({as_rows(betas), middle, as_rows(alphas)}, 0);
+  const Variable table = concat({table_scale * as_rows(betas), middle, right}, 0);
   return warped_kernel(table, lags, warp_base(), false);
 }
 

@@ -4,11 +4,15 @@
 // Causal: masking W A W^T would cost the gain (models.md 5.7), so as in the released code the kernel
 // is read at r lags, resized to all lags, the taps are added, and a causal Toeplitz product follows.
 //
-// What differs from the released code by default (models.md 5.5), each a setting:
+// What differs from the released code (models.md 5.5), each a setting:
 //   published = false   W interpolates. The released W takes the wrong cell, exchanges the weights and
 //                       scales rows by gamma^(n t), so that for gamma < 1 it is practically zero.
 //   warp = Auto         the base of the warp is r^(-1/(n_train-1)): the farthest lag falls on the
 //                       first node that is not zero. The released code takes the decay gamma.
+//   scaled = false      taps and table start from N(0, 1), so the sum over all lags is O(n): an update
+//                       of 0.001 to a table moves an output by n/1000. Scaled: taps from N(0, 1/m),
+//                       k = r/n_train times a table from N(0, 1/r), so that W A W^T averages over the
+//                       n/r positions of a knot and both sums are O(1), at the start and in training.
 #pragma once
 
 #include "autograd/ops.h"
@@ -27,7 +31,7 @@ struct SkiTnoConfig {
   double gamma = 0.99;         // the base, when warp = Gamma
   int64_t train_length = 0;    // n_train, when warp = Auto
   bool published = false;
-  bool scale_init = false;     // taps from N(0, 1/m), table from N(0, 1/n_train^2): both sums are O(1); else N(0, 1)
+  bool scaled = false;         // see above
 };
 
 struct SkiTno {
@@ -36,6 +40,7 @@ struct SkiTno {
   Variable alphas;       // (1, channels, 1, r): kernel over lags >= 0, the last node is lag 0
   Variable betas;        // (1, channels, 1, r): over lags < 0; bidirectional only
   Tensor gamma;          // (): base of the warp, fixed once made
+  double table_scale;    // of alphas and betas
 
   SkiTno(Scope s, const SkiTnoConfig& c);
   double warp_base() const { return item(gamma); }

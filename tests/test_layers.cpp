@@ -118,7 +118,22 @@ TEST_CASE("models: the setting of the start reaches the Toeplitz units and nothi
   }
 }
 
-TEST_CASE("ski: scale_init divides the deviation of taps by sqrt m and of tables by sqrt r") {
+TEST_CASE("ski: scaled kernels are the unscaled ones of a table r / n_train times as large") {
+  for (const bool causal : {false, true}) {
+    CAPTURE(causal);
+    SkiTnoConfig config{.channels = 3, .causal = causal, .rank = 4, .taps = 3, .train_length = 10};
+    Parameters plain(7, DType::Float64), scaled(8, DType::Float64);
+    const SkiTno a(plain.root(), config);
+    config.scaled = true;
+    const SkiTno b(scaled.root(), config);
+    safetensors::File file;
+    file.tensors = plain.values();
+    scaled.load(file, {});
+    CHECK(distance(b.knot_values(10).value(), (0.4 * a.knot_values(10)).value()) <= 1e-15);
+  }
+}
+
+TEST_CASE("ski: scaled divides the deviation of taps by sqrt m and of tables by sqrt r") {
   for (const bool scaled : {false, true})
     for (const bool causal : {false, true}) {
       CAPTURE(scaled);
@@ -129,7 +144,7 @@ TEST_CASE("ski: scale_init divides the deviation of taps by sqrt m and of tables
                                       .rank = 3,
                                       .taps = 4,
                                       .train_length = 9,
-                                      .scale_init = scaled});
+                                      .scaled = scaled});
       check_normal(ski.conv_kernel, scaled ? 1 / std::sqrt(5.0) : 1);  // 4 taps become m = 5
       check_normal(ski.alphas, scaled ? 1 / std::sqrt(3.0) : 1);
       if (!causal) check_normal(ski.betas, scaled ? 1 / std::sqrt(3.0) : 1);

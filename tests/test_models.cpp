@@ -88,7 +88,7 @@ TnnConfig tiny(const MixerConfig& mixer, NormKind norm = NormKind::Layer, bool p
 const std::vector<MixerConfig>& mixers() {
   static const std::vector<MixerConfig> list = {
       TnoConfig{.rpe = {.width = 8, .layers = 1}, .gamma = 0.9},
-      SkiTnoConfig{.rank = 4, .taps = 3, .train_length = 12, .scale_init = true},
+      SkiTnoConfig{.rank = 4, .taps = 3, .train_length = 12, .scaled = true},
       FdTnoConfig{.rpe = {.width = 8, .layers = 1}}, FdTnoFreeConfig{.points = 4}};
   return list;
 }

@@ -221,7 +221,7 @@ inline CLI::Validator between(double low, double high) {
 // of the recipe.
 inline void add_choice_options(CLI::App& app, Settings& s) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_option("--task", s.task, "What to learn")->capture_default_str()->group("What");
+  app.add_option("--task", s.task, "What to learn; all, or several with commas, with every mixer")->capture_default_str()->group("What");
   app.add_option("--recipe", s.recipe, "Set of defaults: tiny (minutes), paper (as published)")
       ->capture_default_str()
       ->group("What");

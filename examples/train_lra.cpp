@@ -516,14 +516,25 @@ std::string config_of(Settings s) {
   return app.config_to_str(true, false);
 }
 
-int run_all(const Settings& asked) {
+// "all", or names with commas between them.
+std::vector<TaskShape> several_tasks(const std::string& text) {
+  if (text == "all") return task_shapes();
+  std::vector<TaskShape> tasks;
+  std::istringstream names(text);
+  for (std::string name; std::getline(names, name, ',');) tasks.push_back(task_shape(name));
+  return tasks;
+}
+bool is_several(const std::string& task) { return task == "all" || task.find(',') != std::string::npos; }
+
+// Every task with every mixer. steps > 0 replaces the number of each recipe.
+int run_several(const Settings& asked, int64_t steps) {
   const std::string folder =
-      asked.out.empty() ? "runs/all-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
+      asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
   std::filesystem::create_directories(folder);
   std::vector<Result> results;
   std::printf("%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
               "tokens/s", "tensors", "time");
-  for (const TaskShape& task : task_shapes()) {
+  for (const TaskShape& task : several_tasks(asked.task)) {
     if (!has_data(task.name, asked.data)) {
       std::printf("%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name, asked.data.c_str());
       continue;
@@ -533,6 +544,7 @@ int run_all(const Settings& asked) {
       s.task = task.name;
       s.mixer = mixer;
       take_recipe(s);
+      if (steps > 0) s.steps = steps;
       s.out = folder + "/" + task.name + "-" + mixer;
       s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
       s.force = asked.force || (asked.resume && !s.resume);
@@ -553,7 +565,7 @@ int run_all(const Settings& asked) {
       write_file(folder + "/results.svg", bubble_chart(results));
     }
   }
-  check<DataError>(!results.empty(), "--task all: no data of any task in '", asked.data, "'");
+  check<DataError>(!results.empty(), "--task ", asked.task, ": no run reached its end; is there data in '", asked.data, "'?");
   std::printf("table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
   return 0;
 }
@@ -570,10 +582,11 @@ void choose_recipe(int argc, char** argv, Settings& s) {
   } catch (const CLI::ParseError&) {
     return;  // the second reading finds it too, and says so
   }
-  if (s.task == "all")  // each task takes its own; these only fill --help
-    s.task = "listops", take_recipe(s), s.task = "all";
-  else
-    take_recipe(s);
+  if (!is_several(s.task)) return take_recipe(s);
+  const std::string tasks = s.task;  // each takes its own recipe; these numbers only fill --help
+  s.task = several_tasks(tasks).front().name;
+  take_recipe(s);
+  s.task = tasks;
 }
 
 void choose_places(Settings& s) {
@@ -582,7 +595,7 @@ void choose_places(Settings& s) {
     const char* usual = std::getenv("DATA_PATH");
     s.data = own ? own : usual ? usual : "data";
   }
-  if (s.out.empty() && s.task != "all")
+  if (s.out.empty() && !is_several(s.task))
     s.out = "runs/" + s.task + "-" + s.recipe + "-" + s.mixer + "-" + std::to_string(s.seed);
 }
 
@@ -623,13 +636,14 @@ int main(int argc, char** argv) {
     }
     if (settings.threads > 0) omp_set_num_threads(settings.threads);
     catch_stop_signals();
-    if (settings.task == "all") {
+    if (is_several(settings.task)) {
       for (const CLI::Option* option : app.get_options()) {
-        const std::string group = option->get_group();
-        check<UsageError>(option->count() == 0 || (group != "Model" && group != "Training"), "--task all takes the '",
-                          settings.recipe, "' recipe of each task; ", option->get_name(), " is for one task");
+        const std::string group = option->get_group(), name = option->get_name();
+        check<UsageError>(option->count() == 0 || name == "--steps" || (group != "Model" && group != "Training"),
+                          name, ": several tasks take the '", settings.recipe,
+                          "' recipe of each; of its numbers only --steps can be given");
       }
-      return run_all(settings);
+      return run_several(settings, app.get_option("--steps")->count() > 0 ? settings.steps : 0);
     }
     const std::optional<Result> result = Run(settings, config)();
     if (!result) return 0;  // stopped where --stop-at said

@@ -378,6 +378,79 @@ TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten")
   CHECK(place.train("run", "--resume").code == 0);
 }
 
+TEST_CASE("train_lra: several tasks run with every mixer; resumed, finished runs are not trained again") {
+  const TinyRun place;
+  const std::string command = "train_lra --task listops, --steps 3 --eval-limit 9 --quiet --data " + place / "data" +
+                              " --out " + place / "all";
+  const Outcome o = place.run(command);
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  std::istringstream csv(slurp(place / "all/results.csv"));
+  std::string header, line;
+  std::getline(csv, header);
+  CHECK(std::count(header.begin(), header.end(), ',') == 9);
+  for (const char* mixer : {"ski", "tno", "fd", "attention"}) {
+    CAPTURE(mixer);
+    REQUIRE(std::getline(csv, line));
+    CHECK(contains(line, std::string("listops,") + mixer + ",tiny,1,0."));
+    CHECK(contains(o.out, mixer));
+  }
+  CHECK_FALSE(std::getline(csv, line));
+  CHECK(contains(slurp(place / "all/results.svg"), "listops"));
+
+  CHECK(place.run(command).code == 2);  // not overwritten by accident
+  const std::string before = slurp(place / "all/results.csv");
+  const std::string best = slurp(place / "all/listops-fd/best.safetensors");
+  fs::remove_all(place / "all/listops-tno");
+  const Outcome again = place.run(command + " --resume");
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK((best == slurp(place / "all/listops-fd/best.safetensors")));
+  const auto accuracies = [](const std::string& text) {  // the columns before the times
+    std::string kept;
+    std::istringstream in(text);
+    for (std::string row; std::getline(in, row);)
+      for (int comma = 0; const char c : row) kept += (comma += c == ',') < 7 ? std::string(1, c) : "";
+    return kept;
+  };
+  CHECK(accuracies(before) == accuracies(slurp(place / "all/results.csv")));
+
+  const Outcome model = place.run(command + " --resume --dim 8");
+  CHECK(model.code == 2);
+  CHECK(contains(model.err, "--dim: several tasks take the 'tiny' recipe of each"));
+  CHECK(place.run("train_lra --task listops,chess --data " + place / "data").code == 2);
+}
+
+TEST_CASE("train_lra: --init starts from another run's parameters") {
+  const TinyRun place;
+  REQUIRE(place.train("a").code == 0);
+  const std::string from = " --init " + place / "a/ckpt-00000030.safetensors";
+  REQUIRE(place.train("b", "--lr 0 --weight-decay 0 --steps 1" + from).code == 0);
+  const auto first = safetensors::read(place / "a/ckpt-00000030.safetensors");
+  const auto second = safetensors::read(place / "b/best.safetensors");
+  int compared = 0;
+  for (const auto& e : first.tensors) {
+    if (e.name.starts_with("optimizer.")) continue;
+    CAPTURE(e.name);
+    CHECK((to_vector(e.tensor) == to_vector(second.at(e.name))));
+    ++compared;
+  }
+  CHECK(compared > 5);
+  const Outcome missing = place.train("c", "--init " + place / "none.safetensors");
+  CHECK(missing.code == 3);
+  CHECK(contains(missing.err, "none.safetensors"));
+  CHECK(place.train("d", "--dim 16" + from).code == 3);
+}
+
+TEST_CASE("train_lra: --list prints every recipe with what it reached") {
+  const Place place;
+  const Outcome o = place.run("train_lra --list");
+  CHECK(o.code == 0);
+  CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 15);  // a header, 13 rows, what '-' means
+  CHECK(contains(o.out, "pathx         paper"));
+  CHECK(contains(o.out, "not yet measured"));
+}
+
 TEST_CASE("train_lra: a run folder is never overwritten by accident") {
   const TinyRun place;
   REQUIRE(place.train("run", "--stop-at 10").code == 0);

@@ -297,11 +297,12 @@ class Run {
       MetricsRow row = current;
       row.seconds = seconds_before + seconds_since(start) - not_training;
       row.tokens_per_second = double(tokens_) / (seconds_since(start) - not_training);
-      if (logs || evaluates) take_sums(row);
+      if (logs) take_sums(row);
       display.step(row, (seconds_since(start) / double(at_.step - first)) * double(steps_ - at_.step),
                    logs);
       const Clock::time_point pause = Clock::now();
       if (evaluates) validate(row, display);
+      if (!logs) row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
       if (logs || evaluates) folder_.add_row(row);
       const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
       if (at_.step % save_every_ == 0 || at_.step == steps_ || stops) save_checkpoint();

@@ -27,36 +27,23 @@
 #include <utility>
 
 #include "core/knot_place.h"
+#include "core/lanes.h"
 
 namespace skiff::ski_cpu {
 namespace {
 
+template <class T>
+using Register = lanes::Vector<T>;
+template <class T>
+constexpr int64_t kLanes = lanes::kWidth<T>;
+constexpr int kRegisterBytes = lanes::kBytes;
+
 // A tile and its taps have to fit the registers: 32 of AVX-512, 16 otherwise.
-#if defined(__AVX512F__)
-constexpr int kRegisterBytes = 64, kTile = 12, kTapsAtOnce = 4;
-#elif defined(__AVX__)
-constexpr int kRegisterBytes = 32, kTile = 8, kTapsAtOnce = 1;
-#else
-constexpr int kRegisterBytes = 16, kTile = 8, kTapsAtOnce = 1;
-#endif
+constexpr bool kManyRegisters = kRegisterBytes == 64;
+constexpr int kTile = kManyRegisters ? 12 : 8, kTapsAtOnce = kManyRegisters ? 4 : 1;
 constexpr int64_t kBlock = 128;                   // positions gathered at a time
 constexpr int64_t kChunk = 512 / kRegisterBytes;  // registers of channels gathered at a time
 constexpr int64_t kThreadedWork = 1 << 16;        // multiply-adds; below, threads cost more
-
-template <class T>
-struct RegisterOf;
-template <>
-struct RegisterOf<float> {
-  typedef float type __attribute__((vector_size(kRegisterBytes)));
-};
-template <>
-struct RegisterOf<double> {
-  typedef double type __attribute__((vector_size(kRegisterBytes)));
-};
-template <class T>
-using Register = typename RegisterOf<T>::type;
-template <class T>
-constexpr int64_t kLanes = kRegisterBytes / int64_t(sizeof(T));
 
 // ---- the one product ----
 

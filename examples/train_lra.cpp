@@ -527,8 +527,8 @@ std::vector<TaskShape> several_tasks(const std::string& text) {
 }
 bool is_several(const std::string& task) { return task == "all" || task.find(',') != std::string::npos; }
 
-// Every task with every mixer. steps > 0 replaces the number of each recipe.
-int run_several(const Settings& asked, int64_t steps) {
+// Every task with every mixer; numbers that are given replace those of the recipes.
+int run_several(const Settings& asked, std::optional<int64_t> steps, std::optional<int64_t> eval_limit) {
   const std::string folder =
       asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
   std::filesystem::create_directories(folder);
@@ -545,7 +545,8 @@ int run_several(const Settings& asked, int64_t steps) {
       s.task = task.name;
       s.mixer = mixer;
       take_recipe(s);
-      if (steps > 0) s.steps = steps;
+      if (steps) s.steps = *steps;
+      if (eval_limit) s.eval_limit = *eval_limit;
       s.out = folder + "/" + task.name + "-" + mixer;
       s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
       s.force = asked.force || (asked.resume && !s.resume);
@@ -644,7 +645,10 @@ int main(int argc, char** argv) {
                           name, ": several tasks take the '", settings.recipe,
                           "' recipe of each; of its numbers only --steps can be given");
       }
-      return run_several(settings, app.get_option("--steps")->count() > 0 ? settings.steps : 0);
+      const auto given = [&](const char* name, int64_t value) {
+        return app.get_option(name)->count() > 0 ? std::optional(value) : std::nullopt;
+      };
+      return run_several(settings, given("--steps", settings.steps), given("--eval-limit", settings.eval_limit));
     }
     const std::optional<Result> result = Run(settings, config)();
     if (!result) return 0;  // stopped where --stop-at said

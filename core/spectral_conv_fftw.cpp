@@ -1,5 +1,5 @@
-// spectral_conv on FFTW, for every length. A block of channels goes through transform, product and inverse while it
-// is in cache; the spectrum of the batch is never stored. Backward recomputes the spectrum of x:
+// spectral_conv on FFTW, for every length. A block of channels goes through transform, product and
+// inverse while it is in cache; the spectrum of the batch is never stored. Backward recomputes the spectrum of x:
 // one more transform, instead of F/2 + 1 complex numbers kept for every signal.
 #include "core/parallel.h"
 #include "core/spectral_conv.h"

@@ -222,7 +222,7 @@ inline CLI::Validator between(double low, double high) {
 inline void add_choice_options(CLI::App& app, Settings& s) {
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
   app.add_option("--task", s.task, "What to learn; all, or several with commas, with every mixer")->capture_default_str()->group("What");
-  app.add_option("--recipe", s.recipe, "Set of defaults: tiny (minutes), small (an hour or two), paper (as published); --list shows all")
+  app.add_option("--recipe", s.recipe, "Set of defaults: tiny (minutes), small (an hour or so), paper (as published); --list shows all")
       ->capture_default_str()
       ->group("What");
   app.set_config("--config", "", "Read options from a file made by --print-config");

@@ -493,12 +493,6 @@ std::string bubble_chart(const std::vector<Result>& results) {
   return plot::bubbles("test accuracy against speed; area: peak memory of tensors", "thousand tokens/s (log)", bubbles, mixers);
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.publish();
-}
-
 std::string results_csv(const std::vector<Result>& results) {
   std::ostringstream out;
   out << "task,mixer,recipe,seed,test_accuracy,majority_rate,parameters,tokens_per_second,"
@@ -531,7 +525,7 @@ bool is_several(const std::string& task) { return task == "all" || task.find(','
 int run_several(const Settings& asked, std::optional<int64_t> steps, std::optional<int64_t> eval_limit) {
   const std::string folder =
       asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
-  std::filesystem::create_directories(folder);
+  const RunFolder group(folder);
   std::vector<Result> results;
   std::printf("%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
               "tokens/s", "tensors", "time");
@@ -548,13 +542,13 @@ int run_several(const Settings& asked, std::optional<int64_t> steps, std::option
       if (steps) s.steps = *steps;
       if (eval_limit) s.eval_limit = *eval_limit;
       s.out = folder + "/" + task.name + "-" + mixer;
-      s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
-      s.force = asked.force || (asked.resume && !s.resume);
       if (mixer == "attention" && s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
         std::printf("%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
                     (long long)s.max_length);
         continue;
       }
+      s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
+      s.force = asked.force || (asked.resume && !s.resume);
       const std::optional<Result> r = Run(s, config_of(s))();
       if (!r) continue;
       results.push_back(*r);
@@ -563,8 +557,8 @@ int run_several(const Settings& asked, std::optional<int64_t> steps, std::option
                   Display::thousands(r->tokens_per_second).c_str(), r->tensor_bytes / 1e6,
                   Display::clock(r->seconds).c_str());
       std::fflush(stdout);
-      write_file(folder + "/results.csv", results_csv(results));
-      write_file(folder + "/results.svg", bubble_chart(results));
+      group.write("results.csv", results_csv(results));
+      group.write("results.svg", bubble_chart(results));
     }
   }
   check<DataError>(!results.empty(), "--task ", asked.task, ": no run reached its end; is there data in '", asked.data, "'?");

@@ -419,6 +419,8 @@ TEST_CASE("train_lra: several tasks run with every mixer; resumed, finished runs
   CHECK(model.code == 2);
   CHECK(contains(model.err, "--dim: several tasks take the 'tiny' recipe of each"));
   CHECK(place.run("train_lra --task listops,chess --data " + place / "data").code == 2);
+  spill(place / "file", "x");
+  CHECK(place.run("train_lra --task listops, --data " + place / "data" + " --out " + place / "file").code == 5);
 }
 
 TEST_CASE("train_lra: --init starts from another run's parameters") {

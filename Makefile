@@ -97,6 +97,11 @@ $(BUILD)/.packages:
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 
+# ---- the CUDA half without a GPU ----
+ifneq ($(filter cuda-host build/cuda-host%,$(MAKECMDGOALS)),)
+include tests/cuda_host/build.mk
+endif
+
 # ---- running ----
 DEMO := build/demo
 demo: all
@@ -105,6 +110,11 @@ test: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*'
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
+test-cuda-host:
+	$(MAKE) cuda-host SAN=0
+	$(MAKE) cuda-host SAN=1
+	tests/cuda_host/run.sh build/cuda-host forward reverse 1 2 3
+	tests/cuda_host/run.sh build/cuda-host-san forward
 gradcheck: $(BUILD)/gradcheck
 	$(BUILD)/gradcheck $(OP)
 golden: $(BUILD)/golden
@@ -140,6 +150,7 @@ help:
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
 	@echo 'make test       the tests; the last line is "N passed, N failed"'
 	@echo 'make test-slow  the long ones'
+	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
 	@echo 'make golden     compare with the reference tensors'
 	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
@@ -148,6 +159,6 @@ help:
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow gradcheck golden bench layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow test-cuda-host cuda-host gradcheck golden bench layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

@@ -50,16 +50,16 @@ bool cuda_available() { return *cuda_unavailable_reason() == '\0'; }
 void* cuda_allocate(size_t bytes) {
   check(cuda_available(), "cuda: ", cuda_unavailable_reason());
   void* block = nullptr;
-  const cudaError_t status = cudaMalloc(&block, bytes);
+  const cudaError_t status = cudaMallocAsync(&block, bytes, cudaStream_t(nullptr));
   if (status == cudaErrorMemoryAllocation) {
     (void)cudaGetLastError();  // or the next call would report it again
     return nullptr;
   }
-  cuda::require(status, "cudaMalloc");
+  cuda::require(status, "cudaMallocAsync");
   return block;
 }
 
-void cuda_release(void* block) noexcept { (void)cudaFree(block); }
+void cuda_release(void* block) noexcept { (void)cudaFreeAsync(block, nullptr); }
 
 void cuda_copy(Device to, void* destination, Device from, const void* source, size_t bytes) {
   cuda::require(cudaMemcpy(destination, source, bytes, kind(to, from)), "cudaMemcpy");

@@ -46,6 +46,21 @@ __device__ T* shared_memory() {
   return reinterpret_cast<T*>(shared_bytes);
 }
 
+// 16 bytes, the most a thread loads at once. Blocks of device memory begin at multiples of 256.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kSize = 16 / sizeof(T);
+  T v[kSize];
+};
+template <class T>
+__device__ Pack<T>* packs(T* first) {
+  return reinterpret_cast<Pack<T>*>(first);
+}
+template <class T>
+__device__ const Pack<T>* packs(const T* first) {
+  return reinterpret_cast<const Pack<T>*>(first);
+}
+
 template <class Body>
 __global__ void for_kernel(int64_t n, Body body) {
   const int64_t stride = int64_t(gridDim.x) * blockDim.x;

@@ -56,6 +56,9 @@ inline uint3 threadIdx, blockIdx;
 inline dim3 blockDim, gridDim;
 
 #define cudaLaunchKernelEx ::cuda_host::launch
+#ifndef __launch_bounds__
+#define __launch_bounds__(...)
+#endif
 
 template <class Kernel>  // a template of NVIDIA's that only nvcc sees
 cudaError_t cudaFuncGetAttributes(cudaFuncAttributes* attributes, Kernel* kernel) {

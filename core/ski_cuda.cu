@@ -11,6 +11,7 @@
 // W s and W^T x are gathers: a position reads the two knots beside it, a knot the positions of the
 // two segments beside it. No sum is shared by threads, so each adds its terms in a fixed order.
 #include <algorithm>
+#include <cstdint>
 
 #include "core/knot_place.h"
 #include "core/parallel.h"
@@ -66,19 +67,24 @@ struct Convolution {
   Extent e;
   int64_t K, r;
   bool reversed;
+  double step;  // 1 / (n - 1); 0 for n = 1
   const T *in, *c, *knots;
   T* out;
 };
 
 template <class T>
-__global__ void __launch_bounds__(kLanes* kRows) convolution_kernel(Convolution<T> a, int64_t blocks) {
+__global__ void __launch_bounds__(kLanes* kRows, sizeof(T) == 8 ? 3 : 4)
+    convolution_kernel(Convolution<T> a, int blocks) {
   T* const window = cuda::shared_memory<T>();
   T* const tap = window + kSpan * kLanes;
   const int lane = int(threadIdx.x), row = int(threadIdx.y);
-  const int64_t m = (a.K - 1) / 2, chunks = a.e.chunks(), tiles = a.e.tiles();
-  for (int64_t b = blockIdx.x; b < blocks; b += gridDim.x) {
-    const int64_t column = b % chunks * kLanes + lane, o = b / chunks / tiles;
-    const int64_t first = b / chunks % tiles * kTile;
+  const int64_t m = (a.K - 1) / 2;
+  const int chunks = int(a.e.chunks()), tiles = int(a.e.tiles());
+  for (int b = int(blockIdx.x); b < blocks; b += int(gridDim.x)) {
+    const int64_t column = b % chunks * int64_t(kLanes) + lane, o = b / chunks / tiles;
+    const int64_t first = b / chunks % tiles * int64_t(kTile);
+    const int64_t i = first + row * kPerThread;
+    KnotPlace place(a.e.n, a.r, i);  // divides, so while few registers are in use
     T sum[kPerThread] = {};
     for (int64_t q = 0; q < a.K; q += kTaps) {
       const int taps = int(a.K - q < kTaps ? a.K - q : kTaps);
@@ -91,14 +97,13 @@ __global__ void __launch_bounds__(kLanes* kRows) convolution_kernel(Convolution<
       correlate(sum, tap + lane, taps, window + row * kPerThread * kLanes + lane);
       __syncthreads();  // the next taps overwrite what was read
     }
-    const int64_t i = first + row * kPerThread;
     if (column >= a.e.inner || i >= a.e.n) continue;  // no barrier follows in this round
-    KnotPlace place(a.e.n, a.r, i);
 #pragma unroll
     for (int e = 0; e < kPerThread; ++e, place.next()) {
       if (i + e >= a.e.n) break;
       const T* low = a.knots + (o * a.r + place.j) * a.e.inner + column;
-      const T f = T(place.fraction()), g = T(1 - place.fraction());
+      const double fraction = double(place.numerator) * a.step;
+      const T f = T(fraction), g = T(1 - fraction);
       a.out[(o * a.e.n + i + e) * a.e.inner + column] = (g * low[0] + f * low[a.e.inner]) + sum[e];
     }
   }
@@ -108,25 +113,27 @@ __global__ void __launch_bounds__(kLanes* kRows) convolution_kernel(Convolution<
 template <class T>
 struct TapSums {
   Extent e;
-  int64_t K, parts;
+  int64_t K;
+  int parts;
   const T *x, *gy;
   T* part;
 };
 
 template <class T>
-__global__ void __launch_bounds__(kLanes* kRows) tap_sums_kernel(TapSums<T> a, int64_t blocks) {
+__global__ void __launch_bounds__(kLanes* kRows) tap_sums_kernel(TapSums<T> a, int blocks) {
   T* const window = cuda::shared_memory<T>();
   T* const tap = window + kSpan * kLanes;
   const int lane = int(threadIdx.x), row = int(threadIdx.y);
-  const int64_t m = (a.K - 1) / 2, chunks = a.e.chunks(), tiles = a.e.tiles();
+  const int64_t m = (a.K - 1) / 2;
+  const int chunks = int(a.e.chunks()), tiles = int(a.e.tiles()), parts = a.parts;
   const int64_t all_tiles = a.e.outer * tiles;
-  for (int64_t b = blockIdx.x; b < blocks; b += gridDim.x) {
-    const int64_t column = b % chunks * kLanes + lane, part = b / chunks % a.parts;
-    const int64_t q = b / chunks / a.parts * kTaps;
+  for (int b = int(blockIdx.x); b < blocks; b += int(gridDim.x)) {
+    const int64_t column = b % chunks * int64_t(kLanes) + lane, part = b / chunks % parts;
+    const int64_t q = b / chunks / parts * int64_t(kTaps);
     T sum[kTapsPerThread] = {};
-    const int64_t end = (part + 1) * all_tiles / a.parts;
-    for (int64_t tile = part * all_tiles / a.parts; tile < end; ++tile) {
-      const int64_t o = tile / tiles, first = tile % tiles * kTile;
+    const int end = int((part + 1) * all_tiles / parts);
+    for (int tile = int(part * all_tiles / parts); tile < end; ++tile) {
+      const int64_t o = tile / tiles, first = tile % tiles * int64_t(kTile);
       stage(window, a.x, a.e, o, first + q - m, kTile + kTaps - 1, column);
       stage(tap, a.gy, a.e, o, first, kTile, column);
       __syncthreads();
@@ -143,6 +150,11 @@ __global__ void __launch_bounds__(kLanes* kRows) tap_sums_kernel(TapSums<T> a, i
 }
 
 constexpr dim3 kThreads(kLanes, kRows);
+
+int in_int(int64_t blocks) {  // divided by in the kernels, which 32 bits do faster
+  check(blocks <= INT32_MAX - cuda::kMostBlocks, "ski: ", blocks, " tiles are too many for one launch");
+  return int(blocks);
+}
 template <class T>
 size_t shared_bytes(int taps) {
   return size_t(kSpan + taps) * kLanes * sizeof(T);
@@ -159,12 +171,13 @@ void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& kn
                          c.size(0),
                          knots.size(axis),
                          reversed,
+                         e.n > 1 ? 1 / double(e.n - 1) : 0,
                          in.data<T>(),
                          c.data<T>(),
                          knots.data<T>(),
                          out.data<T>()};
   cuda::launch({std::min(blocks, cuda::kMostBlocks), kThreads, shared_bytes<T>(kTaps)},
-               convolution_kernel<T>, a, blocks);
+               convolution_kernel<T>, a, in_int(blocks));
 }
 
 // total[l, d] = sum over parts and groups, in that order, of part[p, l, g D + d]
@@ -190,10 +203,10 @@ void sum_taps(const Tensor& x, const Tensor& gy, Tensor& gc, int64_t axis) {
   const int64_t K = gc.size(0), parts = std::clamp<int64_t>(e.outer * e.tiles(), 1, kMostParts);
   const int64_t blocks = (K + kTaps - 1) / kTaps * parts * e.chunks();
   Tensor part({parts, K, e.inner}, x.dtype(), Device::CUDA);
-  const TapSums<T> a{e, K, parts, x.data<T>(), gy.data<T>(), part.data<T>()};
+  const TapSums<T> a{e, K, int(parts), x.data<T>(), gy.data<T>(), part.data<T>()};
   if (blocks > 0)
     cuda::launch({std::min(blocks, cuda::kMostBlocks), kThreads, shared_bytes<T>(kTile)},
-                 tap_sums_kernel<T>, a, blocks);
+                 tap_sums_kernel<T>, a, in_int(blocks));
   add_parts<T>(part, gc);
 }
 

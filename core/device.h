@@ -5,8 +5,8 @@ namespace skiff {
 enum class Device { CPU, CUDA };
 }
 
-// CUDA source: compiled by nvcc or, to run on the host in a test, by g++ (tests/cuda_host). Device code
-// is what the device's side of it sees; g++ compiles both sides at once.
+// CUDA source: compiled by nvcc or, to run on the host in a test, by g++ (tests/cuda_host). Device
+// code is what the device's side of it sees; g++ compiles both sides at once.
 #if defined(__CUDACC__) || defined(SKIFF_CUDA_HOST)
 #define SKIFF_CUDA_SOURCE
 #endif

@@ -154,8 +154,8 @@ void inverse(Spectra& X, Tensor& x, int64_t n) {
   if (!direct) rearrange<T>(signals, x, {X.outer, X.inner, X.F, n, front, false});
 }
 
-// Between cuFFT's layout and (outer, bins, inner). cuFFT would use the imaginary parts of bins 0 and
-// F/2, which have none: on the way in they become 0.
+// Between cuFFT's layout and (outer, bins, inner). cuFFT would use the imaginary parts of bins 0
+// and F/2, which have none: on the way in they become 0.
 template <class T>
 void to_layout(const Spectra& X, Tensor& to_tensor) {
   const Complex<T>* from = X.bins.data<Complex<T>>();

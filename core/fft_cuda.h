@@ -26,8 +26,8 @@ struct Spectra {
 // Of x along an axis, zero-padded or cut to F.
 Spectra cuda_spectra(const Tensor& x, int64_t F, int64_t axis);
 
-// The first n samples of the unnormalised inverse, into x (.., n, ..); X is destroyed. The imaginary
-// parts of bins 0 and F/2 must be 0.
+// The first n samples of the unnormalised inverse, into x (.., n, ..); X is destroyed. The
+// imaginary parts of bins 0 and F/2 must be 0.
 void cuda_signals(Spectra X, Tensor& x, int64_t n);
 
 }  // namespace skiff::fft

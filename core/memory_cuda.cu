@@ -1,8 +1,9 @@
 // Device memory and copies, all on the default stream: work queued there runs in order, so a block
 // that is released while a kernel still uses it may be handed out again at once.
 //
-// A copy to the device does not wait: the bytes are put into pinned memory, and the stream takes them
-// from there when it comes to it. A copy back waits for the stream, and is the only thing that does.
+// A copy to the device does not wait: the bytes are put into pinned memory, and the stream takes
+// them from there when it comes to it. A copy back waits for the stream, and is the only thing that
+// does.
 #include "core/memory.h"
 
 #include <cstring>
@@ -40,8 +41,8 @@ std::string find_device() {
   return std::string(what) + " (" + cudaGetErrorString(status) + ")";
 }
 
-// Pinned blocks on their way to the device, oldest first. A block is free when the stream has passed
-// the event behind its copy.
+// Pinned blocks on their way to the device, oldest first. A block is free when the stream has
+// passed the event behind its copy.
 class Staging {
  public:
   void copy_to_device(void* destination, const void* source, size_t bytes) {

@@ -1,6 +1,6 @@
 // The CUDA side of parallel_for and parallel_rows: two generic kernels and the loops of a row, and
-// what every kernel written by hand uses: one launch, one shared memory. Included by core/parallel.h
-// in a CUDA build only.
+// what every kernel written by hand uses: one launch, one shared memory. Included by
+// core/parallel.h in a CUDA build only.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -20,9 +20,9 @@ inline void require(cudaError_t status, const char* call) {
 }
 
 inline constexpr int kWarp = 32;
-inline constexpr int kThreads = 256;          // of a block
+inline constexpr int kThreads = 256;             // of a block
 inline constexpr int64_t kMostBlocks = 1 << 20;  // of a grid; threads stride over the rest
-inline constexpr int64_t kBlockRow = 1024;    // a row with this much work is shared by a whole block
+inline constexpr int64_t kBlockRow = 1024;  // a row with this much work is shared by a whole block
 
 // All launches go through this one call (no <<<>>>), into the default stream.
 struct Grid {

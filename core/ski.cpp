@@ -22,7 +22,8 @@ Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transpo
 }
 
 Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
-  return on_cuda(z) ? ski_cuda::knot_gradient(h, z, D, axis) : ski_cpu::knot_gradient(h, z, D, axis);
+  return on_cuda(z) ? ski_cuda::knot_gradient(h, z, D, axis)
+                    : ski_cpu::knot_gradient(h, z, D, axis);
 }
 
 }  // namespace skiff::ski_parts

@@ -20,13 +20,13 @@
 namespace skiff::ski_cuda {
 namespace {
 
-constexpr int kLanes = cuda::kWarp, kRows = 8;      // threads of a block
-constexpr int kPerThread = 8;                       // positions
-constexpr int kTile = kRows * kPerThread;           // positions of a block
-constexpr int kTaps = 32;                           // taps in shared memory at a time
-constexpr int kTapsPerThread = kTaps / kRows;       // of gc
-constexpr int kSpan = kTile + kTaps;                // rows of the window
-constexpr int64_t kMostParts = 64;                  // of a sum over the batch
+constexpr int kLanes = cuda::kWarp, kRows = 8;  // threads of a block
+constexpr int kPerThread = 8;                   // positions
+constexpr int kTile = kRows * kPerThread;       // positions of a block
+constexpr int kTaps = 32;                       // taps in shared memory at a time
+constexpr int kTapsPerThread = kTaps / kRows;   // of gc
+constexpr int kSpan = kTile + kTaps;            // rows of the window
+constexpr int64_t kMostParts = 64;              // of a sum over the batch
 
 // One operand along the sequence: (outer, n, inner).
 struct Extent {
@@ -152,7 +152,8 @@ __global__ void __launch_bounds__(kLanes* kRows) tap_sums_kernel(TapSums<T> a, i
 constexpr dim3 kThreads(kLanes, kRows);
 
 int in_int(int64_t blocks) {  // divided by in the kernels, which 32 bits do faster
-  check(blocks <= INT32_MAX - cuda::kMostBlocks, "ski: ", blocks, " tiles are too many for one launch");
+  check(blocks <= INT32_MAX - cuda::kMostBlocks, "ski: ", blocks,
+        " tiles are too many for one launch");
   return int(blocks);
 }
 template <class T>
@@ -293,7 +294,8 @@ Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transpo
 Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
   const AxisView v = axis_view(z, axis);
   const int64_t parts = std::clamp<int64_t>(v.outer, 1, kMostParts);
-  Tensor part({parts, 2 * v.n, v.inner}, z.dtype(), z.device()), gk({2 * v.n, D}, z.dtype(), z.device());
+  Tensor part({parts, 2 * v.n, v.inner}, z.dtype(), z.device()),
+      gk({2 * v.n, D}, z.dtype(), z.device());
   dispatch(z, [&]<class T> {
     correlate_knots<T>(h, z, part, v);
     add_parts<T>(part, gk);

@@ -1,6 +1,6 @@
-// spectral_conv from transforms and products: the spectra of the batch are stored, in cuFFT's layout
-// from one transform to the other, and the product scales them and makes their ends real. Channel of
-// an element: its inner index mod D.
+// spectral_conv from transforms and products: the spectra of the batch are stored, in cuFFT's
+// layout from one transform to the other, and the product scales them and makes their ends real.
+// Channel of an element: its inner index mod D.
 #include "core/fft_cuda.h"
 #include "core/parallel.h"
 #include "core/spectral_conv.h"

@@ -23,7 +23,8 @@ inline Device device_named(const std::string& name, std::string& note) {
   if (name == "cpu") return Device::CPU;
   if (memory::cuda_available()) return Device::CUDA;
   const std::string reason = memory::cuda_unavailable_reason();
-  check<UsageError>(name == "auto", "--device cuda: ", reason, "; --device auto takes the CPU then");
+  check<UsageError>(name == "auto", "--device cuda: ", reason,
+                    "; --device auto takes the CPU then");
   note = "--device auto: the CPU, because " + reason;
   return Device::CPU;
 }

@@ -77,5 +77,6 @@ int main(int argc, char** argv) {
   app.footer(
       "Example:\n  gradcheck rfft toeplitz --verbose\n"
       "adjoint: <A v, gy> against <v, A^T gy>, linear ops; '-' for others. Errors are relative.");
-  return run_program(argc, argv, app, [&] { return report(names, limits, device_named(device), verbose); });
+  return run_program(argc, argv, app,
+                     [&] { return report(names, limits, device_named(device), verbose); });
 }

@@ -13,8 +13,8 @@ using namespace skiff::testing;
 
 namespace {
 
-// Sums on the device have another order (rows by threads, column sums by blocks, cuBLAS, cuFFT), and
-// its functions (exp, sqrt) are others; the samples are small enough for the same limit.
+// Sums on the device have another order (rows by threads, column sums by blocks, cuBLAS, cuFFT),
+// and its functions (exp, sqrt) are others; the samples are small enough for the same limit.
 constexpr double kFloat32 = 1e-5, kFloat64 = 1e-12;
 
 Tensor on_cuda(const Tensor& x) { return x.to(Device::CUDA); }

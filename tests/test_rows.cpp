@@ -33,7 +33,8 @@ void row_kernel(const Tensor& x_tensor, const Tensor& starts, int64_t work, Tens
 template <class T>
 void index_kernel(Tensor& y_tensor) {
   T* y = y_tensor.data<T>();
-  parallel_for(y_tensor.device(), y_tensor.size(), [=] SKIFF_KERNEL(int64_t i) { y[i] = T(i + 1); });
+  parallel_for(y_tensor.device(), y_tensor.size(),
+               [=] SKIFF_KERNEL(int64_t i) { y[i] = T(i + 1); });
 }
 
 std::vector<Device> devices() {
@@ -57,8 +58,8 @@ void check_rows(Device device, DType dtype, int64_t length, bool mixed) {
   Tensor sum({rows}, dtype, device), largest = empty_like(sum);
   Tensor doubled({total}, dtype, device), mirrored = empty_like(doubled);
   dispatch(x, [&]<class T> {
-    row_kernel<T>(x.to(device), tensor_of(start, {rows + 1}).to(device), length, sum, largest, doubled,
-                  mirrored);
+    row_kernel<T>(x.to(device), tensor_of(start, {rows + 1}).to(device), length, sum, largest,
+                  doubled, mirrored);
   });
   const std::vector<double> in = to_vector(x), sums = to_vector(sum), maxima = to_vector(largest);
   std::vector<double> expected_sums, expected_maxima, mirrors(in.size());
@@ -95,7 +96,7 @@ TEST_CASE("rows: a sum is the same each time") {
       std::vector<double> first;
       for (int run = 0; run < 3; ++run) {
         Tensor sum({3}, x.dtype(), device), largest = empty_like(sum), doubled = empty_like(x),
-               mirrored = empty_like(x);
+                                            mirrored = empty_like(x);
         row_kernel<float>(x, starts, length, sum, largest, doubled, mirrored);
         if (run == 0) first = to_vector(sum);
         CHECK(to_vector(sum) == first);

@@ -4,9 +4,9 @@
 //   adjoint   gweight[v, c] = sum over {p : ids[p] = v} of gy[p, c],  the entries that were copied
 //
 // The adjoint scatters, and positions with one id write one row. So that the order of the sum is
-// fixed and no two tasks write one element, a task owns some channels and walks the positions. A GPU
-// needs more tasks than that gives: there the positions are cut into parts with a table each, and the
-// tables are added in their order.
+// fixed and no two tasks write one element, a task owns some channels and walks the positions. A
+// GPU needs more tasks than that gives: there the positions are cut into parts with a table each,
+// and the tables are added in their order.
 
 #include <algorithm>
 
@@ -23,7 +23,8 @@ struct Cut {
 };
 Cut cut(Device device, int64_t positions, const Shape& weight) {
   if (device == Device::CPU) return {16, 1};
-  const int64_t most = std::max<int64_t>(1, (int64_t(64) << 20) / 8 / std::max<int64_t>(1, weight.size()));
+  const int64_t most =
+      std::max<int64_t>(1, (int64_t(64) << 20) / 8 / std::max<int64_t>(1, weight.size()));
   return {128, std::clamp<int64_t>(positions / 256, 1, std::min<int64_t>(64, most))};
 }
 
@@ -40,7 +41,8 @@ void gather_rows(const Tensor& ids_tensor, const Tensor& weight_tensor, Tensor& 
   });
 }
 
-// Into float64 tables (parts, V, D): a token like the padding may stand at most positions of a batch.
+// Into float64 tables (parts, V, D): a token like the padding may stand at most positions of a
+// batch.
 template <class T>
 void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Cut cut, Tensor& tables_tensor) {
   const int32_t* ids = ids_tensor.data<int32_t>();

@@ -25,7 +25,8 @@ void read(const Tensor& s, Tensor& y, AxisView v, int64_t n) {
 }
 
 // A row of work owns the knots first .. last-1 and adds up the positions of the segments around
-// them; the segment before belongs to two rows. A row has 8 knots, or fewer when that left few rows.
+// them; the segment before belongs to two rows. A row has 8 knots, or fewer when that left few
+// rows.
 template <class T>
 void sum_up(const Tensor& x, Tensor& z, AxisView v, int64_t r) {
   const int64_t n = v.n, inner = v.inner;

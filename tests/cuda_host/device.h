@@ -1,10 +1,10 @@
-// The device side of CUDA C++ for g++. Forced (-include) in front of every file of the CUDA half, it
-// gives what NVIDIA's headers leave to nvcc: the indices of a thread, barriers, shuffles, launches.
+// The device side of CUDA C++ for g++. Forced (-include) in front of every file of the CUDA half:
+// what NVIDIA's headers leave to nvcc, the indices of a thread, barriers, shuffles, launches.
 //
-// A kernel is an ordinary function here: __global__ and __device__ are empty without nvcc, and so is
+// A kernel is an ordinary function here: __global__ and __device__ are empty without nvcc, as is
 // __shared__, because the only shared memory of the project is the array behind
-// skiff::cuda::shared_memory(), which grid.cpp defines. Every barrier and shuffle carries the line it
-// stands on, so that threads which meet at different ones are told apart.
+// skiff::cuda::shared_memory(), which grid.cpp defines. Every barrier and shuffle carries the line
+// it stands on, so that threads which meet at different ones are told apart.
 #pragma once
 
 #include <cuda_runtime.h>

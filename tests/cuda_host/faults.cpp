@@ -176,7 +176,8 @@ const std::vector<Case> cases = {
        shifted_copy<float>(x, y, 0, planted ? 1 : 0);
        to_vector(y);
      }},
-    {"shared memory written out of bounds", kSanitized ? "AddressSanitizer" : "bytes of shared memory",
+    {"shared memory written out of bounds",
+     kSanitized ? "AddressSanitizer" : "bytes of shared memory",
      [](bool planted) {
        Tensor y = fresh();
        cuda::launch(kBlock, reversed_in_shared, floats(y), int(planted));
@@ -186,8 +187,9 @@ const std::vector<Case> cases = {
      [](bool planted) {
        const Tensor x = on_device(1);
        Tensor host({kN}, DType::Float32);
-       cuda::require(cudaMemcpyAsync(host.raw(), x.raw(), size_t(x.bytes()), cudaMemcpyDeviceToHost,
-                                     nullptr), "cudaMemcpyAsync");
+       cuda::require(
+           cudaMemcpyAsync(host.raw(), x.raw(), size_t(x.bytes()), cudaMemcpyDeviceToHost, nullptr),
+           "cudaMemcpyAsync");
        if (!planted) cuda::require(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
        const std::vector<double> found = to_vector(host);
        cuda::require(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");  // host stays alive
@@ -196,8 +198,9 @@ const std::vector<Case> cases = {
     {"host memory changed under a copy that is on its way", "a wrong result",
      [](bool planted) {
        Tensor x = full({kN}, 1, DType::Float32), y = fresh();
-       cuda::require(cudaMemcpyAsync(y.raw(), x.raw(), size_t(x.bytes()), cudaMemcpyHostToDevice,
-                                     nullptr), "cudaMemcpyAsync");
+       cuda::require(
+           cudaMemcpyAsync(y.raw(), x.raw(), size_t(x.bytes()), cudaMemcpyHostToDevice, nullptr),
+           "cudaMemcpyAsync");
        if (!planted) cuda::require(cudaStreamSynchronize(nullptr), "cudaStreamSynchronize");
        x.data<float>()[5] = 7;
        expect(to_vector(y), ones);
@@ -229,8 +232,7 @@ const std::vector<Case> cases = {
        Tensor y = zeros({kN}, DType::Float32, Device::CUDA);
        pairs<float>(y, planted);
        const std::vector<double> found = to_vector(y);
-       if (planted)
-         check(found[3] == 7, "a wrong result");  // what one order happens to leave
+       if (planted) check(found[3] == 7, "a wrong result");  // what one order happens to leave
      }},
     {"launch with too many threads", "invalid configuration argument",
      [](bool planted) {
@@ -247,7 +249,8 @@ const std::vector<Case> cases = {
     {"launch with too much shared memory", "cudaErrorInvalidValue",
      [](bool planted) {
        Tensor y = fresh();
-       cuda::launch({1, dim3(kN), size_t(planted ? 300 : 1) << 10}, sum_in_shared, floats(y), false);
+       cuda::launch({1, dim3(kN), size_t(planted ? 300 : 1) << 10}, sum_in_shared, floats(y),
+                    false);
        expect(to_vector(y), ones);
      }},
     {"cuBLAS leading dimension too small", "CUBLAS_STATUS_INVALID_VALUE",
@@ -270,8 +273,9 @@ const std::vector<Case> cases = {
        const float one = 1, zero = 0;
        cublasHandle_t handle;
        cublasCreate(&handle);
-       cublasSgemmStridedBatched_64(handle, CUBLAS_OP_N, CUBLAS_OP_N, 3, 3, 4, &one, a.data<float>(),
-                                    planted ? 4 : 3, 0, b.data<float>(), 4, 0, &zero, floats(c), 3, 0, 1);
+       cublasSgemmStridedBatched_64(handle, CUBLAS_OP_N, CUBLAS_OP_N, 3, 3, 4, &one,
+                                    a.data<float>(), planted ? 4 : 3, 0, b.data<float>(), 4, 0,
+                                    &zero, floats(c), 3, 0, 1);
        expect(to_vector(c), [](size_t) { return 4.0; });
      }},
     {"the host reads device memory", "the host touched device memory",
@@ -319,8 +323,8 @@ struct Outcome {
 };
 Outcome run_process(const std::string& self, const std::string& schedule, const std::string& name,
                     const char* how) {
-  const std::string command =
-      "CUDA_HOST_SCHEDULE=" + schedule + " OPENBLAS_NUM_THREADS=1 '" + self + "' '" + name + "' " + how + " 2>&1";
+  const std::string command = "CUDA_HOST_SCHEDULE=" + schedule + " OPENBLAS_NUM_THREADS=1 '" +
+                              self + "' '" + name + "' " + how + " 2>&1";
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return {-1, ""};
   Outcome outcome{0, ""};
@@ -336,7 +340,8 @@ int run_all(const std::string& self) {
     std::string in, trouble;
     for (const std::string& schedule : schedules) {
       const Outcome sound = run_process(self, schedule, c.name, "sound");
-      if (sound.status != 0) trouble = "without it, schedule " + schedule + " fails: " + sound.output;
+      if (sound.status != 0)
+        trouble = "without it, schedule " + schedule + " fails: " + sound.output;
       const Outcome planted = run_process(self, schedule, c.name, "planted");
       if (planted.status != 0 && planted.output.find(c.caught) != std::string::npos)
         in += " " + schedule;

@@ -60,9 +60,9 @@ std::string place(Site s) {
          std::to_string(s.line) + ")";
 }
 bool same(Site a, Site b) {
-  return a.line == b.line && a.file == b.file && a.what == b.what;  // one kernel has one of each text
+  return a.line == b.line && a.file == b.file &&
+         a.what == b.what;  // one kernel has one of each text
 }
-
 
 void to_host() {
   Block& b = block();
@@ -246,7 +246,8 @@ void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& bod
   b.body = &body;
   b.failed = false;
   for (unsigned i = 0; i < unsigned(b.count); ++i)
-    b.threads[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
+    b.threads[i].index = {i % blockDim.x, i / blockDim.x % blockDim.y,
+                          i / (blockDim.x * blockDim.y)};
   const int64_t blocks = int64_t(gridDim.x) * gridDim.y * gridDim.z;
   const int64_t turn = int64_t(++b.turn);
   fence_shared(config.dynamicSmemBytes);
@@ -286,7 +287,8 @@ void block_barrier(Site site) {
 }
 
 void warp_barrier(unsigned mask, Site site) {
-  if (!(mask >> lane() & 1)) fail_thread("a lane that its own mask leaves out calls " + place(site));
+  if (!(mask >> lane() & 1))
+    fail_thread("a lane that its own mask leaves out calls " + place(site));
   Thread& t = block().threads[size_t(block().current)];
   t.state = State::kAtWarp;
   t.site = site;

@@ -11,19 +11,19 @@ namespace cuda_host {
 
 // ---- faults ----
 
-// A mistake of the program under test: printed at once, an error of every later call of the runtime,
-// and a failing exit code of the program. First in, first out: all are printed.
+// A mistake of the program under test: printed at once, an error of every later call of the
+// runtime, and a failing exit code of the program.
 void fault(const std::string& what);
 cudaError_t remember(cudaError_t error);  // for cudaGetLastError; returned as it is
 
-// ---- the schedule: $CUDA_HOST_SCHEDULE = forward (if not set), reverse, or a number, the seed ----
+// ---- the schedule, $CUDA_HOST_SCHEDULE: forward (if not set), reverse, or a seed ----
 
 // Forward and reverse take blocks, warps and lanes in that order and run the stream as late as they
-// can. A seeded schedule shuffles them, is unfair to most warps, and runs the stream early at times.
+// can. A seeded one shuffles them, is unfair to most warps, and runs the stream early at times.
 struct Schedule {
   enum class Kind { kForward, kReverse, kSeeded } kind;
-  uint64_t state;                     // of the generator
-  int64_t below(int64_t n);           // a random number in 0 .. n-1
+  uint64_t state;                                        // of the generator
+  int64_t below(int64_t n);                              // a random number in 0 .. n-1
   int64_t at(int64_t i, int64_t n, int64_t turn) const;  // the i-th of 0 .. n-1 in this order
 };
 Schedule& schedule();
@@ -43,9 +43,9 @@ class Arena {
  public:
   explicit Arena(const char* name);
   void* allocate(size_t bytes);
-  bool release(void* block);                         // false: not the start of a live block
-  bool owns(const void* at) const;                   // an address of this arena
-  bool covers(const void* at, size_t bytes) const;   // inside one live block
+  bool release(void* block);                        // false: not the start of a live block
+  bool owns(const void* at) const;                  // an address of this arena
+  bool covers(const void* at, size_t bytes) const;  // inside one live block
   void open(bool accessible);
   void check_zones();  // a fault for each block written beyond; the arena must be open
 

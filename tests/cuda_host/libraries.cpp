@@ -22,14 +22,16 @@ struct cublasContext {};
 
 namespace {
 
-CBLAS_TRANSPOSE transposed(cublasOperation_t op) { return op == CUBLAS_OP_N ? CblasNoTrans : CblasTrans; }
+CBLAS_TRANSPOSE transposed(cublasOperation_t op) {
+  return op == CUBLAS_OP_N ? CblasNoTrans : CblasTrans;
+}
 
-void multiply(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, float alpha, const float* A,
-              int lda, const float* B, int ldb, float beta, float* C, int ldc) {
+void multiply(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, float alpha,
+              const float* A, int lda, const float* B, int ldb, float beta, float* C, int ldc) {
   cblas_sgemm(CblasColMajor, a, b, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
 }
-void multiply(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, double alpha, const double* A,
-              int lda, const double* B, int ldb, double beta, double* C, int ldc) {
+void multiply(CBLAS_TRANSPOSE a, CBLAS_TRANSPOSE b, int m, int n, int k, double alpha,
+              const double* A, int lda, const double* B, int ldb, double beta, double* C, int ldc) {
   cblas_dgemm(CblasColMajor, a, b, m, n, k, alpha, A, lda, B, ldb, beta, C, ldc);
 }
 
@@ -42,22 +44,24 @@ size_t extent(int64_t rows, int64_t columns, int64_t ld, int64_t stride, int64_t
 
 template <class T>
 cublasStatus_t gemm(cublasOperation_t a, cublasOperation_t b, int64_t m, int64_t n, int64_t k,
-                    const T* alpha, const T* A, int64_t lda, int64_t stride_a, const T* B, int64_t ldb,
-                    int64_t stride_b, const T* beta, T* C, int64_t ldc, int64_t stride_c,
-                    int64_t batch) {
+                    const T* alpha, const T* A, int64_t lda, int64_t stride_a, const T* B,
+                    int64_t ldb, int64_t stride_b, const T* beta, T* C, int64_t ldc,
+                    int64_t stride_c, int64_t batch) {
   const int64_t rows_a = a == CUBLAS_OP_N ? m : k, rows_b = b == CUBLAS_OP_N ? k : n;
   const int64_t columns_a = m + k - rows_a, columns_b = k + n - rows_b;
   if (m < 0 || n < 0 || k < 0 || batch < 0 || lda < std::max<int64_t>(1, rows_a) ||
       ldb < std::max<int64_t>(1, rows_b) || ldc < std::max<int64_t>(1, m))
     return CUBLAS_STATUS_INVALID_VALUE;
   enqueue(Reach::kDevice, [=, alpha = *alpha, beta = *beta] {
-    if (!require_device(A, extent<T>(rows_a, columns_a, lda, stride_a, batch), "operand A of a gemm") ||
-        !require_device(B, extent<T>(rows_b, columns_b, ldb, stride_b, batch), "operand B of a gemm") ||
+    if (!require_device(A, extent<T>(rows_a, columns_a, lda, stride_a, batch),
+                        "operand A of a gemm") ||
+        !require_device(B, extent<T>(rows_b, columns_b, ldb, stride_b, batch),
+                        "operand B of a gemm") ||
         !require_device(C, extent<T>(m, n, ldc, stride_c, batch), "operand C of a gemm"))
       return;
     for (int64_t i = 0; i < batch; ++i)
-      multiply(transposed(a), transposed(b), int(m), int(n), int(k), alpha, A + i * stride_a, int(lda),
-               B + i * stride_b, int(ldb), beta, C + i * stride_c, int(ldc));
+      multiply(transposed(a), transposed(b), int(m), int(n), int(k), alpha, A + i * stride_a,
+               int(lda), B + i * stride_b, int(ldb), beta, C + i * stride_c, int(ldc));
   });
   return CUBLAS_STATUS_SUCCESS;
 }
@@ -73,21 +77,23 @@ const char* cublasGetStatusName(cublasStatus_t status) {
   return status == CUBLAS_STATUS_INVALID_VALUE ? "CUBLAS_STATUS_INVALID_VALUE" : "CUBLAS_STATUS";
 }
 const char* cublasGetStatusString(cublasStatus_t) { return "the emulation refused the call"; }
-cublasStatus_t cublasSgemmStridedBatched_64(cublasHandle_t, cublasOperation_t a, cublasOperation_t b,
-                                            int64_t m, int64_t n, int64_t k, const float* alpha,
-                                            const float* A, int64_t lda, long long stride_a,
-                                            const float* B, int64_t ldb, long long stride_b,
-                                            const float* beta, float* C, int64_t ldc,
-                                            long long stride_c, int64_t batch) {
-  return gemm(a, b, m, n, k, alpha, A, lda, stride_a, B, ldb, stride_b, beta, C, ldc, stride_c, batch);
+cublasStatus_t cublasSgemmStridedBatched_64(cublasHandle_t, cublasOperation_t a,
+                                            cublasOperation_t b, int64_t m, int64_t n, int64_t k,
+                                            const float* alpha, const float* A, int64_t lda,
+                                            long long stride_a, const float* B, int64_t ldb,
+                                            long long stride_b, const float* beta, float* C,
+                                            int64_t ldc, long long stride_c, int64_t batch) {
+  return gemm(a, b, m, n, k, alpha, A, lda, stride_a, B, ldb, stride_b, beta, C, ldc, stride_c,
+              batch);
 }
-cublasStatus_t cublasDgemmStridedBatched_64(cublasHandle_t, cublasOperation_t a, cublasOperation_t b,
-                                            int64_t m, int64_t n, int64_t k, const double* alpha,
-                                            const double* A, int64_t lda, long long stride_a,
-                                            const double* B, int64_t ldb, long long stride_b,
-                                            const double* beta, double* C, int64_t ldc,
-                                            long long stride_c, int64_t batch) {
-  return gemm(a, b, m, n, k, alpha, A, lda, stride_a, B, ldb, stride_b, beta, C, ldc, stride_c, batch);
+cublasStatus_t cublasDgemmStridedBatched_64(cublasHandle_t, cublasOperation_t a,
+                                            cublasOperation_t b, int64_t m, int64_t n, int64_t k,
+                                            const double* alpha, const double* A, int64_t lda,
+                                            long long stride_a, const double* B, int64_t ldb,
+                                            long long stride_b, const double* beta, double* C,
+                                            int64_t ldc, long long stride_c, int64_t batch) {
+  return gemm(a, b, m, n, k, alpha, A, lda, stride_a, B, ldb, stride_b, beta, C, ldc, stride_c,
+              batch);
 }
 }
 
@@ -133,8 +139,8 @@ size_t elements(int64_t n, int64_t stride, int64_t distance, int64_t batch) {
   return size_t((n - 1) * stride + (batch - 1) * distance + 1);
 }
 
-// What cuFFT may do to memory, done: the work area is written, a c2r destroys its input and uses the
-// imaginary parts of bins 0 and n/2 in some way.
+// What cuFFT may do to memory, done: the work area is written, a c2r destroys its input and uses
+// the imaginary parts of bins 0 and n/2 in some way.
 template <class T>
 void use_work_area(const Plan& p) {
   if (require_device(p.work, p.work_bytes, "the work area of a transform"))
@@ -144,8 +150,10 @@ void use_work_area(const Plan& p) {
 template <class T>
 void run_forward(Plan& p, T* in, typename Fftw<T>::Complex* out) {
   const int bins = p.n / 2 + 1;
-  if (!require_device(in, elements(p.n, p.in_stride, p.in_distance, p.batch) * sizeof(T), "a transform's input") ||
-      !require_device(out, elements(bins, p.out_stride, p.out_distance, p.batch) * 2 * sizeof(T), "a transform's output"))
+  if (!require_device(in, elements(p.n, p.in_stride, p.in_distance, p.batch) * sizeof(T),
+                      "a transform's input") ||
+      !require_device(out, elements(bins, p.out_stride, p.out_distance, p.batch) * 2 * sizeof(T),
+                      "a transform's output"))
     return;
   use_work_area<T>(p);
   if (!p.fftw)
@@ -158,8 +166,10 @@ void run_forward(Plan& p, T* in, typename Fftw<T>::Complex* out) {
 template <class T>
 void run_inverse(Plan& p, typename Fftw<T>::Complex* in, T* out) {
   const int bins = p.n / 2 + 1;
-  if (!require_device(in, elements(bins, p.in_stride, p.in_distance, p.batch) * 2 * sizeof(T), "a transform's input") ||
-      !require_device(out, elements(p.n, p.out_stride, p.out_distance, p.batch) * sizeof(T), "a transform's output"))
+  if (!require_device(in, elements(bins, p.in_stride, p.in_distance, p.batch) * 2 * sizeof(T),
+                      "a transform's input") ||
+      !require_device(out, elements(p.n, p.out_stride, p.out_distance, p.batch) * sizeof(T),
+                      "a transform's output"))
     return;
   use_work_area<T>(p);
   if (!p.fftw)
@@ -175,7 +185,8 @@ void run_inverse(Plan& p, typename Fftw<T>::Complex* in, T* out) {
   Fftw<T>::run_c2r(static_cast<typename Fftw<T>::Handle>(p.fftw), in, out);
   for (int64_t s = 0; s < p.batch; ++s) {
     for (int k = 0; k < bins; ++k)
-      in[s * p.in_distance + k * p.in_stride][0] = in[s * p.in_distance + k * p.in_stride][1] = T(NAN);
+      in[s * p.in_distance + k * p.in_stride][0] = in[s * p.in_distance + k * p.in_stride][1] =
+          T(NAN);
     for (int j = 0; !ends_are_real && j < p.n; ++j)
       out[s * p.out_distance + j * p.out_stride] = T(NAN);
   }
@@ -213,7 +224,8 @@ cufftResult cufftMakePlanMany64(cufftHandle handle, int rank, long long* n, long
   if (rank != 1 || !in_embed || !out_embed || *n < 2 || batch < 1) return CUFFT_INVALID_VALUE;
   const bool single = type == CUFFT_R2C || type == CUFFT_C2R;
   *work_bytes = size_t(batch * (*n / 2 + 1)) * (single ? 8 : 16);
-  plans()[handle] = {int(*n), in_stride, in_distance, out_stride, out_distance, batch, type, *work_bytes};
+  plans()[handle] = {int(*n),      in_stride, in_distance, out_stride,
+                     out_distance, batch,     type,        *work_bytes};
   return CUFFT_SUCCESS;
 }
 cufftResult cufftSetWorkArea(cufftHandle handle, void* work) {
@@ -221,15 +233,23 @@ cufftResult cufftSetWorkArea(cufftHandle handle, void* work) {
   return CUFFT_SUCCESS;
 }
 cufftResult cufftExecR2C(cufftHandle plan, cufftReal* in, cufftComplex* out) {
-  return execute(plan, CUFFT_R2C, [=](Plan& p) { run_forward<float>(p, in, reinterpret_cast<fftwf_complex*>(out)); });
+  return execute(plan, CUFFT_R2C, [=](Plan& p) {
+    run_forward<float>(p, in, reinterpret_cast<fftwf_complex*>(out));
+  });
 }
 cufftResult cufftExecD2Z(cufftHandle plan, cufftDoubleReal* in, cufftDoubleComplex* out) {
-  return execute(plan, CUFFT_D2Z, [=](Plan& p) { run_forward<double>(p, in, reinterpret_cast<fftw_complex*>(out)); });
+  return execute(plan, CUFFT_D2Z, [=](Plan& p) {
+    run_forward<double>(p, in, reinterpret_cast<fftw_complex*>(out));
+  });
 }
 cufftResult cufftExecC2R(cufftHandle plan, cufftComplex* in, cufftReal* out) {
-  return execute(plan, CUFFT_C2R, [=](Plan& p) { run_inverse<float>(p, reinterpret_cast<fftwf_complex*>(in), out); });
+  return execute(plan, CUFFT_C2R, [=](Plan& p) {
+    run_inverse<float>(p, reinterpret_cast<fftwf_complex*>(in), out);
+  });
 }
 cufftResult cufftExecZ2D(cufftHandle plan, cufftDoubleComplex* in, cufftDoubleReal* out) {
-  return execute(plan, CUFFT_Z2D, [=](Plan& p) { run_inverse<double>(p, reinterpret_cast<fftw_complex*>(in), out); });
+  return execute(plan, CUFFT_Z2D, [=](Plan& p) {
+    run_inverse<double>(p, reinterpret_cast<fftw_complex*>(in), out);
+  });
 }
 }

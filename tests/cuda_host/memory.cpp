@@ -39,12 +39,14 @@ std::string outside(size_t bytes, const char* name) {
 }  // namespace
 
 struct Arena::Maps {
-  std::map<char*, size_t> live, free;  // start of a block -> bytes asked for; start of a gap -> bytes
+  std::map<char*, size_t> live,
+      free;  // start of a block -> bytes asked for; start of a gap -> bytes
   std::deque<std::pair<char*, size_t>> quarantine;  // gaps to be
 };
 
 Arena::Arena(const char* name) : name_(name), maps_(new Maps) {
-  void* at = mmap(nullptr, kReserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* at =
+      mmap(nullptr, kReserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (at == MAP_FAILED) {
     std::perror("cuda_host: cannot reserve memory");
     std::abort();
@@ -131,7 +133,8 @@ void Arena::open(bool accessible) {
   open_ = accessible;
 }
 
-bool Arena::zones_are_whole([[maybe_unused]] const char* block, [[maybe_unused]] size_t bytes) const {
+bool Arena::zones_are_whole([[maybe_unused]] const char* block,
+                            [[maybe_unused]] size_t bytes) const {
 #if defined(__SANITIZE_ADDRESS__)
   return true;  // they are poisoned: a write has been reported where it happened
 #else
@@ -179,8 +182,8 @@ struct sigaction earlier;
 
 void on_signal(int signal, siginfo_t* info, void* context) {
   const char* what = device_memory().owns(info->si_addr) ? "the host touched device memory"
-                     : host_memory().owns(info->si_addr)  ? "the device touched host memory"
-                                                          : nullptr;
+                     : host_memory().owns(info->si_addr) ? "the device touched host memory"
+                                                         : nullptr;
   if (!what) {  // not ours
     sigaction(SIGSEGV, &earlier, nullptr);
     if (earlier.sa_flags & SA_SIGINFO && earlier.sa_sigaction)
@@ -213,10 +216,13 @@ const bool watching = [] {
 
 extern "C" {
 void* __real_free(void* block);
-void* __wrap_aligned_alloc(size_t, size_t bytes) { return cuda_host::host_memory().allocate(bytes); }
+void* __wrap_aligned_alloc(size_t, size_t bytes) {
+  return cuda_host::host_memory().allocate(bytes);
+}
 void __wrap_free(void* block) {
   if (!cuda_host::host_memory().owns(block))
     __real_free(block);
-  else if (!cuda_host::host_memory().release(block)) cuda_host::fault("a block of host memory freed twice");
+  else if (!cuda_host::host_memory().release(block))
+    cuda_host::fault("a block of host memory freed twice");
 }
 }

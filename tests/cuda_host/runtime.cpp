@@ -36,12 +36,12 @@ cudaError_t machine() {
 
 // The program may end well in spite of a fault, when nothing asked for the error.
 const bool watched = std::atexit([] {
-  drain();
-  if (faults == 0) return;
-  std::fprintf(stderr, "cuda_host: %d faults\n", faults);
-  std::fflush(nullptr);
-  std::_Exit(87);
-}) == 0;
+                       drain();
+                       if (faults == 0) return;
+                       std::fprintf(stderr, "cuda_host: %d faults\n", faults);
+                       std::fflush(nullptr);
+                       std::_Exit(87);
+                     }) == 0;
 
 }  // namespace
 
@@ -119,7 +119,8 @@ void copy(void* to, const void* from, size_t bytes, cudaMemcpyKind kind) {
   for (const auto& [at, host] : {std::pair<const void*, bool>(to, is_host(kind, false)),
                                  std::pair<const void*, bool>(from, is_host(kind, true))}) {
     if (!host && !require_device(at, bytes, "a copy")) return;
-    if (host && device_memory().owns(at)) return fault("a copy takes an address of the device for one of the host");
+    if (host && device_memory().owns(at))
+      return fault("a copy takes an address of the device for one of the host");
   }
   std::memcpy(to, from, bytes);
 }
@@ -161,26 +162,40 @@ cudaError_t cudaGetLastError() {
 }
 const char* cudaGetErrorName(cudaError_t error) {
   switch (error) {
-    case cudaSuccess: return "cudaSuccess";
-    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
-    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
-    case cudaErrorStubLibrary: return "cudaErrorStubLibrary";
-    case cudaErrorInsufficientDriver: return "cudaErrorInsufficientDriver";
-    case cudaErrorNoDevice: return "cudaErrorNoDevice";
-    case cudaErrorLaunchFailure: return "cudaErrorLaunchFailure";
-    default: return "another error";
+    case cudaSuccess:
+      return "cudaSuccess";
+    case cudaErrorInvalidValue:
+      return "cudaErrorInvalidValue";
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration:
+      return "cudaErrorInvalidConfiguration";
+    case cudaErrorStubLibrary:
+      return "cudaErrorStubLibrary";
+    case cudaErrorInsufficientDriver:
+      return "cudaErrorInsufficientDriver";
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    case cudaErrorLaunchFailure:
+      return "cudaErrorLaunchFailure";
+    default:
+      return "another error";
   }
 }
 const char* cudaGetErrorString(cudaError_t error) {
   switch (error) {
-    case cudaErrorInvalidConfiguration: return "invalid configuration argument";
-    case cudaErrorStubLibrary: return "CUDA driver is a stub library";
+    case cudaErrorInvalidConfiguration:
+      return "invalid configuration argument";
+    case cudaErrorStubLibrary:
+      return "CUDA driver is a stub library";
     case cudaErrorInsufficientDriver:
       return "CUDA driver version is insufficient for CUDA runtime version";
-    case cudaErrorNoDevice: return "no CUDA-capable device is detected";
-    case cudaErrorLaunchFailure: return "unspecified launch failure";
-    default: return cudaGetErrorName(error);
+    case cudaErrorNoDevice:
+      return "no CUDA-capable device is detected";
+    case cudaErrorLaunchFailure:
+      return "unspecified launch failure";
+    default:
+      return cudaGetErrorName(error);
   }
 }
 

@@ -16,13 +16,15 @@ HOST_OBJECTS := $(addprefix $(HOST)/,$(addsuffix .o,$(basename $(HOST_SOURCES)))
 HOST_LIBRARY := $(filter-out $(HOST)/tests/%,$(HOST_OBJECTS)) $(patsubst %,$(HOST)/tests/cuda_host/%.o,fiber grid libraries memory runtime) \
                 $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(filter-out core/cuda_none.cpp $(HOST_SOURCES),$(SOURCES)))))
 HOST_TESTS := main test_cuda test_rows
-HOST_PROGRAMS := $(addprefix $(HOST)/,golden gradcheck train_lra lra_data cuda_tests faults)
+HOST_PROGRAMS := $(addprefix $(HOST)/,golden gradcheck train_lra train_lra_cached lra_data cuda_tests faults)
 
 $(HOST_OBJECTS): | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $(firstword $(wildcard $(@:$(HOST)/%.o=%.cu) $(@:$(HOST)/%.o=%.cpp))) (emulated))
 	$(run)$(CXX) $(HOST_FLAGS) -MMD -MP -c $(firstword $(wildcard $(@:$(HOST)/%.o=%.cu) $(@:$(HOST)/%.o=%.cpp))) -o $@
 $(HOST)/golden $(HOST)/gradcheck $(HOST)/train_lra $(HOST)/lra_data: $(HOST)/%: $(BUILD)/examples/%.o $(HOST_LIBRARY)
+# With the block cache of the product, which hands blocks out again in the order of the stream.
+$(HOST)/train_lra_cached: $(BUILD)/examples/train_lra.o $(patsubst $(HOST)/core/memory.o,$(BUILD)/core/memory.o,$(HOST_LIBRARY))
 $(HOST)/cuda_tests: $(foreach t,$(HOST_TESTS),$(if $(filter tests/$t.cpp,$(HOST_SOURCES)),$(HOST),$(BUILD))/tests/$t.o) $(HOST_LIBRARY)
 $(HOST)/faults: $(HOST)/tests/cuda_host/faults.o $(HOST_LIBRARY)
 $(HOST_PROGRAMS):

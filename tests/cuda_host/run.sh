@@ -33,7 +33,7 @@ tiny="--task listops --recipe tiny --data $work/data --dtype float64 --layers 1 
   --max-length 48 --steps 4 --eval-every 4 --eval-limit 8 --log-every 1 --progress none --quiet --force"
 train() {  # SUFFIX MIXER OPTION..
   local out=$work/$2-$1 mixer=$2; shift 2
-  "$programs/train_lra" $tiny --mixer "$mixer" --out "$out" "$@"
+  "$programs/${trainer:-train_lra}" $tiny --mixer "$mixer" --out "$out" "$@"
 }
 # Losses and accuracies of both devices; 1e-6 of the loss is the precision of the file.
 agree() {
@@ -71,6 +71,7 @@ for schedule in "$@"; do
   for mixer in ski tno fd attention; do
     step "$schedule: training, $mixer" agree "$schedule" "$mixer"
   done
+  trainer=train_lra_cached step "$schedule: training, ski, with the block cache" agree "$schedule" ski
 done
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -62,7 +62,8 @@ all: $(PROGRAMS)
 $(NVCC_OBJECTS): | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,nvcc $(patsubst $(BUILD)/%.o,%,$@))
-	$(run)$(NVCC) $(NVCCFLAGS) -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@
+	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
+	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
 $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.o)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
@@ -97,6 +98,11 @@ $(BUILD)/.packages:
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 
+# ---- the CUDA half without a GPU ----
+ifneq ($(filter cuda-host build/cuda-host%,$(MAKECMDGOALS)),)
+include tests/cuda_host/build.mk
+endif
+
 # ---- running ----
 DEMO := build/demo
 demo: all
@@ -105,6 +111,20 @@ test: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*'
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
+test-gpu:
+	$(MAKE) CUDA=1 all build/cuda/skiff_tests
+	tests/gpu.sh build/cuda
+bench-gpu:
+	$(MAKE) CUDA=1 build/cuda/bench_gpu
+	build/cuda/bench_gpu --device cuda $(ARGS)
+test-cuda-static:
+	$(MAKE) CUDA=1 WERROR=1 all
+	tests/cuda_static/check.sh build/cuda
+test-cuda-host:
+	$(MAKE) cuda-host SAN=0
+	$(MAKE) cuda-host SAN=1
+	tests/cuda_host/run.sh build/cuda-host forward reverse 1 2 3
+	tests/cuda_host/run.sh build/cuda-host-san forward
 gradcheck: $(BUILD)/gradcheck
 	$(BUILD)/gradcheck $(OP)
 golden: $(BUILD)/golden
@@ -140,6 +160,9 @@ help:
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
 	@echo 'make test       the tests; the last line is "N passed, N failed"'
 	@echo 'make test-slow  the long ones'
+	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
+	@echo 'make test-cuda-static  the CUDA build: registers, occupancy, PTX; needs nvcc, no GPU'
+	@echo 'make test-gpu   all tests on a GPU;  make bench-gpu: operators against the floors of the hardware'
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
 	@echo 'make golden     compare with the reference tensors'
 	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
@@ -148,6 +171,6 @@ help:
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow gradcheck golden bench layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow test-cuda-host cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

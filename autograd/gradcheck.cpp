@@ -32,22 +32,27 @@ struct Run {  // one forward and backward
   std::vector<Tensor> grads;  // per input; empty for integers
 };
 
-Run run(const OpSample& sample, const std::vector<Tensor>& inputs, const Tensor& gy) {
+Variable on(Device device, const Tensor& x) { return x ? Variable(x.to(device)) : Variable(x); }
+Variable leaf_on(Device device, const Tensor& x) {
+  return differentiable(x) ? Variable::leaf(x.to(device)) : on(device, x);
+}
+
+Run run(const OpSample& sample, const std::vector<Tensor>& inputs, const Tensor& gy,
+        Device device) {
   std::vector<Variable> variables;
-  for (const Tensor& x : inputs)
-    variables.push_back(differentiable(x) ? Variable::leaf(x) : Variable(x));
+  for (const Tensor& x : inputs) variables.push_back(leaf_on(device, x));
   Tape tape;
   const Variable y = sample.run(variables);
   Run result{y.value(), {}};
-  if (gy) tape.backward(y, gy);
+  if (gy) tape.backward(y, gy.to(device));
   for (const Variable& v : variables)
     result.grads.push_back(gy && v.requires_grad() ? v.grad() : Tensor());
   return result;
 }
 
-Tensor evaluate(const OpSample& sample, const std::vector<Tensor>& inputs) {
+Tensor evaluate(const OpSample& sample, const std::vector<Tensor>& inputs, Device device) {
   std::vector<Variable> constants;
-  for (const Tensor& x : inputs) constants.push_back(Variable(x));
+  for (const Tensor& x : inputs) constants.push_back(on(device, x));
   return sample.run(constants).value();
 }
 
@@ -74,7 +79,8 @@ std::vector<Tensor> converted(const std::vector<Tensor>& inputs) {
 
 class Checker {
  public:
-  Checker(const OpEntry& op, const GradcheckLimits& limits) : linear_(op.linear), limits_(limits) {
+  Checker(const OpEntry& op, const GradcheckLimits& limits, Device device)
+      : linear_(op.linear), limits_(limits), device_(device) {
     result_.op = op.name;
     result_.passed = true;
   }
@@ -82,9 +88,9 @@ class Checker {
   void check_sample(const OpSample& sample, uint64_t number) {
     ++result_.samples;
     label_ = sample.label;
-    const Tensor y = evaluate(sample, sample.inputs);
+    const Tensor y = evaluate(sample, sample.inputs, device_);
     const Tensor gy = random_normal(y.shape(), y.dtype(), 7, number);
-    const Run exact = run(sample, sample.inputs, gy);
+    const Run exact = run(sample, sample.inputs, gy, device_);
     require(y.size() > 0, "an empty output");
     check_differences(sample, exact, gy);
     if (linear_ != Linearity::No) check_adjoint(sample, exact, gy, number);
@@ -120,7 +126,7 @@ class Checker {
         const auto shifted = [&](double h) {
           inputs[i] = sample.inputs[i].clone();
           static_cast<double*>(inputs[i].raw())[e] += h;
-          return inner(to_vector(evaluate(sample, inputs)), g);
+          return inner(to_vector(evaluate(sample, inputs, device_)), g);
         };
         const double x = static_cast<const double*>(sample.inputs[i].raw())[e];
         const double h = 6e-6 * std::max(1.0, std::abs(x));
@@ -135,10 +141,11 @@ class Checker {
   void check_needs(const OpSample& sample, const Run& exact, const Tensor& gy) {
     for (size_t i = 0; i < sample.inputs.size(); ++i) {
       if (!differentiable(sample.inputs[i])) continue;
-      std::vector<Variable> inputs(sample.inputs.begin(), sample.inputs.end());
-      inputs[i] = Variable::leaf(sample.inputs[i]);
+      std::vector<Variable> inputs;
+      for (const Tensor& x : sample.inputs) inputs.push_back(on(device_, x));
+      inputs[i] = leaf_on(device_, sample.inputs[i]);
       Tape tape;
-      tape.backward(sample.run(inputs), gy);
+      tape.backward(sample.run(inputs), gy.to(device_));
       require(inputs[i].grad() && to_vector(inputs[i].grad()) == to_vector(exact.grads[i]),
               "gradient of input " + std::to_string(i) + " alone");
     }
@@ -164,20 +171,20 @@ class Checker {
         std::vector<Tensor> with_v = sample.inputs, with_0 = sample.inputs;
         with_v[i] = v[i];
         with_0[i] = zeros_like(v[i]);
-        left = inner(to_vector(evaluate(sample, with_v)), g) -
-               inner(to_vector(evaluate(sample, with_0)), g);
+        left = inner(to_vector(evaluate(sample, with_v, device_)), g) -
+               inner(to_vector(evaluate(sample, with_0, device_)), g);
         scale += norm(g);
         compare("adjoint of input " + std::to_string(i));
       }
     }
     if (linear_ == Linearity::Jointly) {
-      left = inner(to_vector(evaluate(sample, v)), g);
+      left = inner(to_vector(evaluate(sample, v, device_)), g);
       compare("adjoint");
     }
   }
 
   void check_precision(const OpSample& sample, const Run& exact, const Tensor& gy) {
-    const Run rough = run(sample, converted(sample.inputs), converted({gy})[0]);
+    const Run rough = run(sample, converted(sample.inputs), converted({gy})[0], device_);
     note(result_.precision, relative(to_vector(rough.y), to_vector(exact.y)), limits_.precision,
          "float32 output");
     for (size_t i = 0; i < exact.grads.size(); ++i)
@@ -188,13 +195,14 @@ class Checker {
 
   Linearity linear_;
   GradcheckLimits limits_;
+  Device device_;
   std::string label_;
 };
 
 }  // namespace
 
-GradcheckResult gradcheck(const OpEntry& op, const GradcheckLimits& limits) {
-  Checker checker(op, limits);
+GradcheckResult gradcheck(const OpEntry& op, const GradcheckLimits& limits, Device device) {
+  Checker checker(op, limits, device);
   const std::vector<OpSample> samples = op.samples();
   checker.require(!samples.empty(), "the op has no samples");
   uint64_t number = 0;

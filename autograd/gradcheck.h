@@ -22,6 +22,8 @@ struct GradcheckLimits {
   double adjoint = 1e-12, difference = 1e-6, precision = 1e-5;
 };
 
-GradcheckResult gradcheck(const OpEntry& op, const GradcheckLimits& limits = {});
+// The op computes on `device`; directions and differences are made on the CPU.
+GradcheckResult gradcheck(const OpEntry& op, const GradcheckLimits& limits = {},
+                          Device device = Device::CPU);
 
 }  // namespace skiff

@@ -7,6 +7,7 @@
 //   Grads backward(gy, needs) const   one gradient per input, empty where needs[i] is false.
 //                                     It never adds into a buffer: the tape adds up.
 //   static std::vector<Sample<Op>> samples()     test data
+//   void move_to(Device)              if attributes are tensors: samples run on every device
 // and, when it holds,
 //   static constexpr Linearity linear    linear in all inputs together, or in each by itself; then the
 //                                     adjoint test checks backward exactly, without differences
@@ -121,7 +122,10 @@ std::vector<OpSample> erased_samples() {
   for (const Sample<Op>& sample : Op::samples())
     erased.push_back({sample.label, sample.inputs,
                       [op = sample.op](const std::vector<Variable>& inputs) {
-                        return apply_to(op, inputs);
+                        Op copy = op;
+                        if constexpr (requires { copy.move_to(Device::CPU); })
+                          copy.move_to(inputs.front().device());
+                        return apply_to(std::move(copy), inputs);
                       }});
   return erased;
 }

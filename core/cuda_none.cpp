@@ -2,6 +2,7 @@
 #include "core/blas.h"
 #include "core/fft.h"
 #include "core/memory.h"
+#include "core/ski.h"
 #include "core/spectral_conv.h"
 
 namespace skiff {
@@ -31,6 +32,17 @@ namespace fft {
 Tensor cuda_r2c(const Tensor&, int64_t, int64_t) { no_cuda(); }
 Tensor cuda_c2r(const Tensor&, int64_t, int64_t, int64_t) { no_cuda(); }
 }  // namespace fft
+
+namespace ski_cuda {
+Tensor output(const Tensor&, const Tensor&, const Tensor&, int64_t) { no_cuda(); }
+std::pair<Tensor, Tensor> gradients(const Tensor&, const Tensor&, const Tensor&, const Tensor&,
+                                    int64_t, bool, bool) {
+  no_cuda();
+}
+Tensor knot_product(const Tensor&, const Tensor&, int64_t, bool) { no_cuda(); }
+Tensor knot_gradient(const Tensor&, const Tensor&, int64_t, int64_t) { no_cuda(); }
+Tensor sum_to_knots(const Tensor&, int64_t, int64_t) { no_cuda(); }
+}  // namespace ski_cuda
 
 Tensor cuda_spectral_conv_forward(const Tensor&, const Tensor&, int64_t, int64_t) { no_cuda(); }
 std::pair<Tensor, Tensor> cuda_spectral_conv_backward(const Tensor&, const Tensor&, const Tensor&,

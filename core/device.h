@@ -5,7 +5,16 @@ namespace skiff {
 enum class Device { CPU, CUDA };
 }
 
-#ifdef __CUDACC__
+// CUDA source: compiled by nvcc or, to run on the host in a test, by g++ (tests/cuda_host). Device
+// code is what the device's side of it sees; g++ compiles both sides at once.
+#if defined(__CUDACC__) || defined(SKIFF_CUDA_HOST)
+#define SKIFF_CUDA_SOURCE
+#endif
+#if defined(__CUDA_ARCH__) || defined(SKIFF_CUDA_HOST)
+#define SKIFF_DEVICE_CODE
+#endif
+
+#ifdef SKIFF_CUDA_SOURCE
 #define SKIFF_HOST_DEVICE __host__ __device__
 #else
 #define SKIFF_HOST_DEVICE

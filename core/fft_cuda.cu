@@ -1,6 +1,6 @@
 // Real FFTs on cuFFT, one call for all signals of a tensor. A call takes rows (signals, n) or
 // columns (n, signals). For an axis in the middle, (outer, n, inner), the copy that pads or cuts
-// also moves it to the front, (n, outer, inner), and back.
+// also moves it to the front, (n, outer, inner), and back. A transform of length 1 is a copy.
 #include <cufft.h>
 
 #include <compare>
@@ -8,7 +8,7 @@
 #include <mutex>
 #include <utility>
 
-#include "core/fft.h"
+#include "core/fft_cuda.h"
 #include "core/parallel.h"
 
 namespace skiff::fft {
@@ -109,18 +109,6 @@ void rearrange(const Tensor& from_tensor, Tensor& to_tensor, Rearrangement r) {
   });
 }
 
-// Zero imaginary parts at bins 0 and F/2, which have none: cuFFT would use what stands there.
-template <class T>
-void make_end_bins_real(Tensor& spectra, const Batch& b) {
-  Complex<T>* Z = spectra.data<Complex<T>>();
-  const int64_t signal = b.columns ? 1 : b.bins(), bin = b.columns ? b.signals : 1;
-  const int64_t last = b.F % 2 == 0 ? b.F / 2 : 0;
-  parallel_for(Device::CUDA, b.signals, [=] SKIFF_KERNEL(int64_t s) {
-    Z[s * signal].im = Z[s * signal + last * bin].im = T(0);
-  });
-}
-
-// A transform of length 1 is a copy.
 template <class T>
 void copy_to_complex(const Tensor& from, Tensor& to) {
   const T* x = from.data<T>();
@@ -140,49 +128,90 @@ constexpr cufftType inverse_type(float) { return CUFFT_C2R; }
 constexpr cufftType inverse_type(double) { return CUFFT_Z2D; }
 
 template <class T>
-void forward(const Tensor& x, Tensor& X, AxisView v, int64_t F) {
-  const Batch b{F, v.outer * v.inner, v.inner > 1};
+void forward(const Tensor& x, Spectra& X, AxisView v) {
+  const Batch b{X.F, v.outer * v.inner, X.columns()};
   const bool front = v.outer > 1 && v.inner > 1;
-  Tensor signals = x, spectra = front ? empty_like(X) : X;  // without `front` X itself
-  if (front || v.n != F) {
-    signals = Tensor({F * b.signals}, x.dtype(), Device::CUDA);
-    rearrange<T>(x, signals, {v.outer, v.inner, v.n, F, false, front});
+  Tensor signals = x;
+  if (front || v.n != X.F) {
+    signals = Tensor({X.F * b.signals}, x.dtype(), Device::CUDA);
+    rearrange<T>(x, signals, {v.outer, v.inner, v.n, X.F, false, front});
   }
-  if (F == 1)
-    copy_to_complex<T>(signals, spectra);
+  if (X.F == 1)
+    copy_to_complex<T>(signals, X.bins);
   else
-    transform(forward_type(T()), b, signals.data<T>(), spectra.data<Complex<T>>());
-  if (front) rearrange<Complex<T>>(spectra, X, {v.outer, v.inner, b.bins(), b.bins(), true, false});
+    transform(forward_type(T()), b, signals.data<T>(), X.bins.data<Complex<T>>());
 }
 
 template <class T>
-void inverse(const Tensor& X, Tensor& x, AxisView v, int64_t F, int64_t n) {
-  const Batch b{F, v.outer * v.inner, v.inner > 1};
-  const bool front = v.outer > 1 && v.inner > 1, direct = !front && n == F;
-  Tensor spectra = empty_like(X);  // cuFFT overwrites its input
-  rearrange<Complex<T>>(X, spectra, {v.outer, v.inner, v.n, v.n, false, front});
-  make_end_bins_real<T>(spectra, b);
-  Tensor signals = direct ? x : Tensor({F * b.signals}, x.dtype(), Device::CUDA);
-  if (F == 1)
-    copy_to_real<T>(spectra, signals);
+void inverse(Spectra& X, Tensor& x, int64_t n) {
+  const Batch b{X.F, X.outer * X.inner, X.columns()};
+  const bool front = X.outer > 1 && X.inner > 1, direct = !front && n == X.F;
+  Tensor signals = direct ? x : Tensor({X.F * b.signals}, x.dtype(), Device::CUDA);
+  if (X.F == 1)
+    copy_to_real<T>(X.bins, signals);
   else
-    transform(inverse_type(T()), b, spectra.data<Complex<T>>(), signals.data<T>());
-  if (!direct) rearrange<T>(signals, x, {v.outer, v.inner, F, n, front, false});
+    transform(inverse_type(T()), b, X.bins.data<Complex<T>>(), signals.data<T>());
+  if (!direct) rearrange<T>(signals, x, {X.outer, X.inner, X.F, n, front, false});
+}
+
+// Between cuFFT's layout and (outer, bins, inner). cuFFT would use the imaginary parts of bins 0
+// and F/2, which have none: on the way in they become 0.
+template <class T>
+void to_layout(const Spectra& X, Tensor& to_tensor) {
+  const Complex<T>* from = X.bins.data<Complex<T>>();
+  Complex<T>* to = to_tensor.data<Complex<T>>();
+  const SpectraIndex index = X.index();
+  parallel_for(Device::CUDA, to_tensor.size(), [=] SKIFF_KERNEL(int64_t at) {
+    const int64_t i = at % index.inner, k = at / index.inner % index.bins;
+    to[at] = from[index.at(at / index.inner / index.bins, k, i)];
+  });
+}
+template <class T>
+void from_layout(const Tensor& from_tensor, Spectra& X) {
+  const Complex<T>* from = from_tensor.data<Complex<T>>();
+  Complex<T>* to = X.bins.data<Complex<T>>();
+  const SpectraIndex index = X.index();
+  parallel_for(Device::CUDA, from_tensor.size(), [=] SKIFF_KERNEL(int64_t at) {
+    const int64_t i = at % index.inner, k = at / index.inner % index.bins;
+    Complex<T> z = from[at];
+    if (index.is_end(k)) z.im = T(0);
+    to[index.at(at / index.inner / index.bins, k, i)] = z;
+  });
 }
 
 }  // namespace
 
+Spectra::Spectra(DType dtype, AxisView v, int64_t F)
+    : F(F),
+      outer(v.outer),
+      inner(v.inner),
+      bins({v.outer * (F / 2 + 1) * v.inner}, dtype, Device::CUDA) {}
+
+Spectra cuda_spectra(const Tensor& x, int64_t F, int64_t axis) {
+  const AxisView v = axis_view(x, axis);
+  Spectra X(complex_type(x.dtype()), v, F);
+  if (X.bins.size() > 0) dispatch(x, [&]<class T> { forward<T>(x, X, v); });
+  return X;
+}
+
+void cuda_signals(Spectra X, Tensor& x, int64_t n) {
+  if (x.size() > 0) dispatch(x, [&]<class T> { inverse<T>(X, x, n); });
+}
+
 Tensor cuda_r2c(const Tensor& x, int64_t F, int64_t axis) {
-  Tensor X(x.shape().with(axis, F / 2 + 1), complex_type(x.dtype()), Device::CUDA);
-  if (X.size() == 0) return X;
-  dispatch(x, [&]<class T> { forward<T>(x, X, axis_view(x, axis), F); });
+  const Spectra spectra = cuda_spectra(x, F, axis);
+  const Shape shape = x.shape().with(axis, F / 2 + 1);
+  if (!spectra.rearranged()) return spectra.bins.reshape(shape);
+  Tensor X(shape, spectra.bins.dtype(), Device::CUDA);
+  dispatch(x, [&]<class T> { to_layout<T>(spectra, X); });
   return X;
 }
 
 Tensor cuda_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n) {
   Tensor x(X.shape().with(axis, n), real_part_type(X.dtype()), Device::CUDA);
-  if (x.size() == 0) return x;
-  dispatch(X, [&]<class T> { inverse<T>(X, x, axis_view(X, axis), F, n); });
+  Spectra spectra(X.dtype(), axis_view(X, axis), F);  // a copy: cuFFT overwrites its input
+  dispatch(X, [&]<class T> { from_layout<T>(X, spectra); });
+  cuda_signals(std::move(spectra), x, n);
   return x;
 }
 

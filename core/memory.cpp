@@ -13,7 +13,7 @@
 namespace skiff::memory {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(SKIFF_CUDA_HOST)
 constexpr bool kCacheBlocks = false;
 #else
 constexpr bool kCacheBlocks = true;
@@ -31,7 +31,8 @@ Pool& pool(Device device) {
   return pools[device == Device::CUDA ? 1 : 0];
 }
 
-size_t rounded(size_t bytes) {
+size_t rounded(Device device, size_t bytes) {
+  if (!kCacheBlocks && device == Device::CUDA) return bytes == 0 ? 1 : bytes;
   if (bytes <= 1024) return (bytes + 63) / 64 * 64 + (bytes == 0 ? 64 : 0);
   const size_t step = std::bit_floor(bytes - 1) / 8;
   return (bytes + step - 1) / step * step;
@@ -59,7 +60,7 @@ void trim_locked(Pool& p, Device device) noexcept {
 }  // namespace
 
 void* allocate(Device device, size_t bytes) {
-  const size_t size = rounded(bytes);
+  const size_t size = rounded(device, bytes);
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   void* block = nullptr;
@@ -88,7 +89,7 @@ void* allocate(Device device, size_t bytes) {
 }
 
 void release(Device device, void* block, size_t bytes) noexcept {
-  const size_t size = rounded(bytes);
+  const size_t size = rounded(device, bytes);
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   p.stats.live -= int64_t(size);

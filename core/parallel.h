@@ -1,5 +1,5 @@
 // parallel_for and parallel_rows: the two loops every kernel is written in. One source serves the
-// CPU (OpenMP over indices or rows) and CUDA (a thread per index, 32 lanes per row).
+// CPU (OpenMP over indices or rows) and CUDA (a thread per index, a warp or a block per row).
 //
 //   parallel_for(device, n, [=] SKIFF_KERNEL(int64_t i) { y[i] = x[i] > 0 ? x[i] : T(0); });
 //   parallel_rows(device, rows, d, [=] SKIFF_KERNEL(Row row) {
@@ -19,13 +19,19 @@
 
 #include "core/device.h"
 
-#if defined(SKIFF_CUDA) && !defined(__CUDACC__)
+#if defined(SKIFF_CUDA) && !defined(SKIFF_CUDA_SOURCE)
 #error "a CUDA build compiles files with kernels as CUDA: use nvcc -x cu"
 #endif
 #define SKIFF_KERNEL SKIFF_HOST_DEVICE
 
-#ifdef __CUDACC__
+#ifdef SKIFF_CUDA_SOURCE
 #include "core/parallel_cuda.h"
+#endif
+#ifdef SKIFF_CUDA_HOST  // one function serves both sides: which one is known when it runs
+#define SKIFF_IN_KERNEL(statement) \
+  if (::cuda_host::in_kernel) statement
+#else
+#define SKIFF_IN_KERNEL(statement)
 #endif
 
 namespace skiff {
@@ -47,19 +53,20 @@ struct Row {
 #ifdef __CUDA_ARCH__
   template <class F>
   __device__ auto sum(int64_t n, F f) const {
-    return cuda::warp_sum(n, f);
+    return cuda::row_sum(n, f);
   }
   template <class F>
   __device__ auto max(int64_t n, F f) const {
-    return cuda::warp_max(n, f);
+    return cuda::row_max(n, f);
   }
   template <class F>
   __device__ void for_each(int64_t n, F f) const {
-    cuda::warp_for_each(n, f);
+    cuda::row_for_each(n, f);
   }
 #else
   template <class F>
   SKIFF_HOST_DEVICE auto sum(int64_t n, F f) const {
+    SKIFF_IN_KERNEL(return cuda::row_sum(n, f);)
     using T = std::decay_t<decltype(f(int64_t(0)))>;
     T lane[kLanes];
     for (int l = 0; l < kLanes; ++l) lane[l] = T(0);
@@ -75,6 +82,7 @@ struct Row {
   }
   template <class F>
   SKIFF_HOST_DEVICE auto max(int64_t n, F f) const {  // n >= 1
+    SKIFF_IN_KERNEL(return cuda::row_max(n, f);)
     auto m = f(int64_t(0));
     decltype(m) lane[kLanes];
     for (int l = 0; l < kLanes; ++l) lane[l] = m;
@@ -95,6 +103,7 @@ struct Row {
   }
   template <class F>
   SKIFF_HOST_DEVICE void for_each(int64_t n, F f) const {
+    SKIFF_IN_KERNEL(return cuda::row_for_each(n, f);)
 #pragma omp simd
     for (int64_t j = 0; j < n; ++j) f(j);
   }
@@ -141,7 +150,7 @@ void for_each_row(int64_t rows, int64_t work_per_row, const Body& body) {
 // body(i) for i in [0, n).
 template <class Body>
 void parallel_for(Device device, int64_t n, const Body& body) {
-#ifdef __CUDACC__
+#ifdef SKIFF_CUDA_SOURCE
   if (device == Device::CUDA) return cuda::launch_for(n, body);
 #endif
   (void)device;
@@ -151,8 +160,8 @@ void parallel_for(Device device, int64_t n, const Body& body) {
 // body(Row{r}) for r in [0, rows). work_per_row (elements touched) decides whether threads pay.
 template <class Body>
 void parallel_rows(Device device, int64_t rows, int64_t work_per_row, const Body& body) {
-#ifdef __CUDACC__
-  if (device == Device::CUDA) return cuda::launch_rows<Row>(rows, body);
+#ifdef SKIFF_CUDA_SOURCE
+  if (device == Device::CUDA) return cuda::launch_rows<Row>(rows, work_per_row, body);
 #endif
   (void)device;
   cpu::for_each_row(rows, work_per_row, body);

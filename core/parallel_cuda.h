@@ -1,5 +1,6 @@
-// The CUDA side of parallel_for and parallel_rows: two generic kernels and the loops of a row.
-// Included by core/parallel.h in a CUDA build only.
+// The CUDA side of parallel_for and parallel_rows: two generic kernels and the loops of a row, and
+// what every kernel written by hand uses: one launch, one shared memory. Included by
+// core/parallel.h in a CUDA build only.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,16 +19,46 @@ inline void require(cudaError_t status, const char* call) {
         cudaGetErrorString(status));
 }
 
-inline constexpr int kThreads = 256;  // of a block
 inline constexpr int kWarp = 32;
+inline constexpr int kThreads = 256;             // of a block
+inline constexpr int64_t kMostBlocks = 1 << 20;  // of a grid; threads stride over the rest
+inline constexpr int64_t kBlockRow = 1024;  // a row with this much work is shared by a whole block
 
-// All launches go through this one call (no <<<>>>).
+// All launches go through this one call (no <<<>>>), into the default stream.
+struct Grid {
+  int64_t blocks;
+  dim3 threads = dim3(kThreads);
+  size_t shared_bytes = 0;
+};
 template <class... Parameters, class... Arguments>
-void launch(int64_t blocks, void (*kernel)(Parameters...), Arguments... arguments) {
+void launch(const Grid& grid, void (*kernel)(Parameters...), Arguments... arguments) {
   cudaLaunchConfig_t config{};
-  config.gridDim = dim3(unsigned(blocks));
-  config.blockDim = dim3(kThreads);
+  config.gridDim = dim3(unsigned(grid.blocks));
+  config.blockDim = grid.threads;
+  config.dynamicSmemBytes = grid.shared_bytes;
   require(cudaLaunchKernelEx(&config, kernel, arguments...), "cudaLaunchKernelEx");
+}
+
+// The shared memory a kernel was launched with: the only one there is.
+template <class T>
+__device__ T* shared_memory() {
+  extern __shared__ __align__(16) unsigned char shared_bytes[];
+  return reinterpret_cast<T*>(shared_bytes);
+}
+
+// 16 bytes, the most a thread loads at once. Blocks of device memory begin at multiples of 256.
+template <class T>
+struct alignas(16) Pack {
+  static constexpr int kSize = 16 / sizeof(T);
+  T v[kSize];
+};
+template <class T>
+__device__ Pack<T>* packs(T* first) {
+  return reinterpret_cast<Pack<T>*>(first);
+}
+template <class T>
+__device__ const Pack<T>* packs(const T* first) {
+  return reinterpret_cast<const Pack<T>*>(first);
 }
 
 template <class Body>
@@ -39,52 +70,79 @@ __global__ void for_kernel(int64_t n, Body body) {
 template <class Body>
 void launch_for(int64_t n, const Body& body) {
   if (n <= 0) return;
-  launch(std::min<int64_t>((n + kThreads - 1) / kThreads, 1 << 20), for_kernel<Body>, n, body);
+  launch({std::min((n + kThreads - 1) / kThreads, kMostBlocks)}, for_kernel<Body>, n, body);
 }
 
+// A row is shared by the blockDim.x threads that differ in threadIdx.x: a warp, or the whole block.
 template <class Row, class Body>
 __global__ void rows_kernel(int64_t rows, Body body) {
-  const int64_t warps = int64_t(gridDim.x) * (blockDim.x / kWarp);
-  for (int64_t r = int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp; r < rows;
-       r += warps)
+  const int64_t stride = int64_t(gridDim.x) * blockDim.y;
+  for (int64_t r = int64_t(blockIdx.x) * blockDim.y + threadIdx.y; r < rows; r += stride)
     body(Row{r});
 }
 
 template <class Row, class Body>
-void launch_rows(int64_t rows, const Body& body) {
+void launch_rows(int64_t rows, int64_t work_per_row, const Body& body) {
   if (rows <= 0) return;
-  const int64_t per_block = kThreads / kWarp;
-  launch(std::min<int64_t>((rows + per_block - 1) / per_block, 1 << 20), rows_kernel<Row, Body>,
-         rows, body);
+  const bool whole = work_per_row >= kBlockRow;
+  const int64_t at_once = whole ? 1 : kThreads / kWarp;
+  const dim3 threads = whole ? dim3(kThreads) : dim3(kWarp, kThreads / kWarp);
+  launch({std::min((rows + at_once - 1) / at_once, kMostBlocks), threads,
+          whole ? kThreads / kWarp * sizeof(double) : 0},
+         rows_kernel<Row, Body>, rows, body);
 }
 
-#ifdef __CUDA_ARCH__
-// The 32 lanes of a warp share a row: lane l takes elements l, l + 32, ... After sum and max every
-// lane holds the result; the butterfly adds in the same order each time.
+#ifdef SKIFF_DEVICE_CODE
+struct Add {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+struct Larger {
+  template <class T>
+  __device__ T operator()(T a, T b) const {
+    return b > a ? b : a;
+  }
+};
+
+// Every thread of a row gives a value and gets the result: a butterfly in each warp, then the warps
+// in their order. Nothing here depends on which thread comes first.
+template <class T, class Operation>
+__device__ T combine(T value, Operation operation) {
+  for (int offset = kWarp / 2; offset > 0; offset /= 2)
+    value = operation(value, __shfl_xor_sync(~0u, value, offset));
+  const int warps = int(blockDim.x) / kWarp;
+  if (warps == 1) return value;
+  T* of_warp = shared_memory<T>();
+  if (threadIdx.x % kWarp == 0) of_warp[threadIdx.x / kWarp] = value;
+  __syncthreads();
+  T result = of_warp[0];
+  for (int w = 1; w < warps; ++w) result = operation(result, of_warp[w]);
+  __syncthreads();  // the next combine() writes there
+  return result;
+}
+
+// Thread t of a row takes elements t, t + blockDim.x, ...
 template <class F>
-__device__ auto warp_sum(int64_t n, F f) {
+__device__ auto row_sum(int64_t n, F f) {
   std::decay_t<decltype(f(int64_t(0)))> s{0};
-  for (int64_t j = threadIdx.x % kWarp; j < n; j += kWarp) s += f(j);
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) s += __shfl_xor_sync(~0u, s, offset);
-  return s;
+  for (int64_t j = threadIdx.x; j < n; j += blockDim.x) s += f(j);
+  return combine(s, Add());
 }
 template <class F>
-__device__ auto warp_max(int64_t n, F f) {
+__device__ auto row_max(int64_t n, F f) {
   auto m = f(int64_t(0));
-  for (int64_t j = threadIdx.x % kWarp; j < n; j += kWarp) {
-    const auto v = f(j);
-    m = v > m ? v : m;
-  }
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) {
-    const auto v = __shfl_xor_sync(~0u, m, offset);
-    m = v > m ? v : m;
-  }
-  return m;
+  for (int64_t j = threadIdx.x; j < n; j += blockDim.x) m = Larger()(m, f(j));
+  return combine(m, Larger());
 }
 template <class F>
-__device__ void warp_for_each(int64_t n, F f) {
-  for (int64_t j = threadIdx.x % kWarp; j < n; j += kWarp) f(j);
-  __syncwarp();  // a later loop over the row may read what other lanes wrote
+__device__ void row_for_each(int64_t n, F f) {
+  for (int64_t j = threadIdx.x; j < n; j += blockDim.x) f(j);
+  if (blockDim.x == kWarp)  // a later loop over the row may read what other threads wrote
+    __syncwarp();
+  else
+    __syncthreads();
 }
 #endif
 

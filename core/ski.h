@@ -1,4 +1,4 @@
-// The parts of the SKI operator on a CPU; autograd/ops/ski.cpp has the derivation and the checks.
+// The parts of the SKI operator; autograd/ops/ski.cpp has the derivation and the checks.
 //
 // Tensors lie along `axis` as (outer, n, inner), between knots as (outer, r, inner); taps c (K, D),
 // K odd, and kernel k (2r, D), D dividing inner, channel = inner index mod D; m = (K-1)/2. W is the
@@ -9,7 +9,7 @@
 
 #include "core/tensor.h"
 
-namespace skiff::ski_cpu {
+namespace skiff::ski_parts {
 
 // y[i] = sum_q c[q] x[i + q - m] + (W s)[i],  x = 0 outside 0 .. n-1
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
@@ -27,4 +27,22 @@ Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transpo
 // gk[l] = sum over the batch and p - q = l of h[p] z[q], 0 in row r  -> (2r, D)
 Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
 
+}  // namespace skiff::ski_parts
+
+// Their forms, one for each device; they check nothing.
+namespace skiff::ski_cpu {
+Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
+std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,
+                                    const Tensor& u, int64_t axis, bool need_x, bool need_c);
+Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
+Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
 }  // namespace skiff::ski_cpu
+namespace skiff::ski_cuda {
+Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
+std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,
+                                    const Tensor& u, int64_t axis, bool need_x, bool need_c);
+Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
+Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
+// z = W^T x: (.., n, ..) -> (.., r, ..)
+Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis);
+}  // namespace skiff::ski_cuda

@@ -1,38 +1,43 @@
-// spectral_conv from transforms and products: the spectra of the batch are stored. Channel of an
-// element: its index mod D, since D divides the inner size.
-#include "core/fft.h"
+// spectral_conv from transforms and products: the spectra of the batch are stored, in cuFFT's
+// layout from one transform to the other, and the product scales them and makes their ends real.
+// Channel of an element: its inner index mod D.
+#include "core/fft_cuda.h"
 #include "core/parallel.h"
 #include "core/spectral_conv.h"
 
 namespace skiff {
 namespace {
 
-// X = S X / F or conj(S) X / F, in place; X is a spectrum made here.
+// X = S X / F or conj(S) X / F, in place, real at bins 0 and F/2.
 template <class T>
-void multiply(Tensor& X_tensor, const Tensor& S_tensor, AxisView v, int64_t F, bool conjugate) {
-  Complex<T>* X = X_tensor.data<Complex<T>>();
+void multiply(fft::Spectra& spectra, const Tensor& S_tensor, bool conjugate) {
+  Complex<T>* X = spectra.bins.data<Complex<T>>();
   const Complex<T>* S = S_tensor.data<Complex<T>>();
-  const int64_t D = S_tensor.size(1), inner = v.inner, bins = F / 2 + 1;
-  const T factor = T(1) / T(F);
-  parallel_for(Device::CUDA, X_tensor.size(), [=] SKIFF_KERNEL(int64_t i) {
-    const Complex<T> s = S[i / inner % bins * D + i % D];
-    X[i] = factor * ((conjugate ? conj(s) : s) * X[i]);
+  const int64_t D = S_tensor.size(1);
+  const fft::SpectraIndex index = spectra.index();
+  const T factor = T(1) / T(spectra.F);
+  parallel_for(Device::CUDA, spectra.bins.size(), [=] SKIFF_KERNEL(int64_t at) {
+    const int64_t k = index.inner == 1 ? at % index.bins : at / (index.outer * index.inner);
+    const Complex<T> s = S[k * D + at % index.inner % D];
+    Complex<T> product = factor * ((conjugate ? conj(s) : s) * X[at]);
+    if (index.is_end(k)) product.im = T(0);
+    X[at] = product;
   });
 }
 
 // gS[k, d] = c[k] / F sum over outer and groups, in that order, of conj(X) G
 template <class T>
-void sum_products(const Tensor& X_tensor, const Tensor& G_tensor, Tensor& gS_tensor, AxisView v,
-                  int64_t F) {
-  const Complex<T>*X = X_tensor.data<Complex<T>>(), *G = G_tensor.data<Complex<T>>();
+void sum_products(const fft::Spectra& X_spectra, const fft::Spectra& G_spectra, Tensor& gS_tensor) {
+  const Complex<T>*X = X_spectra.bins.data<Complex<T>>(), *G = G_spectra.bins.data<Complex<T>>();
   Complex<T>* gS = gS_tensor.data<Complex<T>>();
-  const int64_t D = gS_tensor.size(1), bins = F / 2 + 1, groups = v.inner / D;
-  parallel_for(Device::CUDA, bins * D, [=] SKIFF_KERNEL(int64_t i) {
+  const int64_t D = gS_tensor.size(1), F = X_spectra.F;
+  const fft::SpectraIndex index = X_spectra.index();
+  parallel_for(Device::CUDA, index.bins * D, [=] SKIFF_KERNEL(int64_t i) {
     const int64_t k = i / D, d = i % D;
     Complex<T> sum{0, 0};
-    for (int64_t o = 0; o < v.outer; ++o) {
-      for (int64_t g = 0; g < groups; ++g) {
-        const int64_t at = ((o * bins + k) * groups + g) * D + d;
+    for (int64_t o = 0; o < index.outer; ++o) {
+      for (int64_t column = d; column < index.inner; column += D) {
+        const int64_t at = index.at(o, k, column);
         sum = sum + conj(X[at]) * G[at];
       }
     }
@@ -49,26 +54,24 @@ void check_devices(const Tensor& x, const Tensor& S, const Tensor& other) {
 
 Tensor cuda_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
   check_devices(x, S, x);
-  const AxisView v = axis_view(x, axis);
-  Tensor Y = fft::cuda_r2c(x, F, axis);
-  dispatch(x, [&]<class T> { multiply<T>(Y, S, v, F, false); });
-  return fft::cuda_c2r(Y, F, axis, v.n);
+  Tensor y = empty_like(x);
+  fft::Spectra X = fft::cuda_spectra(x, F, axis);
+  dispatch(x, [&]<class T> { multiply<T>(X, S, /*conjugate=*/false); });
+  fft::cuda_signals(std::move(X), y, x.size(axis));
+  return y;
 }
 
 std::pair<Tensor, Tensor> cuda_spectral_conv_backward(const Tensor& x, const Tensor& S,
                                                       const Tensor& gy, int64_t F, int64_t axis,
                                                       bool need_x, bool need_S) {
   check_devices(x, S, gy);
-  const AxisView v = axis_view(x, axis);
-  Tensor G = fft::cuda_r2c(gy, F, axis), gx, gS;
+  fft::Spectra G = fft::cuda_spectra(gy, F, axis);
+  Tensor gx = need_x ? empty_like(x) : Tensor(), gS = need_S ? empty_like(S) : Tensor();
   dispatch(x, [&]<class T> {
-    if (need_S) {
-      gS = empty_like(S);
-      sum_products<T>(fft::cuda_r2c(x, F, axis), G, gS, v, F);
-    }
-    if (need_x) multiply<T>(G, S, v, F, true);
+    if (need_S) sum_products<T>(fft::cuda_spectra(x, F, axis), G, gS);
+    if (need_x) multiply<T>(G, S, /*conjugate=*/true);
   });
-  if (need_x) gx = fft::cuda_c2r(G, F, axis, v.n);
+  if (need_x) fft::cuda_signals(std::move(G), gx, x.size(axis));
   return {gx, gS};
 }
 

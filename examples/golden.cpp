@@ -8,6 +8,8 @@
 #include <functional>
 
 #include "autograd/ops.h"
+#include "core/memory.h"
+#include "examples/device.h"
 #include "examples/program.h"
 #include "layers/tnn.h"
 #include "optim/adam.h"
@@ -20,7 +22,8 @@ namespace {
 
 class Case {
  public:
-  Case(const safetensors::File& file, DType dtype) : file_(file), dtype_(dtype) {}
+  Case(const safetensors::File& file, DType dtype, Device device)
+      : file_(file), dtype_(dtype), device_(device) {}
 
   const std::string& text(const std::string& key) const {
     const auto at = file_.metadata.find(key);
@@ -60,10 +63,11 @@ class Case {
   bool has(const std::string& name) const { return file_.find(name) != nullptr; }
   Tensor get(const std::string& name) const {
     const Tensor& x = file_.at(name);
-    return x.dtype() == DType::Int32 ? x : x.to(dtype_);
+    return (x.dtype() == DType::Int32 ? x : x.to(dtype_)).to(device_);
   }
   const safetensors::File& file() const { return file_; }
   DType dtype() const { return dtype_; }
+  Device device() const { return device_; }
 
   // Largest |a - b| / max(|b|, 0.01) over the tensor; shapes may differ where sizes agree.
   void compare(const std::string& name, const Tensor& ours) {
@@ -100,6 +104,7 @@ class Case {
  private:
   const safetensors::File& file_;
   DType dtype_;
+  Device device_;
   std::vector<std::string> compared_;
   double worst_ = 0;
   std::string worst_name_;
@@ -175,8 +180,7 @@ void fill(const Parameters& store, const Case& c) {
     check<DataError>(own.size() == e.tensor.size(), c.file().path, ": '", e.name, "' is ", e.tensor,
                      ", the parameter is ", own);
     const Tensor value = e.tensor.to(own.dtype());
-    std::copy_n(static_cast<const char*>(value.raw()), value.bytes(),
-                static_cast<char*>(own.raw()));
+    memory::copy(own.device(), own.raw(), value.device(), value.raw(), size_t(value.bytes()));
     trained += is_parameter;
   }
   for (const Parameter& p : store.all()) trained -= p.trained;
@@ -262,9 +266,8 @@ void finish(Case& c, Tape& tape, const Variable& y, const Variable& x) {
     // probe itself.
     Tensor probe = c.get("probe");
     if (y.value().is_complex()) {
-      Tensor as_complex(y.shape(), y.dtype());
-      std::copy_n(static_cast<const char*>(probe.raw()), probe.bytes(),
-                  static_cast<char*>(as_complex.raw()));
+      Tensor as_complex(y.shape(), y.dtype(), y.device());
+      memory::copy(y.device(), as_complex.raw(), y.device(), probe.raw(), size_t(probe.bytes()));
       probe = as_complex;
     }
     const std::vector<double> a = to_vector(y.value()), b = to_vector(probe);
@@ -310,7 +313,7 @@ void compare_store(Case& c, const Parameters& store, const std::string& prefix,
 // A layer with parameters in a store.
 template <class MakeLayer, class Apply>
 void run_layer(Case& c, MakeLayer make, Apply apply, bool training = true) {
-  Parameters store(1, c.dtype());
+  Parameters store(1, c.dtype(), c.device());
   const auto layer = make(store.root());
   fill(store, c);
   store.set_training(training);
@@ -330,13 +333,14 @@ void run_operator(Case& c, Config config) {
 }
 
 Tensor full_lengths(const Tensor& x) {
-  return tensor_of(std::vector<int32_t>(size_t(x.size(0)), int32_t(x.size(1))), {x.size(0)});
+  return tensor_of(std::vector<int32_t>(size_t(x.size(0)), int32_t(x.size(1))), {x.size(0)})
+      .to(x.device());
 }
 
 // x of layers that take an image or tokens as they are, without a gradient of their own
 void run_classifier(Case& c) {
   const TnnConfig config = classifier_config(c);
-  Parameters store(1, c.dtype());
+  Parameters store(1, c.dtype(), c.device());
   const TnnClassifier model(store.root(), config);
   fill(store, c);
   Variable x = input_of(c);
@@ -346,7 +350,8 @@ void run_classifier(Case& c) {
   } else {
     // The model takes its input as data; its parts give the gradient of x.
     Variable h = std::get<Linear>(model.trunk.encoder)(x);
-    if (config.sinusoids) h = h + Variable(sinusoid_table(h.size(1), config.dim, h.dtype()));
+    if (config.sinusoids)
+      h = h + Variable(sinusoid_table(h.size(1), config.dim, h.dtype()).to(c.device()));
     for (const Block& block : model.trunk.layers) h = block(h);
     if (model.trunk.norm) h = (*model.trunk.norm)(h);
     finish(c, tape, model.decoder(mean_over_length(h, full_lengths(x.value()))), x);
@@ -402,7 +407,7 @@ void run_with_optimizer(Case& c, Parameters& store, const std::string& kind, con
 
 void run_optimizer(Case& c) {
   const Tensor w0 = c.get("param.0.weight"), w2 = c.get("param.2.weight");
-  Parameters store(1, c.dtype());
+  Parameters store(1, c.dtype(), c.device());
   const Linear first(store.root() / "0", w0.size(1), w0.size(0));
   const Linear second(store.root() / "2", w2.size(1), w2.size(0));
   const Variable x = c.get("x");
@@ -410,7 +415,7 @@ void run_optimizer(Case& c) {
 }
 
 void run_train(Case& c) {
-  Parameters store(1, c.dtype());
+  Parameters store(1, c.dtype(), c.device());
   const TnnClassifier model(store.root(), classifier_config(c));
   const Tensor x = c.get("x");
   run_with_optimizer(c, store, c.text("optimizer"), [&] { return model(x, full_lengths(x)); });
@@ -420,7 +425,7 @@ void run_train(Case& c) {
 Variable circle_of_lags(const Variable& lags, int64_t n, bool causal) {
   if (causal) return lags;
   const Variable past = slice(lags, 0, n - 1, 2 * n - 1);  // 0 .. n-1
-  const Variable gap = zeros({1, lags.size(1)}, lags.dtype());
+  const Variable gap = zeros({1, lags.size(1)}, lags.dtype(), lags.device());
   if (n == 1) return concat({past, gap}, 0);
   return concat({past, gap, slice(lags, 0, 0, n - 1)}, 0);
 }
@@ -526,11 +531,12 @@ bool run_case(Case& c) {
 // ---- the table ----
 
 struct Settings {
-  std::string folder, only;
+  std::string folder, only, device = "cpu";
   double tolerance64 = 1e-9, tolerance32 = 1e-4;
 };
 
 int report(const Settings& settings) {
+  const Device device = device_named(settings.device);
   namespace fs = std::filesystem;
   std::error_code error;
   check<DataError>(fs::is_directory(settings.folder, error), "golden: '", settings.folder,
@@ -554,7 +560,7 @@ int report(const Settings& settings) {
     try {
       const safetensors::File file = safetensors::read(path);
       for (const DType dtype : {DType::Float64, DType::Float32}) {
-        Case c(file, dtype);
+        Case c(file, dtype, device);
         if (!run_case(c)) fail<DataError>("unknown case: op '", c.text("op"), "'");
         char cell[32];
         std::snprintf(cell, sizeof cell, " %10.1e", c.worst());
@@ -589,6 +595,7 @@ int main(int argc, char** argv) {
   Settings settings;
   app.add_option("folder", settings.folder, "Folder of .safetensors files")->required();
   app.add_option("--only", settings.only, "Only files with this in their name");
+  add_device_option(app, settings.device);
   app.add_option("--tolerance64", settings.tolerance64, "Tolerance in float64")
       ->capture_default_str();
   app.add_option("--tolerance32", settings.tolerance32, "Tolerance in float32")

@@ -3,6 +3,7 @@
 // row an op, and the last line "all N ops passed"; exit code 6 if one did not.
 #include "autograd/gradcheck.h"
 
+#include "examples/device.h"
 #include "examples/program.h"
 
 using namespace skiff;
@@ -30,12 +31,13 @@ std::vector<OpEntry> chosen(const std::vector<std::string>& names) {
   return ops;
 }
 
-int report(const std::vector<std::string>& names, const GradcheckLimits& limits, bool verbose) {
+int report(const std::vector<std::string>& names, const GradcheckLimits& limits, Device device,
+           bool verbose) {
   const std::vector<OpEntry> ops = chosen(names);
   std::printf("%-20s %7s %10s %12s %10s\n", "op", "samples", "adjoint", "differences", "float32");
   int failed = 0;
   for (const OpEntry& op : ops) {
-    const GradcheckResult r = gradcheck(op, limits);
+    const GradcheckResult r = gradcheck(op, limits, device);
     std::printf("%-20s %7d %10s %12s %10s%s\n", r.op.c_str(), r.samples, shown(r.adjoint).c_str(),
                 shown(r.difference).c_str(), shown(r.precision).c_str(),
                 r.passed ? "" : ("  FAILED: " + r.worst).c_str());
@@ -61,6 +63,7 @@ int report(const std::vector<std::string>& names, const GradcheckLimits& limits,
 int main(int argc, char** argv) {
   CLI::App app("Checks the derivative of every op.", "gradcheck");
   std::vector<std::string> names;
+  std::string device = "cpu";
   GradcheckLimits limits;
   bool verbose = false;
   app.add_option("op", names, "Ops to check; all without one");
@@ -69,9 +72,11 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--float32", limits.precision, "Limit of float32 against float64")
       ->capture_default_str();
+  add_device_option(app, device);
   app.add_flag("--verbose", verbose, "List the samples too");
   app.footer(
       "Example:\n  gradcheck rfft toeplitz --verbose\n"
       "adjoint: <A v, gy> against <v, A^T gy>, linear ops; '-' for others. Errors are relative.");
-  return run_program(argc, argv, app, [&] { return report(names, limits, verbose); });
+  return run_program(argc, argv, app,
+                     [&] { return report(names, limits, device_named(device), verbose); });
 }

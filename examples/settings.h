@@ -36,7 +36,7 @@ struct Settings {
   int threads = 0;
   bool resume = false, force = false, quiet = false, json = false, print_config = false,
        list = false, profile = false, checkpoint_activations = false;
-  std::string progress = "auto";
+  std::string progress = "auto", device = "cpu";
 };
 
 inline const char* name_of(NormKind kind) {
@@ -318,6 +318,8 @@ inline void add_options(CLI::App& app, Settings& s) {
   const auto aside = [](CLI::Option* o) { o->configurable(false); };
   aside(option("Run", "--threads", s.threads, "Threads; 0: OMP_NUM_THREADS or all cores")
             ->check(between(0, 4096)));
+  aside(option("Run", "--device", s.device, "Where to compute; auto: cuda where it can be used")
+            ->check(one_of({"cpu", "cuda", "auto"})));
   aside(option("Run", "--stop-at", s.stop_at, "Save and stop after this step; 0: do not")
             ->check(between(0, huge)));
   aside(flag("Run", "--checkpoint-activations", s.checkpoint_activations,

@@ -14,6 +14,7 @@
 #include "core/blas.h"
 #include "core/memory.h"
 #include "data/batch.h"
+#include "examples/device.h"
 #include "examples/profile_table.h"
 #include "examples/run_folder.h"
 #include "examples/settings.h"
@@ -148,7 +149,10 @@ void print_table(const Result& r, const std::string& curves) {
 class Run {
  public:
   Run(const Settings& settings, const std::string& config)
-      : s_(settings), config_(config), folder_(settings.out) {}
+      : s_(settings),
+        config_(config),
+        folder_(settings.out),
+        device_(device_named(settings.device, device_note_)) {}
 
   // The result, or nothing when the run was stopped before its end.
   std::optional<Result> operator()() {
@@ -218,7 +222,8 @@ class Run {
   }
 
   void build() {
-    store_ = std::make_unique<Parameters>(s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32);
+    store_ = std::make_unique<Parameters>(s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32,
+                                          device_);
     const TnnConfig config = model_config(s_, data_.vocab, data_.height, data_.width);
     if (data_.pairs)
       model_.emplace<TwoTowerClassifier>(store_->root(), config);
@@ -238,7 +243,7 @@ class Run {
     save_every_ = s_.save_every > 0 ? s_.save_every : eval_every_;
     log_every_ = every(s_.log_every, 100);
     schedule_ = {schedule_named(s_.schedule), s_.warmup, s_.horizon > 0 ? s_.horizon : steps_};
-    memory::reset_peak(Device::CPU);
+    memory::reset_peak(device_);
   }
 
   void describe(Display& display) const {
@@ -246,14 +251,21 @@ class Run {
     text << s_.task << ", " << s_.mixer << ", recipe " << s_.recipe << ": "
          << store_->trained_count() << " parameters, " << data_.train.size() << " training examples, "
          << steps_ << " steps of " << s_.batch_size << "; " << s_.dtype << ", " << omp_get_max_threads()
-         << " threads, " << blas::description() << "; run folder " << s_.out;
+         << " threads, " << blas::description() << (device_ == Device::CUDA ? ", on cuda" : "")
+         << "; run folder " << s_.out;
     display.note(text.str());
+    if (!device_note_.empty()) display.note(device_note_);
     if (!data_.note.empty()) display.note("note: " + data_.note);
   }
 
   Variable logits_of(const Batch& batch) const {
-    if (data_.pairs) return std::get<TwoTowerClassifier>(model_)(batch.input, batch.lengths);
-    return std::get<TnnClassifier>(model_)(batch.input, batch.lengths);
+    const Tensor input = batch.input.to(device_), lengths = batch.lengths.to(device_);
+    if (data_.pairs) return std::get<TwoTowerClassifier>(model_)(input, lengths);
+    return std::get<TnnClassifier>(model_)(input, lengths);
+  }
+
+  Variable loss_of(const Variable& logits, const Batch& batch) const {
+    return cross_entropy(logits, batch.labels.to(device_));
   }
 
   // ---- checkpoints ----
@@ -334,7 +346,7 @@ class Run {
     {
       Tape tape;
       const Variable logits = logits_of(batch);
-      const Variable l = cross_entropy(logits, batch.labels);
+      const Variable l = loss_of(logits, batch);
       loss = item(l);
       correct = count_correct(logits.value(), batch.labels);
       if (std::isfinite(loss)) tape.backward(l);
@@ -381,7 +393,7 @@ class Run {
       store_->zero_grad();
       Tape tape;
       tape.check_finite();
-      tape.backward(cross_entropy(logits_of(batch), batch.labels));
+      tape.backward(loss_of(logits_of(batch), batch));
     } catch (const NumericalError& e) {
       culprit = e.what();
     }
@@ -404,7 +416,7 @@ class Run {
       if (stops && stop_signal != 0) throw Stopped();
       const Batch batch = batches[i];
       const Variable logits = logits_of(batch);
-      loss += item(cross_entropy(logits, batch.labels)) * double(batch.size());
+      loss += item(loss_of(logits, batch)) * double(batch.size());
       correct += count_correct(logits.value(), batch.labels);
     }
     return {loss / double(examples.size()), double(correct) / double(examples.size())};
@@ -460,7 +472,7 @@ class Run {
                .majority_test = majority_rate(data_.test),
                .seconds = train_seconds_,
                .tokens_per_second = tokens_per_second_,
-               .tensor_bytes = double(memory::stats(Device::CPU).peak),
+               .tensor_bytes = double(memory::stats(device_).peak),
                .resident_bytes = double(usage.ru_maxrss) * 1024,
                .profile = s_.profile ? profile_table(profile_) : ""};
   }
@@ -468,6 +480,8 @@ class Run {
   Settings s_;
   std::string config_;
   RunFolder folder_;
+  std::string device_note_;  // why the CPU was taken
+  Device device_;
   TaskData data_;
   std::vector<Example> watched_;  // what --eval-limit leaves of validation, evenly spread; empty: all
   std::unique_ptr<Parameters> store_;

@@ -1,6 +1,9 @@
 #include "optim/adam.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <utility>
 
 #include "core/memory.h"
 #include "core/parallel.h"
@@ -14,19 +17,96 @@ struct AdamFactors {
 
 // p -= lr/(1-b1^t) m / (sqrt(v) / sqrt(1-b2^t) + eps)
 template <class T>
-void adam_kernel(Tensor p, const Tensor& gradient, Tensor m, Tensor v, AdamFactors f) {
-  T *value = p.data<T>(), *first = m.data<T>(), *second = v.data<T>();
-  const T* grad = gradient.data<T>();
-  const T beta1 = T(f.beta1), beta2 = T(f.beta2), rest1 = T(1 - f.beta1), rest2 = T(1 - f.beta2);
-  const T step_size = T(f.step_size), root_correction = T(f.root_correction), eps = T(f.eps);
-  const T l2 = T(f.l2), shrink = T(f.shrink), gradient_scale = T(f.gradient_scale);
-  parallel_for(p.device(), p.size(), [=] SKIFF_KERNEL(int64_t i) {
-    const T x = shrink * value[i];
-    const T g = gradient_scale * grad[i] + l2 * x;
-    first[i] = beta1 * first[i] + rest1 * g;
-    second[i] = beta2 * second[i] + rest2 * g * g;
-    value[i] = x - step_size * first[i] / (std::sqrt(second[i]) * root_correction + eps);
+struct AdamUpdate {
+  T beta1, beta2, rest1, rest2, step_size, root_correction, eps, l2, shrink, gradient_scale;
+  explicit AdamUpdate(const AdamFactors& f)
+      : beta1(T(f.beta1)),
+        beta2(T(f.beta2)),
+        rest1(T(1 - f.beta1)),
+        rest2(T(1 - f.beta2)),
+        step_size(T(f.step_size)),
+        root_correction(T(f.root_correction)),
+        eps(T(f.eps)),
+        l2(T(f.l2)),
+        shrink(T(f.shrink)),
+        gradient_scale(T(f.gradient_scale)) {}
+  SKIFF_HOST_DEVICE void operator()(T& value, const T& grad, T& first, T& second) const {
+    const T x = shrink * value;
+    const T g = gradient_scale * grad + l2 * x;
+    first = beta1 * first + rest1 * g;
+    second = beta2 * second + rest2 * g * g;
+    value = x - step_size * first / (std::sqrt(second) * root_correction + eps);
+  }
+};
+
+struct AdamTensors {
+  Tensor value, grad, first, second;
+};
+
+template <class T>
+void update_one(AdamTensors& t, const AdamUpdate<T>& update) {
+  T *value = t.value.data<T>(), *first = t.first.data<T>(), *second = t.second.data<T>();
+  const T* grad = std::as_const(t.grad).data<T>();
+  parallel_for(Device::CPU, t.value.size(), [=] SKIFF_KERNEL(int64_t i) {
+    update(value[i], grad[i], first[i], second[i]);
   });
+}
+
+#ifdef SKIFF_CUDA_SOURCE
+// All parameters in one launch: a block takes a piece of one of them, 16 bytes a thread at a time.
+template <class T>
+struct Piece {
+  T *value, *first, *second;
+  const T* grad;
+  int64_t n;
+};
+constexpr int64_t kPiece = 4096;
+
+template <class T>
+__global__ void __launch_bounds__(cuda::kThreads)
+    adam_kernel(const Piece<T>* pieces, AdamUpdate<T> update) {
+  constexpr int kWidth = cuda::Pack<T>::kSize;
+  const Piece<T> p = pieces[blockIdx.x];
+  cuda::Pack<T>*values = cuda::packs(p.value), *firsts = cuda::packs(p.first);
+  cuda::Pack<T>* seconds = cuda::packs(p.second);
+  const cuda::Pack<T>* grads = cuda::packs(p.grad);
+  const int64_t count = p.n / kWidth;
+  for (int64_t i = threadIdx.x; i < count; i += blockDim.x) {
+    cuda::Pack<T> value = values[i], first = firsts[i], second = seconds[i];
+    const cuda::Pack<T> grad = grads[i];
+#pragma unroll
+    for (int j = 0; j < kWidth; ++j) update(value.v[j], grad.v[j], first.v[j], second.v[j]);
+    values[i] = value;
+    firsts[i] = first;
+    seconds[i] = second;
+  }
+  for (int64_t i = count * kWidth + threadIdx.x; i < p.n; i += blockDim.x)
+    update(p.value[i], p.grad[i], p.first[i], p.second[i]);
+}
+
+template <class T>
+void update_on_cuda(std::vector<AdamTensors>& all, const AdamUpdate<T>& update) {
+  std::vector<Piece<T>> pieces;
+  for (AdamTensors& t : all)
+    for (int64_t i = 0; i < t.value.size(); i += kPiece)
+      pieces.push_back({t.value.data<T>() + i, t.first.data<T>() + i, t.second.data<T>() + i,
+                        t.grad.data<T>() + i, std::min(kPiece, t.value.size() - i)});
+  if (pieces.empty()) return;
+  const int64_t count = int64_t(pieces.size());
+  Tensor table({count, int64_t(sizeof(Piece<T>) / sizeof(int32_t))}, DType::Int32);
+  std::memcpy(table.raw(), pieces.data(), size_t(table.bytes()));
+  const Tensor on_device = table.to(Device::CUDA);
+  cuda::launch({count}, adam_kernel<T>, static_cast<const Piece<T>*>(on_device.raw()), update);
+}
+#endif
+
+template <class T>
+void update_all(std::vector<AdamTensors>& all, const AdamFactors& factors) {
+  const AdamUpdate<T> update(factors);
+#ifdef SKIFF_CUDA_SOURCE
+  if (all.front().value.device() == Device::CUDA) return update_on_cuda(all, update);
+#endif
+  for (AdamTensors& t : all) update_one(t, update);
 }
 
 template <class T>
@@ -85,13 +165,13 @@ void Adam::step(double lr, double gradient_scale) {
                             .l2 = options_.decoupled ? 0 : options_.weight_decay,
                             .shrink = options_.decoupled ? 1 - lr * options_.weight_decay : 1,
                             .gradient_scale = gradient_scale};
+  std::vector<AdamTensors> all;
   for (const Moments& moments : moments_) {
     const Variable& p = moments.parameter.variable;
-    if (!p.grad()) continue;
-    dispatch(p.value(), [&]<class T> {
-      adam_kernel<T>(p.value(), p.grad(), moments.m, moments.v, factors);
-    });
+    if (p.grad()) all.push_back({p.value(), p.grad(), moments.m, moments.v});
   }
+  if (all.empty()) return;
+  dispatch(all.front().value, [&]<class T> { update_all<T>(all, factors); });
 }
 
 std::vector<safetensors::Entry> Adam::state() const {

@@ -9,13 +9,15 @@ namespace {
 
 constexpr int64_t kBlock = 1 << 14;
 
-// part[b] = sum of g^2 over block b
+int64_t blocks_of(const Tensor& g) { return (g.size() + kBlock - 1) / kBlock; }
+
+// part[first + b] = sum of g^2 over block b
 template <class T>
-void squares(const Tensor& g, Tensor& part) {
+void squares(const Tensor& g, Tensor& part, int64_t first) {
   const T* values = g.data<T>();
-  double* out = part.data<double>();
+  double* out = part.data<double>() + first;
   const int64_t n = g.size();
-  parallel_rows(g.device(), part.size(), kBlock, [=] SKIFF_KERNEL(Row row) {
+  parallel_rows(g.device(), blocks_of(g), kBlock, [=] SKIFF_KERNEL(Row row) {
     const int64_t begin = row.index * kBlock, left = n - begin;
     out[row.index] = row.sum(left < kBlock ? left : kBlock, [&](int64_t j) {
       return double(values[begin + j]) * double(values[begin + j]);
@@ -26,14 +28,21 @@ void squares(const Tensor& g, Tensor& part) {
 }  // namespace
 
 double gradient_norm(const Parameters& parameters) {
-  double sum = 0;
+  std::vector<Tensor> gradients;
+  int64_t blocks = 0;
   for (const Parameter& p : parameters.all()) {
     if (!p.trained || !p.variable.grad()) continue;
-    const Tensor& g = p.variable.grad();
-    Tensor part({(g.size() + kBlock - 1) / kBlock}, DType::Float64, g.device());
-    dispatch(g, [&]<class T> { squares<T>(g, part); });
-    for (const double s : to_vector(part)) sum += s;
+    gradients.push_back(p.variable.grad());
+    blocks += blocks_of(gradients.back());
   }
+  Tensor part({blocks}, DType::Float64, parameters.device());  // read back in one go
+  int64_t first = 0;
+  for (const Tensor& g : gradients) {
+    dispatch(g, [&]<class T> { squares<T>(g, part, first); });
+    first += blocks_of(g);
+  }
+  double sum = 0;
+  for (const double s : to_vector(part)) sum += s;
   return std::sqrt(sum);
 }
 

@@ -33,10 +33,11 @@ int main(int argc, char** argv) {
   doctest::Context context(argc, argv);
   const int result = context.run();
   if (context.shouldExit()) return result;
-  if (const long long live = skiff::memory::stats(skiff::Device::CPU).live; live != 0) {
-    std::printf("FAILED: %lld bytes of tensors are still alive after the last test\n", live);
-    ++failed;
-  }
+  for (const skiff::Device device : {skiff::Device::CPU, skiff::Device::CUDA})
+    if (const long long live = skiff::memory::stats(device).live; live != 0) {
+      std::printf("FAILED: %lld bytes of tensors are still alive after the last test\n", live);
+      ++failed;
+    }
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed == 0 ? result : 1;
 }

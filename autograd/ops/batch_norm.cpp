@@ -185,6 +185,10 @@ struct BatchNorm {
     });
     return {gx, gw, gb};
   }
+  void move_to(Device device) {
+    running_mean = running_mean.to(device);
+    running_var = running_var.to(device);
+  }
   static std::vector<Sample<BatchNorm>> samples() {
     const Tensor mean = randn({3}), var = tensor_of({0.5, 1, 2.5}, {3}, DType::Float64);
     const BatchNorm evaluation{.training = false, .running_mean = mean, .running_var = var};

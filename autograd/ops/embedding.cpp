@@ -4,7 +4,11 @@
 //   adjoint   gweight[v, c] = sum over {p : ids[p] = v} of gy[p, c],  the entries that were copied
 //
 // The adjoint scatters, and positions with one id write one row. So that the order of the sum is
-// fixed and no two tasks write one element, a task owns 16 channels and walks all positions.
+// fixed and no two tasks write one element, a task owns some channels and walks the positions. A
+// GPU needs more tasks than that gives: there the positions are cut into parts with a table each,
+// and the tables are added in their order.
+
+#include <algorithm>
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -14,7 +18,15 @@
 namespace skiff {
 namespace {
 
-constexpr int64_t kChannelsPerTask = 16;
+struct Cut {
+  int64_t channels, parts;  // of a task; of the positions
+};
+Cut cut(Device device, int64_t positions, const Shape& weight) {
+  if (device == Device::CPU) return {16, 1};
+  const int64_t most =
+      std::max<int64_t>(1, (int64_t(64) << 20) / 8 / std::max<int64_t>(1, weight.size()));
+  return {128, std::clamp<int64_t>(positions / 256, 1, std::min<int64_t>(64, most))};
+}
 
 template <class T>
 void gather_rows(const Tensor& ids_tensor, const Tensor& weight_tensor, Tensor& y_tensor) {
@@ -29,20 +41,22 @@ void gather_rows(const Tensor& ids_tensor, const Tensor& weight_tensor, Tensor& 
   });
 }
 
-// Into float64: a token like the padding may stand at most positions of a batch.
+// Into float64 tables (parts, V, D): a token like the padding may stand at most positions of a
+// batch.
 template <class T>
-void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Tensor& gweight_tensor) {
+void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Cut cut, Tensor& tables_tensor) {
   const int32_t* ids = ids_tensor.data<int32_t>();
   const T* gy = gy_tensor.data<T>();
-  double* gweight = gweight_tensor.data<double>();
-  const int64_t D = gweight_tensor.size(1), positions = ids_tensor.size();
-  const int64_t tasks = (D + kChannelsPerTask - 1) / kChannelsPerTask;
-  parallel_rows(gy_tensor.device(), tasks, positions * kChannelsPerTask, [=] SKIFF_KERNEL(Row row) {
-    const int64_t first = row.index * kChannelsPerTask;
-    const int64_t count = D - first < kChannelsPerTask ? D - first : kChannelsPerTask;
-    for (int64_t p = 0; p < positions; ++p) {
+  double* tables = tables_tensor.data<double>();
+  const int64_t V = tables_tensor.size(1), D = tables_tensor.size(2), positions = ids_tensor.size();
+  const int64_t channels = cut.channels, parts = cut.parts, tasks = (D + channels - 1) / channels;
+  const int64_t work = positions / parts * channels;
+  parallel_rows(gy_tensor.device(), parts * tasks, work, [=] SKIFF_KERNEL(Row row) {
+    const int64_t part = row.index / tasks, first = row.index % tasks * channels;
+    const int64_t count = D - first < channels ? D - first : channels;
+    for (int64_t p = part * positions / parts; p < (part + 1) * positions / parts; ++p) {
       const T* from = gy + p * D + first;
-      double* to = gweight + int64_t(ids[p]) * D + first;
+      double* to = tables + (part * V + int64_t(ids[p])) * D + first;
       row.for_each(count, [&](int64_t c) { to[c] += double(from[c]); });
     }
   });
@@ -73,13 +87,16 @@ struct Embedding {
     return y;
   }
   Grads backward(const Tensor& gy, Needs) const {
-    Tensor sums = zeros(weight_shape, DType::Float64, gy.device());
-    dispatch(gy, [&]<class T> { add_rows<T>(ids, gy, sums); });
+    const Cut c = cut(gy.device(), ids.size(), weight_shape);
+    Tensor tables = zeros(concat({c.parts}, weight_shape), DType::Float64, gy.device());
+    dispatch(gy, [&]<class T> { add_rows<T>(ids, gy, c, tables); });
+    const Tensor sums = sum_leading(tables, weight_shape);
     return {Tensor(), sums_row(sums.reshape({1, sums.size()}), 0, weight_shape, gy.dtype())};
   }
   static std::vector<Sample<Embedding>> samples() {
     return {{"batch", {}, {randint({2, 5}, 4), randn({4, 3})}},
             {"more channels than one task", {}, {randint({6}, 3), randn({3, 19})}},
+            {"many positions", {}, {randint({3, 300}, 5), randn({5, 2})}},
             {"one position", {}, {randint({1}, 5), randn({5, 2})}},
             {"one word", {}, {randint({3, 2, 1}, 1), randn({1, 16})}}};
   }

@@ -4,6 +4,7 @@
 
 #include "core/knot_place.h"
 #include "core/parallel.h"
+#include "core/ski.h"
 
 namespace skiff {
 namespace {
@@ -24,13 +25,12 @@ void read(const Tensor& s, Tensor& y, AxisView v, int64_t n) {
 }
 
 // A row of work owns the knots first .. last-1 and adds up the positions of the segments around
-// them; the segment before belongs to two rows. A CPU has 8 knots to a row, or fewer when that
-// left it with few rows, CUDA one.
+// them; the segment before belongs to two rows. A row has 8 knots, or fewer when that left few
+// rows.
 template <class T>
 void sum_up(const Tensor& x, Tensor& z, AxisView v, int64_t r) {
   const int64_t n = v.n, inner = v.inner;
-  const int64_t owned =
-      x.device() == Device::CUDA ? 1 : std::clamp<int64_t>(v.outer * r / 16, 1, 8);
+  const int64_t owned = std::clamp<int64_t>(v.outer * r / 16, 1, 8);
   const int64_t groups = (r + owned - 1) / owned;
   const T* in = x.data<T>();
   T* out = z.data<T>();
@@ -69,6 +69,7 @@ Tensor read_knots(const Tensor& s, int64_t n, int64_t axis) {
 }
 
 Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis) {
+  if (x.device() == Device::CUDA) return ski_cuda::sum_to_knots(x, r, axis);
   Tensor z(x.shape().with(axis, r), x.dtype(), x.device());
   dispatch(x, [&]<class T> { sum_up<T>(x, z, axis_view(x, axis), r); });
   return z;

@@ -19,9 +19,6 @@
 // k is laid out as toeplitz() has its taps: (2r, D), lag l >= 0 in row l, lag -l in row 2r - l; row
 // r is no lag and has gradient 0. A z is done densely: with r <= 64 and channels in the registers
 // r^2 multiply-adds cost less than the transforms, and either is small beside the n K of the taps.
-//
-// On CUDA it is the composition of conv1d, interpolate_adjoint, toeplitz and interpolate, which
-// backward repeats on a tape of its own.
 
 #include "core/ski.h"
 #include "autograd/op.h"
@@ -30,12 +27,6 @@
 
 namespace skiff {
 namespace {
-
-Variable composition(const Variable& x, const Variable& c, const Variable& k, int64_t axis) {
-  const InterpolationMatrix W{x.size(axis), k.size(0) / 2};
-  return conv1d(x, c, /*causal=*/false, axis) +
-         interpolate(toeplitz(k, interpolate_adjoint(x, W, axis), /*causal=*/false, axis), W, axis);
-}
 
 struct Ski {
   static constexpr auto name = "ski";
@@ -48,30 +39,18 @@ struct Ski {
     c = c_in;
     k = k_in;
     check_inputs();
-    if (x.device() == Device::CUDA) return composition(x, c, k, axis).value();
     z = sum_to_knots(x, k.size(0) / 2, axis);
-    return ski_cpu::output(x, c, ski_cpu::knot_product(k, z, axis, /*transposed=*/false), axis);
+    return ski_parts::output(x, c, ski_parts::knot_product(k, z, axis, /*transposed=*/false), axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
-    if (x.device() == Device::CUDA) return composed_backward(gy, needs);
     Tensor u, gk;
     if (needs[0] || needs[2]) {
       const Tensor h = sum_to_knots(gy, k.size(0) / 2, axis);
-      if (needs[0]) u = ski_cpu::knot_product(k, h, axis, /*transposed=*/true);
-      if (needs[2]) gk = ski_cpu::knot_gradient(h, z, k.size(1), axis);
+      if (needs[0]) u = ski_parts::knot_product(k, h, axis, /*transposed=*/true);
+      if (needs[2]) gk = ski_parts::knot_gradient(h, z, k.size(1), axis);
     }
-    auto [gx, gc] = ski_cpu::gradients(x, c, gy, u, axis, needs[0], needs[1]);
+    auto [gx, gc] = ski_parts::gradients(x, c, gy, u, axis, needs[0], needs[1]);
     return {gx, gc, gk};
-  }
-  Grads composed_backward(const Tensor& gy, Needs needs) const {
-    const auto input = [](const Tensor& t, bool need) {
-      return need ? Variable::leaf(t) : Variable(t);
-    };
-    const Variable vx = input(x, needs[0]), vc = input(c, needs[1]), vk = input(k, needs[2]);
-    Tape tape;
-    tape.backward(composition(vx, vc, vk, axis), gy);
-    return {needs[0] ? vx.grad() : Tensor(), needs[1] ? vc.grad() : Tensor(),
-            needs[2] ? vk.grad() : Tensor()};
   }
   void check_inputs() const {
     check_real(name, "x", x);

@@ -1,0 +1,227 @@
+// Times the operators of the Toeplitz models at the sizes of Long Range Arena on one device, beside
+// what two floors of the hardware allow: a copy of device memory, and a large matrix product.
+// Run:     build/cuda/bench_gpu                   (--device cpu, --scale 16 to try it elsewhere)
+// Expect:  one row an operator; "share" is the time its bytes and operations need at the speed of
+// the
+//          floors, divided by its time. `--estimate` prints what an H100's data sheet implies
+//          instead.
+#include <chrono>
+#include <cmath>
+#include <functional>
+
+#include "autograd/ops.h"
+#include "core/random.h"
+#include "examples/device.h"
+#include "layers/parameters.h"
+#include "optim/adam.h"
+
+using namespace skiff;
+
+namespace {
+
+struct Settings {
+  std::string device = "auto";
+  int64_t scale = 1, repeats = 20;  // sizes are divided by scale
+  bool estimate = false;
+};
+
+// Bytes that must move through memory and multiply-adds counted as two, forward and backward. The
+// counts follow the kernels: core/README.md derives them.
+struct Cost {
+  double bytes = 0, operations = 0;
+};
+struct Case {
+  std::string name, shape;
+  Cost forward, backward;
+  std::vector<Variable> inputs;
+  std::function<Variable(const std::vector<Variable>&)> run;
+};
+
+struct Sizes {
+  int64_t B, N, D, R = 64, K = 33, V = 32;
+  double tensor_bytes() const { return 4.0 * double(B * N * D); }
+  double elements() const { return double(B * N * D); }
+};
+
+Tensor random32(Shape shape, uint64_t seed, Device device) {
+  return random_normal(shape, DType::Float32, seed).to(device);
+}
+
+// The sizes of ListOps: B 32, N 2048, D 128. T is the bytes of one activation (B, N, D).
+std::vector<Case> cases(const Sizes& s, Device device) {
+  const auto [B, N, D, R, K, V] = s;
+  const double T = s.tensor_bytes(), E = s.elements(), F = 2.0 * double(N);
+  const double fft = 2.5 * 2 * E * std::log2(F);  // of real signals of length F = 2 N
+  std::ostringstream text;
+  text << '(' << B << ", " << N << ", " << D << ')';
+  const std::string shape = text.str();
+  const auto leaf = [&](Shape of, uint64_t seed) {
+    return Variable::leaf(random32(of, seed, device));
+  };
+  const Shape x{B, N, D};
+  Tensor ids({B, N}, DType::Int32);
+  Random random(3);
+  for (int64_t i = 0; i < ids.size(); ++i) ids.data<int32_t>()[i] = int32_t(random.below(V));
+  const Tensor device_ids = ids.to(device);
+  using Inputs = const std::vector<Variable>&;
+  return {
+      {"silu",
+       shape,
+       {2 * T, 10 * E},
+       {3 * T, 15 * E},
+       {leaf(x, 1)},
+       [](Inputs v) { return silu(v[0]); }},
+      {"gate, u * v",
+       shape,
+       {3 * T, E},
+       {5 * T, 2 * E},
+       {leaf(x, 1), leaf(x, 2)},
+       [](Inputs v) { return v[0] * v[1]; }},
+      {"simple_rms_norm",
+       shape,
+       {2 * T, 3 * E},
+       {3 * T, 6 * E},
+       {leaf(x, 1)},
+       [](Inputs v) { return simple_rms_norm(v[0]); }},
+      {"dropout",
+       shape,
+       {2 * T, 15 * E},
+       {2 * T, 15 * E},
+       {leaf(x, 1)},
+       [](Inputs v) { return dropout(v[0], 0.1, 1, 2, 3); }},
+      {"linear, D to D",
+       shape,
+       {2 * T, 2 * E * double(D)},
+       {4 * T, 4 * E * double(D)},
+       {leaf(x, 1), leaf({D, D}, 2), leaf({D}, 3)},
+       [](Inputs v) { return linear(v[0], v[1], v[2]); }},
+      {"embedding",
+       shape,
+       {T, 0},
+       {T, E},
+       {Variable(device_ids), leaf({V, D}, 2)},
+       [](Inputs v) { return embedding(v[0].value(), v[1]); }},
+      {"toeplitz, 2 N taps",
+       shape,
+       {17 * T, 2 * fft + 12 * E},
+       {28 * T, 3 * fft + 28 * E},
+       {leaf({2 * N, D}, 2), leaf(x, 1)},
+       [](Inputs v) { return toeplitz(v[0], v[1], /*causal=*/false); }},
+      {"ski, 64 knots, 33 taps",
+       shape,
+       {4.5 * T, 2 * E * double(K + 4)},
+       {7 * T, 4 * E * double(K + 2)},
+       {leaf(x, 1), leaf({K, D}, 2), leaf({2 * R, D}, 3)},
+       [](Inputs v) { return ski(v[0], v[1], v[2]); }},
+  };
+}
+
+// ---- time ----
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+void wait(const Tensor& any) { (void)to_vector(any); }  // a copy back waits for all before it
+
+// Seconds of one run, all repeats queued before the wait.
+template <class F>
+double seconds(const Settings& s, Device device, const F& run) {
+  const Tensor small = zeros({1}, DType::Float32, device);
+  run();
+  wait(small);
+  const double start = now();
+  for (int64_t i = 0; i < s.repeats; ++i) run();
+  wait(small);
+  return (now() - start) / double(s.repeats);
+}
+
+struct Floors {
+  double bytes_per_second, operations_per_second;
+  double seconds(const Cost& c) const {
+    return std::max(c.bytes / bytes_per_second, c.operations / operations_per_second);
+  }
+};
+
+Floors measure_floors(const Settings& s, Device device) {
+  const int64_t n = (int64_t(64) << 20) / s.scale, m = std::max<int64_t>(64, 4096 / s.scale);
+  const Tensor x = zeros({n}, DType::Float32, device), a = random32({m, m}, 1, device);
+  const double copy = seconds(s, device, [&] { x.clone(); });
+  const double product = seconds(s, device, [&] { matmul(a, a); });
+  const Floors f{8.0 * double(n) / copy, 2.0 * std::pow(double(m), 3) / product};
+  std::printf("floors: copy of %.0f MB %.1f GB/s, product of %lld^2 in float32 %.2f TFLOP/s\n",
+              4e-6 * double(n), 1e-9 * f.bytes_per_second, (long long)m,
+              1e-12 * f.operations_per_second);
+  return f;
+}
+
+void print_row(const std::string& name, const char* pass, const Cost& c, double seconds,
+               double floor) {
+  std::printf("%-24s %-9s %9.1f %9.2f %10.1f %9.1f %6.0f %%\n", name.c_str(), pass, 1e-6 * c.bytes,
+              1e-9 * c.operations, 1e6 * seconds, 1e-9 * c.bytes / seconds, 100 * floor / seconds);
+}
+
+void bench_adam(const Settings& s, Device device, const Floors& floors) {
+  const int64_t n = (int64_t(1) << 20) / s.scale;
+  Parameters store(1, DType::Float32, device);
+  const Variable p = store.root().parameter("p", {n}, uniform(1));
+  Adam adam(store, {});
+  {
+    Tape tape;
+    tape.backward(1.0 * p, random32({n}, 2, device));
+  }
+  const Cost c{28.0 * double(n), 15.0 * double(n)};
+  print_row("Adam, " + std::to_string(n) + " numbers", "step", c,
+            seconds(s, device, [&] { adam.step(1e-3); }), floors.seconds(c));
+}
+
+int bench(const Settings& s) {
+  if (s.estimate) {
+    const Floors sheet{3.35e12, 67e12};  // NVIDIA H100 SXM: HBM3, float32 without tensor cores
+    std::printf("%-24s %-9s %9s %9s %10s\n", "operator", "pass", "MB", "GFLOP", "us");
+    for (const Case& c : cases({32, 2048, 128}, Device::CPU))
+      for (const auto& [pass, cost] :
+           {std::pair{"forward", c.forward}, std::pair{"backward", c.backward}})
+        std::printf("%-24s %-9s %9.1f %9.2f %10.1f\n", c.name.c_str(), pass, 1e-6 * cost.bytes,
+                    1e-9 * cost.operations, 1e6 * sheet.seconds(cost));
+    return 0;
+  }
+  const Device device = device_named(s.device);
+  std::printf("device %s, float32, %lld repeats, sizes divided by %lld\n",
+              device == Device::CUDA ? "cuda" : "cpu", (long long)s.repeats, (long long)s.scale);
+  const Floors floors = measure_floors(s, device);
+  std::printf("%-24s %-9s %9s %9s %10s %9s %8s\n", "operator", "pass", "MB", "GFLOP", "us", "GB/s",
+              "share");
+  for (const Case& c :
+       cases({std::max<int64_t>(1, 32 / s.scale), std::max<int64_t>(64, 2048 / s.scale), 128},
+             device)) {
+    const double forward = seconds(s, device, [&] { c.run(c.inputs); });
+    print_row(c.name + " " + c.shape, "forward", c.forward, forward, floors.seconds(c.forward));
+    const Tensor gy = random32(c.run(c.inputs).shape(), 9, device);
+    const double both = seconds(s, device, [&] {
+      for (const Variable& v : c.inputs) v.zero_grad();
+      Tape tape;
+      tape.backward(c.run(c.inputs), gy);
+    });
+    print_row(c.name, "backward", c.backward, std::max(both - forward, 1e-9),
+              floors.seconds(c.backward));
+  }
+  bench_adam(s, device, floors);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Times operators on a GPU against the floors of the hardware.", "bench_gpu");
+  Settings settings;
+  add_device_option(app, settings.device);
+  app.add_option("--scale", settings.scale, "Divides the sizes")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 64));
+  app.add_option("--repeats", settings.repeats, "Runs a measurement is the mean of")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10000));
+  app.add_flag("--estimate", settings.estimate,
+               "Bytes, operations and the time an H100's data sheet implies");
+  return run_program(argc, argv, app, [&] { return bench(settings); });
+}

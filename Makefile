@@ -67,6 +67,13 @@ $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+# The comments on top of the ops, as text for the programs that show them.
+$(BUILD)/examples/derivations.cpp: examples/derivations.awk $(wildcard autograd/ops/*.cpp)
+	@mkdir -p $(@D)
+	$(run)awk -f $^ > $@
+$(BUILD)/examples/derivations.o: $(BUILD)/examples/derivations.cpp
+	$(run)$(CXX) $(FLAGS) -c $< -o $@
+$(BUILD)/explain $(BUILD)/report: $(BUILD)/examples/derivations.o
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/examples/%.o $(OBJECTS)
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@

@@ -86,7 +86,7 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev
+PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -119,6 +119,26 @@ golden: $(BUILD)/golden
 bench: $(BUILD)/bench
 	$(BUILD)/bench $(ARGS)
 
+# ---- planted bugs: each patch of tests/mutants, in a copy, must be caught by the checks ----
+MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
+SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
+MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
+                  $(addprefix $(BUILD)/tests/,mutants/check.o test_values.o test_tape.o test_sequence_ops.o test_ops_generic.o)
+$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,$(CXX) $<)
+	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/mutants/check: $(MUTANT_OBJECTS)
+	@mkdir -p $(@D)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+$(BUILD)/mutants/clean: $(BUILD)/mutants/check
+	$(run)$< --clean && touch $@
+$(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(BUILD)/mutants/clean
+	$(call say,mutant $*)
+	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
+mutants: $(MUTANTS)
+	@$(BUILD)/mutants/check --summary $(MUTANTS)
+
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
 	@bad=0; forbid() { if grep -nE "^#include \"($$2)/" $$(find $$1 -name '*.h' -o -name '*.cpp' -o -name '*.cu') /dev/null; then \
@@ -150,11 +170,12 @@ help:
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
 	@echo 'make golden     compare with the reference tensors'
 	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
+	@echo 'make mutants    plant bugs in copies of the ops; the checks must catch every one'
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow gradcheck golden bench layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow gradcheck golden bench mutants layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

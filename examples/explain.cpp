@@ -13,33 +13,8 @@ namespace {
 
 constexpr size_t kColumns = 80;
 
-// Lines of at most 80 columns. Paragraphs, which start at the margin, are filled; of an indented
-// line (a formula) what does not fit goes on below, two columns further in.
 std::string wrapped(const std::string& text, const std::string& margin) {
-  std::vector<std::string> lines;
-  std::istringstream in(text);
-  bool filling = false;
-  for (std::string line; std::getline(in, line);) {
-    const bool prose = !line.empty() && line[0] != ' ';
-    if (prose && filling)
-      lines.back() += ' ' + line;
-    else
-      lines.push_back(line);
-    filling = prose;
-  }
-  std::string out;
-  for (std::string line : lines) {
-    const size_t indent = std::min(line.find_first_not_of(' '), line.size());
-    const size_t further = indent == 0 ? 0 : indent + 2;
-    while (margin.size() + line.size() > kColumns) {
-      const size_t at = line.rfind(' ', kColumns - margin.size());
-      if (at == std::string::npos || at <= std::max(indent, further)) break;
-      out += margin + line.substr(0, line.find_last_not_of(' ', at) + 1) + "\n";
-      line = std::string(further, ' ') + line.substr(line.find_first_not_of(' ', at));
-    }
-    out += line.empty() ? "\n" : margin + line + "\n";
-  }
-  return out;
+  return filled(text, kColumns, margin);
 }
 
 void print_entry(const std::string& name, const std::string& values, const std::string& note) {

@@ -139,6 +139,24 @@ $(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(B
 mutants: $(MUTANTS)
 	@$(BUILD)/mutants/check --summary $(MUTANTS)
 
+# ---- the report. What is measured or trained for it is made once and kept below build/report, so that
+# the page is a function of its inputs: the same twice gives the same bytes. RUN=DIR: of that run ----
+REPORT   := build/report
+RUN      ?= $(REPORT)/listops-ski
+$(REPORT)/bench.jsonl: | $(BUILD)/bench
+	@mkdir -p $(@D)
+	$(BUILD)/bench --filter op/tno/train,op/ski/train,op/fd/train,op/attention/train --n 128,256,512,1024,2048,4096 \
+	  --batch 1 --dim 64 --threads 1 --repeats 7 --seconds 12 --json $@.part
+	mv $@.part $@
+$(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data
+	$(BUILD)/lra_data generate listops --out $(REPORT)/data/listops --seed 1 --train 20000 --val 500 --test 500 --min-length 11 --max-length 100 --force
+	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
+	  --steps 1500 --max-length 128 --profile --threads 1 --force --quiet
+	touch $@
+report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
+	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
+	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
+
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
 	@bad=0; forbid() { if grep -nE "^#include \"($$2)/" $$(find $$1 -name '*.h' -o -name '*.cpp' -o -name '*.cu') /dev/null; then \
@@ -171,11 +189,12 @@ help:
 	@echo 'make golden     compare with the reference tensors'
 	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
 	@echo 'make mutants    plant bugs in copies of the ops; the checks must catch every one'
+	@echo 'make report     one HTML file: kernels, spectra, gradients, planted bugs; RUN=DIR takes the kernels of that run'
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow gradcheck golden bench mutants layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow gradcheck golden bench mutants report layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

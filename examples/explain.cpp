@@ -69,8 +69,10 @@ int explain(const std::string& name) {
   }
   check<UsageError>(op != nullptr, "unknown op '", name, "'", suggestion(name, known));
   const Derivation* d = derivation_of(name);
-  const WorkedExample* example = worked_example(name);
-  check(d != nullptr && example != nullptr, "explain: '", name,
+  const std::vector<WorkedExample> examples = worked_examples();
+  const auto example = std::find_if(examples.begin(), examples.end(),
+                                    [&](const WorkedExample& e) { return e.op == name; });
+  check(d != nullptr && example != examples.end(), "explain: '", name,
         "' has no derivation or no example");
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());

@@ -19,7 +19,7 @@ struct WorkedExample {
   std::function<Variable(const std::vector<Variable>&)> run;
 };
 
-inline const std::vector<WorkedExample>& worked_examples() {
+inline std::vector<WorkedExample> worked_examples() {
   using List = const std::vector<Variable>&;
   const auto real = [](std::vector<double> v, Shape shape) { return tensor_of(v, shape); };
   const auto complex = [](std::vector<double> parts, Shape shape) {
@@ -33,7 +33,7 @@ inline const std::vector<WorkedExample>& worked_examples() {
   const Tensor sequence = real({1, -2, 0.5, 4}, {1, 4, 1});
   const Tensor b = real({3, 0.5, -1, 2}, {4}), pair = real({2, -1}, {2});
   const Tensor spectrum = complex({2, 0, 1, -0.5, -1, 0}, {3, 1});
-  static const std::vector<WorkedExample> all = {
+  return {
       {"add",
        "y = a + b, b a row for both rows of a",
        {"a", "b"},
@@ -198,13 +198,6 @@ inline const std::vector<WorkedExample>& worked_examples() {
          return warped_kernel(v[0], {0, 1, 2, -1}, 0.5, false);
        }},
   };
-  return all;
-}
-
-inline const WorkedExample* worked_example(const std::string& op) {
-  for (const WorkedExample& e : worked_examples())
-    if (e.op == op) return &e;
-  return nullptr;
 }
 
 // 1, 0, -1, 2, 1, 0 ..: the cotangent of every example.

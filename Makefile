@@ -108,7 +108,7 @@ $(BUILD)/.packages:
 DEMO := build/demo
 demo: all
 	./examples/demo.sh $(BUILD) $(DEMO)
-test: $(BUILD)/skiff_tests all
+test: $(BUILD)/skiff_tests all $(GRADERS)
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*'
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
@@ -157,6 +157,22 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
 	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
 
+# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
+$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+	@mkdir -p $(@D)
+	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
+$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp $(wildcard examples/puzzles/*.h)
+	$(call say,$(CXX) $*/puzzles/*.cpp)
+	$(run)$(CXX) $(FLAGS) -c $< -o $@
+$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp $(wildcard examples/puzzles/*.h) | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(run)$(CXX) $(FLAGS) -c $< -o $@
+GRADERS := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
+$(GRADERS): $(BUILD)/puzzles/grade-%: $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o $(OBJECTS)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
+	@$< $(P)
+
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
 	@bad=0; forbid() { if grep -nE "^#include \"($$2)/" $$(find $$1 -name '*.h' -o -name '*.cpp' -o -name '*.cu') /dev/null; then \
@@ -190,11 +206,12 @@ help:
 	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
 	@echo 'make mutants    plant bugs in copies of the ops; the checks must catch every one'
 	@echo 'make report     one HTML file: kernels, spectra, gradients, planted bugs; RUN=DIR takes the kernels of that run'
+	@echo 'make puzzles    grade the twelve backwards of examples/puzzles, or P=06; SOLUTIONS=1 grades the solutions'
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow gradcheck golden bench mutants report layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

@@ -276,7 +276,7 @@ caption{text-align:left;padding:0 0 6px;font-size:.87rem}caption span{display:bl
 th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;font-weight:400}
 thead th{color:var(--soft);font-size:.84rem;vertical-align:bottom}
 th[scope=row],thead th:first-child{text-align:left}
-td.l,th.l{text-align:left}
+td.l,th.l{text-align:left}td.l:nth-child(3){min-width:13rem}
 .pass{color:var(--good);font-weight:600}.fail{color:var(--bad);font-weight:600}
 .frames{border:1px solid var(--line);border-radius:8px;padding:10px 16px 16px;margin:16px 0 24px;min-width:0}
 .frames legend{padding:0 6px;font-weight:600}
@@ -285,7 +285,7 @@ td.l,th.l{text-align:left}
 .frames>input:checked+label{background:var(--text);color:var(--page);border-color:var(--text)}
 .panel{display:none}.panel .print{display:none}
 .cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,300px),1fr));gap:24px 30px;margin:12px 0}
-.op,.op-group{border-top:1px solid var(--line);padding-top:16px;margin-top:22px}.op{display:grid;grid-template-columns:minmax(0,1fr) 310px;gap:8px 30px}.op pre,.op-group pre{width:auto;min-width:0;font-size:12px}
+.op,.op-group{border-top:1px solid var(--line);padding-top:16px;margin-top:22px}.op{display:grid;grid-template-columns:minmax(0,1fr) 310px;gap:8px 30px}.op pre,.op-group pre{width:auto;min-width:0;font-size:11.5px}
 h3.file{font:600 .87rem ui-monospace,"SF Mono",Menlo,Consolas,"DejaVu Sans Mono",monospace;color:var(--soft);margin:0 0 6px}
 .card{min-width:0}.card h4{font-size:1rem;line-height:1.4;margin:0 0 2px}.card dl{display:grid;grid-template-columns:auto 1fr;gap:0 14px;font-size:.87rem;margin:0 0 6px}.card dt{color:var(--soft)}.card dd{margin:0}
 details{margin:8px 0}summary{cursor:pointer;color:var(--link);padding:3px 0}
@@ -294,7 +294,7 @@ footer{border-top:1px solid var(--line);margin-top:36px;padding-top:16px;padding
 @media(max-width:900px){.op{grid-template-columns:minmax(0,1fr)}.op .card{max-width:400px}}
 @media(min-width:901px){.op pre{white-space:pre-wrap}}
 @media(max-width:520px){body{font-size:16px}h1{font-size:1.7rem}.formula{padding-left:6px}header{padding-top:24px}th,td{padding-right:11px}}
-@media print{nav,.skip,.frames>label,.frames>input{display:none}body{font-size:10.5pt}section{break-before:auto;padding-top:18px;margin-top:18px}figure,.card,tr{break-inside:avoid}.panel{display:block!important;margin-bottom:14px}.panel .print{display:block;font-weight:600}details::details-content{content-visibility:visible}pre{white-space:pre-wrap}}
+@media print{nav,.skip,.frames>label,.frames>input{display:none}body{font-size:10.5pt}section{break-before:auto;padding-top:18px;margin-top:18px}figure,.card,tr{break-inside:avoid}.panel{display:block!important;margin-bottom:14px}.panel .print{display:block;font-weight:600;margin:0}.panels{display:grid;grid-template-columns:repeat(3,minmax(0,1fr));gap:14px}:root{--page:#fff}details::details-content{content-visibility:visible}pre{white-space:pre-wrap}}
 )css";
   for (int q = 0; q < 15; ++q)
     s += ".q" + std::to_string(q) + "{fill:var(--q" + std::to_string(q) + ")}";

@@ -18,7 +18,18 @@ struct Options {
   uint64_t seed = 1;
 };
 
+// What is given is read before anything is computed: a wrong file is found at once.
+void read_inputs(const Options& o) {
+  if (!o.run.empty()) {
+    report::read_model(o.run);
+    report::read_csv(o.run + "/metrics.csv");
+  }
+  if (!o.bench.empty()) report::read_bench(o.bench);
+  if (!o.mutants.empty()) report::read_mutants(o.mutants);
+}
+
 int write(const Options& o) {
+  read_inputs(o);
   Page page;
   report::add_toeplitz(page, o.seed);
   report::add_ski(page, o.seed);

@@ -77,7 +77,7 @@ inline void add_gradients(Page& page, uint64_t seed) {
       "h. To the right it falls with h², the "
       "truncation; to the left it rises with 1/h, the rounding, since two nearly equal numbers are "
       "subtracted. A linear op has no truncation. A wrong gradient would be a level line that no h "
-      "brings down.");
+      "brings down. A jump at the right end, as of relu, is a kink that a long step reaches.");
   Series truncation{"", {}, {}, 0, Series::Guide}, rounding{"", {}, {}, 0, Series::Guide};
   for (int half = 2; half <= 22; ++half) {
     const double h = std::pow(10, -half / 2.0);
@@ -127,7 +127,7 @@ inline void add_gradients(Page& page, uint64_t seed) {
            "</div>\n";
   };
   for (const Derivation& d : derivations()) {
-    const std::string text = Page::preformatted("Derivation in " + d.file, filled(d.text, 88));
+    const std::string text = Page::preformatted("Derivation in " + d.file, filled(d.text, 94));
     if (d.ops.size() == 1) {
       blocks += "<div class=\"op\"><div><h3 class=\"file\">" + html(d.file) + "</h3>" + text +
                 "</div>" + card(d.ops.front(), "h4") + "</div>\n";

@@ -175,7 +175,8 @@ inline void add_toeplitz(Page& page, uint64_t seed) {
                      "of the other.",
             .x_label = "position i",
             .y_label = "y",
-            .series = {{"dense: 1024 products", positions, dense, 0, Series::Line},
+            .series = {{"dense: " + std::to_string(n * n) + " products", positions, dense, 0,
+                        Series::Line},
                        {"FFT", positions, fast, 1, Series::Points}}}),
        figure::chart(
            {.caption = "<b>How long must the circle be?</b> With F = n lags l and l − n share a "

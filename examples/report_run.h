@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <tuple>
 
 #include "data/text_file.h"
 #include "examples/figures.h"
@@ -375,6 +376,37 @@ inline void add_learned(Page& page, const std::string& folder, uint64_t seed) {
 
 // ---- cost ----
 
+struct Measurements {  // of forward and backward of an operator
+  struct Point {
+    double n, ms, low, high, bytes;
+  };
+  std::map<std::string, std::vector<Point>> lines;  // by the name of the operator
+  int64_t batch = 0, dim = 0, threads = 0;
+};
+
+inline Measurements read_bench(const std::string& path) {
+  std::ifstream in(path);
+  check<DataError>(bool(in), "cannot open '", path, "'");
+  Measurements m;
+  int64_t number = 0;
+  for (std::string line; std::getline(in, line);) {
+    ++number;
+    try {
+      const nlohmann::json j = nlohmann::json::parse(line);
+      if (j.at("kind") != "op" || j.at("pass") != "train") continue;
+      m.batch = j.at("batch"), m.dim = j.at("dim"), m.threads = j.at("threads");
+      m.lines[j.at("name")].push_back(
+          {j.at("n").get<double>(), 1e3 * j.at("median_s").get<double>(),
+           1e3 * j.at("q1_s").get<double>(), 1e3 * j.at("q3_s").get<double>(),
+           j.at("peak_tensor_bytes").get<double>()});
+    } catch (const nlohmann::json::exception& e) {
+      fail<DataError>(path, ":", number, ": not a row of bench: ", e.what());
+    }
+  }
+  check<DataError>(!m.lines.empty(), path, ": holds no row op/NAME/train");
+  return m;
+}
+
 inline void add_cost(Page& page, const std::string& path) {
   page.section("cost", "Cost", "Cost: time against length");
   page.text(
@@ -388,27 +420,10 @@ inline void add_cost(Page& page, const std::string& path) {
         "<code>report --bench FILE</code>.");
     return;
   }
-  std::ifstream in(path);
-  check<DataError>(bool(in), "cannot open '", path, "'");
-  struct Point {
-    double n, ms, low, high, bytes;
-  };
-  std::map<std::string, std::vector<Point>> lines;
-  int64_t number = 0, batch = 0, dim = 0, threads = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
-    try {
-      const nlohmann::json j = nlohmann::json::parse(line);
-      if (j.at("kind") != "op" || j.at("pass") != "train") continue;
-      batch = j.at("batch"), dim = j.at("dim"), threads = j.at("threads");
-      lines[j.at("name")].push_back({j.at("n").get<double>(), 1e3 * j.at("median_s").get<double>(),
-                                     1e3 * j.at("q1_s").get<double>(),
-                                     1e3 * j.at("q3_s").get<double>(),
-                                     j.at("peak_tensor_bytes").get<double>()});
-    } catch (const nlohmann::json::exception& e) {
-      fail<DataError>(path, ":", number, ": not a row of bench: ", e.what());
-    }
-  }
+  Measurements measured = read_bench(path);
+  using Point = Measurements::Point;
+  auto& lines = measured.lines;
+  const auto [batch, dim, threads] = std::tuple{measured.batch, measured.dim, measured.threads};
   const std::vector<std::pair<std::string, std::string>> names = {
       {"ski", "SKI"}, {"fd", "FD"}, {"tno", "TNO"}, {"attention", "attention"}};
   std::vector<Series> times, memory;
@@ -438,7 +453,7 @@ inline void add_cost(Page& page, const std::string& path) {
     memory.push_back(bytes);
     ++color;
   }
-  check<DataError>(!times.empty(), path, ": no row op/…/train of tno, ski, fd or attention");
+  check<DataError>(!times.empty(), path, ": no row of tno, ski, fd or attention");
   const auto guide = [&](const std::string& name, const std::function<double(double)>& growth) {
     Series g{name, {}, {}, 0, Series::Guide};
     for (double n = n0; n <= n1 * 1.0001; n *= std::sqrt(2.0))

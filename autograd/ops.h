@@ -30,6 +30,10 @@ inline Variable operator*(double s, const Variable& x) { return scale(x, s); }
 // ---- matrices ----
 // y = x W^T + b;  x (.., in), W (out, in), b (out) or empty -> (.., out)
 Variable linear(const Variable& x, const Variable& W, const Variable& b = {});
+// y = (k silu(a) b) W^T + bias, k the mask of dropout (below);  a b (.., in), W (out, in), bias (out)
+struct DropoutMask;
+Variable gated_linear(const Variable& a, const Variable& b, const Variable& W, const Variable& bias,
+                      const DropoutMask& mask);
 // op(a) op(b) for each leading index; a (.., m, k), b (.., k, n) with a's leading sizes, or (k, n)
 // for all of them; a transposed operand is stored (k, m) or (n, k)
 Variable matmul(const Variable& a, const Variable& b, bool transpose_a = false,
@@ -60,8 +64,12 @@ Variable sigmoid(const Variable& x);
 Variable tanh(const Variable& x);
 Variable exp(const Variable& x);
 Variable elu(const Variable& x);      // x for x > 0, e^x - 1 otherwise
-// 0 with probability `rate`, else x / (1 - rate); the mask is a function of (seed, step, call) alone
-Variable dropout(const Variable& x, double rate, uint64_t seed, uint64_t step, uint64_t call);
+// k x, k = 0 with probability `rate`, else 1 / (1 - rate): a function of (seed, step, call) alone
+struct DropoutMask {
+  double rate = 0;
+  uint64_t seed = 0, step = 0, call = 0;
+};
+Variable dropout(const Variable& x, const DropoutMask& mask);
 
 // ---- rows: over the last axis, width d ----
 Variable softmax(const Variable& x);

@@ -59,6 +59,9 @@ Tape::~Tape() {
 
 Tape* Tape::current() { return current_tape; }
 
+Tape::Pause::Pause() : paused_(current_tape) { current_tape = nullptr; }
+Tape::Pause::~Pause() { current_tape = paused_; }
+
 bool Tape::alive(uint64_t id) {
   for (const Tape* tape = current_tape; tape; tape = tape->outer_)
     if (tape->id_ == id) return true;
@@ -108,7 +111,7 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
       if (node->inputs[i]) needs.set(i);
     const ProfileSpan span;
     const Grads grads = node->backward(g, needs);
-    if (span) span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
+    if (span && !node->runs_ops()) span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
     check(grads.size() == node->inputs.size(), node->name(), ": backward returned ", grads.size(),
           " gradients for ", node->inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {

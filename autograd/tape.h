@@ -76,6 +76,7 @@ struct Node {
   virtual ~Node() = default;
   virtual const char* name() const = 0;
   virtual Grads backward(const Tensor& gy, Needs needs) const = 0;
+  virtual bool runs_ops() const { return false; }  // backward measures and checks its own parts
 
   std::vector<std::shared_ptr<GradSlot>> inputs;  // null where an input is constant
   std::shared_ptr<GradSlot> output;
@@ -106,6 +107,19 @@ class Tape {
   size_t size() const { return nodes_.size(); }
 
   static Tape* current();  // of this thread; null when nothing is recorded
+  bool checks_finite() const { return check_finite_; }
+
+  // Nothing is recorded while it lives, whatever tape runs.
+  class Pause {
+   public:
+    Pause();
+    ~Pause();
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    Tape* paused_;
+  };
 
  private:
   friend struct Recorder;
@@ -128,13 +142,13 @@ struct Recorder {
     if (!records) return Variable(std::move(y));
     return record(make_node(), std::move(y), inputs);
   }
+  Variable record(std::unique_ptr<Node> node, Tensor y, const std::vector<Variable>& inputs) const;
+  bool records = false;
 
  private:
-  bool records = false;
   int64_t live_before = 0;
   ProfileSpan span;
   void end_forward(const char* name, const Tensor& y, const std::vector<Variable>& inputs) const;
-  Variable record(std::unique_ptr<Node> node, Tensor y, const std::vector<Variable>& inputs) const;
 };
 
 inline double item(const Variable& v) { return item(v.value()); }

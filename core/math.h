@@ -47,4 +47,9 @@ SKIFF_HOST_DEVICE SKIFF_ALWAYS_INLINE T sigmoid(T x) {
   return T(1) / (T(1) + exp(-x));
 }
 
+template <class T>
+SKIFF_HOST_DEVICE SKIFF_ALWAYS_INLINE T silu(T x) {
+  return x * sigmoid(x);
+}
+
 }  // namespace skiff::math

@@ -35,7 +35,7 @@ struct Settings {
   int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0;
   int threads = 0;
   bool resume = false, force = false, quiet = false, json = false, print_config = false,
-       list = false, profile = false;
+       list = false, profile = false, checkpoint_activations = false;
   std::string progress = "auto";
 };
 
@@ -161,6 +161,7 @@ inline TnnConfig model_config(const Settings& s, int64_t vocab, int64_t height, 
                                    .lra_rpe = s.tno_rpe == "lra"});
   config.prenorm = !s.postnorm;
   config.mask_padding = s.mask_padding;
+  config.recompute = s.checkpoint_activations;
   return config;
 }
 
@@ -319,6 +320,8 @@ inline void add_options(CLI::App& app, Settings& s) {
             ->check(between(0, 4096)));
   aside(option("Run", "--stop-at", s.stop_at, "Save and stop after this step; 0: do not")
             ->check(between(0, huge)));
+  aside(flag("Run", "--checkpoint-activations", s.checkpoint_activations,
+             "Keep each block's input only and work the rest out again: less memory, the same results"));
   aside(flag("Run", "--resume", s.resume, "Go on with the run in the folder"));
   aside(flag("Run", "--force", s.force, "Start over in a folder that holds a run"));
   aside(option("Run", "--progress", s.progress, "Progress on stderr")

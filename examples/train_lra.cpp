@@ -395,12 +395,13 @@ class Run {
     throw NumericalError(text.str());
   }
 
-  Score evaluate(const std::vector<Example>& examples) {
+  Score evaluate(const std::vector<Example>& examples, bool stops = false) {
     store_->set_training(false);
     const EvaluationBatches batches(data_, &examples, s_.batch_size);
     double loss = 0;
     int64_t correct = 0;
     for (int64_t i = 0; i < batches.count(); ++i) {
+      if (stops && stop_signal != 0) throw Stopped();
       const Batch batch = batches[i];
       const Variable logits = logits_of(batch);
       loss += item(cross_entropy(logits, batch.labels)) * double(batch.size());
@@ -428,9 +429,10 @@ class Run {
   struct Scores {
     Score val, test;
   };
+  // The last checkpoint is saved by now: a signal stops at once, and --resume comes back here.
   Scores evaluate_all() {
-    const Score test = evaluate(data_.test);
-    return {data_.val_is_test ? test : evaluate(data_.val), test};
+    const Score test = evaluate(data_.test, /*stops=*/true);
+    return {data_.val_is_test ? test : evaluate(data_.val, /*stops=*/true), test};
   }
 
   void finish() {

@@ -27,6 +27,13 @@ Initializer start_of(Start start, int64_t in) {
   return start == Start::Small ? normal(0.02) : uniform(1 / std::sqrt(double(in)));
 }
 
+// out(dropout(act(a)) * b): one op for the usual activation.
+Variable gated(Activation activation, const Variable& a, const Variable& b, const Linear& out,
+               const Dropout& drop) {
+  if (activation != Activation::Silu) return out(drop(activate(activation, a)) * b);
+  return gated_linear(a, b, out.weight, out.bias, drop.mask());
+}
+
 }  // namespace
 
 Mixer::Mixer(Scope s, MixerConfig config, int64_t channels)
@@ -61,11 +68,10 @@ Gtu::Gtu(Scope s, const GtuConfig& c)
       drop(s, c.height > 0 ? c.dropout : 0) {}
 
 Variable Gtu::operator()(const Variable& x, const Tensor& lengths) const {
-  const Variable u = activate(activation, u_proj(x));  // (B, n, inner)
-  Variable v = activate(activation, v_proj(x));
+  Variable v = activate(activation, v_proj(x));  // (B, n, inner)
   if (lengths) v = mask_positions(v, lengths);
   const Variable mixed = std::visit([&](const auto& mixer) { return mixer(v); }, toep);
-  return o(u * drop(mixed));
+  return gated(activation, u_proj(x), mixed, o, drop);
 }
 
 Glu::Glu(Scope s, int64_t dim, int64_t inner, double dropout, Activation activation)
@@ -76,7 +82,7 @@ Glu::Glu(Scope s, int64_t dim, int64_t inner, double dropout, Activation activat
       drop(s, dropout) {}
 
 Variable Glu::operator()(const Variable& x) const {
-  return l3(drop(activate(activation, l1(x))) * l2(x));
+  return gated(activation, l1(x), l2(x), l3, drop);
 }
 
 }  // namespace skiff

@@ -40,10 +40,10 @@ struct Dropout {
   uint64_t call;
   Dropout(Scope s, double rate)
       : store(&s.store()), rate(rate), call(hash_name(s.prefix() + ".dropout")) {}
-  Variable operator()(const Variable& x) const {
-    if (!store->training() || rate == 0) return x;
-    return dropout(x, rate, store->seed(), store->step(), call);
+  DropoutMask mask() const {
+    return {store->training() ? rate : 0, store->seed(), store->step(), call};
   }
+  Variable operator()(const Variable& x) const { return dropout(x, mask()); }
 };
 
 }  // namespace skiff

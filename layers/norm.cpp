@@ -1,5 +1,7 @@
 #include "layers/norm.h"
 
+#include "autograd/recompute.h"
+
 namespace skiff {
 namespace {
 struct Named {
@@ -44,6 +46,8 @@ Variable Norm::operator()(const Variable& x) const {
     case NormKind::GatedRms: return rms_norm(x, weight) * sigmoid(x * bias);
     case NormKind::Layer: return layer_norm(x, weight, bias);
     case NormKind::Batch:
+      // A value that is worked out again has moved the running statistics once already.
+      if (store->training() && recomputing()) return batch_norm(x, weight, bias, {}, {}, true);
       return batch_norm(x, weight, bias, running_mean, running_var, store->training());
   }
   return x;

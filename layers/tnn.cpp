@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "autograd/recompute.h"
+
 namespace skiff {
 namespace {
 
@@ -85,7 +87,10 @@ Variable Trunk::operator()(const Tensor& input, const Tensor& lengths) const {
     x = x + Variable(sinusoid_table(x.size(1), config.dim, x.dtype()).to(x.device()));
   x = encoder_drop(x);
   const Tensor mask = config.mask_padding ? lengths : Tensor();
-  for (const Block& layer : layers) x = layer(x, mask);
+  for (const Block& layer : layers) {
+    const auto run = [&layer, mask](const Variable& v) { return layer(v, mask); };
+    x = config.recompute ? recompute(run, x) : run(x);
+  }
   return norm ? (*norm)(x) : x;
 }
 

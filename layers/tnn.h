@@ -33,6 +33,7 @@ struct TnnConfig {
   Readout readout = Readout::Mean;
   int64_t height = 0, width = 0;   // both set: mix along rows and columns of an image
   Start start = Start::Small;
+  bool recompute = false;          // training keeps the input of each block and works the rest out again
 };
 
 // pe[p, 2i] = sin(p 10000^(-2i/d)), pe[p, 2i+1] = cos(the same);  (n, d)

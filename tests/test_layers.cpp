@@ -270,7 +270,7 @@ TEST_CASE("glu: dropout acts on the activated branch, by the mask of its name an
   const Variable a = silu(glu.l1(x)), b = glu.l2(x);
   for (const uint64_t step : {0, 3}) {
     store.set_step(step);
-    const Variable kept = dropout(a, 0.5, 11, step, hash_name("glu.dropout"));
+    const Variable kept = dropout(a, {0.5, 11, step, hash_name("glu.dropout")});
     CHECK(distance(glu(x).value(), glu.l3(kept * b).value()) < 1e-14);
   }
   store.set_training(false);
@@ -294,7 +294,7 @@ TEST_CASE("gtu: images drop mixed values in training, sequences never do") {
     const Tensor whole = gtu.o(u * mixed).value();
     for (const uint64_t step : {0, 3}) {
       store.set_step(step);
-      const Variable kept = dropout(mixed, 0.5, 12, step, hash_name("gtu.dropout"));
+      const Variable kept = dropout(mixed, {0.5, 12, step, hash_name("gtu.dropout")});
       CHECK(distance(gtu(x).value(), image ? gtu.o(u * kept).value() : whole) < 1e-14);
     }
     store.set_training(false);
@@ -324,7 +324,7 @@ TEST_CASE("models: dropout acts on both residual branches, before and after a no
     const Variable x = random64({2, 9, 6}, 1);
     const auto by_formula = [&](bool training) {
       const auto drop = [&](const Variable& f, const char* name) {
-        return training ? dropout(f, 0.5, 13, store.step(), hash_name(name)) : f;
+        return training ? dropout(f, {0.5, 13, store.step(), hash_name(name)}) : f;
       };
       const char *first = "layers.0.gtu_residual.dropout",
                  *second = "layers.0.glu_residual.dropout";
@@ -368,7 +368,7 @@ TEST_CASE("models: the encoder adds sinusoids, then drops a tenth while training
     }
     for (const uint64_t step : {0, 3}) {
       store.set_step(step);
-      const Variable kept = dropout(encoded, 0.1, 14, step, hash_name("encoder.dropout"));
+      const Variable kept = dropout(encoded, {0.1, 14, step, hash_name("encoder.dropout")});
       CHECK(distance(trunk(ids).value(), kept.value()) < 1e-13);
     }
     store.set_training(false);
@@ -664,7 +664,7 @@ TEST_CASE("threads: every elementwise op is the same for any number") {
       {"tanh", [](const List& v) { return tanh(v[0]); }},
       {"exp", [](const List& v) { return exp(v[0]); }},
       {"elu", [](const List& v) { return elu(v[0] - v[1]); }},
-      {"dropout", [](const List& v) { return dropout(v[0], 0.3, 1, 2, 3); }}};
+      {"dropout", [](const List& v) { return dropout(v[0], {0.3, 1, 2, 3}); }}};
   for (const DType dtype : {DType::Float32, DType::Float64}) {
     std::vector<Tensor> inputs;
     for (const Shape& shape : {Shape{333, 37}, Shape{333, 37}, Shape{37}})

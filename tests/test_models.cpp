@@ -1,4 +1,6 @@
 // Models: parameter counts and names, residual blocks, checkpoints in memory, a tiny batch fitted.
+#include "autograd/recompute.h"
+#include "core/memory.h"
 #include "examples/recipes.h"
 #include "optim/adam.h"
 #include "optim/clip.h"
@@ -184,4 +186,50 @@ TEST_CASE("models: dropout and batch statistics follow the training flag and the
   const std::vector<double> quiet = logits();
   store.set_step(2);
   CHECK(logits() == quiet);
+}
+
+TEST_CASE("recompute: a model that keeps its blocks' inputs only trains to the same bits in less memory") {
+  for (const NormKind norm : {NormKind::Batch, NormKind::Layer}) {
+    const auto train = [&](bool again) {
+      Parameters store(3);
+      TnnConfig config{.vocab = 11, .classes = 3, .dim = 16, .layers = 4, .inner = 16, .glu_inner = 32,
+                       .mixer = SkiTnoConfig{.rank = 4, .taps = 3, .train_length = 40}, .norm = norm,
+                       .dropout = 0.2};
+      config.recompute = again;
+      const TnnClassifier model(store.root(), config);
+      Adam adam(store, {.weight_decay = 0.01});
+      const Tensor input = tensor_of(std::vector<int32_t>(4 * 40, 5), {4, 40}),
+                   lengths = tensor_of(std::vector<int32_t>{40, 3, 17, 40}, {4}),
+                   labels = tensor_of(std::vector<int32_t>{0, 2, 1, 1}, {4});
+      const int64_t live = memory::stats(Device::CPU).live;
+      memory::reset_peak(Device::CPU);
+      std::vector<double> seen;
+      for (int step = 0; step < 3; ++step) {
+        store.set_step(uint64_t(step));
+        store.zero_grad();
+        Tape tape;
+        const Variable loss = cross_entropy(model(input, lengths), labels);
+        tape.backward(loss);
+        adam.step(1e-2);
+        seen.push_back(item(loss));
+      }
+      const int64_t peak = memory::stats(Device::CPU).peak - live;
+      for (const Parameter& p : store.all())  // the running statistics too
+        for (const double v : to_vector(p.variable.value())) seen.push_back(v);
+      return std::pair(seen, peak);
+    };
+    const auto [plain, plain_peak] = train(false);
+    const auto [again, again_peak] = train(true);
+    CHECK(plain == again);
+    CHECK(double(again_peak) < 0.6 * double(plain_peak));
+  }
+}
+
+TEST_CASE("recompute: a number that is not finite is traced to the op that made it") {
+  const Variable w = Variable::leaf(tensor_of(std::vector<double>{1, 0}, {2}));
+  Tape tape;
+  tape.check_finite();
+  const auto f = [&](const Variable& x) { return exp(x) / w; };
+  CHECK_THROWS_WITH_AS(recompute(f, Variable::leaf(tensor_of(std::vector<double>{1, 2}, {2}))),
+                       doctest::Contains("div: the output"), NumericalError);
 }

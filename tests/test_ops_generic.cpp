@@ -417,11 +417,24 @@ TEST_CASE("embedding: equals the product with one-hot rows, in value and gradien
              run({weight}, [&](const List& v) { return matmul(one_hot, v[0]); }));
 }
 
+TEST_CASE("gated_linear: equals its composition, with and without dropout") {
+  for (const double rate : {0.0, 0.3}) {
+    const DropoutMask mask{rate, 4, 5, 6};
+    for (const auto& [shape, out] : {std::pair<Shape, int64_t>{{2, 7, 5}, 3}, {{1, 4}, 1}, {{3, 64}, 17}}) {
+      const int64_t in = shape[-1];
+      const std::vector<Tensor> inputs = {random64(shape, 1), random64(shape, 2), random64({out, in}, 3),
+                                          random64({out}, 4)};
+      check_same(run(inputs, [&](const List& v) { return gated_linear(v[0], v[1], v[2], v[3], mask); }),
+                 run(inputs, [&](const List& v) { return linear(dropout(silu(v[0]) * v[1], mask), v[2], v[3]); }));
+    }
+  }
+}
+
 TEST_CASE("dropout: drops at the rate, scales the rest, and keeps the mean") {
   const int64_t n = 200001;
   const Tensor x = ones({n});
   for (const double rate : {0.1, 0.5, 0.9}) {
-    const std::vector<double> y = to_vector(dropout(x, rate, 1, 2, 3).value());
+    const std::vector<double> y = to_vector(dropout(x, {rate, 1, 2, 3}).value());
     int64_t dropped = 0;
     bool two_values = true;
     for (const double v : y) {
@@ -436,22 +449,20 @@ TEST_CASE("dropout: drops at the rate, scales the rest, and keeps the mean") {
 
 TEST_CASE("dropout: the mask is a function of seed, step and call, and the same in the backward") {
   const Tensor x = ones({1003});
-  const auto mask = [&](double rate, uint64_t seed, uint64_t step, uint64_t call) {
-    return to_vector(dropout(x, rate, seed, step, call).value());
-  };
-  const std::vector<double> first = mask(0.5, 1, 2, 3);
-  CHECK(mask(0.5, 1, 2, 3) == first);
-  CHECK(mask(0.5, 2, 2, 3) != first);
-  CHECK(mask(0.5, 1, 3, 3) != first);
-  CHECK(mask(0.5, 1, 2, 4) != first);
-  CHECK(to_vector(dropout(x.to(DType::Float32), 0.5, 1, 2, 3).value()) == first);
+  const auto mask = [&](const DropoutMask& m) { return to_vector(dropout(x, m).value()); };
+  const std::vector<double> first = mask({0.5, 1, 2, 3});
+  CHECK(mask({0.5, 1, 2, 3}) == first);
+  CHECK(mask({0.5, 2, 2, 3}) != first);
+  CHECK(mask({0.5, 1, 3, 3}) != first);
+  CHECK(mask({0.5, 1, 2, 4}) != first);
+  CHECK(to_vector(dropout(x.to(DType::Float32), {0.5, 1, 2, 3}).value()) == first);
   const Variable leaf = Variable::leaf(x);
   {
     Tape tape;
-    tape.backward(sum(dropout(leaf, 0.5, 1, 2, 3)));
+    tape.backward(sum(dropout(leaf, {0.5, 1, 2, 3})));
   }
   CHECK(to_vector(leaf.grad()) == first);
-  CHECK(dropout(leaf, 0, 1, 2, 3).value().shares_storage(x));
+  CHECK(dropout(leaf, {0, 1, 2, 3}).value().shares_storage(x));
 }
 
 TEST_CASE("ops: wrong inputs are named before anything is computed") {
@@ -496,8 +507,8 @@ TEST_CASE("ops: wrong inputs are named before anything is computed") {
   expect([&] { transpose(a, 0, 5); }, "axis 5 does not exist");
   expect([&] { relu(z); }, "relu: x must be real, got complex128 (2, 3)");
   expect([&] { softmax(random64({}, 1)); }, "softmax: x (.., d) with d >= 1 is needed");
-  expect([&] { dropout(a, 1, 0, 0, 0); }, "dropout: the rate must lie in [0, 1), got 1");
-  expect([&] { dropout(a, -0.5, 0, 0, 0); }, "dropout: the rate must lie in [0, 1), got -0.5");
+  expect([&] { dropout(a, {1, 0, 0, 0}); }, "dropout: the rate must lie in [0, 1), got 1");
+  expect([&] { dropout(a, {-0.5, 0, 0, 0}); }, "dropout: the rate must lie in [0, 1), got -0.5");
   expect(
       [&] {
         cross_entropy(a, integers({0, 3}));

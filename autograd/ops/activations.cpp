@@ -121,7 +121,7 @@ struct Silu {
   static constexpr bool keeps_output = false;
   template <class T>
   static SKIFF_HOST_DEVICE T value(T x) {
-    return x * math::sigmoid(x);
+    return math::silu(x);
   }
   template <class T>
   static SKIFF_HOST_DEVICE T slope(T x) {

@@ -9,6 +9,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "autograd/ops/dropout_mask.h"
 #include "core/parallel.h"
 #include "core/random.h"
 
@@ -44,34 +45,38 @@ void apply_mask(const Tensor& x_tensor, double rate, uint64_t seed, uint64_t cou
 struct Dropout {
   static constexpr auto name = "dropout";
   static constexpr Linearity linear = Linearity::Jointly;
-  double rate = 0.5;  // attributes
-  uint64_t seed = 0, step = 0, call = 0;
+  DropoutMask mask;  // attribute
 
   Tensor masked(const Tensor& x) const {
-    const uint64_t counter = step * 0x9E3779B97F4A7C15 + call;  // pairs meet by chance only: 2^-64
     Tensor y = empty_like(x);
-    dispatch(x, [&]<class T> { apply_mask<T>(x, rate, seed, counter, y); });
+    multiply_by_mask(mask, x, y);
     return y;
   }
   Tensor forward(const Tensor& x) {
     check_real(name, "x", x);
-    check(rate >= 0 && rate < 1, name, ": the rate must lie in [0, 1), got ", rate);
+    check(mask.rate >= 0 && mask.rate < 1, name, ": the rate must lie in [0, 1), got ", mask.rate);
     return masked(x);
   }
   Grads backward(const Tensor& gy, Needs) const { return {masked(gy)}; }
   static std::vector<Sample<Dropout>> samples() {
-    return {{"odd", {.rate = 0.3, .seed = 1}, {randn({7})}},
-            {"even", {.rate = 0.5, .seed = 2, .step = 3, .call = 4}, {randn({2, 3, 4})}},
-            {"length 1", {.rate = 0.1, .seed = 3}, {randn({1})}},
-            {"rate 0", {.rate = 0}, {randn({5})}}};
+    return {{"odd", {{.rate = 0.3, .seed = 1}}, {randn({7})}},
+            {"even", {{.rate = 0.5, .seed = 2, .step = 3, .call = 4}}, {randn({2, 3, 4})}},
+            {"length 1", {{.rate = 0.1, .seed = 3}}, {randn({1})}},
+            {"rate 0", {{.rate = 0}}, {randn({5})}}};
   }
 };
 
 }  // namespace
 
-Variable dropout(const Variable& x, double rate, uint64_t seed, uint64_t step, uint64_t call) {
-  if (rate == 0) return x;
-  return apply(Dropout{rate, seed, step, call}, x);
+void multiply_by_mask(const DropoutMask& mask, const Tensor& x, Tensor& y) {
+  if (mask.rate == 0 && x.shares_storage(y)) return;
+  const uint64_t counter = mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
+  dispatch(x, [&]<class T> { apply_mask<T>(x, mask.rate, mask.seed, counter, y); });
+}
+
+Variable dropout(const Variable& x, const DropoutMask& mask) {
+  if (mask.rate == 0) return x;
+  return apply(Dropout{mask}, x);
 }
 
 }  // namespace skiff

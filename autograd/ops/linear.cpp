@@ -7,35 +7,15 @@
 //
 // each of them the sum of gy over the outputs that one entry of x, W or b takes part in.
 //
-// One op in place of matmul and add: the rows of y start as b and the product is added to them,
-// so the bias costs no pass of its own.
-
-#include <algorithm>
+// One op in place of matmul and add. The products themselves stand in affine.cpp.
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
+#include "autograd/ops/affine.h"
 #include "autograd/ops/sum_leading.h"
-#include "core/blas.h"
-#include "core/parallel.h"
 
 namespace skiff {
 namespace {
-
-template <class T>
-void fill_rows(const Tensor& b, Tensor& y) {
-  const int64_t out = b.size(), rows = y.size() / out;
-  const T* from = b.data<T>();
-  T* to = y.data<T>();
-  parallel_rows(y.device(), rows, out, [=] SKIFF_KERNEL(Row row) {
-    const int64_t o = row.index * out;
-    row.for_each(out, [&](int64_t j) { to[o + j] = from[j]; });
-  });
-}
-
-template <class T>
-void multiply(const blas::Gemm& g, const Tensor& a, const Tensor& b, Tensor& c) {
-  blas::gemm(c.device(), g, a.data<T>(), b.data<T>(), c.data<T>());
-}
 
 struct LinearMap {
   static constexpr auto name = "linear";
@@ -49,37 +29,17 @@ struct LinearMap {
           ": x (.., in) and W (out, in) are needed, got ", x, " and ", W);
     this->x = x;
     this->W = W;
-    const int64_t in = W.size(1), out = W.size(0);
-    Tensor y(x.shape().with(-1, out), x.dtype(), x.device());
-    if (y.size() == 0) return y;
     if (b) {
       check_like(name, x, b);
-      check(b.shape() == Shape{out}, name, ": the bias of W ", W, " must have ", out,
+      check(b.shape() == Shape{W.size(0)}, name, ": the bias of W ", W, " must have ", W.size(0),
             " elements, got ", b);
-      dispatch(x, [&]<class T> { fill_rows<T>(b, y); });
     }
-    dispatch(x, [&]<class T> {
-      multiply<T>(
-          {.transpose_b = true, .m = y.size() / out, .n = out, .k = in, .beta = b ? 1.0 : 0.0}, x,
-          W, y);
-    });
-    return y;
+    return affine::map(x, W, b);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
-    const int64_t in = W.size(1), out = W.size(0), rows = gy.size() / std::max<int64_t>(out, 1);
-    Tensor gx, gW, gb;
-    dispatch(gy, [&]<class T> {
-      if (needs[0]) {
-        gx = empty_like(x);
-        multiply<T>({.m = rows, .n = in, .k = out}, gy, W, gx);
-      }
-      if (needs[1]) {
-        gW = empty_like(W);
-        multiply<T>({.transpose_a = true, .m = out, .n = in, .k = rows}, gy, x, gW);
-      }
-    });
-    if (needs[2]) gb = sum_leading(gy, {out});
-    return {gx, gW, gb};
+    return {needs[0] ? affine::input_gradient(gy, W, x.shape()) : Tensor(),
+            needs[1] ? affine::weight_gradient(gy, x) : Tensor(),
+            needs[2] ? sum_leading(gy, {W.size(0)}) : Tensor()};
   }
   static std::vector<Sample<LinearMap>> samples() {
     return {{"rows", {}, {randn({5, 4}), randn({3, 4}), randn({3})}},

@@ -3,7 +3,8 @@
 
 Run:    apt-get install python3-torch; make; tests/reference/bench_torch.py --threads 1
 Expect: a row a case: medians in ms, and PyTorch's time divided by skiff's (above 1: skiff is faster),
-        with the lowest and highest ratio of a round.
+        with the lowest and highest ratio of a round. For a step also the memory it needs besides model
+        and data: the tensors that skiff made, and what a process of PyTorch grew by, in both forms.
 
 Two forms of each model, with the same parameters and outputs (of operators: gradients, too), which is
 checked first (--check compares with the tensors of this folder, too):
@@ -388,12 +389,14 @@ def operator_cases(o, n):
             yield Case(f'op/{name}/{passes}', n, count(module), run, output)
 
 
-def step_cases(o):
+def step_cases(o, only=''):
     for task, recipe in RECIPES.items():
         recipe = dict(recipe)
         if o.length and recipe['vocab']:
             recipe['size'] = o.length
         for mixer in ('tno', 'ski', 'fd'):
+            if only and f'/{task}-{mixer}/' not in only:
+                continue
             torch.manual_seed(1)
             model = Classifier(recipe, mixer)
             n = recipe['size']
@@ -469,6 +472,28 @@ def check_references(folder):
     torch.set_default_dtype(torch.float32)
 
 
+# ---- memory ----
+
+def status(field):
+    """A line of /proc/self/status, in bytes."""
+    with open('/proc/self/status') as file:
+        return next(int(line.split()[1]) for line in file if line.startswith(field)) * 1024
+
+
+def grown(o, case, lean):
+    """Bytes that two steps in a process of their own add to it at most."""
+    command = [sys.executable, os.path.abspath(__file__), '--grown', case.label, '--batch', str(o.batch), '--length',
+               str(o.length), '--threads', str(o.threads), '--n', '64'] + ['--lean'] * lean
+    return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout)
+
+
+def print_grown(o):
+    case = next(case for case in step_cases(o, o.grown) if case.label == o.grown)
+    before = status('VmRSS')
+    in_form(o.lean, lambda: (case.run(), case.run()))
+    print(status('VmHWM') - before)
+
+
 # ---- timing ----
 
 def timed(run):
@@ -492,7 +517,7 @@ def skiff(o, case):
         sys.exit(f'error: {case.label}: bench measured something else: {rows}')
     if rows[0]['parameters'] != case.parameters:
         sys.exit(f"error: {case.label}: {rows[0]['parameters']} parameters, here {case.parameters}")
-    return rows[0]['median_s']
+    return rows[0]
 
 
 def in_form(lean, f):
@@ -515,7 +540,8 @@ def compare(o, case):
         return
     times = {'skiff': [], 'published': [], 'lean': []}
     for _ in range(o.rounds):
-        times['skiff'].append(skiff(o, case))
+        row = skiff(o, case)
+        times['skiff'].append(row['median_s'])
         times['published'].append(in_form(False, lambda: timed(case.run)))
         times['lean'].append(in_form(True, lambda: timed(case.run)))
     text = f'{case.label:<26} {case.n:6d}'
@@ -524,6 +550,10 @@ def compare(o, case):
     for name in ('published', 'lean'):
         ratios = [theirs / ours for theirs, ours in zip(times[name], times['skiff'])]
         text += f'  {statistics.median(ratios):6.2f} ({min(ratios):.2f} .. {max(ratios):.2f})'
+    if case.label.startswith('step/'):
+        text += f"  MB: {row['peak_tensor_bytes'] / 1e6:.0f}"
+        for lean in (False, True):
+            text += f' {grown(o, case, lean) / 1e6:.0f}'
     print(text, flush=True)
 
 
@@ -538,9 +568,13 @@ def main():
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--filter', default='', help='only labels that hold one of these, as in bench')
     parser.add_argument('--check', action='store_true', help='only compare outputs: with the reference tensors, and of the two forms')
+    parser.add_argument('--grown', help=argparse.SUPPRESS)  # a step whose memory to print
+    parser.add_argument('--lean', action='store_true', help=argparse.SUPPRESS)
     o = parser.parse_args()
     torch.set_num_threads(o.threads)
     torch.set_flush_denormal(True)
+    if o.grown:
+        return print_grown(o)
     parts = o.filter.split(',')
     if o.check:
         check_references(os.path.dirname(os.path.abspath(__file__)))

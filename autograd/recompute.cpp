@@ -1,0 +1,64 @@
+#include "autograd/recompute.h"
+
+#include <optional>
+
+namespace skiff {
+namespace {
+
+thread_local bool second_run = false;
+
+struct SecondRun {
+  bool outer = second_run;
+  SecondRun() { second_run = true; }
+  ~SecondRun() { second_run = outer; }
+};
+
+bool checks_finite() { return Tape::current() && Tape::current()->checks_finite(); }
+
+// With F(x) = f(x): gx and the gradients of f's leaves are those of a tape that holds f alone, started
+// with gy. The tape adds them to the leaves itself.
+struct Recompute final : Node {
+  std::function<Variable(const Variable&)> f;
+  Tensor x;
+
+  const char* name() const override { return "recompute"; }
+  bool runs_ops() const override { return true; }
+  Grads backward(const Tensor& gy, Needs) const override {
+    const bool check = checks_finite();
+    const SecondRun running;
+    const Variable leaf = Variable::leaf(x);
+    Tape tape;
+    if (check) tape.check_finite();
+    const Variable y = f(leaf);
+    tape.backward(y, gy);
+    return {leaf.grad() ? leaf.grad() : zeros_like(x)};
+  }
+};
+
+// The value of f(x), with no trace of it on the tape. A tape that looks for numbers that are not
+// finite looks at f's, too.
+Tensor value_of(const std::function<Variable(const Variable&)>& f, const Tensor& x) {
+  if (!checks_finite()) {
+    const Tape::Pause pause;
+    return f(Variable(x)).value();
+  }
+  Tape probe;
+  probe.check_finite();
+  return f(Variable::leaf(x)).value();
+}
+
+}  // namespace
+
+bool recomputing() { return second_run; }
+
+Variable recompute(const std::function<Variable(const Variable&)>& f, const Variable& x) {
+  if (!Tape::current() || !x.requires_grad()) return f(x);
+  Tensor y = value_of(f, x.value());
+  const Recorder recorder({x});
+  auto node = std::make_unique<Recompute>();
+  node->f = f;
+  node->x = x.value();
+  return recorder.record(std::move(node), std::move(y), {x});
+}
+
+}  // namespace skiff

@@ -1,0 +1,22 @@
+// Recomputation: memory for time.
+#pragma once
+
+#include <functional>
+
+#include "autograd/tape.h"
+
+namespace skiff {
+
+// y = f(x), keeping x alone of all that f works out: the backward runs f once more, on a tape of its
+// own, and walks that back. f must compute the same again: the values it uses besides x are leaves
+// and constants, not results of this tape, and they outlive the tape. Effects of the second run are up
+// to f, which can ask recomputing(). (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
+// Cost".)
+//
+//   a chain of L parts, each keeping m bytes of its own and an input of x bytes:  L m  ->  L x + m
+//   and one forward more
+Variable recompute(const std::function<Variable(const Variable& x)>& f, const Variable& x);
+
+bool recomputing();  // inside the second run, on this thread
+
+}  // namespace skiff

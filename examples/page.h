@@ -275,7 +275,7 @@ table{border-collapse:collapse;font-size:.9rem;line-height:1.4}
 caption{text-align:left;padding:0 0 6px;font-size:.87rem}caption span{display:block;max-width:calc(100vw - 36px)}
 th,td{padding:5px 14px 5px 0;border-bottom:1px solid var(--line);text-align:right;vertical-align:top;font-weight:400}
 thead th{color:var(--soft);font-size:.84rem;vertical-align:bottom}
-th[scope=row],thead th:first-child{text-align:left}
+th[scope=row],thead th:first-child{text-align:left}th[scope=row] code{white-space:nowrap}@media(min-width:521px){th[scope=row]{white-space:nowrap}}
 td.l,th.l{text-align:left}td.l:nth-child(3){min-width:13rem}
 .pass{color:var(--good);font-weight:600}.fail{color:var(--bad);font-weight:600}
 .frames{border:1px solid var(--line);border-radius:8px;padding:10px 16px 16px;margin:16px 0 24px;min-width:0}

@@ -299,7 +299,7 @@ inline void add_published_w(Page& page) {
          page.number(key + ".gamma", recipe.gamma, "%.2g"),
          page.number(key + ".0", factor(0), "%.2g"), page.number(key + ".1", factor(1), "%.2g"),
          page.number(key + ".2", factor(2), "%.2g"), page.count(key + ".alive", alive),
-         page.number(key + ".share", 100 * corner * corner / square, "%.4g") + " %"});
+         page.number(key + ".share", 100 * corner * corner / square, "%.4g") + "\u00a0%"});
   }
   page.table(
       "Fall-off of the released W at the published decay factors",
@@ -315,6 +315,8 @@ inline void add_warp(Page& page) {
   std::vector<double> warped, steep, table = {0.1,  -0.5, -0.9, -0.6, 0.2,  0.5, 0.3, 0.1, 0,
                                               0.15, 0.5,  0.8,  0.4,  -0.2, 0.3, 1.1, 1.6};
   for (const double l : lags) warped.push_back(warp(base, l)), steep.push_back(warp(0.6, l));
+  std::vector<double> broken = lags;  // the sides do not meet: no line from lag -1 to lag 0
+  for (std::vector<double>* v : {&broken, &warped, &steep}) v->insert(v->begin() + n - 1, NAN);
   const std::vector<double> kernel =
       to_vector(warped_kernel(column(table), lags, base, false).value());
   std::vector<double> node_lags, node_values, nodes;
@@ -345,8 +347,8 @@ inline void add_warp(Page& page) {
             .label = "Warped lag against lag, for two bases, with the nodes of the table.",
             .x_label = "lag l",
             .y_label = "w(l)",
-            .series = {{"λ = r^(−1/(n−1))", lags, warped, 0, Series::Line},
-                       {"λ = 0.6", lags, steep, 1, Series::Dashed},
+            .series = {{"λ = r^(−1/(n−1))", broken, warped, 0, Series::Line},
+                       {"λ = 0.6", broken, steep, 1, Series::Dashed},
                        {"nodes", node_lags, nodes, 0, Series::Points}}}),
        figure::chart(
            {.caption =

@@ -218,9 +218,9 @@ inline void add_layer(Page& page, const LayerKernels& k) {
            {.caption = "<b>Near the diagonal</b>, lags −" + std::to_string(reach) + " to " +
                        std::to_string(reach) + ". The share of energy at |lag| ≤ 2 is " +
                        page.number(key + ".near-spiky", 100 * k.near[size_t(k.spiky)], "%.1f") +
-                       " % and " +
+                       "\u00a0% and " +
                        page.number(key + ".near-smooth", 100 * k.near[size_t(k.smooth)], "%.1f") +
-                       " %.",
+                       "\u00a0%.",
             .label = "Two kernels of " + name + " near lag 0.",
             .x_label = "lag",
             .y_label = "t",
@@ -295,12 +295,12 @@ inline void add_training(Page& page, const std::string& folder) {
                     "aria-hidden=\"true\"><rect class=\"f0\" width=\"" +
                         figure::fixed(120 * std::min(1.0, share / profile.number(0, "share"))) +
                         "\" height=\"11\"/></svg>",
-                    page.number(key + ".share", 100 * share, "%.1f") + " %",
+                    page.number(key + ".share", 100 * share, "%.1f") + "\u00a0%",
                     page.number(key + ".ms", 1e3 * profile.number(i, "seconds") / steps, "%.3f"),
                     page.number(key + ".MB", bytes, "%.2f")});
   }
   rows.push_back({"everything else", "",
-                  page.number("profile.rest.share", 100 * rest, "%.1f") + " %", "",
+                  page.number("profile.rest.share", 100 * rest, "%.1f") + "\u00a0%", "",
                   page.number("profile.rest.MB", rest_bytes, "%.2f")});
   page.table("A step, on average: the longest rows of profile.csv",
              {"op and pass", "share, drawn", "share", "ms", "MB made"}, rows);
@@ -314,13 +314,13 @@ inline void add_learned(Page& page, const std::string& folder, uint64_t seed) {
   if (trained) {
     std::string name = std::filesystem::path(folder).filename().string();
     if (name.empty()) name = std::filesystem::path(folder).parent_path().filename().string();
-    page.text("From the run <strong>" + html(name) + "</strong>: " + html(s.task) + ", " +
-              html(s.mixer) + ", recipe " + html(s.recipe) + ", seed " +
-              page.count("run.seed", int64_t(s.seed)) + ", " +
-              page.count("run.parameters", m.parameters->trained_count()) +
-              " parameters. Best validation accuracy " +
-              page.number("run.best-accuracy", 100 * m.best_accuracy, "%.1f") + " %, at step " +
-              page.count("run.best-step", m.best_step) + "; the kernels are those of that step.");
+    page.text(
+        "From the run <strong>" + html(name) + "</strong>: " + html(s.task) + ", " + html(s.mixer) +
+        ", recipe " + html(s.recipe) + ", seed " + page.count("run.seed", int64_t(s.seed)) + ", " +
+        page.count("run.parameters", m.parameters->trained_count()) +
+        " parameters. Best validation accuracy " +
+        page.number("run.best-accuracy", 100 * m.best_accuracy, "%.1f") + "\u00a0%, at step " +
+        page.count("run.best-step", m.best_step) + "; the kernels are those of that step.");
   } else {
     page.text(
         "<strong>No run was given</strong>, so these are the kernels that a model of recipe " +
@@ -349,7 +349,7 @@ inline void add_learned(Page& page, const std::string& folder, uint64_t seed) {
                     page.count(key + ".n", k.n), page.number(key + ".rank-low", *low, "%.1f"),
                     page.number(key + ".rank", median(ranks), "%.1f"),
                     page.number(key + ".rank-high", *high, "%.1f"),
-                    page.number(key + ".near", 100 * median(k.near), "%.1f") + " %"});
+                    page.number(key + ".near", 100 * median(k.near), "%.1f") + "\u00a0%"});
   }
   if (kernels.empty()) {
     page.text("This run mixes positions by softmax attention, which has no kernel to show.");

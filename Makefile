@@ -68,6 +68,13 @@ $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+# The comments on top of the ops, as text for the programs that show them.
+$(BUILD)/examples/derivations.cpp: examples/derivations.awk $(wildcard autograd/ops/*.cpp)
+	@mkdir -p $(@D)
+	$(run)awk -f $^ > $@
+$(BUILD)/examples/derivations.o: $(BUILD)/examples/derivations.cpp
+	$(run)$(CXX) $(FLAGS) -c $< -o $@
+$(BUILD)/explain $(BUILD)/report: $(BUILD)/examples/derivations.o
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/examples/%.o $(OBJECTS)
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
@@ -80,7 +87,7 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev
+PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -107,7 +114,7 @@ endif
 DEMO := build/demo
 demo: all
 	./examples/demo.sh $(BUILD) $(DEMO)
-test: $(BUILD)/skiff_tests all
+test: $(BUILD)/skiff_tests all $(GRADERS)
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*'
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
@@ -131,6 +138,60 @@ golden: $(BUILD)/golden
 	$(BUILD)/golden tests/reference
 bench: $(BUILD)/bench
 	$(BUILD)/bench $(ARGS)
+
+# ---- planted bugs: each patch of tests/mutants, in a copy, must be caught by the checks ----
+MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
+SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
+MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
+                  $(addprefix $(BUILD)/tests/,mutants/check.o test_values.o test_tape.o test_sequence_ops.o test_ops_generic.o)
+$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,$(CXX) $<)
+	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/mutants/check: $(MUTANT_OBJECTS)
+	@mkdir -p $(@D)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+$(BUILD)/mutants/clean: $(BUILD)/mutants/check
+	$(run)$< --clean && touch $@
+$(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(BUILD)/mutants/clean
+	$(call say,mutant $*)
+	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
+mutants: $(MUTANTS)
+	@$(BUILD)/mutants/check --summary $(MUTANTS)
+
+# ---- the report. What is measured or trained for it is made once and kept below build/report, so that
+# the page is a function of its inputs: the same twice gives the same bytes. RUN=DIR: of that run ----
+REPORT   := build/report
+RUN      ?= $(REPORT)/listops-ski
+$(REPORT)/bench.jsonl: | $(BUILD)/bench
+	@mkdir -p $(@D)
+	$(BUILD)/bench --filter op/tno/train,op/ski/train,op/fd/train,op/attention/train --n 128,256,512,1024,2048,4096 \
+	  --batch 1 --dim 64 --threads 1 --repeats 7 --seconds 12 --json $@.part
+	mv $@.part $@
+$(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data
+	$(BUILD)/lra_data generate listops --out $(REPORT)/data/listops --seed 1 --train 20000 --val 500 --test 500 --min-length 11 --max-length 100 --force
+	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
+	  --steps 1500 --max-length 128 --profile --threads 1 --force --quiet
+	touch $@
+report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
+	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
+	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
+
+# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
+$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+	@mkdir -p $(@D)
+	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
+$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp $(wildcard examples/puzzles/*.h)
+	$(call say,$(CXX) $*/puzzles/*.cpp)
+	$(run)$(CXX) $(FLAGS) -c $< -o $@
+$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp $(wildcard examples/puzzles/*.h) | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(run)$(CXX) $(FLAGS) -c $< -o $@
+GRADERS := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
+$(GRADERS): $(BUILD)/puzzles/grade-%: $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o $(OBJECTS)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
+	@$< $(P)
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -166,11 +227,14 @@ help:
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
 	@echo 'make golden     compare with the reference tensors'
 	@echo 'make bench      time operators, layers and steps against the floor of the hardware; ARGS="--n 1024 --threads 1"'
+	@echo 'make mutants    plant bugs in copies of the ops; the checks must catch every one'
+	@echo 'make report     one HTML file: kernels, spectra, gradients, planted bugs; RUN=DIR takes the kernels of that run'
+	@echo 'make puzzles    grade the twelve backwards of examples/puzzles, or P=06; SOLUTIONS=1 grades the solutions'
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow test-cuda-host cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow test-cuda-host cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
 -include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d)

@@ -101,7 +101,7 @@ void check_same_run(const Place& place, const std::string& a, const std::string&
 
 TEST_CASE("programs: --help explains itself on standard output") {
   const Place place;
-  for (const char* name : {"train_lra", "lra_data", "gradcheck", "golden", "bench"}) {
+  for (const char* name : {"train_lra", "lra_data", "gradcheck", "golden", "bench", "report", "explain"}) {
     const Outcome o = place.run(std::string(name) + " --help");
     CAPTURE(name);
     CHECK(o.code == 0);

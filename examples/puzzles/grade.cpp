@@ -1,0 +1,45 @@
+// Grades the puzzles: every backward against central differences, by gradcheck; and what is wrong
+// with one that fails. Run:     make puzzles; one alone: make puzzles P=06 Expect:  a line a
+// puzzle, and the last line "N of 12 solved"; exit code 1 while one is not
+#include <cstdio>
+#include <string>
+
+#include "examples/puzzles/puzzle.h"
+
+namespace skiff::puzzles {
+std::vector<Entry>& entries() {
+  static std::vector<Entry> all;
+  return all;
+}
+}  // namespace skiff::puzzles
+
+using namespace skiff;
+
+int main(int argc, char** argv) {
+  const std::string wanted = argc > 1 ? argv[1] : "";
+  if (argc > 2 || wanted.starts_with("-")) {
+    std::fprintf(stderr, "error: usage: puzzles [NUMBER]\n");
+    return 2;
+  }
+  int solved = 0, count = 0;
+  for (const puzzles::Entry& entry : puzzles::entries()) {
+    if (!entry.op.name.starts_with(wanted)) continue;
+    ++count;
+    std::string verdict = "solved";
+    try {
+      if (!gradcheck(entry.op).passed)
+        verdict = entry.diagnose() + " (" +
+                  (entry.file.starts_with("./") ? entry.file.substr(2) : entry.file) + ")";
+    } catch (const Error& e) {
+      verdict = e.what();
+    }
+    solved += verdict == "solved";
+    std::printf("%-22s %s\n", entry.op.name.c_str(), verdict.c_str());
+  }
+  if (count == 0) {
+    std::fprintf(stderr, "error: no puzzle starts with '%s'\n", wanted.c_str());
+    return 2;
+  }
+  std::printf("%d of %d solved\n", solved, count);
+  return solved == count ? 0 : 1;
+}

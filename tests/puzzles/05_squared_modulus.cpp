@@ -1,0 +1,27 @@
+// A solution of examples/puzzles/05_squared_modulus.cpp, which states the puzzle.
+#include "examples/puzzles/puzzle.h"
+
+namespace skiff::puzzles {
+namespace {
+
+struct SquaredModulus {
+  static constexpr auto name = "05 squared modulus";
+  static constexpr bool linear = false;
+  size_t n;
+  size_t inputs() const { return n; }
+  Reals forward(const Numbers& z) const {
+    Reals y(n);
+    for (size_t k = 0; k < n; ++k) y[k] = std::norm(z[k]);
+    return y;
+  }
+  Numbers backward(const Reals& gy, const Numbers& x) const {
+    Numbers gx(n);
+    for (size_t k = 0; k < n; ++k) gx[k] = 2 * gy[k] * x[k];
+    return gx;
+  }
+  static std::vector<SquaredModulus> cases() { return {{4}, {5}}; }
+};
+[[maybe_unused]] const bool entered_SquaredModulus = enter_puzzle<SquaredModulus>();
+
+}  // namespace
+}  // namespace skiff::puzzles

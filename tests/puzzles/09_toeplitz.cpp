@@ -1,0 +1,31 @@
+// A solution of examples/puzzles/09_toeplitz.cpp, which states the puzzle.
+#include "examples/puzzles/puzzle.h"
+
+namespace skiff::puzzles {
+namespace {
+
+struct ToeplitzTaps {
+  static constexpr auto name = "09 toeplitz";
+  static constexpr bool linear = true;
+  Reals signal;
+  size_t inputs() const { return 2 * signal.size() - 1; }
+  Reals forward(const Reals& t) const {
+    const size_t n = signal.size();
+    Reals y(n);
+    for (size_t i = 0; i < n; ++i)
+      for (size_t j = 0; j < n; ++j) y[i] += t[i + n - 1 - j] * signal[j];
+    return y;
+  }
+  Reals backward(const Reals& gy, const Reals&) const {
+    Reals gx(inputs());
+    const size_t n = signal.size();
+    for (size_t i = 0; i < n; ++i)
+      for (size_t j = 0; j < n; ++j) gx[i + n - 1 - j] += gy[i] * signal[j];
+    return gx;
+  }
+  static std::vector<ToeplitzTaps> cases() { return {{{1, -2, 0.5, 4}}, {{2, 1, -1, 0.5, 3}}}; }
+};
+[[maybe_unused]] const bool entered_ToeplitzTaps = enter_puzzle<ToeplitzTaps>();
+
+}  // namespace
+}  // namespace skiff::puzzles

@@ -1,0 +1,43 @@
+// A solution of examples/puzzles/11_interpolate.cpp, which states the puzzle.
+#include "examples/puzzles/puzzle.h"
+
+namespace skiff::puzzles {
+namespace {
+
+struct Interpolate {
+  static constexpr auto name = "11 interpolate";
+  static constexpr bool linear = true;
+  size_t r, n;
+  size_t inputs() const { return r; }
+  struct Place {
+    size_t j;
+    double f;
+  };
+  Place place(size_t i) const {
+    const double u = double(i * (r - 1)) / double(n - 1);
+    const size_t j = std::min(size_t(u), r - 2);
+    return {j, u - double(j)};
+  }
+  Reals forward(const Reals& s) const {
+    Reals y(n);
+    for (size_t i = 0; i < n; ++i) {
+      const auto [j, f] = place(i);
+      y[i] = (1 - f) * s[j] + f * s[j + 1];
+    }
+    return y;
+  }
+  Reals backward(const Reals& gy, const Reals&) const {
+    Reals gx(r);
+    for (size_t i = 0; i < n; ++i) {
+      const auto [j, f] = place(i);
+      gx[j] += (1 - f) * gy[i];
+      gx[j + 1] += f * gy[i];
+    }
+    return gx;
+  }
+  static std::vector<Interpolate> cases() { return {{4, 9}, {3, 8}}; }
+};
+[[maybe_unused]] const bool entered_Interpolate = enter_puzzle<Interpolate>();
+
+}  // namespace
+}  // namespace skiff::puzzles

@@ -88,7 +88,7 @@ std::vector<Case> cases(const Sizes& s, Device device) {
        {2 * T, 15 * E},
        {2 * T, 15 * E},
        {leaf(x, 1)},
-       [](Inputs v) { return dropout(v[0], 0.1, 1, 2, 3); }},
+       [](Inputs v) { return dropout(v[0], {0.1, 1, 2, 3}); }},
       {"linear, D to D",
        shape,
        {2 * T, 2 * E * double(D)},

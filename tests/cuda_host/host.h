@@ -22,7 +22,7 @@ cudaError_t remember(cudaError_t error);  // for cudaGetLastError; returned as i
 // can. A seeded one shuffles them, is unfair to most warps, and runs the stream early at times.
 struct Schedule {
   enum class Kind { kForward, kReverse, kSeeded } kind;
-  uint64_t state;                                        // of the generator
+  uint64_t seed, state = seed;                           // state: of the generator
   int64_t below(int64_t n);                              // a random number in 0 .. n-1
   int64_t at(int64_t i, int64_t n, int64_t turn) const;  // the i-th of 0 .. n-1 in this order
 };

@@ -66,7 +66,7 @@ int64_t Schedule::below(int64_t n) {
 int64_t Schedule::at(int64_t i, int64_t n, int64_t turn) const {
   if (kind == Kind::kForward) return i;
   if (kind == Kind::kReverse) return n - 1 - i;
-  const uint64_t mixed = (state + uint64_t(turn)) * 0x9E3779B97F4A7C15u;
+  const uint64_t mixed = (seed + uint64_t(turn)) * 0x9E3779B97F4A7C15u;
   int64_t step = 1 + int64_t((mixed >> 32) % uint64_t(n));
   while (std::gcd(step, n) != 1) ++step;
   return (int64_t(mixed % uint64_t(n)) + i % n * (step % n)) % n;

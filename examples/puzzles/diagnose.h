@@ -36,6 +36,7 @@ inline Numbers conjugate(Numbers v) {
 
 template <class P>
 std::vector<Attempt> attempts() {
+  static_assert(P::linear || !P::linear, "a puzzle says whether it is linear");
   using Op = PuzzleOp<P>;
   std::vector<Attempt> all;
   uint64_t stream = 0;

@@ -51,6 +51,7 @@ NVCC_SOURCES := $(wildcard core/*.cu) $(shell grep -lF $(addprefix -e ,$(KERNEL_
 NVCC_OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(NVCC_SOURCES))))
 endif
 PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp))
+GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
 TEST_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/*.cpp))
 OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
 say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
@@ -187,7 +188,6 @@ $(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp $(wildcard examples/puzzles/*.h)
 $(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp $(wildcard examples/puzzles/*.h) | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(run)$(CXX) $(FLAGS) -c $< -o $@
-GRADERS := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
 $(GRADERS): $(BUILD)/puzzles/grade-%: $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o $(OBJECTS)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
 puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)

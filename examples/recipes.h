@@ -73,6 +73,7 @@ inline const std::vector<Recipe>& recipes() {
       {"paper", "pathfinder32", 6, 64, 3, 2.5, 1, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 32, 200, 0, 1e-3, 0, 0, cyclic, 5000, 50000, 1024, false, false, Readout::Last},
       {"paper", "pathx", 6, 64, 3, 2.5, 0.999, 16, 0, 32, 16, 0, batch, 0, 0.1, false, 8, 100, 0, 1e-4, 0, 0, cyclic, 312, 50000, 16384, false, false, Readout::Last},
       {"tiny", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0, true, 32, 0, 8000, 2e-3, 0.01, 1, cosine, 200, 0, 256, true},
+      {"small", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0.1, true, 32, 0, 8000, 2e-3, 0.01, 1, cosine, 200, 0, 2048, true, false, mean, 1000},
       {"small", "text", 3, 64, 1, 2, 0.99, 32, 1, 32, 9, 0, NormKind::Layer, 0.1, 0.1, true, 16, 7, 0, 2e-3, 0.05, 1, cosine, 300, 0, 4096, true, false, mean, 1000},
       {"small", "fashion", 3, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0, 0, true, 32, 0, 3200, 4e-3, 0.02, 1, cosine, 100, 0, 784, false, false, mean, 1000},
       {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 8, 0, NormKind::Layer, 0.1, 0.1, true, 16, 0, 1000, 3e-3, 0.05, 1, cosine, 100, 0, 512, true, false, mean, 1000},

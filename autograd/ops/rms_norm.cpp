@@ -1,8 +1,7 @@
 // simple_rms_norm: every row over its root mean square; rms_norm: the same, times a scale for each
 // channel.
 //
-//   forward   rho = |x| / sqrt d,  s = rho + eps,  y[j] = x[j] / s (scale[j]),   j < d, for each
-//   row
+//   forward   rho = |x| / sqrt d,  s = rho + eps,  y[j] = x[j] / s (scale[j]),   j < d, each row
 //
 // eps stands outside the root: at x = 0 the map is x / eps, and differentiable.
 //

@@ -77,6 +77,14 @@ std::map<std::string, std::string> computed() {
   all["conv.gx"] = listed(conv.grads[0]);
   all["conv.gS"] = listed(conv.grads[1]);
 
+  const Result odd = differentiate(
+      {values({1, -2, 0.5, 4, 0, -1}, {2, 3, 1}), complex_of({2, 3, 1, -0.5, -1, 1}, {3, 1})},
+      values({1, 0, -1, 2, 1, 0}, {2, 3, 1}),
+      [](const List& in) { return spectral_conv(in[0], in[1], 5); });
+  all["odd.y"] = listed(odd.y);
+  all["odd.gx"] = listed(odd.grads[0]);
+  all["odd.gS"] = listed(odd.grads[1]);
+
   const Result toeplitz_result =
       differentiate({values({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), x}, gy,
                     [](const List& in) { return toeplitz(in[0], in[1], false); });

@@ -73,8 +73,8 @@ $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(
 $(BUILD)/examples/derivations.cpp: examples/derivations.awk $(wildcard autograd/ops/*.cpp)
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(BUILD)/examples/derivations.o: $(BUILD)/examples/derivations.cpp
-	$(run)$(CXX) $(FLAGS) -c $< -o $@
+$(BUILD)/examples/derivations.o: $(BUILD)/examples/derivations.cpp | $(BUILD)/.packages
+	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 $(BUILD)/explain $(BUILD)/report: $(BUILD)/examples/derivations.o
 $(PROGRAMS): $(BUILD)/%: $(BUILD)/examples/%.o $(OBJECTS)
 	$(call say,link $@)
@@ -161,15 +161,16 @@ mutants: $(MUTANTS)
 	@$(BUILD)/mutants/check --summary $(MUTANTS)
 
 # ---- the report. What is measured or trained for it is made once and kept below build/report, so that
-# the page is a function of its inputs: the same twice gives the same bytes. RUN=DIR: of that run ----
+# the page is a function of its inputs: the same twice gives the same bytes. RUN=DIR: of that run. What is
+# timed waits until nothing else runs ----
 REPORT   := build/report
 RUN      ?= $(REPORT)/listops-ski
-$(REPORT)/bench.jsonl: | $(BUILD)/bench
+$(REPORT)/bench.jsonl: | $(BUILD)/bench $(BUILD)/report $(SHOWN_MUTANTS) $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
 	@mkdir -p $(@D)
 	$(BUILD)/bench --filter op/tno/train,op/ski/train,op/fd/train,op/attention/train --n 128,256,512,1024,2048,4096 \
 	  --batch 1 --dim 64 --threads 1 --repeats 7 --seconds 12 --json $@.part
 	mv $@.part $@
-$(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data
+$(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data $(SHOWN_MUTANTS)
 	$(BUILD)/lra_data generate listops --out $(REPORT)/data/listops --seed 1 --train 20000 --val 500 --test 500 --min-length 11 --max-length 100 --force
 	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
 	  --steps 1500 --max-length 128 --profile --threads 1 --force --quiet
@@ -182,12 +183,12 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 $(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
 	@mkdir -p $(@D)
 	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
-$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp $(wildcard examples/puzzles/*.h)
+$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
 	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(FLAGS) -c $< -o $@
-$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp $(wildcard examples/puzzles/*.h) | $(BUILD)/.packages
+	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
-	$(run)$(CXX) $(FLAGS) -c $< -o $@
+	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
 $(GRADERS): $(BUILD)/puzzles/grade-%: $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o $(OBJECTS)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
 puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
@@ -237,4 +238,4 @@ help:
 
 .PHONY: all deps demo test test-slow test-cuda-host cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
--include $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d) $(BUILD)/tests/mutants/check.d
+-include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/examples/derivations.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d) $(BUILD)/tests/mutants/check.d

@@ -2,8 +2,8 @@
 //
 //   Profile profile;
 //   for (int i = 0; i < 10; ++i) {
-//     const Profile::Step step(profile);           // measures this thread until the end of the
-//     scope const auto batch = measured("make batch", [&] { return batches.next(); });
+//     const Profile::Step step(profile);           // measures this thread to the end of the scope
+//     const auto batch = measured("make batch", [&] { return batches.next(); });
 //     ...                                          // ops are measured by themselves
 //   }
 //   for (const Profile::Row& row : profile.rows()) ..

@@ -30,6 +30,11 @@ struct Recompute final : Node {
     Tape tape;
     if (check) tape.check_finite();
     const Variable y = f(leaf);
+    if (!y.requires_grad()) return {zeros_like(x)};  // f is constant
+    if (tape.size() == 0) {
+      skiff::check(y.value().shares_storage(x), "recompute: f returned a leaf of its own");
+      return {gy};  // f hands x on
+    }
     tape.backward(y, gy);
     return {leaf.grad() ? leaf.grad() : zeros_like(x)};
   }
@@ -53,8 +58,8 @@ bool recomputing() { return second_run; }
 
 Variable recompute(const std::function<Variable(const Variable&)>& f, const Variable& x) {
   if (!Tape::current() || !x.requires_grad()) return f(x);
-  Tensor y = value_of(f, x.value());
   const Recorder recorder({x});
+  Tensor y = value_of(f, x.value());
   auto node = std::make_unique<Recompute>();
   node->f = f;
   node->x = x.value();

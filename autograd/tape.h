@@ -76,7 +76,7 @@ struct Node {
   virtual ~Node() = default;
   virtual const char* name() const = 0;
   virtual Grads backward(const Tensor& gy, Needs needs) const = 0;
-  virtual bool runs_ops() const { return false; }  // backward measures and checks its own parts
+  virtual bool runs_ops() const { return false; }  // their times are measured one by one
 
   std::vector<std::shared_ptr<GradSlot>> inputs;  // null where an input is constant
   std::shared_ptr<GradSlot> output;

@@ -2,8 +2,8 @@
 // that is released while a kernel still uses it may be handed out again at once.
 //
 // A copy to the device does not wait: the bytes are put into pinned memory, and the stream takes
-// them from there when it comes to it. A copy back waits for the stream, and is the only thing that
-// does.
+// them from there when it comes to it (while 4 MB are on their way, for room). A copy back waits for
+// the stream.
 #include "core/memory.h"
 
 #include <cstring>

@@ -1,10 +1,8 @@
 // Times the operators of the Toeplitz models at the sizes of Long Range Arena on one device, beside
 // what two floors of the hardware allow: a copy of device memory, and a large matrix product.
 // Run:     build/cuda/bench_gpu                   (--device cpu, --scale 16 to try it elsewhere)
-// Expect:  one row an operator; "share" is the time its bytes and operations need at the speed of
-// the
-//          floors, divided by its time. `--estimate` prints what an H100's data sheet implies
-//          instead.
+// Expect:  one row an operator; "share" is the time its bytes and operations need at the speed of the
+//          floors, divided by its time. `--estimate` prints what an H100's data sheet implies instead.
 #include <chrono>
 #include <cmath>
 #include <functional>

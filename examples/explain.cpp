@@ -1,6 +1,7 @@
 // Explains an op in a terminal: formula and derivation as they stand in its source, an example of
-// four numbers, the checks of its derivative. Run:     build/cpu/explain rfft Expect:  at most 80
-// columns; without an op, the names of all of them
+// four numbers, the checks of its derivative.
+// Run:     build/cpu/explain rfft
+// Expect:  at most 80 columns; without an op, the names of all of them
 #include "autograd/gradcheck.h"
 
 #include "examples/derivations.h"

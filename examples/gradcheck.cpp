@@ -1,6 +1,7 @@
 // Checks the derivative of every op, or of the ops named: adjoint test, central differences,
-// float32 against float64 (autograd/gradcheck.h). Run:     build/cpu/gradcheck [OP ...] Expect: one
-// row an op, and the last line "all N ops passed"; exit code 6 if one did not.
+// float32 against float64 (autograd/gradcheck.h).
+// Run:     build/cpu/gradcheck [OP ...]
+// Expect:  one row an op, and the last line "all N ops passed"; exit code 6 if one did not.
 #include "autograd/gradcheck.h"
 
 #include "examples/device.h"

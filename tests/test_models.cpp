@@ -233,3 +233,20 @@ TEST_CASE("recompute: a number that is not finite is traced to the op that made 
   CHECK_THROWS_WITH_AS(recompute(f, Variable::leaf(tensor_of(std::vector<double>{1, 2}, {2}))),
                        doctest::Contains("div: the output"), NumericalError);
 }
+
+TEST_CASE("recompute: a function that hands its input on, and one that does not look at it") {
+  const Variable x = Variable::leaf(random64({3}, 1)), w = Variable::leaf(random64({3}, 2));
+  const auto gradients = [&](const std::function<Variable(const Variable&)>& f) {
+    x.zero_grad();
+    w.zero_grad();
+    Tape tape;
+    tape.backward(sum(recompute(f, 2.0 * x)));
+    return std::pair(to_vector(x.grad()), w.grad() ? to_vector(w.grad()) : std::vector<double>());
+  };
+  const std::vector<double> none(3, 0.0), ones(3, 1.0), twos(3, 2.0);
+  CHECK(gradients([](const Variable& v) { return v; }) == std::pair(twos, std::vector<double>()));
+  CHECK(gradients([&](const Variable&) { return 1.0 * w; }) == std::pair(none, ones));
+  CHECK(gradients([&](const Variable&) { return Variable(w.value()); }).first == none);
+  CHECK_THROWS_WITH_AS(gradients([&](const Variable&) { return w; }),
+                       doctest::Contains("recompute: f returned a leaf"), Error);
+}

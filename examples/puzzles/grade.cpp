@@ -1,6 +1,7 @@
 // Grades the puzzles: every backward against central differences, by gradcheck; and what is wrong
-// with one that fails. Run:     make puzzles; one alone: make puzzles P=06 Expect:  a line a
-// puzzle, and the last line "N of 12 solved"; exit code 1 while one is not
+// with one that fails.
+// Run:     make puzzles; one alone: make puzzles P=06
+// Expect:  a line a puzzle, and the last line "N of 12 solved"; exit code 1 while one is not
 #include <cstdio>
 #include <string>
 

@@ -130,8 +130,12 @@ std::string diagnose();  // diagnose.h
 
 template <class P>
 bool enter_puzzle(const char* file = __builtin_FILE()) {  // of the call
-  entries().push_back(
-      {{P::name, PuzzleOp<P>::linear, &detail::erased_samples<PuzzleOp<P>>}, file, &diagnose<P>});
+  Entry& entry = entries().emplace_back();
+  entry.op.name = P::name;
+  entry.op.linear = PuzzleOp<P>::linear;
+  entry.op.samples = &detail::erased_samples<PuzzleOp<P>>;
+  entry.file = file;
+  entry.diagnose = &diagnose<P>;
   return true;
 }
 

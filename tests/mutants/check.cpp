@@ -3,8 +3,7 @@
 // Run:     check PATCH            one JSON object: what caught the bug, and by how much
 //          check --clean          everything must pass on the source as it is
 //          check --summary FILE.. a table; exit code 1 unless every bug was caught, every op has
-//          one
-//                                 and there are at least 40
+//                                 one and there are at least 40
 #define DOCTEST_CONFIG_IMPLEMENT
 #include <doctest/doctest.h>
 
@@ -190,8 +189,9 @@ ordered_json examine(const Patch& p) {
   if (text.empty()) {
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     j.update(
-        {{"caught", true},
+        {{"caught", signal != 0 && signal != SIGALRM},
          {"check", signal == SIGALRM ? "the checks did not end"
+                   : signal == 0     ? "the checks said nothing"
                                      : "the checks ended with signal " + std::to_string(signal)},
          {"where", ""},
          {"error", 1},
@@ -237,7 +237,7 @@ int summary(int count, char** files) {
     caught += j.at("caught").get<bool>();
     std::printf("%-20s %-38s %9.1e %7.0e  %s\n", op.c_str(), name.c_str(),
                 j.at("error").get<double>(), j.at("limit").get<double>(),
-                j.at("caught").get<bool>() ? check.c_str() : "NOTHING: it survived");
+                j.at("caught").get<bool>() ? check.c_str() : ("NOTHING: it survived; " + check).c_str());
   }
   for (const std::string& op : missing) std::printf("%-20s has no mutant\n", op.c_str());
   std::printf("%d of %d mutants caught\n", caught, count);

@@ -9,11 +9,11 @@
 //   numbers     every number shown stands in the JSON of the page under its name, and the other way round
 //   hostile     a report whose run has markup for a name shows it as text
 import { readFileSync, mkdirSync, existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { createRequire } from 'node:module';
 
-const modules = process.env.NODE_MODULES ?? join(import.meta.dirname, 'node_modules');
+const modules = process.env.NODE_MODULES ?? join(dirname(fileURLToPath(import.meta.url)), 'node_modules');
 const require = createRequire(join(resolve(modules), 'x.js'));
 const { chromium } = require('playwright-core');
 const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');

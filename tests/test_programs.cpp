@@ -14,6 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/safetensors.h"
+#include "examples/recipes.h"
 #include "tests/testing.h"
 
 using namespace skiff;
@@ -248,7 +249,7 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"--task listop", "did you mean 'listops'"},
       {"--task chess", "unknown task 'chess'"},
       {"--recipe tny", "did you mean 'tiny'"},
-      {"--recipe huge", "listops has paper, tiny; got 'huge'"},
+      {"--recipe huge", "listops has paper, tiny, small; got 'huge'"},
       {"--steps -1", "--steps"},
       {"--steps ten", "must be a number from 0"},
       {"--lr nan", "--lr"},
@@ -448,7 +449,8 @@ TEST_CASE("train_lra: --list prints every recipe with what it reached") {
   const Place place;
   const Outcome o = place.run("train_lra --list");
   CHECK(o.code == 0);
-  CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 17);  // a header, 15 rows, what '-' means
+  CHECK(std::count(o.out.begin(), o.out.end(), '\n') ==
+        int64_t(recipes().size()) + 2);  // a header and what '-' means
   CHECK(contains(o.out, "pathx         paper"));
   CHECK(contains(o.out, "not yet measured"));
 }

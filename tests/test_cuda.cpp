@@ -1,6 +1,8 @@
 // The CUDA half. Without a device: the reason is told, and asking for one is an error that gives
 // it. With a device, a GPU or the emulation of tests/cuda_host: what is written for CUDA alone, and
 // every op, against the CPU.
+#include <cstdlib>
+
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "core/blas.h"
@@ -17,6 +19,14 @@ namespace {
 // Sums on the device have another order (rows by threads, column sums by blocks, cuBLAS, cuFFT),
 // and its functions (exp, sqrt) are others; the samples are small enough for the same limit.
 constexpr double kFloat32 = 1e-5, kFloat64 = 1e-12;
+
+// A device to test on. Those who run the tests for its sake set SKIFF_NEEDS_CUDA: then there must be one.
+bool has_device() {
+  const bool available = memory::cuda_available();
+  if (std::getenv("SKIFF_NEEDS_CUDA")) REQUIRE(available);
+  if (!available) MESSAGE("left out: ", std::string(memory::cuda_unavailable_reason()));
+  return available;
+}
 
 Tensor on_cuda(const Tensor& x) { return x.to(Device::CUDA); }
 
@@ -103,14 +113,14 @@ TEST_CASE("cuda: without a device the reason is told, and allocating there is an
 }
 
 TEST_CASE("cuda: tensors come back as they went") {
-  if (!memory::cuda_available()) return;
+  if (!has_device()) return;
   const Tensor x = complex128({3, 5}, 4);
   CHECK(to_vector(on_cuda(x).clone()) == to_vector(x));
   CHECK(to_vector(zeros({7}, DType::Float32, Device::CUDA)) == std::vector<double>(7));
 }
 
 TEST_CASE("cuda: gemm equals the CPU's, with alpha, beta, transposed and batched operands") {
-  if (!memory::cuda_available()) return;
+  if (!has_device()) return;
   for (const bool transpose_a : {false, true})
     for (const bool transpose_b : {false, true})
       for (const int64_t k : {0, 1, 4})
@@ -118,7 +128,7 @@ TEST_CASE("cuda: gemm equals the CPU's, with alpha, beta, transposed and batched
 }
 
 TEST_CASE("cuda: r2c and c2r equal the CPU's along every axis, padded and cut") {
-  if (!memory::cuda_available()) return;
+  if (!has_device()) return;
   for (const Shape& shape : {Shape{6}, Shape{6, 1}, Shape{1, 6}, Shape{2, 3, 5}, Shape{3, 2, 1, 4}})
     for (int64_t axis = 0; axis < shape.rank(); ++axis)
       for (const int64_t F : {1, 2, 3, 5, 6, 8, 15}) {
@@ -136,7 +146,7 @@ TEST_CASE("cuda: r2c and c2r equal the CPU's along every axis, padded and cut") 
 }
 
 TEST_CASE("cuda: spectral_conv and its gradients equal the CPU's") {
-  if (!memory::cuda_available()) return;
+  if (!has_device()) return;
   for (const int64_t F : {8, 11})
     for (const int64_t axis : {-2, -3}) {
       const Tensor x = random64({2, 4, 5, 3}, 7), gy = random64(x.shape(), 8);
@@ -152,7 +162,7 @@ TEST_CASE("cuda: spectral_conv and its gradients equal the CPU's") {
 }
 
 TEST_CASE("cuda: every op and its gradients equal the CPU's, in float32 and float64") {
-  if (!memory::cuda_available()) return;
+  if (!has_device()) return;
   int samples = 0;
   for (const OpEntry& op : op_table())
     for (const OpSample& sample : op.samples()) {
@@ -164,7 +174,7 @@ TEST_CASE("cuda: every op and its gradients equal the CPU's, in float32 and floa
 }
 
 TEST_CASE("cuda: ops over rows and sequences of length 1, 31, 33 and 1025 equal the CPU's") {
-  if (!memory::cuda_available()) return;
+  if (!has_device()) return;
   using Inputs = const std::vector<Variable>&;
   for (const int64_t n : {1, 31, 33, 1025}) {
     CAPTURE(n);

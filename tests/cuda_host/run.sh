@@ -5,7 +5,7 @@
 # The last line is "N passed, N failed".
 set -u
 programs=$1; shift
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
+export SKIFF_NEEDS_CUDA=1 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
 passed=0 failed=0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -13,6 +13,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/memory.h"
 #include "core/safetensors.h"
 #include "examples/recipes.h"
 #include "tests/testing.h"
@@ -146,6 +147,29 @@ TEST_CASE("train_lra: the number of threads changes no byte") {
   REQUIRE(place.train("one", "--threads 1").code == 0);
   REQUIRE(place.train("four", "--threads 4").code == 0);
   check_same_run(place, "one", "four");
+}
+
+TEST_CASE("train_lra: --checkpoint-activations changes no byte") {
+  const TinyRun place;
+  for (const char* norm : {"batch", "layer"}) {
+    const std::string options = std::string("--layers 2 --dropout 0.1 --norm ") + norm;
+    REQUIRE(place.train(std::string("kept-") + norm, options).code == 0);
+    REQUIRE(place.train(std::string("again-") + norm, options + " --checkpoint-activations").code == 0);
+    check_same_run(place, std::string("kept-") + norm, std::string("again-") + norm);
+  }
+}
+
+TEST_CASE("train_lra: a device that is missing is refused, or the CPU is taken with a reason") {
+  if (memory::cuda_available()) return;  // tests/test_cuda.cpp computes on it
+  const std::string reason = memory::cuda_unavailable_reason();
+  const TinyRun place;
+  const Outcome refused = place.train("a", "--device cuda");
+  CHECK(refused.code == 2);
+  CHECK(contains(refused.err, "--device cuda"));
+  CHECK(contains(refused.err, reason));
+  const Outcome chosen = place.train("b", "--device auto");
+  CHECK(chosen.code == 0);
+  CHECK(contains(chosen.err, "the CPU, because " + reason));
 }
 
 TEST_CASE("train_lra: --profile measures every op and changes no byte of the run") {

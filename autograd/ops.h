@@ -99,7 +99,7 @@ Variable irfft(const Variable& X, int64_t F, int64_t axis = -2);
 
 // The spectrum whose real part is R and whose signal is causal: its imaginary part is the discrete
 // Hilbert transform of R. R real (.., F/2+1, ..) -> complex, same sizes.
-// `published` doubles sample F/2 too, as the released code of arXiv 2305.09028 does (models.md: the
+// `published` doubles sample F/2 too, as the released code of arXiv 2305.09028 does (with it the
 // real part is then R + (-1)^k e[F/2]); no operator with n <= F/2 can see the difference.
 Variable hilbert(const Variable& R, int64_t F, int64_t axis = -2, bool published = false);
 
@@ -116,7 +116,7 @@ Variable toeplitz(const Variable& t, const Variable& x, bool causal, int64_t axi
 Variable conv1d(const Variable& x, const Variable& c, bool causal, int64_t axis = -2);
 
 // How the n x r interpolation matrix W of SKI is made. `published` is what the released code
-// computes (models.md 5.5), kept for comparison only.
+// computes, kept for comparison only.
 struct InterpolationMatrix {
   int64_t n, r;
   bool published = false;

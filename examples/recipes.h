@@ -1,5 +1,5 @@
 // The recipes, task by task: one table. `paper` is what script_lra.py of jonathanmei/ski-tnn sets
-// (models.md and the S4 protocol have the details), for all three mixers alike; `tiny` trains in
+// on the data of the S4 protocol, for all three mixers alike; `tiny` trains in
 // minutes on two cores, `small` in about an hour. A result stands here and in the README
 // only after it was measured.
 #pragma once

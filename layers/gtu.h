@@ -21,7 +21,7 @@ struct Mixer {
 
 // Rows and columns of an image (.., H W, channels), row-major: T1 along rows, T2 along columns.
 // The published sum T2 T1 v + T1 T2 v is 2 T2 T1 v, because the two act on axes of their own, channel
-// by channel, and so commute (models.md 11): one product, doubled.
+// by channel, and so commute: one product, doubled.
 struct Mixer2d {
   int64_t height, width;
   Mixer toep1, toep2;

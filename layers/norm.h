@@ -1,4 +1,4 @@
-// The normalisations of models.md section 2, chosen by name.
+// The normalisations of the published models, chosen by name.
 #pragma once
 
 #include <string>

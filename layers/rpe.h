@@ -1,5 +1,5 @@
 // The networks that turn positions (or frequencies) into kernel values: s (m, 1) -> (m, out).
-// Two different ones are in use, and they are not interchangeable (models.md section 3).
+// Two different ones are in use, and they are not interchangeable.
 #pragma once
 
 #include <vector>

@@ -1,10 +1,10 @@
 // SkiTno: the Toeplitz operator of SKI-TNN (arXiv 2305.09028; ski-tnn skitno_inv_time.py), a short
 // convolution plus an interpolated low-rank part, O(n):
 //   T = S + W A W^T,  A[p, q] = k((p - q) (n-1)/(r-1)),  k a table over a warped lag axis
-// Causal: masking W A W^T would cost the gain (models.md 5.7), so as in the released code the kernel
+// Causal: masking W A W^T would cost the gain, so as in the released code the kernel
 // is read at r lags, resized to all lags, the taps are added, and a causal Toeplitz product follows.
 //
-// What differs from the released code (models.md 5.5), each a setting:
+// What differs from the released code, each a setting:
 //   published = false   W interpolates. The released W takes the wrong cell, exchanges the weights and
 //                       scales rows by gamma^(n t), so that for gamma < 1 it is practically zero.
 //   warp = Auto         the base of the warp is r^(-1/(n_train-1)): the farthest lag falls on the

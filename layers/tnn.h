@@ -1,5 +1,5 @@
 // The models: residual blocks of a gated Toeplitz unit and a gated linear unit, a classifier, and
-// the two-tower model for pairs of documents (lra-tnn src/models/sequence; models.md 9 and 10).
+// the two-tower model for pairs of documents (lra-tnn src/models/sequence).
 #pragma once
 
 #include <optional>

@@ -158,7 +158,7 @@ TEST_CASE("report: without inputs it says what it leaves out; its numbers are ri
   CHECK(number(n, "ski.W.1.0") == doctest::Approx(5.0 / 7));
   CHECK(number(n, "ski.W-released.1.1") == doctest::Approx(-0.6735).epsilon(1e-4));
   CHECK(number(n, "ski.fall-off.image.1") ==
-        doctest::Approx(7.6e-6).epsilon(0.02));  // models.md 5.5
+        doctest::Approx(7.6e-6).epsilon(0.02));  // 0.7^(32 32 / 31)
   CHECK(number(n, "errors.one-interpolation") <= number(n, "errors.one-bound"));
   CHECK(number(n, "errors.entry") <= number(n, "errors.entry-bound"));
   CHECK(number(n, "errors.curvature") == doctest::Approx(2.0 / 576).epsilon(1e-4));

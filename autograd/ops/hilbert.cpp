@@ -1,6 +1,6 @@
 // hilbert: the causal spectrum A whose real part is the given real response R. Its imaginary part
 // is the discrete Hilbert transform of R. This is how FD-TNN makes a causal kernel from a
-// real-valued network (arXiv 2305.09028; models.md 7.2).
+// real-valued network (arXiv 2305.09028).
 //
 //   forward   e = irfft(R)                    real and even: e[t] = e[F - t]
 //             h = w e,  w[0] = 1,  w[t] = 2 for 0 < t < F/2,  w[F/2] = 1 (F even),  0 beyond

@@ -13,7 +13,7 @@
 // u_i is taken as the exact fraction i (r-1) / (n-1), so no position is rounded past a knot; the
 // weights are worked out where they are used (knots.cpp).
 //
-// `published` is the matrix of the released code (models.md 5.5), kept to compare with it:
+// `published` is the matrix of the released code, kept to compare with it:
 // positions stretched to i n/(n-1), the index of the upper knot where the lower belongs, the two
 // weights exchanged, and row i scaled by gamma^(n i n/(n-1)).
 

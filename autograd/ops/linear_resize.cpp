@@ -4,7 +4,7 @@
 //   HalfPixel     u_i = max((i + 1/2) n/m - 1/2, 0)        values are centres of cells
 //   forward       j = floor(u_i),  f = u_i - j,  y_i = (1 - f) x[j] + f x[min(j+1, n-1)]
 //
-// Causal SKI takes its kernel from r knots to all lags with AlignedEnds (models.md 5.6); FD without
+// Causal SKI takes its kernel from r knots to all lags with AlignedEnds; FD without
 // a network takes its coefficients to all bins with HalfPixel (7.4). The weights are fixed: y = M x.
 //
 //   adjoint       gx = M^T gy

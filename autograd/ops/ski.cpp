@@ -1,4 +1,4 @@
-// ski: the operator of SKI-TNN (models.md 5), a short convolution and a low-rank part in one pass.
+// ski: the operator of SKI-TNN, a short convolution and a low-rank part in one pass.
 //
 //   W (n, r) interpolates linearly between r knots (interpolate.cpp), A[p, q] = k[p - q] is the
 //   small Toeplitz matrix of the kernel at lags between knots, m = (K-1)/2.

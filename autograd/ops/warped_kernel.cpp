@@ -1,5 +1,5 @@
 // warped_kernel: SKI's kernel at given lags, read from a table over a warped lag axis. It takes the
-// place of TNO's position network (arXiv 2305.09028; models.md 5.3).
+// place of TNO's position network (arXiv 2305.09028).
 //
 //   warp      w(l) = sign(l) base^|l|, sign(0) = +1: lag 0 sits at 1, lags -> +-infinity at 0
 //   table     V[0 .. 2r] over w = -1 .. 1: [beta_0 .. beta_{r-1}, 0, alpha_0 .. alpha_{r-1}]

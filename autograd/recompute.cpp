@@ -15,8 +15,8 @@ struct SecondRun {
 
 bool checks_finite() { return Tape::current() && Tape::current()->checks_finite(); }
 
-// With F(x) = f(x): gx and the gradients of f's leaves are those of a tape that holds f alone, started
-// with gy. The tape adds them to the leaves itself.
+// With F(x) = f(x): gx and the gradients of f's leaves are those of a tape that holds f alone,
+// started with gy. The tape adds them to the leaves itself.
 struct Recompute final : Node {
   std::function<Variable(const Variable&)> f;
   Tensor x;

@@ -7,11 +7,11 @@
 
 namespace skiff {
 
-// y = f(x), keeping x alone of all that f works out: the backward runs f once more, on a tape of its
-// own, and walks that back. f must compute the same again: the values it uses besides x are leaves
-// and constants, not results of this tape, and they outlive the tape. Effects of the second run are up
-// to f, which can ask recomputing(). (Chen et al. 2016, "Training Deep Nets with Sublinear Memory
-// Cost".)
+// y = f(x), keeping x alone of all that f works out: the backward runs f once more, on a tape of
+// its own, and walks that back. f must compute the same again: the values it uses besides x are
+// leaves and constants, not results of this tape, and they outlive the tape. Effects of the second
+// run are up to f, which can ask recomputing(). (Chen et al. 2016, "Training Deep Nets with
+// Sublinear Memory Cost".)
 //
 //   a chain of L parts, each keeping m bytes of its own and an input of x bytes:  L m  ->  L x + m
 //   and one forward more

@@ -70,7 +70,8 @@ struct Dropout {
 
 void multiply_by_mask(const DropoutMask& mask, const Tensor& x, Tensor& y) {
   if (mask.rate == 0 && x.shares_storage(y)) return;
-  const uint64_t counter = mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
+  const uint64_t counter =
+      mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
   dispatch(x, [&]<class T> { apply_mask<T>(x, mask.rate, mask.seed, counter, y); });
 }
 

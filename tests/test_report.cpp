@@ -6,7 +6,6 @@
 #include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <regex>
 #include <set>
 
 #include "autograd/op.h"
@@ -74,7 +73,31 @@ double number(const nlohmann::json& numbers, const std::string& name) {
 }
 
 std::string without_tags(const std::string& markup) {
-  return std::regex_replace(markup, std::regex("<[^>]*>"), "");
+  std::string text;
+  bool inside = false;
+  for (const char c : markup) {
+    if (c == '<') inside = true;
+    if (!inside) text += c;
+    if (c == '>') inside = false;
+  }
+  return text;
+}
+
+size_t count_of(const std::string& text, const std::string& word) {
+  size_t count = 0;
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size()) ++count;
+  return count;
+}
+
+// What stands between the quotation marks of a tag's attributes.
+std::vector<std::string> quoted_in(const std::string& attributes) {
+  std::vector<std::string> values;
+  for (size_t open = 0; (open = attributes.find('"', open)) != std::string::npos;) {
+    const size_t close = attributes.find('"', open + 1);
+    values.push_back(attributes.substr(open + 1, close - open - 1));
+    open = close + 1;
+  }
+  return values;
 }
 
 // What a reader takes a printed number for: "−3.6 × 10−15" is -3.6e-15.
@@ -112,15 +135,20 @@ TEST_CASE(
   std::map<std::string, std::string> names;  // as markup -> as they are
   for (const auto& [name, entry] : numbers.items()) names[html(name)] = name;
   std::set<std::string> seen;
-  const std::regex shown(
-      "<(data|tspan) data-name=\"([^\"]*)\" (value|data-value)=\"([^\"]*)\">(.*?)</\\1>");
-  for (std::sregex_iterator at(page.begin(), page.end(), shown), end; at != end; ++at) {
-    REQUIRE_MESSAGE(names.contains((*at)[2]), (*at)[2].str());
-    const std::string name = names[(*at)[2]];
+  const std::string attribute = " data-name=\"";
+  for (size_t at = 0; (at = page.find(attribute, at)) != std::string::npos; ++at) {
+    // <tag data-name="NAME" value="VALUE">TEXT</tag>, in a chart data-value
+    const size_t tag = page.rfind('<', at) + 1;
+    const std::vector<std::string> quoted = quoted_in(page.substr(at, page.find('>', at) - at));
+    REQUIRE(quoted.size() == 2);
+    REQUIRE_MESSAGE(names.contains(quoted[0]), quoted[0]);
+    const std::string name = names[quoted[0]];
     CAPTURE(name);
     const double value = number(numbers, name);
-    const std::string text = without_tags((*at)[5]);
-    CHECK(std::stod((*at)[4]) == value);
+    const size_t begin = page.find('>', at) + 1;
+    const std::string end = "</" + page.substr(tag, at - tag) + ">";
+    const std::string text = without_tags(page.substr(begin, page.find(end, begin) - begin));
+    CHECK(std::stod(quoted[1]) == value);
     CHECK(numbers.at(name).at("text") == text);
     CHECK(std::abs(parsed(text) - value) <=
           0.06 * std::abs(value) + 0.0501 * (text.find('e') == std::string::npos));
@@ -129,9 +157,13 @@ TEST_CASE(
   CHECK(seen.size() == numbers.size());
   CHECK(seen.size() > 300);
   CHECK(page.size() < 1500000);
-  CHECK_FALSE(std::regex_search(
-      page, std::regex("<script(?! type=\"application/json\")|<link(?! rel=\"icon\" "
-                       "href=\"data:,\")|<img|@import|url\\(|https?://")));
+  // Nothing that runs and nothing that is fetched.
+  CHECK(count_of(page, "<script") == count_of(page, "<script type=\"application/json\""));
+  CHECK(count_of(page, "<link") == count_of(page, "<link rel=\"icon\" href=\"data:,\""));
+  for (const char* word : {"<img", "@import", "url(", "http://", "https://"}) {
+    CAPTURE(word);
+    CHECK(count_of(page, word) == 0);
+  }
   CHECK_FALSE(contains(page, "Left out"));
   CHECK(contains(page, "a bug &lt;b&gt;"));
 }

@@ -1,7 +1,5 @@
 #include "autograd/recompute.h"
 
-#include <optional>
-
 namespace skiff {
 namespace {
 

@@ -29,9 +29,6 @@ PathfinderSettings pathfinder_settings(int64_t size, int64_t contour_length) {
                                 [&](const Row& candidate) { return candidate.size == size; });
   check<UsageError>(row != std::end(rows),
                     "pathfinder: the size must be 32, 64, 128 or 256 pixels, got ", size);
-  check<UsageError>(contour_length == 6 || contour_length == 9 || contour_length == 14,
-                    "pathfinder: the contour length must be 6, 9 or 14 dashes, got ",
-                    contour_length);
   PathfinderSettings settings;
   settings.size = row->size;
   settings.padding = row->padding;
@@ -39,7 +36,7 @@ PathfinderSettings pathfinder_settings(int64_t size, int64_t contour_length) {
   settings.seed_distance = row->seed_distance;
   settings.marker_radius = row->marker_radius;
   settings.contour_length = contour_length;
-  settings.distractor_length = contour_length / 3;
+  settings.distractor_length = std::max<int64_t>(1, contour_length / 3);
   settings.distractors = row->distractor_dashes / settings.distractor_length;
   settings.continuity = row->continuity;
   settings.dash_length = row->dash_length;

@@ -148,6 +148,7 @@ struct GeneratePathfinder {
   std::string out;
   uint64_t seed = 1;
   int64_t size = 32, contour = 14, count = 10000, per_batch = 1000;
+  int64_t distractors = -1;  // as in the benchmark
   bool force = false, numpy = false;
 };
 
@@ -159,9 +160,10 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
     if (stop_signal != 0) throw Stopped();
     progress(done, total);
   };
+  auto images = pathfinder::pathfinder_settings(settings.size, settings.contour);
+  if (settings.distractors >= 0) images.distractors = settings.distractors;
   const auto result = pathfinder::generate_dataset(
-      settings.out, pathfinder::pathfinder_settings(settings.size, settings.contour), settings.seed,
-      settings.count, settings.per_batch, step,
+      settings.out, images, settings.seed, settings.count, settings.per_batch, step,
       {.overwrite = settings.force, .numpy_metadata = settings.numpy});
   std::printf("pathfinder: wrote %lld images, %lld with a path, to %s\n", (long long)result.images,
               (long long)result.positives, result.folder.c_str());
@@ -175,7 +177,11 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
   app->add_option("--out", settings.out, "Folder for pathfinder<size>")->required();
   app->add_option("--size", settings.size, "Pixels a side: 32, 64, 128 (Path-X) or 256")
       ->capture_default_str();
-  app->add_option("--contour", settings.contour, "Dashes of a curve: 14, or 6 and 9, the easy levels")
+  app->add_option("--contour", settings.contour, "Dashes of a curve: 14; the authors' easier levels have 6 and 9")
+      ->capture_default_str();
+  app->add_option("--distractors", settings.distractors,
+                  "Shorter curves beside the two; -1: as in the benchmark")
+      ->check(CLI::Range(-1, 1000))
       ->capture_default_str();
   app->add_option("--count", settings.count, "Images")->check(not_negative())->capture_default_str();
   app->add_option("--per-batch", settings.per_batch, "Images of one folder")

@@ -461,7 +461,8 @@ TEST_CASE("pathfinder generator: settings that cannot work are refused with name
     CHECK_THROWS_AS(PathfinderGenerator{settings}, UsageError);
   }
   CHECK(contains(message_of([] { pathfinder_settings(48); }), "32, 64, 128 or 256 pixels, got 48"));
-  CHECK(contains(message_of([] { pathfinder_settings(32, 7); }), "6, 9 or 14 dashes, got 7"));
+  CHECK(contains(message_of([] { PathfinderGenerator(pathfinder_settings(32, 1)); }),
+                 "the contour length must be in 2..100, got 1"));
   CHECK_THROWS_AS(generate_image(easy(), 1, -1), UsageError);
 }
 

@@ -79,8 +79,8 @@ inline const std::vector<Recipe>& recipes() {
       {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 8, 0, NormKind::Layer, 0.1, 0.1, true, 16, 0, 1000, 3e-3, 0.05, 1, cosine, 100, 0, 512, true, false, mean, 1000},
       {"tiny", "retrieval", 2, 48, 1, 1.5, 0.99, 16, 1, 32, 16, 0, NormKind::Layer, 0.1, 0, true, 8, 0, 200, 2e-3, 0.01, 1, cosine, 50, 0, 1024, true, false, mean, 500},
       {"tiny", "image", 2, 48, 1, 2, 0.7, 16, 1, 16, 8, 0, batch, 0.1, 0, true, 32, 0, 150, 4e-3, 0.02, 1, cosine, 30, 0, 1024, false, false, mean, 500},
-      {"tiny", "fashion", 2, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 600, 4e-3, 0.02, 1, cosine, 60, 0, 784, false, false, mean, 500},
-      {"tiny", "pathfinder32", 3, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 300, 3e-3, 0.01, 1, cosine, 50, 0, 1024, false, false, mean, 500},
+      {"tiny", "fashion", 2, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 300, 4e-3, 0.02, 1, cosine, 30, 0, 784, false, false, mean, 500},
+      {"tiny", "pathfinder32", 3, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 100, 3e-3, 0.01, 1, cosine, 20, 0, 1024, false, false, mean, 500},
       {"tiny", "pathx", 2, 32, 1, 2, 0.98, 16, 1, 64, 16, 0, batch, 0, 0, true, 2, 0, 40, 1e-3, 0.01, 1, cosine, 10, 0, 16384, false, false, mean, 100},
   };
   return table;

@@ -148,8 +148,11 @@ void print_table(const Result& r, const std::string& curves) {
 
 class Run {
  public:
-  Run(const Settings& settings, const std::string& config)
+  // only_best_test: the result lacks what a table of many runs does not show, the accuracies on
+  // validation and those of the last weights; large test sets make them long.
+  Run(const Settings& settings, const std::string& config, bool only_best_test = false)
       : s_(settings),
+        only_best_test_(only_best_test),
         config_(config),
         folder_(settings.out),
         device_(device_named(settings.device, device_note_)) {}
@@ -444,14 +447,16 @@ class Run {
   // The last checkpoint is saved by now: a signal stops at once, and --resume comes back here.
   Scores evaluate_all() {
     const Score test = evaluate(data_.test, /*stops=*/true);
+    if (only_best_test_) return {{}, test};
     return {data_.val_is_test ? test : evaluate(data_.val, /*stops=*/true), test};
   }
 
   void finish() {
-    const Scores last = evaluate_all();
     const Progress end = at_;
-    Scores best = last;
-    if (end.best_step != end.step) {
+    const bool last_is_best = end.best_step == end.step;
+    Scores last, best;
+    if (last_is_best || !only_best_test_) best = last = evaluate_all();
+    if (!last_is_best) {
       load("best.safetensors");
       best = evaluate_all();
     }
@@ -478,6 +483,7 @@ class Run {
   }
 
   Settings s_;
+  bool only_best_test_;
   std::string config_;
   RunFolder folder_;
   std::string device_note_;  // why the CPU was taken
@@ -565,7 +571,7 @@ int run_several(const Settings& asked, std::optional<int64_t> steps, std::option
       }
       s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
       s.force = asked.force || (asked.resume && !s.resume);
-      const std::optional<Result> r = Run(s, config_of(s))();
+      const std::optional<Result> r = Run(s, config_of(s), /*only_best_test=*/true)();
       if (!r) continue;
       results.push_back(*r);
       std::printf("%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),

@@ -34,6 +34,12 @@ Variable linear(const Variable& x, const Variable& W, const Variable& b = {});
 struct DropoutMask;
 Variable gated_linear(const Variable& a, const Variable& b, const Variable& W, const Variable& bias,
                       const DropoutMask& mask);
+// The whole gated linear unit, y = (k silu(x W1^T + b1) (x W2^T + b2)) W3^T + b3;
+// x (.., in), W1 and W2 (inner, in), W3 (out, inner), a bias for each -> (.., out)
+struct GatedUnitWeights {
+  Variable W1, b1, W2, b2, W3, b3;
+};
+Variable gated_linear_unit(const Variable& x, const GatedUnitWeights& weights, const DropoutMask& mask);
 // op(a) op(b) for each leading index; a (.., m, k), b (.., k, n) with a's leading sizes, or (k, n)
 // for all of them; a transposed operand is stored (k, m) or (n, k)
 Variable matmul(const Variable& a, const Variable& b, bool transpose_a = false,

@@ -84,6 +84,14 @@ inline std::vector<WorkedExample> worked_examples() {
        {"a", "b", "W", "bias"},
        {real({1, -2}, {1, 2}), real({0.5, 4}, {1, 2}), real({3, 0.5, -1, 2}, {2, 2}), pair},
        [](List v) { return gated_linear(v[0], v[1], v[2], v[3], {}); }},
+      {"gated_linear_unit",
+       "y = (silu(x W1^T + b1) (x W2^T + b2)) W3^T + b3",
+       {"x", "W1", "b1", "W2", "b2", "W3", "b3"},
+       {real({1, -2}, {1, 2}), real({0.5, 1, -1, 2}, {2, 2}), pair, real({2, 0.5, 1, -1}, {2, 2}),
+        real({0.5, -1}, {2}), real({3, 0.5, -1, 2}, {2, 2}), pair},
+       [](List v) {
+         return gated_linear_unit(v[0], {v[1], v[2], v[3], v[4], v[5], v[6]}, {});
+       }},
       {"gelu", "y = gelu(x)", {"x"}, {x}, [](List v) { return gelu(v[0]); }},
       {"hilbert",
        "A = hilbert(R, F = 6), a causal spectrum with real part R",

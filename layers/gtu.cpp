@@ -82,7 +82,9 @@ Glu::Glu(Scope s, int64_t dim, int64_t inner, double dropout, Activation activat
       drop(s, dropout) {}
 
 Variable Glu::operator()(const Variable& x) const {
-  return gated(activation, l1(x), l2(x), l3, drop);
+  if (activation != Activation::Silu) return gated(activation, l1(x), l2(x), l3, drop);
+  return gated_linear_unit(
+      x, {l1.weight, l1.bias, l2.weight, l2.bias, l3.weight, l3.bias}, drop.mask());
 }
 
 }  // namespace skiff

@@ -430,6 +430,34 @@ TEST_CASE("gated_linear: equals its composition, with and without dropout") {
   }
 }
 
+TEST_CASE("gated_linear_unit: equals its composition, with and without dropout, in one piece and in several") {
+  for (const double rate : {0.0, 0.3}) {
+    const DropoutMask mask{rate, 4, 5, 6};
+    for (const auto& [shape, inner] : {std::pair<Shape, int64_t>{{2, 7, 5}, 3}, {{1, 4}, 1}, {{3, 700, 6}, 5}, {{9, 1000, 2}, 3}}) {
+      const int64_t in = shape[-1], out = 2;
+      const std::vector<Tensor> inputs = {random64(shape, 1),       random64({inner, in}, 2),  random64({inner}, 3),
+                                          random64({inner, in}, 4), random64({inner}, 5),      random64({out, inner}, 6),
+                                          random64({out}, 7)};
+      check_same(run(inputs,
+                     [&](const List& v) {
+                       return gated_linear_unit(v[0], {v[1], v[2], v[3], v[4], v[5], v[6]}, mask);
+                     }),
+                 run(inputs, [&](const List& v) {
+                   const Variable a = linear(v[0], v[1], v[2]), b = linear(v[0], v[3], v[4]);
+                   return linear(dropout(silu(a) * b, mask), v[5], v[6]);
+                 }));
+    }
+  }
+}
+
+TEST_CASE("linear: rows in several pieces and groups equal a product and a sum") {
+  for (const int64_t rows : {256, 257, 2100, 8192, 9300}) {
+    const std::vector<Tensor> inputs = {random64({rows, 5}, 1), random64({3, 5}, 2), random64({3}, 3)};
+    check_same(run(inputs, [](const List& v) { return linear(v[0], v[1], v[2]); }),
+               run(inputs, [](const List& v) { return matmul(v[0], v[1], false, true) + v[2]; }));
+  }
+}
+
 TEST_CASE("dropout: drops at the rate, scales the rest, and keeps the mean") {
   const int64_t n = 200001;
   const Tensor x = ones({n});

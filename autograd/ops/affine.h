@@ -1,14 +1,77 @@
 // The affine map of every row, y = x W^T + b, and its gradients: what linear and gated_linear
 // share. The derivation stands in linear.cpp.
+//
+// Rows are taken in pieces that stay in a core's cache: what is made of a piece is used for the
+// next product while it lies there. Between two passes over whole tensors it would go to memory
+// and come back.
 #pragma once
+
+#include <algorithm>
 
 #include "core/tensor.h"
 
 namespace skiff::affine {
 
-Tensor map(const Tensor& x, const Tensor& W,
-           const Tensor& b);  // x (.., in), W (out, in), b (out) or empty
-Tensor input_gradient(const Tensor& gy, const Tensor& W, const Shape& x_shape);  // gy W
-Tensor weight_gradient(const Tensor& gy, const Tensor& x);                       // gy^T x
+struct Piece {
+  int64_t first, count;  // rows
+  int64_t group;
+  bool starts_group;
+};
+
+// The size of a piece follows from sizes alone, so results do not depend on the number of threads.
+// Sums over rows (the gradients of W and b) are taken by groups of pieces, each group on one thread
+// and into a place of its own; the places are added in order.
+class Pieces {
+ public:
+  // width: elements of one row in all tensors that a piece touches.
+  Pieces(Device device, int64_t rows, int64_t width);
+
+  int64_t groups() const { return (rows_ + per_group_ - 1) / per_group_; }
+  int64_t largest() const { return std::min(rows_, per_piece_); }  // rows
+
+  // f(Piece): groups in parallel, the pieces of a group in order. On CUDA one piece has all rows.
+  // A single group is no parallel region, not even one of one thread: the loops of f share its work
+  // then, and libgomp would start new threads for each of them in an inner region.
+  template <class F>
+  void for_each(const F& f) const {
+    if (groups() <= 1) return for_group(0, f);
+#pragma omp parallel for schedule(static)
+    for (int64_t group = 0; group < groups(); ++group) for_group(group, f);
+  }
+
+ private:
+  template <class F>
+  void for_group(int64_t group, const F& f) const {
+    const int64_t begin = group * per_group_, end = std::min(rows_, begin + per_group_);
+    for (int64_t first = begin; first < end; first += per_piece_)
+      f(Piece{first, std::min(per_piece_, end - first), group, first == begin});
+  }
+
+  int64_t rows_, per_piece_, per_group_;
+};
+
+// y = x W^T + b for `count` rows; b may be empty.
+template <class T>
+void map_rows(Device device, int64_t count, const Tensor& W, const Tensor& b, const T* x, T* y);
+// gx = gy W, or gx += gy W.
+template <class T>
+void input_gradient_rows(Device device, int64_t count, const Tensor& W, const T* gy, T* gx,
+                         bool add = false);
+
+// gW = gy^T x and gb = sum of gy over rows, gathered piece by piece: those that are needed.
+class RowSums {
+ public:
+  RowSums(const Tensor& W, Device device, const Pieces& pieces, bool needs_W, bool needs_b);
+  template <class T>
+  void add(const Piece& piece, const T* gy, const T* x);  // the first rows of the piece
+  Tensor weight_gradient() const;                         // (out, in), or empty
+  Tensor bias_gradient() const;                           // (out), or empty
+
+ private:
+  Device device_;
+  DType dtype_;
+  int64_t groups_, in_, out_;
+  Tensor W_, b_;  // (groups, out, in); float64 (groups, out)
+};
 
 }  // namespace skiff::affine

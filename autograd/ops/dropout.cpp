@@ -18,15 +18,13 @@ namespace {
 
 // y[i] = k[i] x[i]. A task takes one block: four elements; the last n % 4 are taken one by one.
 template <class T>
-void apply_mask(const Tensor& x_tensor, double rate, uint64_t seed, uint64_t counter,
-                Tensor& y_tensor) {
-  const T* x = x_tensor.data<T>();
-  T* y = y_tensor.data<T>();
-  const int64_t n = x_tensor.size(), blocks = n / 4;
+void apply_mask(Device device, uint64_t first_block, int64_t n, double rate, uint64_t seed,
+                uint64_t counter, const T* x, T* y) {
+  const int64_t blocks = n / 4;
   const uint32_t limit = uint32_t(rate * 16777216.0);  // of 2^24: words below it drop
   const T factor = T(1 / (1 - rate));
-  parallel_for(x_tensor.device(), blocks, [=] SKIFF_KERNEL(int64_t block) {
-    const PhiloxBlock u = philox(seed, uint64_t(block), counter);
+  parallel_for(device, blocks, [=] SKIFF_KERNEL(int64_t block) {
+    const PhiloxBlock u = philox(seed, first_block + uint64_t(block), counter);
     const T* from = x + 4 * block;
     const T x0 = from[0], x1 = from[1], x2 = from[2], x3 = from[3];
     T* to = y + 4 * block;
@@ -36,8 +34,8 @@ void apply_mask(const Tensor& x_tensor, double rate, uint64_t seed, uint64_t cou
     to[3] = T(u.word[3] >> 8 >= limit) * factor * x3;
   });
   const int64_t tail = 4 * blocks;
-  parallel_for(x_tensor.device(), n - tail, [=] SKIFF_KERNEL(int64_t i) {
-    const PhiloxBlock u = philox(seed, uint64_t(blocks), counter);
+  parallel_for(device, n - tail, [=] SKIFF_KERNEL(int64_t i) {
+    const PhiloxBlock u = philox(seed, first_block + uint64_t(blocks), counter);
     y[tail + i] = T(u.word[i] >> 8 >= limit) * factor * x[tail + i];
   });
 }
@@ -49,7 +47,9 @@ struct Dropout {
 
   Tensor masked(const Tensor& x) const {
     Tensor y = empty_like(x);
-    multiply_by_mask(mask, x, y);
+    dispatch(x, [&]<class T> {
+      multiply_by_mask(mask, x.device(), 0, x.size(), x.data<T>(), y.data<T>());
+    });
     return y;
   }
   Tensor forward(const Tensor& x) {
@@ -68,12 +68,18 @@ struct Dropout {
 
 }  // namespace
 
-void multiply_by_mask(const DropoutMask& mask, const Tensor& x, Tensor& y) {
-  if (mask.rate == 0 && x.shares_storage(y)) return;
+template <class T>
+void multiply_by_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count,
+                      const T* x, T* y) {
+  if (mask.rate == 0 && x == y) return;
+  check(first % 4 == 0, "multiply_by_mask: the first index must be a multiple of 4, got ", first);
   const uint64_t counter =
       mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
-  dispatch(x, [&]<class T> { apply_mask<T>(x, mask.rate, mask.seed, counter, y); });
+  apply_mask<T>(device, uint64_t(first / 4), count, mask.rate, mask.seed, counter, x, y);
 }
+template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, const float*, float*);
+template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, const double*,
+                               double*);
 
 Variable dropout(const Variable& x, const DropoutMask& mask) {
   if (mask.rate == 0) return x;

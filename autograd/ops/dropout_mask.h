@@ -6,6 +6,9 @@
 
 namespace skiff {
 
-void multiply_by_mask(const DropoutMask& mask, const Tensor& x, Tensor& y);  // y = k x; y may be x
+// y = k x for `count` elements from the one with index `first`, a multiple of 4; y may be x.
+template <class T>
+void multiply_by_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count,
+                      const T* x, T* y);
 
 }  // namespace skiff

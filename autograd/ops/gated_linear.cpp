@@ -8,42 +8,23 @@
 //             ga = gp b silu'(a)             and a the slope of silu besides (activations.cpp)
 //             gW = gy^T p,   gbias = sum_r gy
 //
+// The gate and its gradients stand in gate.cpp.
+//
 // The composition linear(dropout(silu(a)) * b, W, bias) keeps four tensors of a's size until its
 // backward: a, silu(a), b and p. This op keeps a and b. Its backward reads them anyway, to make ga
-// and gb, and works silu(a) and p out again in the same pass.
+// and gb, and works silu(a) and p out again in the same pass. Both directions go by pieces of rows
+// (affine.h), so p and gp never leave the cache.
+
+#include <omp.h>
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/affine.h"
 #include "autograd/ops/dropout_mask.h"
-#include "autograd/ops/sum_leading.h"
-#include "core/math.h"
-#include "core/parallel.h"
+#include "autograd/ops/gate.h"
 
 namespace skiff {
 namespace {
-
-template <class T>
-void gate(const Tensor& a_tensor, const Tensor& b_tensor, Tensor& p_tensor) {
-  const T *a = a_tensor.data<T>(), *b = b_tensor.data<T>();
-  T* p = p_tensor.data<T>();
-  parallel_for(a_tensor.device(), a_tensor.size(),
-               [=] SKIFF_KERNEL(int64_t i) { p[i] = math::silu(a[i]) * b[i]; });
-}
-
-// From gp (masked): gb, p before its mask, and ga in gp's place.
-template <class T>
-void gate_gradients(const Tensor& a_tensor, const Tensor& b_tensor, Tensor& gp_to_ga,
-                    Tensor& gb_tensor, Tensor& p_tensor) {
-  const T *a = a_tensor.data<T>(), *b = b_tensor.data<T>();
-  T *g = gp_to_ga.data<T>(), *gb = gb_tensor.data<T>(), *p = p_tensor.data<T>();
-  parallel_for(a_tensor.device(), a_tensor.size(), [=] SKIFF_KERNEL(int64_t i) {
-    const T ai = a[i], bi = b[i], gp = g[i], s = math::sigmoid(ai), silu = ai * s;
-    gb[i] = gp * silu;
-    p[i] = silu * bi;
-    g[i] = gp * bi * (s + silu * (T(1) - s));  // silu' = s + a s (1 - s)
-  });
-}
 
 struct GatedLinear {
   static constexpr auto name = "gated_linear";
@@ -63,20 +44,59 @@ struct GatedLinear {
     this->a = a;
     this->b = b;
     this->W = W;
-    Tensor p = empty_like(a);
-    dispatch(a, [&]<class T> { gate<T>(a, b, p); });
-    multiply_by_mask(mask, p, p);
-    return affine::map(p, W, bias);
+    Tensor y(a.shape().with(-1, W.size(0)), a.dtype(), a.device());
+    dispatch(a, [&]<class T> { map<T>(bias, y); });
+    return y;
   }
   Grads backward(const Tensor& gy, Needs needs) const {
-    Tensor ga = affine::input_gradient(gy, W, a.shape());  // gp, until its place is taken
-    multiply_by_mask(mask, ga, ga);
-    Tensor gb = empty_like(b), p = empty_like(a);
-    dispatch(gy, [&]<class T> { gate_gradients<T>(a, b, ga, gb, p); });
-    multiply_by_mask(mask, p, p);
-    return {ga, gb, needs[2] ? affine::weight_gradient(gy, p) : Tensor(),
-            needs[3] ? sum_leading(gy, {W.size(0)}) : Tensor()};
+    Tensor ga = empty_like(a), gb = empty_like(b);
+    affine::RowSums sums(W, a.device(), pieces(), needs[2], needs[3]);
+    dispatch(gy, [&]<class T> { gradients<T>(gy, ga, gb, sums); });
+    return {ga, gb, sums.weight_gradient(), sums.bias_gradient()};
   }
+
+  int64_t rows() const { return a.shape().first(a.rank() - 1).size(); }
+  affine::Pieces pieces() const { return {a.device(), rows(), 5 * W.size(1) + W.size(0)}; }
+  // p of the piece that a thread works on.
+  Tensor scratch() const {
+    const int64_t threads = a.device() == Device::CPU ? omp_get_max_threads() : 1;
+    return Tensor({threads, pieces().largest(), W.size(1)}, a.dtype(), a.device());
+  }
+
+  template <class T>
+  void map(const Tensor& bias, Tensor& y_tensor) const {
+    const int64_t in = W.size(1), out = W.size(0);
+    const Device device = a.device();
+    Tensor scratch = this->scratch();
+    T *all_p = scratch.data<T>(), *y = y_tensor.data<T>();
+    pieces().for_each([&](const affine::Piece& piece) {
+      const int64_t first = piece.first * in, n = piece.count * in;
+      T* p = all_p + omp_get_thread_num() * pieces().largest() * in;
+      gate<T>(device, n, a.data<T>() + first, b.data<T>() + first, p);
+      multiply_by_mask<T>(mask, device, first, n, p, p);
+      affine::map_rows<T>(device, piece.count, W, bias, p, y + piece.first * out);
+    });
+  }
+  template <class T>
+  void gradients(const Tensor& gy_tensor, Tensor& ga_tensor, Tensor& gb_tensor,
+                 affine::RowSums& sums) const {
+    const int64_t in = W.size(1), out = W.size(0);
+    const Device device = a.device();
+    Tensor scratch = this->scratch();
+    T *all_p = scratch.data<T>(), *ga = ga_tensor.data<T>(), *gb = gb_tensor.data<T>();
+    const T* gy = gy_tensor.data<T>();
+    pieces().for_each([&](const affine::Piece& piece) {
+      const int64_t first = piece.first * in, n = piece.count * in;
+      const T* gy_rows = gy + piece.first * out;
+      T *p = all_p + omp_get_thread_num() * pieces().largest() * in, *g = ga + first;
+      affine::input_gradient_rows<T>(device, piece.count, W, gy_rows, g);  // gp, soon ga
+      multiply_by_mask<T>(mask, device, first, n, g, g);
+      gate_gradients<T>(device, n, a.data<T>() + first, b.data<T>() + first, g, gb + first, p);
+      multiply_by_mask<T>(mask, device, first, n, p, p);
+      sums.add<T>(piece, gy_rows, p);
+    });
+  }
+
   static std::vector<Sample<GatedLinear>> samples() {
     const DropoutMask mask{.rate = 0.4, .seed = 1, .step = 2, .call = 3};
     return {{"rows", {}, {randn({5, 4}), randn({5, 4}), randn({3, 4}), randn({3})}},

@@ -7,12 +7,12 @@
 //
 // each of them the sum of gy over the outputs that one entry of x, W or b takes part in.
 //
-// One op in place of matmul and add. The products themselves stand in affine.cpp.
+// One op in place of matmul and add. The products themselves stand in affine.cpp: for some hundred
+// rows at a time, since gy and x are read three times in the backward.
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/affine.h"
-#include "autograd/ops/sum_leading.h"
 
 namespace skiff {
 namespace {
@@ -34,13 +34,41 @@ struct LinearMap {
       check(b.shape() == Shape{W.size(0)}, name, ": the bias of W ", W, " must have ", W.size(0),
             " elements, got ", b);
     }
-    return affine::map(x, W, b);
+    Tensor y(x.shape().with(-1, W.size(0)), x.dtype(), x.device());
+    dispatch(x, [&]<class T> { map<T>(b, y); });
+    return y;
   }
   Grads backward(const Tensor& gy, Needs needs) const {
-    return {needs[0] ? affine::input_gradient(gy, W, x.shape()) : Tensor(),
-            needs[1] ? affine::weight_gradient(gy, x) : Tensor(),
-            needs[2] ? sum_leading(gy, {W.size(0)}) : Tensor()};
+    Tensor gx = needs[0] ? empty_like(x) : Tensor();
+    affine::RowSums sums(W, x.device(), pieces(), needs[1], needs[2]);
+    dispatch(gy, [&]<class T> { gradients<T>(gy, gx, sums); });
+    return {gx, sums.weight_gradient(), sums.bias_gradient()};
   }
+
+  int64_t rows() const { return x.shape().first(x.rank() - 1).size(); }
+  affine::Pieces pieces() const { return {x.device(), rows(), 2 * W.size(1) + W.size(0)}; }
+
+  template <class T>
+  void map(const Tensor& b, Tensor& y_tensor) const {
+    const int64_t in = W.size(1), out = W.size(0);
+    const T* from = x.data<T>();
+    T* y = y_tensor.data<T>();
+    pieces().for_each([&](const affine::Piece& p) {
+      affine::map_rows<T>(x.device(), p.count, W, b, from + p.first * in, y + p.first * out);
+    });
+  }
+  template <class T>
+  void gradients(const Tensor& gy_tensor, Tensor& gx_tensor, affine::RowSums& sums) const {
+    const int64_t in = W.size(1), out = W.size(0);
+    const T *gy = gy_tensor.data<T>(), *from = x.data<T>();
+    T* gx = gx_tensor ? gx_tensor.data<T>() : nullptr;
+    pieces().for_each([&](const affine::Piece& p) {
+      const T* gy_rows = gy + p.first * out;
+      if (gx) affine::input_gradient_rows<T>(x.device(), p.count, W, gy_rows, gx + p.first * in);
+      sums.add<T>(p, gy_rows, from + p.first * in);
+    });
+  }
+
   static std::vector<Sample<LinearMap>> samples() {
     return {{"rows", {}, {randn({5, 4}), randn({3, 4}), randn({3})}},
             {"no bias", {}, {randn({5, 4}), randn({3, 4}), Tensor()}},

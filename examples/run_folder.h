@@ -193,11 +193,15 @@ class RunFolder {
     plot::Line train_loss{"training", {}, {}}, val_loss{"validation", {}, {}};
     plot::Line train_accuracy = train_loss, val_accuracy = val_loss;
     plot::Line majority{"majority class", {}, {}, true};
+    // One validation that goes astray must not flatten the rest: it is drawn at the upper edge.
+    double edge = 0;
+    for (const MetricsRow& r : rows_)
+      if (std::isfinite(r.train_loss)) edge = std::max(edge, 2 * r.train_loss);
     for (const MetricsRow& r : rows_) {
       const double x = double(r.step);
       train_loss.x.push_back(x), train_loss.y.push_back(r.train_loss);
       train_accuracy.x.push_back(x), train_accuracy.y.push_back(r.train_accuracy);
-      val_loss.x.push_back(x), val_loss.y.push_back(r.val_loss);
+      val_loss.x.push_back(x), val_loss.y.push_back(r.val_loss > edge && edge > 0 ? edge : r.val_loss);
       val_accuracy.x.push_back(x), val_accuracy.y.push_back(r.val_accuracy);
       majority.x.push_back(x), majority.y.push_back(majority_rate);
     }

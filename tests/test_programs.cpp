@@ -204,28 +204,48 @@ TEST_CASE("train_lra: stopped at any of five places and resumed equals never sto
   }
 }
 
+// Runs a program, sends it the signal as soon as `file` is there, and returns its exit code.
+int code_after_signal(const std::string& program, int signal, const std::string& file) {
+  const std::string command = "exec " + programs() + '/' + program + " >/dev/null 2>&1";
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+    ::_exit(127);
+  }
+  for (int i = 0; i < 20000 && !fs::exists(file); ++i) ::usleep(500);
+  ::kill(child, signal);
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
 TEST_CASE("train_lra: a signal saves, exits 130 or 143, and the run goes on from there") {
   const TinyRun place;
   REQUIRE(place.train("whole", "--steps 4000 --warmup 10 --stop-at 4000").code == 0);
   for (const int signal : {SIGINT, SIGTERM}) {
     const std::string out = place / ("run" + std::to_string(signal));
-    const std::string command = "exec " + programs() + "/train_lra --data " + place / "data" + " --out " + out +
-                                kTiny + " --steps 4000 --warmup 10 --quiet >/dev/null 2>&1";
-    const pid_t child = ::fork();
-    if (child == 0) {
-      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
-      ::_exit(127);
-    }
-    for (int i = 0; i < 2000 && !fs::exists(out + "/best.safetensors"); ++i) ::usleep(5000);
-    ::kill(child, signal);
-    int status = 0;
-    ::waitpid(child, &status, 0);
-    REQUIRE(WIFEXITED(status));
-    CHECK(WEXITSTATUS(status) == 128 + signal);
+    const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny +
+                                " --steps 4000 --warmup 10 --quiet";
+    CHECK(code_after_signal(command, signal, out + "/best.safetensors") == 128 + signal);
     REQUIRE(place.run("train_lra --config " + out + "/config.toml --resume --quiet").code == 0);
     CHECK((slurp(out + "/ckpt-00004000.safetensors") == slurp(place / "whole/ckpt-00004000.safetensors")));
     CHECK(without_times(slurp(out + "/metrics.csv")) == without_times(slurp(place / "whole/metrics.csv")));
   }
+}
+
+TEST_CASE("train_lra: a signal during the last evaluation stops it, and --resume comes back to it") {
+  const Place place;
+  REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
+                    " --seed 3 --train 200 --val 40 --test 30000 --min-length 2 --max-length 20").code == 0);
+  const std::string out = place / "run";
+  const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny + " --quiet";
+  CHECK(code_after_signal(command, SIGTERM, out + "/ckpt-00000030.safetensors") == 143);
+  const std::string metrics = slurp(out + "/metrics.csv");
+  const Outcome resumed = place.run("train_lra --config " + out + "/config.toml --resume --quiet --json");
+  REQUIRE(resumed.code == 0);
+  CHECK(contains(resumed.out, "\"best_test_accuracy\":"));
+  CHECK(slurp(out + "/metrics.csv") == metrics);
 }
 
 TEST_CASE("train_lra: the printed configuration, fed back, is the same run") {

@@ -80,7 +80,7 @@ inline double gemm_flops(const Tape& tape) {
     std::istringstream words(line);
     std::string number, op;
     words >> number >> op;
-    if (op != "linear" && op != "matmul") continue;
+    if (op != "linear" && op != "matmul" && op != "gated_linear" && op != "gated_linear_unit") continue;
     std::vector<std::vector<double>> shapes;
     for (size_t at = line.find('('); at != std::string::npos; at = line.find('(', at + 1)) {
       std::istringstream sizes(line.substr(at + 1, line.find(')', at) - at - 1));
@@ -92,7 +92,12 @@ inline double gemm_flops(const Tape& tape) {
     const std::vector<double>& a = shapes.front();
     const double rows = shapes.back()[shapes.back().size() - 2];
     const bool transposed = op == "matmul" && a[a.size() - 2] != rows;
-    flops += product * (transposed ? a[a.size() - 2] : a.back());
+    if (op == "gated_linear_unit") {  // two maps in, one out; W1 (inner, in)
+      const double inner = shapes[1][0], in = shapes[1][1], out = shapes.back().back();
+      flops += product / out * inner * (2 * in + out);
+    } else {
+      flops += product * (transposed ? a[a.size() - 2] : a.back());
+    }
   }
   return flops;
 }

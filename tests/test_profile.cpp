@@ -1,5 +1,6 @@
 // The profile: what it counts, what it adds up to, and that it changes nothing.
 #include "autograd/profile.h"
+#include "examples/bench_cases.h"
 #include "examples/profile_table.h"
 #include "tests/testing.h"
 
@@ -156,4 +157,22 @@ TEST_CASE("profile: the CSV file has a row for each row, and its shares add up t
   CHECK(seconds == doctest::Approx(profile.seconds()).epsilon(1e-3));
   CHECK(contains(profile_table(profile), "linear"));
   CHECK(contains(profile_table(Profile()), "share"));
+}
+
+TEST_CASE("bench: the floor of a fused op counts the products of its composition") {
+  const auto flops = [](const auto& run) {
+    Tape tape;
+    tape.describe_ops();
+    run();
+    return bench::gemm_flops(tape);
+  };
+  const auto leaf = [](Shape shape) { return Variable::leaf(random64(shape, 1)); };
+  const Variable x = leaf({2, 7, 5}), W1 = leaf({4, 5}), W2 = leaf({4, 5}), W3 = leaf({3, 4});
+  const Variable b1 = leaf({4}), b2 = leaf({4}), b3 = leaf({3});
+  const double maps = 2.0 * 14 * 5 * 4, out = 2.0 * 14 * 4 * 3;
+  CHECK(flops([&] { linear(x, W1, b1); }) == maps);
+  CHECK(flops([&] { matmul(x, W1, false, true); }) == maps);
+  const Variable a = linear(x, W1, b1), b = linear(x, W2, b2);
+  CHECK(flops([&] { gated_linear(a, b, W3, b3, {}); }) == out);
+  CHECK(flops([&] { gated_linear_unit(x, {W1, b1, W2, b2, W3, b3}, {}); }) == 2 * maps + out);
 }

@@ -32,7 +32,7 @@ struct Settings {
   std::string schedule, optimizer = "adamw";
   bool bucket = false;
   // the run: none of these changes a result
-  int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0;
+  int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0, test_limit = 0;
   int threads = 0;
   bool resume = false, force = false, quiet = false, json = false, print_config = false,
        list = false, profile = false, checkpoint_activations = false;
@@ -119,6 +119,7 @@ inline void take_recipe(Settings& s) {
   s.max_length = r.max_length;
   s.bucket = r.bucket;
   s.eval_limit = r.eval_limit;
+  s.test_limit = r.test_limit;
 }
 
 inline MixerKind mixer_kind(const std::string& name) {
@@ -309,6 +310,8 @@ inline void add_options(CLI::App& app, Settings& s) {
   option("Run", "--eval-every", s.eval_every, "Steps between validations; 0: a tenth of the run")
       ->check(between(0, huge));
   option("Run", "--eval-limit", s.eval_limit, "Examples of validation that choose the best weights; 0: all")
+      ->check(between(0, huge));
+  option("Run", "--test-limit", s.test_limit, "Examples of the test, evenly spread; 0: all")
       ->check(between(0, huge));
   option("Run", "--save-every", s.save_every, "Steps between checkpoints; 0: at validations")
       ->check(between(0, huge));

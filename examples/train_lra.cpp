@@ -212,6 +212,13 @@ class Run {
                       "' was started with other options: ", differences);
   }
 
+  static std::vector<Example> evenly_spread(const std::vector<Example>& examples, int64_t limit) {
+    const size_t all = examples.size(), count = std::min(size_t(limit), all);
+    std::vector<Example> chosen;
+    for (size_t i = 0; i < count; ++i) chosen.push_back(examples[i * all / count]);
+    return chosen;
+  }
+
   void load_data() {
     data_ = load_task(s_);
     for (const auto& [name, examples] : {std::pair{"training", &data_.train}, {"validation", &data_.val},
@@ -219,9 +226,12 @@ class Run {
       check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data, "' is empty");
     check<UsageError>(int64_t(data_.train.size()) >= s_.batch_size, "--batch-size: ", s_.batch_size,
                       " is more than the ", data_.train.size(), " training examples in '", s_.data, "'");
-    const size_t limit = size_t(s_.eval_limit), all = data_.val.size();
-    if (limit == 0 || limit >= all) return;
-    for (size_t i = 0; i < limit; ++i) watched_.push_back(data_.val[i * all / limit]);
+    const int64_t all = int64_t(data_.test.size());
+    if (s_.eval_limit > 0) watched_ = evenly_spread(data_.val, s_.eval_limit);
+    if (s_.test_limit > 0) data_.test = evenly_spread(data_.test, s_.test_limit);
+    if (const int64_t left = int64_t(data_.test.size()); left < all)
+      data_.note += (data_.note.empty() ? "" : "; ") + ("tested on " + std::to_string(left)) + " of " +
+                    std::to_string(all) + " examples";
   }
 
   void build() {
@@ -544,7 +554,10 @@ std::vector<TaskShape> several_tasks(const std::string& text) {
 bool is_several(const std::string& task) { return task == "all" || task.find(',') != std::string::npos; }
 
 // Every task with every mixer; numbers that are given replace those of the recipes.
-int run_several(const Settings& asked, std::optional<int64_t> steps, std::optional<int64_t> eval_limit) {
+struct GivenNumbers {
+  std::optional<int64_t> steps, eval_limit, test_limit;
+};
+int run_several(const Settings& asked, const GivenNumbers& given) {
   const std::string folder =
       asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
   const RunFolder group(folder);
@@ -561,8 +574,9 @@ int run_several(const Settings& asked, std::optional<int64_t> steps, std::option
       s.task = task.name;
       s.mixer = mixer;
       take_recipe(s);
-      if (steps) s.steps = *steps;
-      if (eval_limit) s.eval_limit = *eval_limit;
+      s.steps = given.steps.value_or(s.steps);
+      s.eval_limit = given.eval_limit.value_or(s.eval_limit);
+      s.test_limit = given.test_limit.value_or(s.test_limit);
       s.out = folder + "/" + task.name + "-" + mixer;
       if (mixer == "attention" && s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
         std::printf("%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
@@ -664,7 +678,8 @@ int main(int argc, char** argv) {
       const auto given = [&](const char* name, int64_t value) {
         return app.get_option(name)->count() > 0 ? std::optional(value) : std::nullopt;
       };
-      return run_several(settings, given("--steps", settings.steps), given("--eval-limit", settings.eval_limit));
+      return run_several(settings, {given("--steps", settings.steps), given("--eval-limit", settings.eval_limit),
+                                    given("--test-limit", settings.test_limit)});
     }
     const std::optional<Result> result = Run(settings, config)();
     if (!result) return 0;  // stopped where --stop-at said

@@ -468,6 +468,18 @@ TEST_CASE("train_lra: several tasks run with every mixer; resumed, finished runs
   CHECK(place.run("train_lra --task listops, --data " + place / "data" + " --out " + place / "file").code == 5);
 }
 
+TEST_CASE("train_lra: --test-limit tests on that many examples and says so") {
+  const TinyRun place;
+  const Outcome o = place.train("limited", "--test-limit 7 --json");
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.err, "tested on 7 of 40 examples"));
+  const double sevenths = 7 * nlohmann::json::parse(o.out).at("best_test_accuracy").get<double>();
+  CHECK(sevenths == doctest::Approx(std::round(sevenths)).epsilon(1e-4));
+  const Outcome all = place.train("all", "--test-limit 41 --json");
+  REQUIRE(all.code == 0);
+  CHECK_FALSE(contains(all.err, "tested on"));
+}
+
 TEST_CASE("train_lra: --init starts from another run's parameters") {
   const TinyRun place;
   REQUIRE(place.train("a").code == 0);

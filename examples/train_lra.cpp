@@ -458,7 +458,8 @@ class Run {
   Scores evaluate_all() {
     const Score test = evaluate(data_.test, /*stops=*/true);
     if (only_best_test_) return {{}, test};
-    return {data_.val_is_test ? test : evaluate(data_.val, /*stops=*/true), test};
+    const bool same = data_.val_is_test && data_.test.size() == data_.val.size();  // not --test-limit
+    return {same ? test : evaluate(data_.val, /*stops=*/true), test};
   }
 
   void finish() {
@@ -553,10 +554,10 @@ std::vector<TaskShape> several_tasks(const std::string& text) {
 }
 bool is_several(const std::string& task) { return task == "all" || task.find(',') != std::string::npos; }
 
-// Every task with every mixer; numbers that are given replace those of the recipes.
 struct GivenNumbers {
   std::optional<int64_t> steps, eval_limit, test_limit;
 };
+// Every task with every mixer; numbers that are given replace those of the recipes.
 int run_several(const Settings& asked, const GivenNumbers& given) {
   const std::string folder =
       asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;

@@ -420,7 +420,7 @@ TEST_CASE("embedding: equals the product with one-hot rows, in value and gradien
 TEST_CASE("gated_linear: equals its composition, with and without dropout") {
   for (const double rate : {0.0, 0.3}) {
     const DropoutMask mask{rate, 4, 5, 6};
-    for (const auto& [shape, out] : {std::pair<Shape, int64_t>{{2, 7, 5}, 3}, {{1, 4}, 1}, {{3, 64}, 17}}) {
+    for (const auto& [shape, out] : {std::pair<Shape, int64_t>{{2, 7, 5}, 3}, {{1, 4}, 1}, {{3, 64}, 17}, {{3, 700, 6}, 5}, {{9, 1000, 2}, 3}}) {
       const int64_t in = shape[-1];
       const std::vector<Tensor> inputs = {random64(shape, 1), random64(shape, 2), random64({out, in}, 3),
                                           random64({out}, 4)};

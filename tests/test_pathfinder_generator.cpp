@@ -387,7 +387,7 @@ TEST_CASE("pathfinder generator: there are two discs, at the recorded tips") {
 
 TEST_CASE("pathfinder generator: every resolution and level of the benchmark can be drawn") {
   for (const int64_t size : {32, 64, 128, 256}) {
-    for (const int64_t length : {6, 9, 14}) {
+    for (const int64_t length : {4, 6, 7, 9, 14}) {
       const PathfinderSettings settings = pathfinder_settings(size, length);
       CHECK(settings.distractor_length == length / 3);
       const PathfinderImage image = generate_image(settings, 1, 0);
@@ -396,6 +396,7 @@ TEST_CASE("pathfinder generator: every resolution and level of the benchmark can
       CHECK(image.distractors > 0);
     }
   }
+  CHECK(pathfinder_settings(32, 2).distractor_length == 1);
   CHECK(pathfinder_settings(32).distractors == 5);
   CHECK(pathfinder_settings(64).distractors == 5);
   CHECK(pathfinder_settings(128).distractors == 8);

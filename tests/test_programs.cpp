@@ -639,6 +639,23 @@ TEST_CASE("lra_data: check counts what is there and exits with 3 when it cannot 
   CHECK(place.run("lra_data show text " + data + " --split all").code == 2);
 }
 
+TEST_CASE("lra_data: curves of other lengths alone, a level that train_lra takes as its data") {
+  const Place place;
+  REQUIRE(place.run("lra_data generate pathfinder --out " + place / "data" +
+                    " --contour 4 --distractors 0 --count 40").code == 0);
+  const std::string level = place / "data/pathfinder32/curv_contour_length_4";
+  CHECK(contains(slurp(level + "/metadata/0.npy"), " 1.0 4 1 "));
+  REQUIRE(place.run("lra_data generate pathfinder --out " + place / "more --contour 4 --count 40").code == 0);
+  CHECK(slurp(level + "/imgs/0/sample_0.png") !=
+        slurp(place / "more/pathfinder32/curv_contour_length_4/imgs/0/sample_0.png"));
+  const Outcome o = place.run("train_lra --task pathfinder32 --recipe tiny --layers 1 --dim 8 --batch-size 4 --steps 1 "
+                              "--quiet --json --data " + level + " --out " + place / "run");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(contains(o.out, "\"task\":\"pathfinder32\""));
+  CHECK(place.run("lra_data generate pathfinder --out " + place / "x --distractors -2 --count 1").code == 2);
+}
+
 TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the named fields") {
   const Place place;
   const Outcome o = place.run("bench --quick --n 8,16 --length 16 --dim 8 --repeats 1 --threads 1 --out " + place / "bench");

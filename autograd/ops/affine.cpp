@@ -39,14 +39,6 @@ void add_groups(const Tensor& x_tensor, Tensor& total_tensor) {
   });
 }
 
-template <class T>
-struct Values {
-  const T* x;
-  SKIFF_HOST_DEVICE Terms<1> operator()(int64_t i, int64_t, int64_t) const {
-    return {{double(x[i])}};
-  }
-};
-
 }  // namespace
 
 // The rows of y start as b and the product is added to them, so the bias costs no pass of its own.
@@ -94,7 +86,7 @@ void RowSums::add(const Piece& piece, const T* gy, const T* x) {
   }
   if (!b_) return;
   if (device_ == Device::CUDA) {  // one piece
-    b_ = column_sums<1>(device_, piece.count, out_, Values<T>{gy});
+    b_ = column_sums<1>(device_, piece.count, out_, Value<T>{gy});
     return;
   }
   double* sum = b_.data<double>() + piece.group * out_;

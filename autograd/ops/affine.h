@@ -1,5 +1,5 @@
-// The affine map of every row, y = x W^T + b, and its gradients: what linear and gated_linear
-// share. The derivation stands in linear.cpp.
+// The affine map of every row, y = x W^T + b, and its gradients: what linear, gated_linear and
+// gated_linear_unit share. The derivation stands in linear.cpp.
 //
 // Rows are taken in pieces that stay in a core's cache: what is made of a piece is used for the
 // next product while it lies there. Between two passes over whole tensors it would go to memory

@@ -5,14 +5,6 @@ namespace skiff {
 namespace {
 
 template <class T>
-struct Value {
-  const T* x;
-  SKIFF_HOST_DEVICE Terms<1> operator()(int64_t i, int64_t, int64_t) const {
-    return {{double(x[i])}};
-  }
-};
-
-template <class T>
 struct Product {
   const T *a, *b;
   SKIFF_HOST_DEVICE Terms<1> operator()(int64_t i, int64_t, int64_t) const {

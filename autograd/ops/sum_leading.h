@@ -20,6 +20,15 @@ struct Terms {
   double value[K];
 };
 
+// The elements themselves, as an f of column_sums.
+template <class T>
+struct Value {
+  const T* x;
+  SKIFF_HOST_DEVICE Terms<1> operator()(int64_t i, int64_t, int64_t) const {
+    return {{double(x[i])}};
+  }
+};
+
 // sums[k, d] = sum_r f(i, r, d).value[k],  r < rows, d < D, i = r D + d -> float64 (K, D).
 // f is a struct with `SKIFF_HOST_DEVICE Terms<K> operator()(int64_t i, int64_t r, int64_t d)
 // const`.

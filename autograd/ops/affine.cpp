@@ -8,7 +8,7 @@ namespace skiff::affine {
 
 // A product of `count` rows packs W anew, which pays from some hundreds of rows on; a core's second
 // cache holds some hundred thousand numbers.
-Pieces::Pieces(Device device, int64_t rows, int64_t width) : rows_(rows) {
+Pieces::Pieces(Device device, int64_t rows, int64_t width) : device_(device), rows_(rows) {
   constexpr int64_t kNumbersInCache = 192 * 1024, kLargest = 512, kManyRows = 16 * kLargest;
   const bool many = rows >= kManyRows;  // else smaller pieces share the work more evenly
   per_piece_ = many && width * kLargest <= kNumbersInCache ? kLargest : kLargest / 2;

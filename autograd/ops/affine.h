@@ -6,6 +6,8 @@
 // and come back.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 
 #include "core/tensor.h"
@@ -28,6 +30,7 @@ class Pieces {
 
   int64_t groups() const { return (rows_ + per_group_ - 1) / per_group_; }
   int64_t largest() const { return std::min(rows_, per_piece_); }  // rows
+  Device device() const { return device_; }
 
   // f(Piece): groups in parallel, the pieces of a group in order. On CUDA one piece has all rows.
   // A single group is no parallel region, not even one of one thread: the loops of f share its work
@@ -47,7 +50,22 @@ class Pieces {
       f(Piece{first, std::min(per_piece_, end - first), group, first == begin});
   }
 
+  Device device_;
   int64_t rows_, per_piece_, per_group_;
+};
+
+// Room for what is made of a piece and not kept: a matrix of the largest piece's rows for each
+// thread.
+template <class T>
+class Scratch {
+ public:
+  Scratch(const Pieces& pieces, int64_t width)
+      : all_({pieces.device() == Device::CPU ? omp_get_max_threads() : 1, pieces.largest(), width},
+             DTypeOf<T>::value, pieces.device()) {}
+  T* mine() { return all_.data<T>() + omp_get_thread_num() * all_.size(1) * all_.size(2); }
+
+ private:
+  Tensor all_;
 };
 
 // y = x W^T + b for `count` rows; b may be empty.

@@ -15,8 +15,6 @@
 // and gb, and works silu(a) and p out again in the same pass. Both directions go by pieces of rows
 // (affine.h), so p and gp never leave the cache.
 
-#include <omp.h>
-
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/affine.h"
@@ -57,21 +55,17 @@ struct GatedLinear {
 
   int64_t rows() const { return a.shape().first(a.rank() - 1).size(); }
   affine::Pieces pieces() const { return {a.device(), rows(), 5 * W.size(1) + W.size(0)}; }
-  // p of the piece that a thread works on.
-  Tensor scratch() const {
-    const int64_t threads = a.device() == Device::CPU ? omp_get_max_threads() : 1;
-    return Tensor({threads, pieces().largest(), W.size(1)}, a.dtype(), a.device());
-  }
 
   template <class T>
   void map(const Tensor& bias, Tensor& y_tensor) const {
     const int64_t in = W.size(1), out = W.size(0);
     const Device device = a.device();
-    Tensor scratch = this->scratch();
-    T *all_p = scratch.data<T>(), *y = y_tensor.data<T>();
-    pieces().for_each([&](const affine::Piece& piece) {
+    const affine::Pieces all = pieces();
+    affine::Scratch<T> scratch(all, in);
+    T* y = y_tensor.data<T>();
+    all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * in, n = piece.count * in;
-      T* p = all_p + omp_get_thread_num() * pieces().largest() * in;
+      T* p = scratch.mine();
       gate<T>(device, n, a.data<T>() + first, b.data<T>() + first, p);
       multiply_by_mask<T>(mask, device, first, n, p, p);
       affine::map_rows<T>(device, piece.count, W, bias, p, y + piece.first * out);
@@ -82,13 +76,14 @@ struct GatedLinear {
                  affine::RowSums& sums) const {
     const int64_t in = W.size(1), out = W.size(0);
     const Device device = a.device();
-    Tensor scratch = this->scratch();
-    T *all_p = scratch.data<T>(), *ga = ga_tensor.data<T>(), *gb = gb_tensor.data<T>();
+    const affine::Pieces all = pieces();
+    affine::Scratch<T> scratch(all, in);
+    T *ga = ga_tensor.data<T>(), *gb = gb_tensor.data<T>();
     const T* gy = gy_tensor.data<T>();
-    pieces().for_each([&](const affine::Piece& piece) {
+    all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * in, n = piece.count * in;
       const T* gy_rows = gy + piece.first * out;
-      T *p = all_p + omp_get_thread_num() * pieces().largest() * in, *g = ga + first;
+      T *p = scratch.mine(), *g = ga + first;
       affine::input_gradient_rows<T>(device, piece.count, W, gy_rows, g);  // gp, soon ga
       multiply_by_mask<T>(mask, device, first, n, g, g);
       gate_gradients<T>(device, n, a.data<T>() + first, b.data<T>() + first, g, gb + first, p);

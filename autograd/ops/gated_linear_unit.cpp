@@ -15,8 +15,6 @@
 // all the way while it is in the cache: per layer of the ListOps model 6 passes over memory where
 // there were 19. What is kept is the same: x, a and b.
 
-#include <omp.h>
-
 #include "autograd/op.h"
 #include "autograd/ops.h"
 #include "autograd/ops/affine.h"
@@ -74,26 +72,20 @@ struct GatedLinearUnit {
     const int64_t rows = x.shape().first(x.rank() - 1).size();
     return {x.device(), rows, 2 * W1.size(1) + 5 * W1.size(0) + W3.size(0)};
   }
-  // `tensors` of a's width for the piece that a thread works on.
-  Tensor scratch(int64_t tensors) const {
-    const int64_t threads = x.device() == Device::CPU ? omp_get_max_threads() : 1;
-    return Tensor({threads, tensors, pieces().largest(), W1.size(0)}, x.dtype(), x.device());
-  }
 
   template <class T>
   void map(const Tensor& b1, const Tensor& b2, const Tensor& b3, Tensor& y_tensor) {
     const int64_t in = W1.size(1), inner = W1.size(0), out = W3.size(0);
     const Device device = x.device();
     const affine::Pieces all = pieces();
-    Tensor scratch = this->scratch(1);
+    affine::Scratch<T> scratch(all, inner);
     const T* all_x = x.data<T>();
-    T *all_p = scratch.data<T>(), *all_a = a.data<T>(), *all_b = b.data<T>();
-    T* y = y_tensor.data<T>();
+    T *all_a = a.data<T>(), *all_b = b.data<T>(), *y = y_tensor.data<T>();
     all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * inner, n = piece.count * inner;
       const T* x_rows = all_x + piece.first * in;
       T *a_rows = all_a + first, *b_rows = all_b + first;
-      T* p = all_p + omp_get_thread_num() * all.largest() * inner;
+      T* p = scratch.mine();
       affine::map_rows<T>(device, piece.count, W1, b1, x_rows, a_rows);
       affine::map_rows<T>(device, piece.count, W2, b2, x_rows, b_rows);
       gate<T>(device, n, a_rows, b_rows, p);
@@ -108,14 +100,13 @@ struct GatedLinearUnit {
     const int64_t in = W1.size(1), inner = W1.size(0), out = W3.size(0);
     const Device device = x.device();
     const affine::Pieces all = pieces();
-    Tensor scratch = this->scratch(3);
+    affine::Scratch<T> scratch(all, 3 * inner);
     const T *all_x = x.data<T>(), *gy = gy_tensor.data<T>();
-    T *buffers = scratch.data<T>(), *all_gx = gx_tensor ? gx_tensor.data<T>() : nullptr;
+    T* all_gx = gx_tensor ? gx_tensor.data<T>() : nullptr;
     all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * inner, n = piece.count * inner;
       const T *gy_rows = gy + piece.first * out, *x_rows = all_x + piece.first * in;
-      T* ga = buffers + omp_get_thread_num() * 3 * all.largest() * inner;
-      T *gb = ga + all.largest() * inner, *p = gb + all.largest() * inner;
+      T *ga = scratch.mine(), *gb = ga + all.largest() * inner, *p = gb + all.largest() * inner;
       affine::input_gradient_rows<T>(device, piece.count, W3, gy_rows, ga);  // gp, soon ga
       multiply_by_mask<T>(mask, device, first, n, ga, ga);
       gate_gradients<T>(device, n, a.data<T>() + first, b.data<T>() + first, ga, gb, p);

@@ -70,7 +70,8 @@ Variable sigmoid(const Variable& x);
 Variable tanh(const Variable& x);
 Variable exp(const Variable& x);
 Variable elu(const Variable& x);      // x for x > 0, e^x - 1 otherwise
-// k x, k = 0 with probability `rate`, else 1 / (1 - rate): a function of (seed, step, call) alone
+// k x, k = 0 with probability `rate` (to 2^-16), else 1 / (1 - rate): a function of (seed, step,
+// call) alone
 struct DropoutMask {
   double rate = 0;
   uint64_t seed = 0, step = 0, call = 0;

@@ -33,6 +33,11 @@ SKIFF_HOST_DEVICE inline PhiloxBlock philox(uint64_t key, uint64_t c0, uint64_t 
   return {{x0, x1, x2, x3}};
 }
 
+// The blocks at (c0, c1) .. (c0 + kPhiloxTile - 1, c1): word w of block b is words[w][b]. On the CPU
+// several are made at once, one in each lane of a vector (philox_cpu.cpp).
+inline constexpr int kPhiloxTile = 16;
+void philox_tile(uint64_t key, uint64_t c0, uint64_t c1, uint32_t (&words)[4][kPhiloxTile]);
+
 // A number in [0, 1) with 24 bits.
 SKIFF_HOST_DEVICE inline float uniform24(uint32_t word) {
   return float(word >> 8) * (1.0f / 16777216.0f);

@@ -173,6 +173,18 @@ TEST_CASE("philox: the published known answers") {
   CHECK(pi.word[3] == 0x24126ea1);
 }
 
+TEST_CASE("philox: a tile of blocks equals the blocks, also where the counter's lower half overflows") {
+  for (const uint64_t c0 : {uint64_t(0), (uint64_t(1) << 32) - 5, ~uint64_t(0) - 7}) {
+    const uint64_t key = 0x299f31d0a4093822, c1 = 0x0370734413198a2e;
+    uint32_t words[4][kPhiloxTile];
+    philox_tile(key, c0, c1, words);
+    for (int b = 0; b < kPhiloxTile; ++b) {
+      const PhiloxBlock block = philox(key, c0 + uint64_t(b), c1);
+      for (int w = 0; w < 4; ++w) CHECK(words[w][b] == block.word[w]);
+    }
+  }
+}
+
 TEST_CASE("random: a position is the whole state; moments and bounds are right") {
   Random a(7, 3);
   for (int i = 0; i < 5; ++i) a.next_u32();

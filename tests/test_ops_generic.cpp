@@ -6,6 +6,7 @@
 
 #include "autograd/ops/sum_leading.h"
 #include "core/math.h"
+#include "core/random.h"
 #include "tests/testing.h"
 
 using namespace skiff;
@@ -467,11 +468,26 @@ TEST_CASE("dropout: drops at the rate, scales the rest, and keeps the mean") {
     bool two_values = true;
     for (const double v : y) {
       dropped += v == 0;
-      two_values = two_values && (v == 0 || v == 1 / (1 - rate));
+      two_values = two_values && (v == 0 || std::abs(v * (1 - rate) - 1) < 1e-4);  // 16 bits of it
     }
     CHECK(two_values);
     CHECK(std::abs(double(dropped) / double(n) - rate) <
           5 * std::sqrt(rate * (1 - rate) / double(n)));
+  }
+}
+
+TEST_CASE("dropout: a half word of a Philox block for every element, in whole tiles and in the rest") {
+  const uint64_t counter = 3 * 0x9E3779B97F4A7C15 + 4;
+  for (const int64_t n : {1, 16, 127, 128, 129, 1000}) {
+    const std::vector<double> y = to_vector(dropout(ones({n}), {0.25, 2, 3, 4}).value());
+    bool same = true;
+    for (int64_t i = 0; i < n; ++i) {
+      const int64_t tile = i / 128, w = i % 128 / 32, half = i % 32 / 16, block = i % 16;
+      const uint32_t u = philox(2, uint64_t(16 * tile + block), counter).word[w] >> 16 * half & 0xFFFF;
+      same = same && y[size_t(i)] == (u < 0x4000 ? 0 : 1 / 0.75);
+    }
+    CAPTURE(n);
+    CHECK(same);
   }
 }
 

@@ -3,9 +3,16 @@
 //   forward   y[i] = k[i] x[i],   k[i] = 0 if u[i] < rate, else 1 / (1 - rate)
 //   adjoint   gx[i] = k[i] gy[i]: the map is diagonal, so it is its own adjoint
 //
-// u[i] in [0, 1) is word i % 4 of the Philox block i / 4 under key `seed` and a counter made of
-// step and call: a function of these numbers alone. So the mask is not kept, it is drawn again in
-// the backward, and it is the same on every device and for any number of threads.
+// u[i] in [0, 1) is half a word of a Philox block under key `seed` and a counter made of step and
+// call: a function of these numbers alone. So the mask is not kept, it is drawn again in the
+// backward, and it is the same on every device and for any number of threads. With 16 bits, the
+// rate is taken to the nearest 2^-16, in k as well, which keeps the mean exactly.
+//
+// Elements are taken in tiles of 128, for each of which 16 blocks are drawn: element 32 w + 16 h +
+// b of a tile has half h (0: the lower) of word w of block b. So neighbours come from different
+// blocks, and a vector of blocks from philox_tile meets a vector of elements.
+
+#include <algorithm>
 
 #include "autograd/op.h"
 #include "autograd/ops.h"
@@ -16,27 +23,50 @@
 namespace skiff {
 namespace {
 
-// y[i] = k[i] x[i]. A task takes one block: four elements; the last n % 4 are taken one by one.
+constexpr int64_t kBlocks = kPhiloxTile, kElements = 8 * kBlocks;  // of a tile
+
 template <class T>
-void apply_mask(Device device, uint64_t first_block, int64_t n, double rate, uint64_t seed,
-                uint64_t counter, const T* x, T* y) {
-  const int64_t blocks = n / 4;
-  const uint32_t limit = uint32_t(rate * 16777216.0);  // of 2^24: words below it drop
-  const T factor = T(1 / (1 - rate));
-  parallel_for(device, blocks, [=] SKIFF_KERNEL(int64_t block) {
+struct Keep {
+  uint32_t limit;  // halves below it drop
+  T factor;
+
+  explicit Keep(double rate) : limit(std::min(uint32_t(rate * 65536 + 0.5), 65535u)) {
+    factor = T(65536.0 / double(65536 - limit));
+  }
+  // A product, since a choice of two values does not vectorise.
+  SKIFF_HOST_DEVICE T operator()(uint32_t half, T x) const { return T(half >= limit) * factor * x; }
+};
+
+// The elements of one block: every 16th of its tile's, as far as there are some.
+template <class T>
+void apply_blocks(Device device, uint64_t first_block, int64_t n, Keep<T> keep, uint64_t seed,
+                  uint64_t counter, const T* x, T* y) {
+  const int64_t tiles = (n + kElements - 1) / kElements;
+  parallel_for(device, tiles * kBlocks, [=] SKIFF_KERNEL(int64_t block) {
     const PhiloxBlock u = philox(seed, first_block + uint64_t(block), counter);
-    const T* from = x + 4 * block;
-    const T x0 = from[0], x1 = from[1], x2 = from[2], x3 = from[3];
-    T* to = y + 4 * block;
-    to[0] = T(u.word[0] >> 8 >= limit) * factor * x0;  // a product, since a choice of two values
-    to[1] = T(u.word[1] >> 8 >= limit) * factor * x1;  // does not vectorise
-    to[2] = T(u.word[2] >> 8 >= limit) * factor * x2;
-    to[3] = T(u.word[3] >> 8 >= limit) * factor * x3;
+    int64_t i = block / kBlocks * kElements + block % kBlocks;
+    for (int j = 0; j < 8 && i < n; ++j, i += kBlocks)
+      y[i] = keep(u.word[j / 2] >> 16 * (j % 2) & 0xFFFF, x[i]);
   });
-  const int64_t tail = 4 * blocks;
-  parallel_for(device, n - tail, [=] SKIFF_KERNEL(int64_t i) {
-    const PhiloxBlock u = philox(seed, first_block + uint64_t(blocks), counter);
-    y[tail + i] = T(u.word[i] >> 8 >= limit) * factor * x[tail + i];
+}
+
+// Whole tiles, on the CPU.
+template <class T>
+void apply_tiles(uint64_t first_block, int64_t tiles, Keep<T> keep, uint64_t seed, uint64_t counter,
+                 const T* x, T* y) {
+  cpu::for_each_row(tiles, kElements, [&](Row tile) {
+    const Keep<T> keep_one = keep;  // not where a store to y might reach it
+    uint32_t words[4][kPhiloxTile];
+    philox_tile(seed, first_block + uint64_t(tile.index * kBlocks), counter, words);
+    for (int64_t w = 0; w < 4; ++w) {
+      const T* from = x + tile.index * kElements + 2 * w * kBlocks;
+      T* to = y + tile.index * kElements + 2 * w * kBlocks;
+#pragma omp simd
+      for (int64_t b = 0; b < kBlocks; ++b) {
+        to[b] = keep_one(words[w][b] & 0xFFFF, from[b]);
+        to[kBlocks + b] = keep_one(words[w][b] >> 16, from[kBlocks + b]);
+      }
+    }
   });
 }
 
@@ -72,10 +102,16 @@ template <class T>
 void multiply_by_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count,
                       const T* x, T* y) {
   if (mask.rate == 0 && x == y) return;
-  check(first % 4 == 0, "multiply_by_mask: the first index must be a multiple of 4, got ", first);
+  check(first % kElements == 0, "multiply_by_mask: the first index must be a multiple of ",
+        kElements, ", got ", first);
   const uint64_t counter =
       mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
-  apply_mask<T>(device, uint64_t(first / 4), count, mask.rate, mask.seed, counter, x, y);
+  const uint64_t block = uint64_t(first / kElements * kBlocks);
+  const Keep<T> keep(mask.rate);
+  const int64_t tiles = device == Device::CPU ? count / kElements : 0, done = tiles * kElements;
+  apply_tiles<T>(block, tiles, keep, mask.seed, counter, x, y);
+  apply_blocks<T>(device, block + uint64_t(tiles * kBlocks), count - done, keep, mask.seed, counter,
+                  x + done, y + done);
 }
 template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, const float*, float*);
 template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, const double*,

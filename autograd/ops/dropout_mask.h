@@ -6,7 +6,7 @@
 
 namespace skiff {
 
-// y = k x for `count` elements from the one with index `first`, a multiple of 4; y may be x.
+// y = k x for `count` elements from the one with index `first`, a multiple of 128; y may be x.
 template <class T>
 void multiply_by_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count,
                       const T* x, T* y);

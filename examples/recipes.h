@@ -96,7 +96,12 @@ struct Measured {
 inline const std::vector<Measured>& measured() {
   static const std::vector<Measured> results = {
       {"tiny", "listops", "ski", 0.582}, {"tiny", "listops", "tno", 0.611}, {"tiny", "listops", "fd", 0.606},
-      {"tiny", "text", "ski", 0.688},    {"tiny", "text", "tno", 0.582},    {"tiny", "text", "fd", 0.642},
+      {"tiny", "listops", "attention", 0.461},
+      {"tiny", "text", "ski", 0.688},    {"tiny", "text", "tno", 0.582},    {"tiny", "text", "fd", 0.644},
+      {"tiny", "text", "attention", 0.579},
+      {"tiny", "pathfinder32", "ski", 0.492}, {"tiny", "pathfinder32", "tno", 0.496}, {"tiny", "pathfinder32", "fd", 0.514},
+      {"tiny", "pathfinder32", "attention", 0.523},
+      {"tiny", "fashion", "ski", 0.790}, {"tiny", "fashion", "tno", 0.762},
       {"small", "text", "ski", 0.846},   {"small", "fashion", "ski", 0.884}, {"small", "fashion", "tno", 0.876},
       {"small", "fashion", "fd", 0.897},
   };

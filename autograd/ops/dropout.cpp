@@ -91,6 +91,7 @@ struct Dropout {
   static std::vector<Sample<Dropout>> samples() {
     return {{"odd", {{.rate = 0.3, .seed = 1}}, {randn({7})}},
             {"even", {{.rate = 0.5, .seed = 2, .step = 3, .call = 4}}, {randn({2, 3, 4})}},
+            {"a tile and more", {{.rate = 0.4, .seed = 5}}, {randn({3, 50})}},
             {"length 1", {{.rate = 0.1, .seed = 3}}, {randn({1})}},
             {"rate 0", {{.rate = 0}}, {randn({5})}}};
   }

@@ -1,4 +1,5 @@
-// exp and sigmoid for kernels. The float32 exp is branch-free, so loops over it vectorise: without
+// exp and sigmoid for kernels. The float32 exp has no branch but its two limits, so loops over it
+// vectorise (the limits need -fno-trapping-math where AVX-512's masks are missing): without
 // -ffast-math the compiler may not use the vector functions of the C library.
 #pragma once
 

@@ -56,6 +56,8 @@ PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
 TEST_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/*.cpp))
 OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
+# Programs and tests only call the library: -O1 nearly halves the time to compile them.
+flags     = $(patsubst -O3,-O1,$(FLAGS))
 say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
 run       = $(if $(filter 0,$(V)),@)
 
@@ -67,21 +69,23 @@ $(NVCC_OBJECTS): | $(BUILD)/.packages
 	$(call say,nvcc $(patsubst $(BUILD)/%.o,%,$@))
 	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
 	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
+$(filter-out $(NVCC_OBJECTS),$(OBJECTS)): flags = $(FLAGS)
 $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.o)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
-	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 # The comments on top of the ops, as text for the programs that show them.
 $(BUILD)/examples/derivations.cpp: examples/derivations.awk $(wildcard autograd/ops/*.cpp)
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
 $(BUILD)/examples/derivations.o: $(BUILD)/examples/derivations.cpp | $(BUILD)/.packages
-	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 $(BUILD)/explain $(BUILD)/report: $(BUILD)/examples/derivations.o
-$(PROGRAMS): $(BUILD)/%: $(BUILD)/examples/%.o $(OBJECTS)
+# Of inline functions the linker keeps the first, so the library comes first.
+$(PROGRAMS): $(BUILD)/%: $(OBJECTS) $(BUILD)/examples/%.o
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-$(BUILD)/skiff_tests: $(TEST_OBJECTS) $(OBJECTS)
+$(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS)
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
 # Programs are linked from objects: a linker drops unused archive members, and with them the entries
@@ -150,7 +154,7 @@ MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%
 $(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
-	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 $(BUILD)/mutants/check: $(MUTANT_OBJECTS)
 	@mkdir -p $(@D)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
@@ -187,11 +191,11 @@ $(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.c
 	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
 $(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
 	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
+	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 $(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
-	$(run)$(CXX) $(FLAGS) -MMD -MP -c $< -o $@
-$(GRADERS): $(BUILD)/puzzles/grade-%: $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o $(OBJECTS)
+	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
+$(GRADERS): $(BUILD)/puzzles/grade-%: $(OBJECTS) $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
 puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
 	@$< $(P)

@@ -77,11 +77,11 @@ inline const std::vector<Recipe>& recipes() {
       {"small", "listops", 2, 64, 1, 2, 0.99, 32, 1, 32, 16, 0, NormKind::Layer, 0, 0.1, true, 32, 0, 8000, 2e-3, 0.01, 1, cosine, 200, 0, 2048, true, false, mean, 1000},
       {"small", "text", 3, 64, 1, 2, 0.99, 32, 1, 32, 9, 0, NormKind::Layer, 0.1, 0.1, true, 16, 7, 0, 2e-3, 0.05, 1, cosine, 300, 0, 4096, true, false, mean, 1000},
       {"small", "fashion", 3, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0, 0, true, 32, 0, 3200, 4e-3, 0.02, 1, cosine, 100, 0, 784, false, false, mean, 1000},
-      {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 8, 0, NormKind::Layer, 0.1, 0.1, true, 16, 0, 1000, 3e-3, 0.05, 1, cosine, 100, 0, 512, true, false, mean, 1000},
-      {"tiny", "retrieval", 2, 48, 1, 1.5, 0.99, 16, 1, 32, 16, 0, NormKind::Layer, 0.1, 0, true, 8, 0, 200, 2e-3, 0.01, 1, cosine, 50, 0, 1024, true, false, mean, 500, 2000},
-      {"tiny", "image", 2, 48, 1, 2, 0.7, 16, 1, 16, 8, 0, batch, 0.1, 0, true, 32, 0, 150, 4e-3, 0.02, 1, cosine, 30, 0, 1024, false, false, mean, 500, 2000},
-      {"tiny", "fashion", 2, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 300, 4e-3, 0.02, 1, cosine, 30, 0, 784, false, false, mean, 500},
-      {"tiny", "pathfinder32", 3, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 100, 3e-3, 0.01, 1, cosine, 20, 0, 1024, false, false, mean, 500, 2000},
+      {"tiny", "text", 2, 64, 1, 2, 0.99, 32, 1, 32, 8, 0, NormKind::Layer, 0.1, 0.1, true, 16, 0, 800, 3e-3, 0.05, 1, cosine, 80, 0, 512, true, false, mean, 500, 5000},
+      {"tiny", "retrieval", 2, 48, 1, 1.5, 0.99, 16, 1, 32, 16, 0, NormKind::Layer, 0.1, 0, true, 8, 0, 150, 2e-3, 0.01, 1, cosine, 40, 0, 1024, true, false, mean, 200, 2000},
+      {"tiny", "image", 2, 48, 1, 2, 0.7, 16, 1, 16, 8, 0, batch, 0.1, 0, true, 32, 0, 100, 4e-3, 0.02, 1, cosine, 20, 0, 1024, false, false, mean, 200, 1000},
+      {"tiny", "fashion", 2, 48, 1, 2, 0.7, 16, 1, 14, 8, 0, batch, 0.1, 0, true, 32, 0, 200, 4e-3, 0.02, 1, cosine, 20, 0, 784, false, false, mean, 200, 2000},
+      {"tiny", "pathfinder32", 3, 48, 1, 2, 0.9, 16, 1, 16, 8, 0, batch, 0, 0, true, 32, 0, 40, 3e-3, 0.01, 1, cosine, 10, 0, 1024, false, false, mean, 200, 1000},
       {"tiny", "pathx", 2, 32, 1, 2, 0.98, 16, 1, 64, 16, 0, batch, 0, 0, true, 2, 0, 40, 1e-3, 0.01, 1, cosine, 10, 0, 16384, false, false, mean, 100, 200},
   };
   return table;
@@ -95,14 +95,14 @@ struct Measured {
 
 inline const std::vector<Measured>& measured() {
   static const std::vector<Measured> results = {
-      {"tiny", "listops", "ski", 0.582}, {"tiny", "listops", "tno", 0.611}, {"tiny", "listops", "fd", 0.606},
-      {"tiny", "listops", "attention", 0.461},
-      {"tiny", "text", "ski", 0.688},    {"tiny", "text", "tno", 0.582},    {"tiny", "text", "fd", 0.644},
-      {"tiny", "text", "attention", 0.579},
-      {"tiny", "pathfinder32", "ski", 0.492}, {"tiny", "pathfinder32", "tno", 0.496}, {"tiny", "pathfinder32", "fd", 0.514},
-      {"tiny", "pathfinder32", "attention", 0.523},
-      {"tiny", "fashion", "ski", 0.790}, {"tiny", "fashion", "tno", 0.762}, {"tiny", "fashion", "fd", 0.784},
-      {"tiny", "fashion", "attention", 0.739},
+      {"tiny", "listops", "ski", 0.5815}, {"tiny", "listops", "tno", 0.6145}, {"tiny", "listops", "fd", 0.5885},
+      {"tiny", "listops", "attention", 0.4605},
+      {"tiny", "text", "ski", 0.6762},    {"tiny", "text", "tno", 0.5974},    {"tiny", "text", "fd", 0.636},
+      {"tiny", "text", "attention", 0.5952},
+      {"tiny", "pathfinder32", "ski", 0.534}, {"tiny", "pathfinder32", "tno", 0.534}, {"tiny", "pathfinder32", "fd", 0.534},
+      {"tiny", "pathfinder32", "attention", 0.534},
+      {"tiny", "fashion", "ski", 0.747}, {"tiny", "fashion", "tno", 0.7235}, {"tiny", "fashion", "fd", 0.7755},
+      {"tiny", "fashion", "attention", 0.7225},
       {"small", "text", "ski", 0.846},   {"small", "fashion", "ski", 0.884}, {"small", "fashion", "tno", 0.876},
       {"small", "fashion", "fd", 0.897},
   };

@@ -31,19 +31,32 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+// Where batch norm takes its running statistics, a rare example can grow through the products of the
+// units until its logits are not finite. It counts as wrong, whatever class stands first.
 struct Score {
   double loss = 0, accuracy = 0;
+  int64_t not_finite = 0;  // examples
+
+  std::string remark() const {
+    return std::to_string(not_finite) + (not_finite == 1 ? " example has" : " examples have") +
+           " logits that are not finite, counted as wrong";
+  }
 };
 
-int64_t count_correct(const Tensor& logits, const Tensor& labels) {
+struct Verdicts {
+  int64_t correct = 0, not_finite = 0;
+};
+Verdicts judge(const Tensor& logits, const Tensor& labels) {
   const std::vector<double> values = to_vector(logits);
   const int64_t classes = logits.size(1);
-  int64_t correct = 0;
+  Verdicts verdicts;
   for (int64_t b = 0; b < logits.size(0); ++b) {
     const auto row = values.begin() + b * classes;
-    correct += std::max_element(row, row + classes) - row == labels.data<int32_t>()[b];
+    const bool finite = std::all_of(row, row + classes, [](double v) { return std::isfinite(v); });
+    verdicts.not_finite += !finite;
+    verdicts.correct += finite && std::max_element(row, row + classes) - row == labels.data<int32_t>()[b];
   }
-  return correct;
+  return verdicts;
 }
 
 // ---- progress on stderr ----
@@ -170,7 +183,7 @@ class Run {
       store_->load(safetensors::read(s_.init), {"optimizer."});
     folder_.start_metrics(at_.step);
     train(display);
-    if (at_.step == steps_) finish();
+    if (at_.step == steps_) finish(display);
     return result_;
   }
 
@@ -361,7 +374,7 @@ class Run {
       const Variable logits = logits_of(batch);
       const Variable l = loss_of(logits, batch);
       loss = item(l);
-      correct = count_correct(logits.value(), batch.labels);
+      correct = judge(logits.value(), batch.labels).correct;
       if (std::isfinite(loss)) tape.backward(l);
     }
     if (std::isfinite(loss)) norm = measured("gradient norm", [&] { return gradient_norm(*store_); });
@@ -424,15 +437,17 @@ class Run {
     store_->set_training(false);
     const EvaluationBatches batches(data_, &examples, s_.batch_size);
     double loss = 0;
-    int64_t correct = 0;
+    Verdicts all;
     for (int64_t i = 0; i < batches.count(); ++i) {
       if (stops && stop_signal != 0) throw Stopped();
       const Batch batch = batches[i];
       const Variable logits = logits_of(batch);
       loss += item(loss_of(logits, batch)) * double(batch.size());
-      correct += count_correct(logits.value(), batch.labels);
+      const Verdicts verdicts = judge(logits.value(), batch.labels);
+      all.correct += verdicts.correct;
+      all.not_finite += verdicts.not_finite;
     }
-    return {loss / double(examples.size()), double(correct) / double(examples.size())};
+    return {loss / double(examples.size()), double(all.correct) / double(examples.size()), all.not_finite};
   }
 
   void validate(MetricsRow& row, Display& display) {
@@ -441,8 +456,8 @@ class Run {
     row.val_accuracy = score.accuracy;
     char text[120];
     std::snprintf(text, sizeof text, "step %lld: validation loss %.4f, accuracy %.1f %%",
-                  (long long)at_.step, score.loss, 100 * score.accuracy);
-    display.note(text);
+                  (long long)at_.step, std::isnan(score.loss) ? NAN : score.loss, 100 * score.accuracy);
+    display.note(text + (score.not_finite == 0 ? "" : "; " + score.remark()));
     if (score.accuracy <= at_.best_accuracy) return;
     at_.best_accuracy = score.accuracy;
     at_.best_step = at_.step;
@@ -462,7 +477,7 @@ class Run {
     return {same ? test : evaluate(data_.val, /*stops=*/true), test};
   }
 
-  void finish() {
+  void finish(Display& display) {
     const Progress end = at_;
     const bool last_is_best = end.best_step == end.step;
     Scores last, best;
@@ -471,6 +486,7 @@ class Run {
       load("best.safetensors");
       best = evaluate_all();
     }
+    if (best.test.not_finite > 0) display.note("note: test: " + best.test.remark());
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     result_ = {.task = s_.task,

@@ -501,6 +501,27 @@ TEST_CASE("train_lra: --init starts from another run's parameters") {
   CHECK(place.train("d", "--dim 16" + from).code == 3);
 }
 
+TEST_CASE("train_lra: an example whose logits are not finite counts as wrong, and is reported") {
+  const TinyRun place;
+  REQUIRE(place.train("a", "--norm batch").code == 0);
+  safetensors::File file = safetensors::read(place / "a/best.safetensors");
+  int changed = 0;
+  for (safetensors::Entry& e : file.tensors) {  // training does not read it
+    if (!e.name.ends_with("running_mean")) continue;
+    e.tensor = e.tensor.clone();
+    e.tensor.data<float>()[0] = NAN;
+    ++changed;
+  }
+  REQUIRE(changed > 0);
+  safetensors::write(place / "nan.safetensors", file.tensors, file.metadata);
+  const Outcome o = place.train("b", "--norm batch --steps 2 --eval-every 2 --json --init " + place / "nan.safetensors");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.err, "step 2: validation loss nan, accuracy 0.0 %; 40 examples have logits that are not finite, counted as wrong"));
+  CHECK(contains(o.err, "note: test: 40 examples have logits that are not finite, counted as wrong"));
+  CHECK(contains(o.out, "\"best_test_accuracy\":0"));
+}
+
 TEST_CASE("train_lra: --list prints every recipe with what it reached") {
   const Place place;
   const Outcome o = place.run("train_lra --list");

@@ -137,8 +137,10 @@ test-cuda-static:
 test-cuda-host:
 	$(MAKE) cuda-host SAN=0
 	$(MAKE) cuda-host SAN=1
-	tests/cuda_host/run.sh build/cuda-host forward reverse 1 2 3
-	tests/cuda_host/run.sh build/cuda-host-san forward
+	@echo 'both at once, each on one core; the sanitized one is shown at the end'; \
+	tests/cuda_host/run.sh build/cuda-host-san forward >build/cuda-host-san/log 2>&1 & sanitized=$$!; \
+	tests/cuda_host/run.sh build/cuda-host forward reverse 1 2 3; plain=$$?; \
+	wait $$sanitized; status=$$?; cat build/cuda-host-san/log; [ $$plain = 0 ] && [ $$status = 0 ]
 gradcheck: $(BUILD)/gradcheck
 	$(BUILD)/gradcheck $(OP)
 golden: $(BUILD)/golden

@@ -20,6 +20,13 @@ std::string level_name(const PathfinderSettings& settings) {
              : "curv_contour_length_" + std::to_string(settings.contour_length);
 }
 
+std::string level_name(const std::vector<PathfinderSettings>& levels) {
+  const bool same = std::all_of(levels.begin(), levels.end(), [&](const PathfinderSettings& s) {
+    return s.contour_length == levels.front().contour_length;
+  });
+  return same ? level_name(levels.front()) : "curv_mixed";
+}
+
 namespace {
 
 // 1.5 -> "1.5"; 2 -> "2.0" if `point`, else "2".
@@ -141,6 +148,14 @@ PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSe
                                    uint64_t seed, int64_t count, int64_t per_batch,
                                    const std::function<void(int64_t, int64_t)>& progress,
                                    const PathfinderFileOptions& options) {
+  return generate_dataset(folder, std::vector{settings}, seed, count, per_batch, progress, options);
+}
+
+PathfinderWritten generate_dataset(const std::string& folder,
+                                   const std::vector<PathfinderSettings>& levels, uint64_t seed,
+                                   int64_t count, int64_t per_batch,
+                                   const std::function<void(int64_t, int64_t)>& progress,
+                                   const PathfinderFileOptions& options) {
   constexpr int64_t kChunk = 256;  // images held in memory
   const auto between = [](int64_t value, const char* name) {
     check<UsageError>(value >= 1 && value <= 100000000, "pathfinder: the number of images ", name,
@@ -148,9 +163,14 @@ PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSe
   };
   between(count, "");
   between(per_batch, "per batch ");
-  const PathfinderGenerator generator(settings);
+  check<UsageError>(!levels.empty(), "pathfinder: no level was given");
+  const int64_t pixels = levels.front().size;
+  for (const PathfinderSettings& s : levels)
+    check<UsageError>(s.size == pixels, "pathfinder: the levels of one folder must have one size, ",
+                      "got ", pixels, " and ", s.size);
+  const std::vector<PathfinderGenerator> generators(levels.begin(), levels.end());
   const fs::path level =
-      fs::path(folder) / ("pathfinder" + std::to_string(settings.size)) / level_name(settings);
+      fs::path(folder) / ("pathfinder" + std::to_string(pixels)) / level_name(levels);
   const fs::path images_folder = level / "imgs", metadata_folder = level / "metadata";
   for (const fs::path& place : {metadata_folder, images_folder}) {
     if (!holds_anything(place)) continue;
@@ -169,10 +189,11 @@ PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSe
     while (int64_t(rows.size()) < size) {
       const int64_t done = int64_t(rows.size());
       const auto images =
-          generate_images(generator, seed, first + done, std::min(kChunk, size - done));
+          generate_images(generators, seed, first + done, std::min(kChunk, size - done));
       write_images(images, batch_folder, done);
       for (const PathfinderImage& image : images) {
-        rows.push_back(metadata_row(settings, image, batch, int64_t(rows.size())));
+        const auto& own = levels[size_t(written.images) % levels.size()];
+        rows.push_back(metadata_row(own, image, batch, int64_t(rows.size())));
         written.positives += image.label;
         written.attempts += image.attempts;
         ++written.images;

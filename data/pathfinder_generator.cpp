@@ -374,13 +374,19 @@ PathfinderImage generate_image(const PathfinderSettings& settings, uint64_t seed
 
 std::vector<PathfinderImage> generate_images(const PathfinderGenerator& generator, uint64_t seed,
                                              int64_t first, int64_t count) {
+  return generate_images(std::vector{generator}, seed, first, count);
+}
+
+std::vector<PathfinderImage> generate_images(const std::vector<PathfinderGenerator>& generators,
+                                             uint64_t seed, int64_t first, int64_t count) {
   check<UsageError>(count >= 0, "pathfinder: the number of images must be at least 0, got ", count);
   std::vector<PathfinderImage> images(static_cast<size_t>(count));
   std::exception_ptr error;  // an exception must not leave the parallel region
 #pragma omp parallel for schedule(dynamic, 4)
   for (int64_t i = 0; i < count; ++i) {
     try {
-      images[size_t(i)] = generator.generate(seed, first + i);
+      const int64_t index = first + i;
+      images[size_t(i)] = generators[size_t(index) % generators.size()].generate(seed, index);
     } catch (...) {
 #pragma omp critical
       error = std::current_exception();

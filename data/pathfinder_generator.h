@@ -79,10 +79,12 @@ class PathfinderGenerator {
   std::shared_ptr<const Plan> plan_;
 };
 
-// One image, or those first .. first + count - 1 in parallel.
+// One image, or those first .. first + count - 1 in parallel; several generators take turns.
 PathfinderImage generate_image(const PathfinderSettings& settings, uint64_t seed, int64_t index);
 std::vector<PathfinderImage> generate_images(const PathfinderGenerator& generator, uint64_t seed,
                                              int64_t first, int64_t count);
+std::vector<PathfinderImage> generate_images(const std::vector<PathfinderGenerator>& generators,
+                                             uint64_t seed, int64_t first, int64_t count);
 
 // ---- Files (pathfinder_dataset.cpp)
 
@@ -97,8 +99,10 @@ struct PathfinderWritten {
   int64_t images = 0, positives = 0, attempts = 0;
 };
 
-// "curv_contour_length_14"; for 6 dashes "curv_baseline", its name in the archive.
+// "curv_contour_length_14"; for 6 dashes "curv_baseline", its name in the archive; "curv_mixed" for
+// levels that differ in the length.
 std::string level_name(const PathfinderSettings& settings);
+std::string level_name(const std::vector<PathfinderSettings>& levels);
 
 // The columns of the metadata of one image.
 std::vector<std::string> metadata_row(const PathfinderSettings& settings,
@@ -109,6 +113,14 @@ std::vector<std::string> metadata_row(const PathfinderSettings& settings,
 // now and then. UsageError, IoError.
 PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSettings& settings,
                                    uint64_t seed, int64_t count, int64_t per_batch,
+                                   const std::function<void(int64_t, int64_t)>& progress = {},
+                                   const PathfinderFileOptions& options = {});
+
+// The same of several levels, which take turns: image i is one of levels[i modulo their number].
+// UsageError unless there is one and all have one size.
+PathfinderWritten generate_dataset(const std::string& folder,
+                                   const std::vector<PathfinderSettings>& levels, uint64_t seed,
+                                   int64_t count, int64_t per_batch,
                                    const std::function<void(int64_t, int64_t)>& progress = {},
                                    const PathfinderFileOptions& options = {});
 

@@ -147,8 +147,8 @@ void add_generate_listops(CLI::App& generate, GenerateListops& settings,
 struct GeneratePathfinder {
   std::string out;
   uint64_t seed = 1;
-  int64_t size = 32, contour = 14, count = 10000, per_batch = 1000;
-  int64_t distractors = -1;  // as in the benchmark
+  int64_t size = 32, count = 10000, per_batch = 1000;
+  std::vector<int64_t> contours = {14}, distractors = {-1};  // -1: as in the benchmark
   bool force = false, numpy = false;
 };
 
@@ -160,10 +160,15 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
     if (stop_signal != 0) throw Stopped();
     progress(done, total);
   };
-  auto images = pathfinder::pathfinder_settings(settings.size, settings.contour);
-  if (settings.distractors >= 0) images.distractors = settings.distractors;
+  std::vector<pathfinder::PathfinderSettings> levels;
+  for (const int64_t contour : settings.contours) {
+    for (const int64_t distractors : settings.distractors) {
+      levels.push_back(pathfinder::pathfinder_settings(settings.size, contour));
+      if (distractors >= 0) levels.back().distractors = distractors;
+    }
+  }
   const auto result = pathfinder::generate_dataset(
-      settings.out, images, settings.seed, settings.count, settings.per_batch, step,
+      settings.out, levels, settings.seed, settings.count, settings.per_batch, step,
       {.overwrite = settings.force, .numpy_metadata = settings.numpy});
   std::printf("pathfinder: wrote %lld images, %lld with a path, to %s\n", (long long)result.images,
               (long long)result.positives, result.folder.c_str());
@@ -177,10 +182,13 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
   app->add_option("--out", settings.out, "Folder for pathfinder<size>")->required();
   app->add_option("--size", settings.size, "Pixels a side: 32, 64, 128 (Path-X) or 256")
       ->capture_default_str();
-  app->add_option("--contour", settings.contour, "Dashes of a curve: 14; the authors' easier levels have 6 and 9")
+  app->add_option("--contour", settings.contours,
+                  "Dashes of a curve: 14; the authors' easier levels have 6 and 9. Several with commas take turns")
+      ->delimiter(',')
       ->capture_default_str();
   app->add_option("--distractors", settings.distractors,
-                  "Shorter curves beside the two; -1: as in the benchmark")
+                  "Shorter curves beside the two; -1: as in the benchmark. Several with commas take turns")
+      ->delimiter(',')
       ->check(CLI::Range(-1, 1000))
       ->capture_default_str();
   app->add_option("--count", settings.count, "Images")->check(not_negative())->capture_default_str();

@@ -520,6 +520,31 @@ TEST_CASE("pathfinder generator: what is written is what the loader reads") {
   }
 }
 
+TEST_CASE("pathfinder generator: several levels take turns in one folder") {
+  auto none = pathfinder_settings(32, 3);
+  none.distractors = 0;
+  const std::vector<PathfinderSettings> levels = {pathfinder_settings(32, 6), none, easy()};
+  const Folder folder;
+  const PathfinderWritten written = generate_dataset(folder.name(), levels, 5, 12, 5);
+  CHECK(written.images == 12);
+  CHECK(written.folder == (folder.path / "pathfinder32" / "curv_mixed").string());
+  for (int64_t i = 0; i < 12; ++i) {  // batches of five, five and two
+    const PathfinderSettings& own = levels[size_t(i % 3)];
+    const PathfinderImage image = generate_image(own, 5, i);
+    const std::string batch = std::to_string(i / 5), name = "sample_" + std::to_string(i % 5) + ".png";
+    CAPTURE(i);
+    CHECK(read_png(written.folder + "/imgs/" + batch + '/' + name).pixels == image.image.pixels);
+    std::string row;
+    for (const std::string& field : metadata_row(own, image, i / 5, i % 5)) row += (row.empty() ? "" : " ") + field;
+    CHECK(contains(read_file(written.folder + "/metadata/" + batch + ".npy"), row + '\n'));
+  }
+  CHECK(load(written.folder, 32).train.size() == 10);
+  CHECK(level_name(std::vector{none, none}) == "curv_contour_length_3");
+  CHECK(contains(message_of([&] { generate_dataset(folder.name(), {none, pathfinder_settings(64)}, 1, 2, 2); }),
+                 "the levels of one folder must have one size, got 32 and 64"));
+  CHECK_THROWS_AS(generate_dataset(folder.name(), std::vector<PathfinderSettings>{}, 1, 2, 2), UsageError);
+}
+
 TEST_CASE("pathfinder generator: the metadata has the eleven columns of the archive") {
   PathfinderImage image;
   image.label = 1;

@@ -674,7 +674,14 @@ TEST_CASE("lra_data: curves of other lengths alone, a level that train_lra takes
   CAPTURE(o.err);
   CHECK(o.code == 0);
   CHECK(contains(o.out, "\"task\":\"pathfinder32\""));
+  REQUIRE(place.run("lra_data generate pathfinder --out " + place / "mixed --contour 3,4 --distractors 0,1 --count 4").code == 0);
+  const std::string rows = slurp(place / "mixed/pathfinder32/curv_mixed/metadata/0.npy");
+  const size_t second = rows.find('\n', rows.find('\n') + 1);  // in turn: 3 3 4 4 dashes
+  CHECK(contains(rows.substr(0, second), " 1.0 3 1 "));
+  CHECK_FALSE(contains(rows.substr(0, second), " 1.0 4 1 "));
+  CHECK(contains(rows.substr(second), " 1.0 4 1 "));
   CHECK(place.run("lra_data generate pathfinder --out " + place / "x --distractors -2 --count 1").code == 2);
+  CHECK(place.run("lra_data generate pathfinder --out " + place / "x --contour 4,one --count 1").code == 2);
 }
 
 TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the named fields") {

@@ -379,6 +379,7 @@ std::vector<PathfinderImage> generate_images(const PathfinderGenerator& generato
 
 std::vector<PathfinderImage> generate_images(const std::vector<PathfinderGenerator>& generators,
                                              uint64_t seed, int64_t first, int64_t count) {
+  check<UsageError>(!generators.empty(), "pathfinder: no generator was given");
   check<UsageError>(count >= 0, "pathfinder: the number of images must be at least 0, got ", count);
   std::vector<PathfinderImage> images(static_cast<size_t>(count));
   std::exception_ptr error;  // an exception must not leave the parallel region

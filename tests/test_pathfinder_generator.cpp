@@ -543,6 +543,7 @@ TEST_CASE("pathfinder generator: several levels take turns in one folder") {
   CHECK(contains(message_of([&] { generate_dataset(folder.name(), {none, pathfinder_settings(64)}, 1, 2, 2); }),
                  "the levels of one folder must have one size, got 32 and 64"));
   CHECK_THROWS_AS(generate_dataset(folder.name(), std::vector<PathfinderSettings>{}, 1, 2, 2), UsageError);
+  CHECK_THROWS_AS(generate_images(std::vector<PathfinderGenerator>{}, 1, 0, 2), UsageError);
 }
 
 TEST_CASE("pathfinder generator: the metadata has the eleven columns of the archive") {

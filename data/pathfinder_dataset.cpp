@@ -1,6 +1,7 @@
 // Pathfinder images as files, in the layout of the Long Range Arena archive.
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -73,6 +74,27 @@ std::string text_of(const Rows& rows) {
   return text;
 }
 
+std::string text_of(const std::vector<PathfinderSettings>& levels, uint64_t seed, int64_t count) {
+  std::string text = std::to_string(count) + " images of " + std::to_string(levels.front().size) +
+                     " pixels a side, seed " + std::to_string(seed) + '\n';
+  for (const PathfinderSettings& s : levels) {
+    text += "two curves of " + std::to_string(s.contour_length) + " dashes, up to " +
+            std::to_string(s.distractors) + " distractors of " +
+            std::to_string(s.distractor_length) + "; a curve begins " +
+            (s.fair_places ? "wherever there is room (--fair-places)\n"
+                           : "where the authors' program begins it\n");
+  }
+  return text;
+}
+
+std::string counts_text(const PathfinderWritten& written) {
+  char text[100];
+  const double images = double(written.images);
+  std::snprintf(text, sizeof text, "written: %.1f attempts and %.3f distractors an image\n",
+                double(written.attempts) / images, double(written.distractors) / images);
+  return text;
+}
+
 // The .npy format, version 1.0, of an array of strings: UCS-4, each filled up with zeros.
 std::string npy_of(const Rows& rows) {
   size_t width = 1;
@@ -115,6 +137,12 @@ void remove_folder(const fs::path& folder) {
   std::error_code error;
   fs::remove_all(folder, error);
   check<IoError>(!error, "cannot remove '", folder.string(), "': ", error.message());
+}
+
+void write_file(const fs::path& path, const std::string& bytes) {
+  AtomicFile file(path.string());
+  file.write(bytes);
+  file.publish();
 }
 
 // Without AtomicFile: an image counts when the metadata of its batch is there, which comes last.
@@ -179,6 +207,8 @@ PathfinderWritten generate_dataset(const std::string& folder,
     remove_folder(place);
   }
   make_folder(metadata_folder);
+  const std::string settings_text = text_of(levels, seed, count);
+  write_file(level / "settings.txt", settings_text);
 
   PathfinderWritten written{level.string()};
   for (int64_t batch = 0; batch * per_batch < count; ++batch) {
@@ -196,14 +226,15 @@ PathfinderWritten generate_dataset(const std::string& folder,
         rows.push_back(metadata_row(own, image, batch, int64_t(rows.size())));
         written.positives += image.label;
         written.attempts += image.attempts;
+        written.distractors += image.distractors;
         ++written.images;
       }
       if (progress) progress(written.images, count);
     }
-    AtomicFile metadata((metadata_folder / (std::to_string(batch) + ".npy")).string());
-    metadata.write(options.numpy_metadata ? npy_of(rows) : text_of(rows));
-    metadata.publish();
+    write_file(metadata_folder / (std::to_string(batch) + ".npy"),
+               options.numpy_metadata ? npy_of(rows) : text_of(rows));
   }
+  write_file(level / "settings.txt", settings_text + counts_text(written));
   return written;
 }
 

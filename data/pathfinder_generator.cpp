@@ -217,6 +217,7 @@ template <class PlacesAt>
 bool Painter::begin_anywhere(const PlacesAt& places_at, Tip* tip) {
   for (int64_t attempt = 0; attempt < kDashAttempts; ++attempt) {
     const int64_t degree = random_.below(360);
+    if (!margin_->usable[size_t(degree)]) return false;
     const Places& places = places_at(size_t(degree));
     if (places.count == 0) return false;
     const Point tail = places.at(random_.below(places.count));

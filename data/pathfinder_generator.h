@@ -32,6 +32,9 @@ struct PathfinderSettings {
   std::vector<double> snake_contrasts = {2};
   std::vector<double> dash_contrasts = {0.75};  // a factor of each dash of a target
   bool single_dashes = false;                   // fill up with dashes that belong to no curve
+  // A curve begins in any direction that there is room for. The authors' program refuses many
+  // directions of small images (pathfinder_plan.cpp), and so places fewer distractors.
+  bool fair_places = false;
 };
 
 // The settings of the benchmark for 32, 64, 128 (Path-X) or 256 pixels. The authors' levels have
@@ -96,7 +99,7 @@ struct PathfinderFileOptions {
 
 struct PathfinderWritten {
   std::string folder;  // FOLDER/pathfinder<size>/curv_contour_length_<L>
-  int64_t images = 0, positives = 0, attempts = 0;
+  int64_t images = 0, positives = 0, attempts = 0, distractors = 0;
 };
 
 // "curv_contour_length_14"; for 6 dashes "curv_baseline", its name in the archive; "curv_mixed" for
@@ -108,7 +111,8 @@ std::string level_name(const std::vector<PathfinderSettings>& levels);
 std::vector<std::string> metadata_row(const PathfinderSettings& settings,
                                       const PathfinderImage& image, int64_t batch, int64_t index);
 
-// Writes <level>/imgs/<batch>/sample_<i>.png and, when a batch is complete, metadata/<batch>.npy.
+// Writes <level>/imgs/<batch>/sample_<i>.png and, when a batch is complete, metadata/<batch>.npy;
+// in <level>/settings.txt, for people, how the images are made, and at the end what was counted.
 // Images that are there already are an error unless `overwrite`. progress(done, total) is called
 // now and then. UsageError, IoError.
 PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSettings& settings,

@@ -64,6 +64,7 @@ struct MarginPlan {
   // By angle -180 .. 179 degrees, what a first dash takes, from the pixel that is asked for; and
   // where that of a target may be.
   std::vector<std::vector<Point>> footprints;
+  std::vector<bool> usable;  // whether a first dash may have the angle at all
   std::vector<Places> target_places;
 };
 

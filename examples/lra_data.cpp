@@ -149,7 +149,7 @@ struct GeneratePathfinder {
   uint64_t seed = 1;
   int64_t size = 32, count = 10000, per_batch = 1000;
   std::vector<int64_t> contours = {14}, distractors = {-1};  // -1: as in the benchmark
-  bool force = false, numpy = false;
+  bool force = false, numpy = false, fair_places = false;
 };
 
 int generate_pathfinder(const GeneratePathfinder& settings) {
@@ -165,6 +165,7 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
     for (const int64_t distractors : settings.distractors) {
       levels.push_back(pathfinder::pathfinder_settings(settings.size, contour));
       if (distractors >= 0) levels.back().distractors = distractors;
+      levels.back().fair_places = settings.fair_places;
     }
   }
   const auto result = pathfinder::generate_dataset(
@@ -172,7 +173,8 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
       {.overwrite = settings.force, .numpy_metadata = settings.numpy});
   std::printf("pathfinder: wrote %lld images, %lld with a path, to %s\n", (long long)result.images,
               (long long)result.positives, result.folder.c_str());
-  std::printf("%.1f attempts an image\n", double(result.attempts) / double(result.images));
+  std::printf("%.1f attempts and %.2f distractors an image\n", double(result.attempts) / double(result.images),
+              double(result.distractors) / double(result.images));
   return 0;
 }
 
@@ -187,7 +189,8 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
       ->delimiter(',')
       ->capture_default_str();
   app->add_option("--distractors", settings.distractors,
-                  "Shorter curves beside the two; -1: as in the benchmark. Several with commas take turns")
+                  "Shorter curves beside the two, as many as find a place; -1: as in the benchmark. Several with commas "
+                  "take turns")
       ->delimiter(',')
       ->check(CLI::Range(-1, 1000))
       ->capture_default_str();
@@ -198,6 +201,10 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
   app->add_option("--seed", settings.seed, "Random seed")
       ->check(not_negative())
       ->capture_default_str();
+  app->add_flag("--fair-places", settings.fair_places,
+                "Curves begin in any direction that has room. The authors' program allows few directions in images of "
+                "32 or 64 pixels, and many distractors fail. This makes a harder task than the benchmark: 4.65 "
+                "distractors an image instead of 1.16 at 32 pixels");
   app->add_flag("--numpy", settings.numpy, "Metadata as NumPy arrays, not as text");
   app->add_flag("--force", settings.force, "Replace existing files");
   app->footer("Example:\n  lra_data generate pathfinder --out data --count 20000");

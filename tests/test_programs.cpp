@@ -669,6 +669,11 @@ TEST_CASE("lra_data: curves of other lengths alone, a level that train_lra takes
   REQUIRE(place.run("lra_data generate pathfinder --out " + place / "more --contour 4 --count 40").code == 0);
   CHECK(slurp(level + "/imgs/0/sample_0.png") !=
         slurp(place / "more/pathfinder32/curv_contour_length_4/imgs/0/sample_0.png"));
+  const std::string fair = place / "fair/pathfinder32/curv_contour_length_4";
+  const Outcome told = place.run("lra_data generate pathfinder --out " + place / "fair --contour 4 --count 40 --fair-places");
+  CHECK(contains(told.out, " distractors an image\n"));
+  CHECK(contains(slurp(fair + "/settings.txt"), "(--fair-places)"));
+  CHECK_FALSE(contains(slurp(level + "/settings.txt"), "(--fair-places)"));
   const Outcome o = place.run("train_lra --task pathfinder32 --recipe tiny --layers 1 --dim 8 --batch-size 4 --steps 1 "
                               "--quiet --json --data " + level + " --out " + place / "run");
   CAPTURE(o.err);

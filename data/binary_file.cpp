@@ -35,8 +35,8 @@ void check_size(const std::string& path, size_t size, int64_t max_bytes) {
 fs::file_type type_of(const fs::path& path) {
   std::error_code error;
   const fs::file_type type = fs::status(path, error).type();
-  check<DataError>(error != std::errc::permission_denied, "cannot read '", path.string(), "': ",
-                   error.message());
+  check<DataError>(error != std::errc::permission_denied, "cannot read '", path.string(),
+                   "': ", error.message());
   return type;
 }
 

@@ -64,8 +64,7 @@ struct Mismatch : DataError {
 
 class Reader {
  public:
-  explicit Reader(const std::string& path)
-      : file_(::fdopen(open_file(path), "rb"), &std::fclose) {
+  explicit Reader(const std::string& path) : file_(::fdopen(open_file(path), "rb"), &std::fclose) {
     std::error_code error;
     left_ = fs::file_size(path, error);
     if (!file_ || error || left_ < sizeof(uint32_t)) throw Mismatch();
@@ -175,7 +174,9 @@ struct Anything {
   operator T() const;
 };
 template <class... Members>
-concept MakesTaskData = requires(Members... members) { TaskData{InputFormat{}, members...}; };
+concept MakesTaskData = requires(Members... members) {
+  TaskData{InputFormat{}, members...};
+};
 using A = Anything;
 static_assert(MakesTaskData<A, A, A, A, A, A, A, A, A> &&
                   !MakesTaskData<A, A, A, A, A, A, A, A, A, A>,
@@ -225,8 +226,8 @@ bool in_range(const TaskData& data) {
       const int64_t length = int64_t(example.tokens.size());
       if (example.label < 0 || example.label >= data.classes) return false;
       if (!known(example.tokens) || !known(example.second)) return false;
-      if (data.images() && (data.width <= 0 || length % data.width != 0 ||
-                            length / data.width != data.height)) {
+      if (data.images() &&
+          (data.width <= 0 || length % data.width != 0 || length / data.width != data.height)) {
         return false;
       }
     }

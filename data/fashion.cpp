@@ -77,10 +77,9 @@ Idx read_idx(const fs::path& folder, const char* name, int64_t magic, int64_t he
   idx.bytes.resize(size_t(wanted));
   size += int64_t(file.read(idx.bytes.data() + header, size_t(wanted - header)));
   const int64_t records = (size - header) / record;
-  check<DataError>(size == wanted, idx.path, ": record ", records + 1,
-                   ": the header promises ", idx.count, " records of ", record,
-                   " bytes, the file ends after ", size - header - records * record,
-                   " bytes of this one");
+  check<DataError>(size == wanted, idx.path, ": record ", records + 1, ": the header promises ",
+                   idx.count, " records of ", record, " bytes, the file ends after ",
+                   size - header - records * record, " bytes of this one");
   char more = 0;  // reading on also compares the checksum of gzip
   check<DataError>(file.read(&more, 1) == 0, idx.path, ": more bytes follow the last of ",
                    idx.count, " records");

@@ -227,7 +227,8 @@ TEST_CASE("archive: damaged gzip data is named by its file, not by a number of t
 
 TEST_CASE("archive: names with control characters are printed as such") {
   const Folder folder;
-  TarReader archive(folder.write("a.tar", tar_of({{"\x1b]0;t\x07\x1b[31mred/\xC3\xA9\xC2\x9B\x9B", ""}})));
+  TarReader archive(
+      folder.write("a.tar", tar_of({{"\x1b]0;t\x07\x1b[31mred/\xC3\xA9\xC2\x9B\x9B", ""}})));
   REQUIRE(archive.next());
   CHECK(archive.place() ==
         folder.file("a.tar") + ": \\x1b]0;t\\x07\\x1b[31mred/\xC3\xA9\\xc2\\x9b\\x9b");
@@ -242,10 +243,9 @@ TEST_CASE("files: a pipe or a device is refused, not waited for") {
   const Folder folder;
   const std::string pipe = folder.file("pipe");
   REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
-  const std::function<void()> readers[] = {[&] { read_file(pipe); }, [&] { read_gzip_file(pipe); },
-                                           [&] { LineReader reader(pipe); },
-                                           [&] { TarReader reader(pipe); },
-                                           [&] { read_file("/dev/zero", 1000); }};
+  const std::function<void()> readers[] = {
+      [&] { read_file(pipe); }, [&] { read_gzip_file(pipe); }, [&] { LineReader reader(pipe); },
+      [&] { TarReader reader(pipe); }, [&] { read_file("/dev/zero", 1000); }};
   for (const auto& read : readers) {
     CHECK(contains(in_child([&] { return message_of(read); }),
                    "': it is a pipe, a socket or a device, not a file"));

@@ -327,8 +327,8 @@ TEST_CASE("text: a folder of reviews that may not be read is no empty one") {
   std::filesystem::permissions(folder.path, std::filesystem::perms(0755));
   const auto closed = folder.path / "aclImdb/train/pos";
   std::filesystem::permissions(closed, std::filesystem::perms(0711));  // found, but not listed
-  CHECK(contains(message_for_others([&] { load(folder.name()); }),
-                 "train/pos': Permission denied"));
+  CHECK(
+      contains(message_for_others([&] { load(folder.name()); }), "train/pos': Permission denied"));
   CHECK(message_for_others([&] {
           const TaskReport report = check_files(folder.name());
           fail(to_string(report.splits[0].problems.at(0)));

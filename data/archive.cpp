@@ -1,6 +1,5 @@
 #include "data/archive.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -12,6 +11,7 @@
 #include <limits>
 
 #include "core/check.h"
+#include "data/binary_file.h"
 #include "data/text_file.h"
 
 namespace skiff {
@@ -19,8 +19,7 @@ namespace skiff {
 // ---- gzip
 
 GzipReader::GzipReader(const std::string& path) : path_(path) {
-  const int handle = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  check<DataError>(handle >= 0, "cannot open '", path, "': ", std::strerror(errno));
+  const int handle = open_file(path);
   gzFile file = ::gzdopen(handle, "rb");
   if (file == nullptr) ::close(handle);
   check(file != nullptr, "cannot open '", path, "': out of memory");
@@ -41,7 +40,8 @@ size_t GzipReader::read(char* into, size_t count) {
       continue;
     }
     int error = Z_OK;
-    const std::string message = ::gzerror(file, &error);
+    std::string message = ::gzerror(file, &error);
+    message.erase(0, message.starts_with('<') ? message.find(": ") + 2 : 0);  // "<fd:4>: "
     check<DataError>(error != Z_ERRNO, "cannot read '", path_, "': ", std::strerror(errno));
     check<DataError>(error == Z_OK || error == Z_STREAM_END, path_,
                      ": the gzip data is damaged or cut after ", offset_ + int64_t(done),
@@ -112,7 +112,11 @@ bool sum_matches(const char* header) {
 
 }  // namespace
 
-TarReader::TarReader(const std::string& path) : file_(path) {}
+TarReader::TarReader(const std::string& path) : file_(path) {
+  std::error_code error;
+  const auto size = std::filesystem::file_size(path, error);
+  most_kept_ = (int64_t(1) << 26) + (error ? 0 : 4 * int64_t(size));
+}
 
 template <class... Parts>
 void TarReader::fail_here(const Parts&... parts) const {
@@ -250,11 +254,17 @@ std::string TarReader::read_all(int64_t max_bytes) {
   std::string bytes;
   while (left_ > 0) {
     const size_t begin = bytes.size();
-    bytes.resize(begin + size_t(std::min<int64_t>(left_, int64_t(1) << 24)));
-    read(bytes.data() + begin, bytes.size() - begin);
+    const int64_t part = std::min<int64_t>(left_, int64_t(1) << 22);
+    kept_ += part;
+    check<DataError>(kept_ <= most_kept_, place(), ": the files of this archive need more than ",
+                     most_kept_, " bytes, which is too much for its size");
+    bytes.resize(begin + size_t(part));
+    read(bytes.data() + begin, size_t(part));
   }
   return bytes;
 }
+
+std::string TarReader::place() const { return printable(file_.path() + ": " + name_); }
 
 bool is_archive_name(std::string_view name) {
   return name.ends_with(".tar") || name.ends_with(".tgz") || name.ends_with(".gz");
@@ -262,10 +272,6 @@ bool is_archive_name(std::string_view name) {
 
 std::string find_release(const std::string& folder) {
   namespace fs = std::filesystem;
-  const auto is_file = [](const fs::path& path) {
-    std::error_code error;
-    return fs::is_regular_file(path, error);
-  };
   if (is_archive_name(folder) && is_file(folder)) return folder;
   for (const char* place : {"", "lra_release"}) {
     for (const char* ending : {".gz", ".tar.gz", ".tgz", ".tar"}) {

@@ -37,11 +37,12 @@ class TarReader {
   bool next();                                       // to the next file; false at the end
   const std::string& name() const { return name_; }  // as written, without a leading "./"
   int64_t size() const { return size_; }
-  // "archive: name", for messages.
-  std::string place() const { return file_.path() + ": " + name_; }
+  std::string place() const;  // "archive: name", for messages
 
   size_t read(char* into, size_t count);  // the next bytes of the file; 0 at its end
-  // The rest of the file; DataError when it has more than max_bytes.
+  // The rest of the file; DataError when it has more than max_bytes, or when all that was read so
+  // has more than 64 MiB and four times the bytes of the archive: real texts and images do not
+  // shrink that much, and a small archive must not fill the memory.
   std::string read_all(int64_t max_bytes = int64_t(1) << 30);
 
  private:
@@ -56,6 +57,7 @@ class TarReader {
   int64_t header_at_ = 0;  // offset of the header of this file
   std::string name_;
   int64_t size_ = 0, left_ = 0, padding_ = 0;
+  int64_t kept_ = 0, most_kept_ = 0;  // bytes given by read_all(), and their limit
   bool ended_ = false;
 };
 

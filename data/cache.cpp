@@ -14,6 +14,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "data/binary_file.h"
 #include "data/text_file.h"
 
 namespace skiff {
@@ -24,7 +25,7 @@ namespace {
 
 // The file: kMagic, the fingerprint, the data, and the CRC-32 of all that. The last character of
 // kMagic is the version of the format.
-constexpr std::string_view kMagic = "skiffdc1";
+constexpr std::string_view kMagic = "skiffdc2";
 
 // What the file holds for; empty when the source is not there.
 std::string fingerprint_of(const CacheKey& key) {
@@ -56,39 +57,57 @@ class Writer {
   uint32_t crc_ = 0;
 };
 
-struct Mismatch {};  // thrown by Reader, and caught by load_cache
+// Of no interest to a user, for whom the data is read anew.
+struct Mismatch : DataError {
+  Mismatch() : DataError("a cache that cannot be used") {}
+};
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : file_(std::fopen(path.c_str(), "rbe"), &std::fclose) {
-    if (!file_) throw Mismatch();
+  explicit Reader(const std::string& path) : file_(::fdopen(open_file(path), "rb"), &std::fclose) {
     std::error_code error;
     left_ = fs::file_size(path, error);
-    if (error || left_ < sizeof crc_) throw Mismatch();
-    left_ -= sizeof crc_;
+    if (!file_ || error || left_ < sizeof(uint32_t)) throw Mismatch();
+    left_ -= sizeof(uint32_t);
+  }
+  // Reads all of the file, before anything in it is believed, and goes back to where it was.
+  void check_sum() {
+    const long begin = std::ftell(file_.get());
+    std::rewind(file_.get());
+    std::vector<char> buffer(size_t(1) << 18);
+    uint64_t left = left_ + uint64_t(begin);
+    uint32_t crc = 0, stated = 0;
+    while (left > 0) {
+      const size_t count = size_t(std::min<uint64_t>(left, buffer.size()));
+      read(buffer.data(), count);
+      crc = uint32_t(::crc32_z(crc, reinterpret_cast<const Bytef*>(buffer.data()), count));
+      left -= count;
+    }
+    read(&stated, sizeof stated);
+    if (stated != crc || std::fseek(file_.get(), begin, SEEK_SET) != 0) throw Mismatch();
   }
   void bytes(void* data, size_t count) {
-    if (count > left_ || std::fread(data, 1, count, file_.get()) != count) throw Mismatch();
-    left_ -= count;
-    crc_ = uint32_t(::crc32_z(crc_, static_cast<const Bytef*>(data), count));
-  }
-  // A count of things that take at least a byte each, so that no memory is asked for in vain.
-  void check_count(uint64_t count) const {
     if (count > left_) throw Mismatch();
+    read(data, count);
+    left_ -= count;
   }
-  void end() {
-    uint32_t stated = 0;
-    if (left_ != 0 || std::fread(&stated, 1, sizeof stated, file_.get()) != sizeof stated ||
-        stated != crc_) {
-      throw Mismatch();
-    }
+  // A count of things that take at least so many bytes each, so that memory is asked for only
+  // when the file has as much.
+  void check_count(uint64_t count, size_t least) const {
+    if (count > left_ / least) throw Mismatch();
+  }
+  void end() const {
+    if (left_ != 0) throw Mismatch();
   }
   static constexpr bool reads = true;
 
  private:
+  void read(void* data, size_t count) {
+    if (std::fread(data, 1, count, file_.get()) != count) throw Mismatch();
+  }
+
   std::unique_ptr<FILE, int (*)(FILE*)> file_;
-  uint64_t left_ = 0;
-  uint32_t crc_ = 0;
+  uint64_t left_ = 0;  // up to the checksum
 };
 
 template <class File, class Number>
@@ -102,27 +121,28 @@ void field(File& file, bool& value) {
   value = byte != 0;
 }
 
-// The size of a string or vector; resizes it when reading.
+// The size of a string or vector, whose elements take at least so many bytes each in the file;
+// resizes it when reading.
 template <class File, class Container>
-void field_size(File& file, Container& values) {
+void field_size(File& file, Container& values, size_t least) {
   uint64_t count = values.size();
   field(file, count);
   if constexpr (File::reads) {
-    file.check_count(count);
+    file.check_count(count, least);
     values.resize(size_t(count));
   }
 }
 
 template <class File>
 void field(File& file, std::string& text) {
-  field_size(file, text);
+  field_size(file, text, 1);
   file.bytes(text.data(), text.size());
 }
 
 // Elements as bytes where all of the task fit.
 template <class File>
 void field(File& file, std::vector<uint16_t>& values, bool narrow, std::string& buffer) {
-  field_size(file, values);
+  field_size(file, values, narrow ? 1 : sizeof(uint16_t));
   if (!narrow) return file.bytes(values.data(), values.size() * sizeof(uint16_t));
   buffer.resize(values.size());
   if constexpr (File::reads) {
@@ -147,45 +167,92 @@ bool all_bytes(const TaskData& data) {
   return true;
 }
 
+// A member that fields() leaves out would be lost without a word. The compiler counts those of
+// InputFormat and of Example where they are named, and those of TaskData's own here.
+struct Anything {
+  template <class T>
+  operator T() const;
+};
+template <class... Members>
+concept MakesTaskData = requires(Members... members) {
+  TaskData{InputFormat{}, members...};
+};
+using A = Anything;
+static_assert(MakesTaskData<A, A, A, A, A, A, A, A, A> &&
+                  !MakesTaskData<A, A, A, A, A, A, A, A, A, A>,
+              "TaskData has another number of members: name all of them in fields()");
+
 template <class File>
 void fields(File& file, TaskData& data) {
-  field(file, data.pairs);
-  for (int64_t* value :
-       {&data.height, &data.width, &data.pad_to, &data.vocab, &data.classes, &data.max_length}) {
-    field(file, *value);
-  }
-  field(file, data.pixel_mean);
-  field(file, data.pixel_deviation);
-  field(file, data.note);
-  field_size(file, data.vocabulary);
+  auto& [pairs, height, width, pixel_mean, pixel_deviation, pad_to] =
+      static_cast<InputFormat&>(data);
+  field(file, pairs);
+  field(file, height);
+  field(file, width);
+  field(file, pixel_mean);
+  field(file, pixel_deviation);
+  field(file, pad_to);
+  field(file, data.val_is_test);
+  field(file, data.vocab);
+  field(file, data.classes);
+  field(file, data.max_length);
+  field_size(file, data.vocabulary, sizeof(uint64_t));
   for (std::string& name : data.vocabulary) field(file, name);
+  field(file, data.note);
   bool narrow = File::reads || all_bytes(data);
   field(file, narrow);
   std::string buffer;
   for (auto* examples : {&data.train, &data.val, &data.test}) {
-    field_size(file, *examples);
+    field_size(file, *examples, sizeof(Example::label) + 2 * sizeof(uint64_t));
     for (Example& example : *examples) {
-      field(file, example.label);
-      field(file, example.tokens, narrow, buffer);
-      field(file, example.second, narrow, buffer);
+      auto& [tokens, second, label] = example;
+      field(file, label);
+      field(file, tokens, narrow, buffer);
+      field(file, second, narrow, buffer);
     }
   }
+}
+
+// Whether every id, pixel and label is one that the rest of the data knows. A file with a right
+// checksum may still come from anywhere.
+bool in_range(const TaskData& data) {
+  const int64_t ids = data.images() ? 256 : data.vocab;
+  const auto known = [&](const std::vector<uint16_t>& values) {
+    return std::all_of(values.begin(), values.end(), [&](uint16_t value) { return value < ids; });
+  };
+  if (!data.vocabulary.empty() && int64_t(data.vocabulary.size()) != data.vocab) return false;
+  for (const auto* examples : {&data.train, &data.val, &data.test}) {
+    for (const Example& example : *examples) {
+      const int64_t length = int64_t(example.tokens.size());
+      if (example.label < 0 || example.label >= data.classes) return false;
+      if (!known(example.tokens) || !known(example.second)) return false;
+      if (data.images() &&
+          (data.width <= 0 || length % data.width != 0 || length / data.width != data.height)) {
+        return false;
+      }
+    }
+  }
+  return true;
 }
 
 bool load_file(const std::string& path, const std::string& fingerprint, TaskData* data) {
   try {
     Reader file(path);
-    std::string magic(kMagic), stated;
+    std::string magic(kMagic), stated(fingerprint);
+    uint64_t size = 0;
     file.bytes(magic.data(), magic.size());
-    if (magic != kMagic) return false;
-    field(file, stated);
+    field(file, size);
+    if (magic != kMagic || size != fingerprint.size()) return false;
+    file.bytes(stated.data(), stated.size());
     if (stated != fingerprint) return false;
+    file.check_sum();
     TaskData read;
     fields(file, read);
     file.end();
+    if (!in_range(read)) return false;
     *data = std::move(read);
     return true;
-  } catch (const Mismatch&) {
+  } catch (const std::exception&) {  // whatever is wrong with it, the data is read anew
     return false;
   }
 }

@@ -22,26 +22,32 @@ constexpr char32_t kCharacters = 0x110000;
 
 }  // namespace
 
-char32_t next_character(std::string_view text, size_t* at) {
+bool read_character(std::string_view text, size_t* at, char32_t* character) {
   const size_t begin = *at;
   const uint8_t first = uint8_t(text[begin]);
   if (first < 0x80) {
     *at = begin + 1;
-    return first;
+    *character = first;
+    return true;
   }
   const size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
-  if (first < 0xC2 || first > 0xF4) fail_utf8(text, begin);
-  char32_t character = first & (0x7F >> length);
+  if (first < 0xC2 || first > 0xF4) return false;
+  char32_t value = first & (0x7F >> length);
   for (size_t i = begin + 1; i < begin + length; ++i) {
-    if (i >= text.size() || (uint8_t(text[i]) & 0xC0) != 0x80) fail_utf8(text, begin);
-    character = (character << 6) | (uint8_t(text[i]) & 0x3F);
+    if (i >= text.size() || (uint8_t(text[i]) & 0xC0) != 0x80) return false;
+    value = (value << 6) | (uint8_t(text[i]) & 0x3F);
   }
   constexpr char32_t kSmallest[] = {0, 0, 0x80, 0x800, 0x10000};
-  const bool surrogate = character >= 0xD800 && character <= 0xDFFF;
-  if (character < kSmallest[length] || character >= kCharacters || surrogate) {
-    fail_utf8(text, begin);
-  }
+  const bool surrogate = value >= 0xD800 && value <= 0xDFFF;
+  if (value < kSmallest[length] || value >= kCharacters || surrogate) return false;
   *at = begin + length;
+  *character = value;
+  return true;
+}
+
+char32_t next_character(std::string_view text, size_t* at) {
+  char32_t character = 0;
+  if (!read_character(text, at, &character)) fail_utf8(text, *at);
   return character;
 }
 

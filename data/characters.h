@@ -21,6 +21,8 @@ enum class Encoding {
 // The character of UTF-8 text that begins at byte *at; *at moves behind it. DataError for bytes
 // that are not UTF-8 (cut, overlong, a surrogate, beyond U+10FFFF), with their offset.
 char32_t next_character(std::string_view text, size_t* at);
+// The same without an error: false for such bytes, and *at stays.
+bool read_character(std::string_view text, size_t* at, char32_t* character);
 std::string to_utf8(char32_t character);
 
 // Encodes the texts of a task. The vocabulary is known only after all training texts, so the ids

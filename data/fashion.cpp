@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "core/check.h"
+#include "data/archive.h"
 #include "data/binary_file.h"
 #include "data/pixels.h"
 
@@ -19,6 +20,7 @@ namespace {
 constexpr int64_t kPixels = kSide * kSide;
 constexpr int64_t kImagesMagic = 2051, kLabelsMagic = 2049;
 constexpr int64_t kImagesHeader = 16, kLabelsHeader = 8;  // bytes
+constexpr int64_t kMostRecords = 60000;                   // of the training images
 constexpr const char* kHint =
     "'apt-get install dataset-fashion-mnist' installs the files, and "
     "https://github.com/zalandoresearch/fashion-mnist has them";
@@ -32,10 +34,9 @@ constexpr Files kTest = {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
 // The path of the file, plain or gzipped; "" if it is not there.
 std::string path_of(const fs::path& folder, const char* name) {
-  std::error_code error;
   for (const char* ending : {"", ".gz"}) {
     const fs::path path = folder / (std::string(name) + ending);
-    if (fs::is_regular_file(path, error)) return path.string();
+    if (is_file(path)) return path.string();
   }
   return {};
 }
@@ -57,9 +58,10 @@ Idx read_idx(const fs::path& folder, const char* name, int64_t magic, int64_t he
   Idx idx;
   idx.path = path_of(folder, name);
   check<DataError>(!idx.path.empty(), (folder / name).string(), ": is missing; ", kHint);
-  idx.bytes = read_gzip_file(idx.path);
-  const int64_t size = int64_t(idx.bytes.size());
-  check<DataError>(size >= header, idx.path, ": the header has ", header,
+  GzipReader file(idx.path);
+  idx.bytes.resize(size_t(header));
+  int64_t size = int64_t(file.read(idx.bytes.data(), idx.bytes.size()));
+  check<DataError>(size == header, idx.path, ": the header has ", header,
                    " bytes, the file ends after ", size);
   check<DataError>(big_endian(idx.bytes, 0) == magic, idx.path, ": the file must begin with ",
                    magic, ", got ", big_endian(idx.bytes, 0));
@@ -69,14 +71,18 @@ Idx read_idx(const fs::path& folder, const char* name, int64_t magic, int64_t he
     check<DataError>(height == kSide && width == kSide, idx.path,
                      ": the images must be 28 x 28 pixels, got ", height, " x ", width);
   }
+  check<DataError>(idx.count <= kMostRecords, idx.path, ": at most ", kMostRecords,
+                   " records are expected, the header promises ", idx.count);
+  const int64_t wanted = header + idx.count * record;
+  idx.bytes.resize(size_t(wanted));
+  size += int64_t(file.read(idx.bytes.data() + header, size_t(wanted - header)));
   const int64_t records = (size - header) / record;
-  check<DataError>(size >= header + idx.count * record, idx.path, ": record ", records + 1,
-                   ": the header promises ", idx.count, " records of ", record,
-                   " bytes, the file ends after ", size - header - records * record,
-                   " bytes of this one");
-  check<DataError>(size == header + idx.count * record, idx.path, ": ",
-                   size - header - idx.count * record, " bytes follow the last of ", idx.count,
-                   " records");
+  check<DataError>(size == wanted, idx.path, ": record ", records + 1, ": the header promises ",
+                   idx.count, " records of ", record, " bytes, the file ends after ",
+                   size - header - records * record, " bytes of this one");
+  char more = 0;  // reading on also compares the checksum of gzip
+  check<DataError>(file.read(&more, 1) == 0, idx.path, ": more bytes follow the last of ",
+                   idx.count, " records");
   check<DataError>(idx.count > 0, idx.path, ": the file has a header but no records");
   return idx;
 }
@@ -113,10 +119,11 @@ TaskData make_data(std::vector<Example> train, std::vector<Example> test) {
   data.test = std::move(test);
   data.classes = kClasses;
   set_image_format(data, kSide, kMean, kDeviation);
-  if (total != 60000 || data.test.size() != 10000) {
+  const size_t tests = data.test.size();
+  if (total + int64_t(tests) > 0 && (total != 60000 || tests != 10000)) {
     std::ostringstream note;
-    note << "a part of Fashion-MNIST: " << data.train.size() << " / " << val << " / "
-         << data.test.size() << " examples, of 55000 / 5000 / 10000";
+    note << "a part of Fashion-MNIST: " << data.train.size() << " / " << val << " / " << tests
+         << " examples, of 55000 / 5000 / 10000";
     data.note = note.str();
   }
   return data;

@@ -24,6 +24,7 @@ namespace {
 constexpr int64_t kPlane = kSide * kSide, kPixels = 3 * kPlane;  // red, green, blue
 constexpr int64_t kRecord = 1 + kPixels;                         // the label, then the planes
 constexpr int kBatches = 5;
+constexpr int64_t kLargestBatch = int64_t(1) << 27;  // bytes: 10,000 records, as text in a pickle
 constexpr const char* kNames[] = {"data_batch_1", "data_batch_2", "data_batch_3",
                                   "data_batch_4", "data_batch_5", "test_batch"};
 constexpr const char* kHint =
@@ -43,11 +44,6 @@ struct Source {
   bool archive = false;
   std::string path;  // "" if not found
 };
-
-bool is_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
 
 Source find_source(const std::string& folder) {
   const fs::path root(folder);
@@ -70,25 +66,19 @@ Source find_source(const std::string& folder) {
   return {};
 }
 
-// The batches that are there, by name without ending.
-std::map<std::string, std::string> read_batches(const Source& source) {
-  std::map<std::string, std::string> batches;
-  const std::string ending = source.version->ending;
-  if (source.archive) {
-    TarReader archive(source.path);
-    while (archive.next()) {
-      const std::string file = fs::path(archive.name()).filename().string();
-      for (const char* name : kNames) {
-        if (file == name + ending) batches[name] = archive.read_all();
+using Batches = std::map<std::string, std::string>;  // by name without ending
+
+// Reads the batches of an archive; those before the place where it is damaged are kept.
+void read_archive(const Source& source, Batches& batches) {
+  TarReader archive(source.path);
+  while (archive.next()) {
+    const std::string file = fs::path(archive.name()).filename().string();
+    for (const char* name : kNames) {
+      if (file == std::string(name) + source.version->ending) {
+        batches[name] = archive.read_all(kLargestBatch);
       }
     }
-    return batches;
   }
-  for (const char* name : kNames) {
-    const fs::path file = fs::path(source.path) / (name + ending);
-    if (is_file(file)) batches[name] = read_file(file.string());
-  }
-  return batches;
 }
 
 Example to_example(int64_t label, const char* planes) {
@@ -120,7 +110,7 @@ void scan(const Version& version, const std::string& bytes, const std::string& f
     try {
       batch = read_pickled_batch(bytes, file);
     } catch (const DataError& error) {  // names the file
-      return refuse(std::string(error.what()).substr(file.size() + 2));
+      return refuse(reason_of(error, file));
     }
     if (batch.columns != kPixels || batch.rows == 0) {
       return refuse("'data' must have rows of " + std::to_string(kPixels) + " bytes, got " +
@@ -151,24 +141,43 @@ struct Images {
 template <class Refuse>
 Images read_images(const Source& source, const Refuse& refuse) {
   Images images;
-  std::map<std::string, std::string> batches = read_batches(source);
+  Batches batches;  // of an archive
+  bool whole = true;
+  if (source.archive) {
+    try {
+      read_archive(source, batches);
+    } catch (const DataError& error) {
+      refuse("train", source.path, reason_of(error, source.path));
+      whole = false;
+    }
+  }
   const auto place = [&](const std::string& name) {
     const std::string file = name + source.version->ending;
     return source.archive ? source.path + ": " + file : (fs::path(source.path) / file).string();
   };
+  const auto is_here = [&](const std::string& name) {
+    return source.archive ? batches.count(name) > 0 : is_file(place(name));
+  };
   const auto read = [&](const char* split, const std::string& name, std::vector<Example>& into) {
     const std::string file = place(name);
-    const auto entry = batches.find(name);
-    if (entry == batches.end()) return refuse(split, file, std::string("is missing; ") + kHint);
+    if (!is_here(name)) {
+      if (whole) refuse(split, file, std::string("is missing; ") + kHint);
+      return;
+    }
+    std::string bytes;
+    try {
+      bytes = source.archive ? std::move(batches[name]) : read_file(file, kLargestBatch);
+    } catch (const DataError& error) {
+      return refuse(split, file, reason_of(error, file));
+    }
     scan(
-        *source.version, entry->second, file,
+        *source.version, bytes, file,
         [&](Example&& example) { into.push_back(std::move(example)); },
         [&](const std::string& reason) { refuse(split, file, reason); });
-    entry->second = {};
   };
   int last = 1;  // a part of the data may stop after a batch, but not leave one out
   for (int i = 0; i < kBatches; ++i) {
-    if (batches.count(kNames[i]) > 0) last = i + 1;
+    if (is_here(kNames[i])) last = i + 1;
   }
   for (int i = 0; i < last; ++i) read("train", kNames[i], images.train);
   read("test", kNames[kBatches], images.test);
@@ -189,9 +198,10 @@ TaskData make_data(Images images, const LoadOptions& options) {
   } else {
     set_image_format(data, kSide, kMean, kDeviation);
   }
-  if (total != 50000 || data.test.size() != 10000) {
+  const size_t tests = data.test.size();
+  if (total + int64_t(tests) > 0 && (total != 50000 || tests != 10000)) {
     std::ostringstream note;
-    note << "a part of CIFAR-10: " << data.train.size() << " / " << val << " / " << data.test.size()
+    note << "a part of CIFAR-10: " << data.train.size() << " / " << val << " / " << tests
          << " examples, of 45000 / 5000 / 10000";
     data.note = note.str();
   }
@@ -221,15 +231,10 @@ TaskReport check_files(const std::string& folder) {
   const Source source = find_source(folder);
   ImageReport report(source.path, kClasses);
   if (source.path.empty()) return report.finish();
-  Images images;
-  try {
-    images = read_images(
-        source, [&](const char* split, const std::string& file, const std::string& reason) {
-          report.add_problem(split, file, reason);
-        });
-  } catch (const DataError& error) {  // a damaged archive
-    report.add_problem("train", source.path, error.what());
-  }
+  Images images = read_images(
+      source, [&](const char* split, const std::string& file, const std::string& reason) {
+        report.add_problem(split, file, reason);
+      });
   const TaskData data = make_data(std::move(images), {});
   report.add_split("train", source.path, data.train, kPlane);
   report.add_split("val", source.path, data.val, kPlane);

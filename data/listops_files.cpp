@@ -9,6 +9,7 @@
 
 #include "core/check.h"
 #include "data/archive.h"
+#include "data/binary_file.h"
 #include "data/cache.h"
 #include "data/listops.h"
 #include "data/text_file.h"
@@ -29,11 +30,6 @@ constexpr std::array<const char*, 5> kPlaces = {"", "listops", "listops-1000",
                                                 "lra_release/listops-1000",
                                                 "lra_release/lra_release/listops-1000"};
 constexpr const char* kHint = "'lra_data generate listops --out DIR' writes the files";
-
-bool is_there(const fs::path& path) {
-  std::error_code error;
-  return fs::exists(path, error);
-}
 
 int parse_label(std::string_view text) {
   int label = 0;
@@ -102,10 +98,7 @@ void scan_strict(LineReader& reader, const std::string& file, bool check_values,
   fail<DataError>("listops: cannot find '", file, "'; ", kHint);
 }
 
-bool is_archive(const std::string& place) {
-  std::error_code error;
-  return fs::is_regular_file(place, error);
-}
+bool is_archive(const std::string& place) { return is_file(place); }
 
 // Calls use(i, file, reader) for the files of split i in an archive. A file that is deeper in
 // folders than the one before replaces it: use() begins anew, and what was wrong with that one is
@@ -320,6 +313,7 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
   std::error_code error;
   fs::create_directories(folder, error);
   check<IoError>(!error, "cannot make the folder '", folder, "': ", error.message());
+  const FolderLock lock(folder);
   std::array<std::unique_ptr<AtomicFile>, 3> files;
   for (size_t i = 0; i < files.size(); ++i) {
     const std::string path = (fs::path(folder) / kSplits[i].file).string();

@@ -178,8 +178,8 @@ std::string read_string(std::string_view stored, const StringType& type, const s
 
 bool is_npy(std::string_view bytes) { return bytes.starts_with(kMagic); }
 
-std::vector<std::vector<std::string>> read_npy_strings(std::string_view bytes,
-                                                       const std::string& name) {
+void read_npy_strings(std::string_view bytes, const std::string& name, int64_t min_columns,
+                      const std::function<void(const std::vector<std::string>&)>& take) {
   check<DataError>(is_npy(bytes) && bytes.size() >= 12, name,
                    ": the file must begin with the header of a .npy array");
   const int version = uint8_t(bytes[6]);
@@ -202,14 +202,17 @@ std::vector<std::vector<std::string>> read_npy_strings(std::string_view bytes,
       rows <= kMost && columns <= 1000 && data.size() == size_t(rows) * size_t(columns) * item,
       name, ": ", rows, " x ", columns, " strings of ", item, " bytes are announced, got ",
       data.size(), " bytes");
-  std::vector<std::vector<std::string>> table(static_cast<size_t>(rows));
-  for (size_t i = 0; i < table.size(); ++i) {
-    for (size_t k = 0; k < size_t(columns); ++k) {
-      const size_t at = (i * size_t(columns) + k) * item;
-      table[i].push_back(read_string(data.substr(at, item), type, name));
+  // Rows without columns need no bytes: then their number could not be believed.
+  check<DataError>(columns >= min_columns, name, ": at least ", min_columns,
+                   " columns are needed, got ", columns);
+  std::vector<std::string> row(static_cast<size_t>(columns));
+  for (size_t i = 0; i < size_t(rows); ++i) {
+    for (size_t k = 0; k < row.size(); ++k) {
+      const size_t at = (i * row.size() + k) * item;
+      row[k] = read_string(data.substr(at, item), type, name);
     }
+    take(row);
   }
-  return table;
 }
 
 }  // namespace skiff

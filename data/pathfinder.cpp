@@ -84,8 +84,12 @@ std::vector<Row> read_rows(const LevelFiles& files, const Refuse& refuse) {
     const auto refuse_line = [&](int64_t line, const std::string& reason) {
       refuse(metadata.name, line > 0 ? "line " + std::to_string(line) + ": " + reason : reason);
     };
-    std::vector<Row> more = parse_metadata(metadata.bytes, metadata.name, refuse_line);
-    std::move(more.begin(), more.end(), std::back_inserter(rows));
+    try {
+      std::vector<Row> more = parse_metadata(metadata.bytes, metadata.name, refuse_line);
+      std::move(more.begin(), more.end(), std::back_inserter(rows));
+    } catch (const DataError& error) {  // no array that can be read: the other files count
+      refuse(metadata.name, error.what());
+    }
   }
   return rows;
 }
@@ -106,7 +110,7 @@ TaskData make_data(std::vector<Example> examples, int64_t skipped, int64_t side,
     set_image_format(data, side, 0.5, 0.5);
   }
   std::ostringstream note;
-  if (total + skipped != kFullSize) {
+  if (total + skipped != kFullSize && total > 0) {
     note << data.train.size() << " / " << tenth << " / " << tenth
          << " examples, the benchmark has 160000 / 20000 / 20000";
   }

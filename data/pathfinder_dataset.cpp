@@ -1,13 +1,16 @@
 // Pathfinder images as files, in the layout of the Long Range Arena archive.
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 #include <filesystem>
 #include <fstream>
 #include <limits>
 
 #include "core/check.h"
+#include "data/binary_file.h"
 #include "data/pathfinder_generator.h"
 #include "data/text_file.h"
 
@@ -148,10 +151,13 @@ void write_file(const fs::path& path, const std::string& bytes) {
 // Without AtomicFile: an image counts when the metadata of its batch is there, which comes last.
 // Waiting for the disk after each of 200,000 small files would take longer than to draw them.
 void write_image(const fs::path& path, const GrayImage& image) {
+  const std::string bytes = encode_png(image);
+  errno = 0;
   std::ofstream file(path, std::ios::binary);
-  file << encode_png(image);
+  file << bytes;
   file.close();
-  check<IoError>(file.good(), "cannot write '", path.string(), "'");
+  const int error = errno;
+  check<IoError>(file.good(), "cannot write '", path.string(), "': ", std::strerror(error));
 }
 
 void write_images(const std::vector<PathfinderImage>& images, const fs::path& folder,
@@ -200,6 +206,8 @@ PathfinderWritten generate_dataset(const std::string& folder,
   const fs::path level =
       fs::path(folder) / ("pathfinder" + std::to_string(pixels)) / level_name(levels);
   const fs::path images_folder = level / "imgs", metadata_folder = level / "metadata";
+  make_folder(level);
+  const FolderLock lock(level.string());
   for (const fs::path& place : {metadata_folder, images_folder}) {
     if (!holds_anything(place)) continue;
     check<UsageError>(options.overwrite, "pathfinder: '", place.string(),

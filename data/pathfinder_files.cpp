@@ -22,14 +22,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr int64_t kLargestImage = int64_t(1) << 24;  // bytes of a PNG; the released ones have 5,000
+constexpr int64_t kLargestImage = int64_t(1) << 20;     // bytes of a PNG; released: 5,000
+constexpr int64_t kLargestMetadata = int64_t(1) << 28;  // of a file; released: 600,000
+
+constexpr size_t kColumns = 4;  // folder, file, index, label; the others are not read
 
 std::string set_name(int64_t side) { return "pathfinder" + std::to_string(side); }
 
-bool is_level(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path / "metadata", error);
-}
+bool is_level(const fs::path& path) { return is_folder(path / "metadata"); }
 
 // "12.npy" -> 12; -1 for another name.
 int64_t metadata_number(const std::string& file) {
@@ -77,15 +77,12 @@ bool first_image_has_side(const fs::path& level, int64_t side) {
 
 LevelFiles open_folder(const std::string& level) {
   LevelFiles files;
-  std::error_code error;
   const fs::path metadata = fs::path(level) / "metadata";
   check<DataError>(is_level(level), level, ": the folder 'metadata' is missing");
-  for (fs::directory_iterator entry(metadata, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string file = entry->path().filename().string(), path = entry->path().string();
-    if (!is_hidden(file)) add_metadata(files, file, path, read_file(path));
+  for (const std::string& file : names_in(metadata)) {
+    const std::string path = (metadata / file).string();
+    if (!is_hidden(file)) add_metadata(files, file, path, read_file(path, kLargestMetadata));
   }
-  check<DataError>(!error, "cannot read '", metadata.string(), "': ", error.message());
   sort_metadata(files, level);
   files.name_of = [level](const std::string& file) { return (fs::path(level) / file).string(); };
   files.read = [name_of = files.name_of](const std::string& file) {
@@ -109,7 +106,7 @@ void add_member(Root& root, const std::string& file, TarReader& archive) {
   const std::string name = path.filename().string();
   if (is_hidden(name)) return;
   if (path.parent_path() == "metadata") {
-    add_metadata(root.files, name, archive.place(), archive.read_all());
+    add_metadata(root.files, name, archive.place(), archive.read_all(kLargestMetadata));
   } else {
     root.images[file] = archive.read_all(kLargestImage);
   }
@@ -161,8 +158,8 @@ std::vector<std::string> words_of(std::string_view line) {
 }
 
 Row to_row(const std::vector<std::string>& columns) {
-  check<DataError>(columns.size() >= 4, "4 columns are needed (folder, file, index, label), got ",
-                   columns.size());
+  check<DataError>(columns.size() >= kColumns, kColumns,
+                   " columns are needed (folder, file, index, label), got ", columns.size());
   const std::string& label = columns[3];
   check<DataError>(label == "0" || label == "1", "the label must be 0 or 1, got ",
                    skiff::quoted(label));
@@ -189,7 +186,7 @@ std::vector<Row> parse_metadata(const std::string& bytes, const std::string& nam
     }
   };
   if (is_npy(bytes)) {
-    for (const auto& columns : read_npy_strings(bytes, name)) take(columns);
+    read_npy_strings(bytes, name, int64_t(kColumns), take);
     return rows;
   }
   for (size_t at = 0; at < bytes.size();) {
@@ -206,8 +203,7 @@ std::vector<Row> parse_metadata(const std::string& bytes, const std::string& nam
 Place find_place(const std::string& folder, int64_t side) {
   const fs::path root(folder);
   const std::string name = set_name(side);
-  std::error_code error;
-  if (fs::is_regular_file(root, error)) {
+  if (is_file(root)) {
     const std::string file = root.filename().string();
     if (file.starts_with("lra_release") && is_archive_name(file)) return {folder, true};
     return {};
@@ -215,14 +211,14 @@ Place find_place(const std::string& folder, int64_t side) {
   // The inner lra_release before the outer one, whose folders are not complete.
   for (const char* place : {"pathfinder", "lra_release/lra_release", "lra_release", "."}) {
     const fs::path set = root / place / name;
-    if (fs::is_directory(set, error)) return {(set / kLevel).lexically_normal().string(), false};
+    if (is_folder(set)) return {(set / kLevel).lexically_normal().string(), false};
   }
   for (const fs::path& level : {root / kLevel, root}) {
     if (is_level(level) && first_image_has_side(level, side)) return {level.string(), false};
   }
   for (const char* file :
        {"lra_release.gz", "lra_release.tar.gz", "lra_release.tgz", "lra_release.tar"}) {
-    if (fs::is_regular_file(root / file, error)) return {(root / file).string(), true};
+    if (is_file(root / file)) return {(root / file).string(), true};
   }
   return {};
 }

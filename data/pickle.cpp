@@ -31,6 +31,8 @@ constexpr std::string_view kGlobals[] = {"numpy.core.multiarray _reconstruct",
                                          "numpy._core.multiarray _reconstruct", "numpy ndarray",
                                          "numpy dtype", "_codecs encode"};
 
+constexpr size_t kMostValues = size_t(1) << 18;  // a file of CIFAR-10 has 20,000
+
 class Reader {
  public:
   Reader(std::string_view bytes, const std::string& name) : bytes_(bytes), name_(name) {}
@@ -49,7 +51,7 @@ class Reader {
 
   // A string whose bytes are code points below 256 in UTF-8: what "_codecs encode" is given.
   std::string_view latin1(std::string_view text) {
-    std::string& result = texts_.emplace_back();
+    std::string& result = add_text(text.size());
     for (size_t i = 0; i < text.size(); ++i) {
       const uint8_t first = uint8_t(text[i]);
       if (first < 0x80) {
@@ -106,11 +108,19 @@ class Reader {
   // ---- stack and memo
 
   Value* make(Kind kind, int64_t number = 0, std::string_view text = {}) {
+    require(values_.size() < kMostValues, "more than ", kMostValues, " values");
     Value& value = values_.emplace_back();
     value.kind = kind;
     value.number = number;
     value.text = text;
     return &value;
+  }
+  // A string that is not in the file as it is, of at most `size` bytes. A text that is stored once
+  // can be named many times: all of them may be a few times the file, and no more.
+  std::string& add_text(size_t size) {
+    text_bytes_ += size;
+    require(text_bytes_ <= 4 * bytes_.size(), "the strings are much larger than the file");
+    return texts_.emplace_back();
   }
   void push(Value* value) { stack_.push_back(value); }
   void push(Kind kind, int64_t number = 0) { push(make(kind, number)); }
@@ -290,7 +300,7 @@ class Reader {
     require(line.size() >= 2 && (line[0] == '\'' || line[0] == '"') && line.back() == line[0],
             "a string in quotes is needed, got ", quoted(line));
     line = line.substr(1, line.size() - 2);
-    std::string& text = texts_.emplace_back();
+    std::string& text = add_text(line.size());
     for (size_t i = 0; i < line.size(); ++i) {
       if (line[i] != '\\') {
         text += line[i];
@@ -313,7 +323,7 @@ class Reader {
   // Raw unicode escapes: \uXXXX, and Latin-1 for the rest. Held as UTF-8.
   void read_unicode_line() {
     const std::string_view line = take_line();
-    std::string& text = texts_.emplace_back();
+    std::string& text = add_text(2 * line.size());
     for (size_t i = 0; i < line.size(); ++i) {
       unsigned code = uint8_t(line[i]);
       if (code == '\\') {
@@ -336,9 +346,9 @@ class Reader {
   }
 
   void read_global() {
-    std::string& text = texts_.emplace_back(take_line());
-    text += ' ';
-    text += take_line();
+    const std::string_view module = take_line(), function = take_line();
+    std::string& text = add_text(module.size() + 1 + function.size());
+    text.append(module).append(1, ' ').append(function);
     bool known = false;
     for (const std::string_view global : kGlobals) known = known || text == global;
     require(known, "the pickle asks for ", skiff::quoted(text), ", which CIFAR-10 does not need");
@@ -400,6 +410,7 @@ class Reader {
   char opcode_ = 0;
   std::deque<Value> values_;       // owns all; a deque does not move them
   std::deque<std::string> texts_;  // strings that are not in the file as they are
+  size_t text_bytes_ = 0;          // of them
   std::vector<Value*> stack_;
   std::map<uint64_t, Value*> memo_;
 };

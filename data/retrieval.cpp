@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "data/archive.h"
+#include "data/binary_file.h"
 #include "data/cache.h"
 #include "data/text_file.h"
 
@@ -31,11 +32,6 @@ constexpr std::array<const char*, 6> kPlaces = {
 constexpr const char* kHint =
     "the files are in the folder tsv_data of lra_release.gz "
     "(https://storage.googleapis.com/long-range-arena/lra_release.gz)";
-
-bool is_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
 
 // ---- Rows
 

@@ -58,6 +58,11 @@ std::string to_string(const Problem& problem) {
   return place + ": " + problem.reason;
 }
 
+std::string reason_of(const std::exception& error, const std::string& file) {
+  const std::string message = error.what();
+  return message.starts_with(file + ": ") ? message.substr(file.size() + 2) : message;
+}
+
 int64_t SplitReport::rows() const {
   return std::accumulate(class_counts.begin(), class_counts.end(), int64_t(0));
 }

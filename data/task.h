@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <map>
 #include <string>
 #include <vector>
@@ -65,6 +66,8 @@ struct Problem {
   std::string reason;
 };
 std::string to_string(const Problem& problem);  // file:line: reason
+// The message of an error, without the name of the file where it begins with that.
+std::string reason_of(const std::exception& error, const std::string& file);
 
 struct SplitReport {
   std::string name;  // train, val or test

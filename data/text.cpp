@@ -27,7 +27,7 @@ constexpr std::array<const char*, 5> kArchives = {
     "aclImdb_v1.tar.gz", "aclImdb_v1.tgz", "aclImdb_v1.tar", "aclImdb.tar.gz", "aclImdb.tar"};
 constexpr const char* kHint =
     "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz is the original";
-constexpr int64_t kLongestReview = int64_t(1) << 24;  // bytes; the longest of IMDB has 14,000
+constexpr int64_t kLongestReview = int64_t(1) << 20;  // bytes; the longest of IMDB has 14,000
 constexpr int64_t kReviewsOfClass = 12500;            // in each split
 
 // One of the four parts, in the order of the examples.
@@ -41,26 +41,13 @@ constexpr std::array<Part, 4> kParts = {{{"train/neg", true, 0},
                                          {"test/neg", false, 0},
                                          {"test/pos", false, 1}}};
 
-bool is_folder(const fs::path& path) {
-  std::error_code error;
-  return fs::is_directory(path, error);
-}
-bool is_file(const fs::path& path) {
-  std::error_code error;
-  return fs::is_regular_file(path, error);
-}
-
 // A review's file, and none that a system or an archiver puts beside it.
 bool is_review(const std::string& name) { return name.ends_with(".txt") && name[0] != '.'; }
 
 std::vector<std::string> reviews_in(const fs::path& folder) {
-  std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    if (is_review(entry->path().filename())) names.push_back(entry->path().filename());
-  }
-  std::sort(names.begin(), names.end());
+  if (!is_folder(folder)) return {};
+  std::vector<std::string> names = names_in(folder);
+  std::erase_if(names, [](const std::string& name) { return !is_review(name); });
   return names;
 }
 
@@ -78,9 +65,11 @@ const Part* part_of(const std::string& path, std::string* name) {
 }
 
 // Calls take(part, file, text) for each review, the parts in order and the names sorted, or
-// refuse(part, file, reason) where it cannot be read.
-template <class Take, class Refuse>
-void for_each_review(const std::string& place, const Take& take, const Refuse& refuse) {
+// refuse(part, file, reason) where it cannot be read. Of an archive that is damaged, calls
+// damaged(error) and takes what stands before.
+template <class Take, class Refuse, class Damaged>
+void for_each_review(const std::string& place, const Take& take, const Refuse& refuse,
+                     const Damaged& damaged) {
   if (is_folder(place)) {
     for (const Part& part : kParts) {
       const fs::path folder = fs::path(place) / part.folder;
@@ -99,11 +88,15 @@ void for_each_review(const std::string& place, const Take& take, const Refuse& r
     return;
   }
   std::map<std::pair<const Part*, std::string>, std::string> texts;
-  TarReader archive(place);
-  std::string name;
-  while (archive.next()) {
-    const Part* part = part_of(archive.name(), &name);
-    if (part != nullptr) texts[{part, name}] = archive.read_all(kLongestReview);
+  try {
+    TarReader archive(place);
+    std::string name;
+    while (archive.next()) {
+      const Part* part = part_of(archive.name(), &name);
+      if (part != nullptr) texts[{part, name}] = archive.read_all(kLongestReview);
+    }
+  } catch (const DataError& error) {
+    damaged(error);
   }
   for (const auto& [key, text] : texts) {
     take(*key.first, place + ": " + key.first->folder + '/' + key.second, text);
@@ -180,7 +173,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     (part.train ? data.train : data.test).push_back(std::move(example));
     ++counts[size_t(&part - kParts.data())];
   };
-  for_each_review(place, take, refuse);
+  for_each_review(place, take, refuse, [](const DataError&) { throw; });
   for (size_t i = 0; i < kParts.size(); ++i) {
     check<DataError>(counts[i] > 0, "text: '", place, "' has no reviews in ", kParts[i].folder,
                      "; ", kHint);
@@ -230,8 +223,11 @@ TaskReport check_files(const std::string& folder) {
     lengths[part.train ? 0 : 1].push_back(length);
     report.duplicates += seen.insert(hash_name(text)).second ? 0 : 1;
   };
+  const auto damaged = [&](const DataError& error) {
+    refuse(kParts[0], report.folder, reason_of(error, report.folder));
+  };
   try {
-    for_each_review(report.folder, take, refuse);
+    for_each_review(report.folder, take, refuse, damaged);
     const bool none =
         std::all_of(report.splits.begin(), report.splits.end(),
                     [](const auto& split) { return split.rows() + split.problem_count == 0; });
@@ -239,8 +235,8 @@ TaskReport check_files(const std::string& folder) {
     for (size_t i = 0; i < kParts.size(); ++i) {
       if (counts[i] == 0) refuse(kParts[i], kParts[i].folder, "there are no reviews");
     }
-  } catch (const DataError& error) {
-    refuse(kParts[0], report.folder, error.what());
+  } catch (const DataError& error) {  // a folder that cannot be read
+    damaged(error);
   }
   for (size_t i = 0; i < 2; ++i) report.splits[i].lengths = summary_of(std::move(lengths[i]));
   report.notes.push_back("validation is the test split, unless training reviews are held out");

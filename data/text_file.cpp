@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -10,12 +11,14 @@
 #include <utility>
 
 #include "core/check.h"
+#include "data/binary_file.h"
+#include "data/characters.h"
 
 namespace skiff {
 
 namespace {
 constexpr size_t kChunk = size_t(1) << 20;
-constexpr size_t kLongestLine = size_t(1) << 26;
+constexpr size_t kLongestLine = size_t(1) << 24;
 
 // open, write, fsync and read may be interrupted by a signal and are then repeated.
 template <class Call>
@@ -26,23 +29,35 @@ auto repeat_interrupted(Call call) {
 }
 }  // namespace
 
-std::string quoted(std::string_view value) {
-  std::string text = "'";
-  for (const char c : value.substr(0, 40)) {
-    if (uint8_t(c) < 0x20 || uint8_t(c) == 0x7f) {
+std::string printable(std::string_view text) {
+  std::string result;
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = at;
+    char32_t character = 0;
+    const bool valid = read_character(text, &at, &character);
+    if (!valid) ++at;
+    const bool control = character < 0x20 || (character >= 0x7f && character < 0xa0);
+    if (valid && !control) {
+      result += text.substr(begin, at - begin);
+      continue;
+    }
+    for (const char c : text.substr(begin, at - begin)) {
       char code[8];
       std::snprintf(code, sizeof code, "\\x%02x", unsigned(uint8_t(c)));
-      text += code;
-    } else {
-      text += c;
+      result += code;
     }
   }
-  return text + (value.size() > 40 ? "..." : "") + "'";
+  return result;
+}
+
+std::string quoted(std::string_view value) {
+  size_t end = std::min<size_t>(value.size(), 40);
+  while (end < value.size() && end > 36 && (uint8_t(value[end]) & 0xC0) == 0x80) --end;
+  return "'" + printable(value.substr(0, end)) + (end < value.size() ? "..." : "") + "'";
 }
 
 LineReader::LineReader(const std::string& path) : path_(path) {
-  file_ = repeat_interrupted([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); });
-  check<DataError>(file_ >= 0, "cannot open '", path, "': ", std::strerror(errno));
+  file_ = open_file(path);
   source_ = [this](char* into, size_t count) {
     const ssize_t got = repeat_interrupted([&] { return ::read(file_, into, count); });
     check<DataError>(got >= 0, "cannot read '", path_, "': ", std::strerror(errno));

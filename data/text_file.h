@@ -8,7 +8,10 @@
 
 namespace skiff {
 
-// 'value' for a message: control characters escaped, and cut after 40 characters.
+// Text of unknown origin for a message or a terminal: control characters, and bytes that are not
+// UTF-8, as \xNN. Twice is the same as once.
+std::string printable(std::string_view text);
+// 'value' for a message: printable, and cut after 40 bytes.
 std::string quoted(std::string_view value);
 // Else std::quoted would be the better match for a string.
 inline std::string quoted(const std::string& value) { return quoted(std::string_view(value)); }

@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "data/binary_file.h"
 #include "data/contact_sheet.h"
 #include "data/fashion.h"
 #include "data/image.h"
@@ -33,6 +34,7 @@ struct Task {
   TaskData (*load)(const std::string& folder);
   const char* between;  // what stands between two tokens in print
   const char* origin;   // what to do when it is missing
+  const char* elsewhere = "";  // where load() looks, too
 };
 constexpr Task kTasks[] = {
     {"listops", listops::check_files, [](const std::string& dir) { return listops::load(dir); },
@@ -54,7 +56,8 @@ constexpr Task kTasks[] = {
      "'lra_data generate pathfinder --size 128 --out DIR' writes it; the original is in "
      "lra_release.gz"},
     {"fashion", fashion::check_files, [](const std::string& dir) { return fashion::load(dir); }, "",
-     "Debian's package dataset-fashion-mnist has it; train_lra finds it without a folder"},
+     "Debian's package dataset-fashion-mnist has it; train_lra finds it without a folder",
+     fashion::kSystemFolder},
 };
 
 // Progress on stderr: one line that is rewritten on a terminal, else a line for every tenth.
@@ -214,9 +217,14 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
 // ---- check
 
 void print_report(const Task& task, const TaskReport& report) {
-  std::printf("%s: %s\n", task.name, report.folder.c_str());
-  std::printf("  split      rows  length:  min   median     mean      max  majority class\n");
+  std::printf("%s: %s\n", task.name, printable(report.folder).c_str());
+  std::vector<SplitReport> read;  // the splits that have rows
   for (const SplitReport& split : report.splits) {
+    if (split.rows() > 0) read.push_back(split);
+  }
+  std::puts(read.empty() ? "  no row could be read"
+                         : "  split      rows  length:  min   median     mean      max  majority class");
+  for (const SplitReport& split : read) {
     const auto& counts = split.class_counts;
     const auto most = std::max_element(counts.begin(), counts.end()) - counts.begin();
     std::printf("  %-5s %9lld         %5lld %8.1f %8.1f %8lld  %lld (%.2f %%)\n",
@@ -224,20 +232,20 @@ void print_report(const Task& task, const TaskReport& report) {
                 split.lengths.median, split.lengths.mean, (long long)split.lengths.max,
                 (long long)most, 100 * majority_rate(counts));
   }
-  std::printf("  share of each class in %%, from class 0\n");
-  for (const SplitReport& split : report.splits) {
+  if (!read.empty()) std::printf("  share of each class in %%, from class 0\n");
+  for (const SplitReport& split : read) {
     std::printf("  %-5s", split.name.c_str());
     for (const int64_t count : split.class_counts) {
       std::printf(" %6.2f", 100.0 * double(count) / double(std::max<int64_t>(1, split.rows())));
     }
     std::printf("\n");
   }
-  std::printf("  duplicates: %lld\n", (long long)report.duplicates);
-  for (const std::string& note : report.notes) std::printf("  note: %s\n", note.c_str());
+  if (!read.empty()) std::printf("  duplicates: %lld\n", (long long)report.duplicates);
+  for (const std::string& note : report.notes) std::printf("  note: %s\n", printable(note).c_str());
   for (const SplitReport& split : report.splits) {
     std::printf("  problems in %s: %lld\n", split.name.c_str(), (long long)split.problem_count);
     for (const Problem& problem : split.problems) {
-      std::printf("    %s\n", to_string(problem).c_str());
+      std::printf("    %s\n", printable(to_string(problem)).c_str());
     }
     const int64_t more = split.problem_count - int64_t(split.problems.size());
     if (more > 0) std::printf("    and %lld more\n", (long long)more);
@@ -245,14 +253,24 @@ void print_report(const Task& task, const TaskReport& report) {
 }
 
 int check_folder(const std::string& folder) {
-  std::error_code error;
-  check<DataError>(std::filesystem::exists(folder, error), "check: cannot find '", folder, "'");
+  // "." is in every folder that may be searched: one that may not is no empty folder.
+  check<DataError>(is_file(folder) || is_there(std::filesystem::path(folder) / "."),
+                   "check: cannot find '", folder, "'");
   bool any = false, all_usable = true;
   for (const Task& task : kTasks) {
-    const TaskReport report = task.check_files(folder);
+    TaskReport report;
+    try {
+      report = task.check_files(folder);
+      any = any || report.found();
+      if (!report.found() && *task.elsewhere) report = task.check_files(task.elsewhere);
+    } catch (const DataError& error) {  // a folder of the task that may not be searched
+      std::printf("%s: %s\n", task.name, printable(error.what()).c_str());
+      any = true;
+      all_usable = false;
+      continue;
+    }
     if (report.found()) {
       print_report(task, report);
-      any = true;
       all_usable = all_usable && report.usable();
     } else {
       std::printf("%s: not found; %s\n", task.name, task.origin);
@@ -277,11 +295,8 @@ std::string to_text(const std::vector<uint16_t>& tokens, const TaskData& data, c
   const int64_t n = int64_t(tokens.size());
   for (int64_t i = 0; i < n && (length == 0 || i < length); ++i) {
     if (i > 0) text += task.between;
-    for (const char c : data.vocabulary[tokens[size_t(i)]]) {
-      char code[8];
-      std::snprintf(code, sizeof code, "\\x%02x", unsigned(uint8_t(c)));
-      text += c == '\n' ? "\\n" : uint8_t(c) < 0x20 || c == 0x7f ? code : std::string(1, c);
-    }
+    const std::string& token = data.vocabulary[tokens[size_t(i)]];
+    text += token == "\n" ? "\\n" : printable(token);
   }
   return length > 0 && n > length ? text + " ... and " + std::to_string(n - length) + " more"
                                   : text;
@@ -299,11 +314,15 @@ int show_examples(const Show& show) {
   const std::vector<Example>& examples = show.split == "train" ? data.train
                                          : show.split == "val" ? data.val
                                                                : data.test;
-  std::printf("%s: %zu %s examples, %lld classes, %lld ids%s%s\n", task->name, examples.size(),
-              show.split.c_str(), (long long)data.classes, (long long)data.vocab,
+  check<UsageError>(data.images() || show.png.empty(), "show: ", show.task,
+                    " has no images that --png could write");
+  check<UsageError>(!data.images() || !show.png.empty(), "show: ", show.task,
+                    " has images; --png FILE writes a sheet");
+  const std::string ids = data.images() ? "" : ", " + std::to_string(data.vocab) + " ids";
+  std::printf("%s: %zu %s examples, %lld classes%s%s%s\n", task->name, examples.size(),
+              show.split.c_str(), (long long)data.classes, ids.c_str(),
               data.note.empty() ? "" : "; ", data.note.c_str());
   if (data.images()) {
-    check<UsageError>(!show.png.empty(), "show: ", show.task, " has images; --png FILE writes a sheet");
     std::vector<Example> shown;  // as many of each class, class by class
     for (int64_t c = 0; c < data.classes; ++c) {
       int64_t left = show.count;

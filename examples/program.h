@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "data/text_file.h"
 
 namespace skiff {
 
@@ -156,7 +157,8 @@ inline int run_program(int argc, char** argv, CLI::App& app, const std::function
                    "cannot write to standard output");
     return code;
   } catch (const Error& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    // A message may name files and quote what stands in them.
+    std::fprintf(stderr, "error: %s\n", printable(error.what()).c_str());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     std::fprintf(stderr, "error: out of memory\n");

@@ -1,7 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+
 #include "core/check.h"
 #include "data/archive.h"
+#include "data/binary_file.h"
+#include "data/text_file.h"
+#include "tests/child.h"
 #include "tests/folder.h"
 #include "tests/tar.h"
 
@@ -197,4 +202,68 @@ TEST_CASE("archive: damage anywhere in a gzipped archive is an error, never othe
     CAPTURE(length);
     CHECK_THROWS_AS(files_of(folder.write("x.tgz", gz.substr(0, length))), DataError);
   }
+}
+
+TEST_CASE("archive: what is kept of a small archive is limited, whatever it unpacks to") {
+  const Folder folder;
+  // Gzip files one after another are one file: the packed member nine times.
+  const std::string packed = gzip_of(member("a", std::string(size_t(1) << 23, 'x')));
+  std::string bytes;
+  for (int i = 0; i < 9; ++i) bytes += packed;
+  CHECK(bytes.size() < 1000000);
+  CHECK_THROWS_WITH_AS(files_of(folder.write("a.tgz", bytes + gzip_of(kTarEnd))),
+                       doctest::Contains("a.tgz: a: the files of this archive need more than"),
+                       DataError);
+}
+
+TEST_CASE("archive: damaged gzip data is named by its file, not by a number of the system") {
+  const Folder folder;
+  const std::string gz = gzip_of(noise(3000));
+  const std::string path = folder.write("x.gz", gz.substr(0, gz.size() / 2));
+  const std::string message = message_of([&] { read_gzip_file(path); });
+  CHECK(contains(message, "x.gz: the gzip data is damaged or cut after"));
+  CHECK(contains(message, "unpacked bytes: unexpected end of file"));
+}
+
+TEST_CASE("archive: names with control characters are printed as such") {
+  const Folder folder;
+  TarReader archive(
+      folder.write("a.tar", tar_of({{"\x1b]0;t\x07\x1b[31mred/\xC3\xA9\xC2\x9B\x9B", ""}})));
+  REQUIRE(archive.next());
+  CHECK(archive.place() ==
+        folder.file("a.tar") + ": \\x1b]0;t\\x07\\x1b[31mred/\xC3\xA9\\xc2\\x9b\\x9b");
+  CHECK(printable(archive.place()) == archive.place());
+  CHECK(quoted(std::string_view("a\0\x7f\x85\xC3\xA9", 6)) == "'a\\x00\\x7f\\x85\xC3\xA9'");
+  // Cut between two characters.
+  CHECK(quoted(std::string(39, 'a') + "\xC3\xA9") == "'" + std::string(39, 'a') + "...'");
+  CHECK(quoted(std::string(38, 'a') + "\xC3\xA9") == "'" + std::string(38, 'a') + "\xC3\xA9'");
+}
+
+TEST_CASE("files: a pipe or a device is refused, not waited for") {
+  const Folder folder;
+  const std::string pipe = folder.file("pipe");
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  const std::function<void()> readers[] = {
+      [&] { read_file(pipe); }, [&] { read_gzip_file(pipe); }, [&] { LineReader reader(pipe); },
+      [&] { TarReader reader(pipe); }, [&] { read_file("/dev/zero", 1000); }};
+  for (const auto& read : readers) {
+    CHECK(contains(in_child([&] { return message_of(read); }),
+                   "': it is a pipe, a socket or a device, not a file"));
+  }
+}
+
+TEST_CASE("files: a folder that may not be searched is no empty folder") {
+  const Folder folder;
+  folder.write("closed/inner/file", "");
+  const auto closed = folder.path / "closed";
+  std::filesystem::permissions(folder.path, std::filesystem::perms(0755));
+  std::filesystem::permissions(closed, std::filesystem::perms(0));
+  for (const auto& look : {is_there, is_file, is_folder}) {
+    CHECK(contains(message_for_others([&] { look(closed / "inner"); }),
+                   "closed/inner': Permission denied"));
+    CHECK(message_for_others([&] { look(closed); }).empty());
+  }
+  CHECK(contains(message_for_others([&] { names_in(closed); }), "closed': Permission denied"));
+  std::filesystem::permissions(closed, std::filesystem::perms(0755));
+  CHECK(names_in(closed) == std::vector<std::string>{"inner"});
 }

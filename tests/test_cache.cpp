@@ -1,10 +1,14 @@
 #include <doctest/doctest.h>
 
+#include <sys/stat.h>
+#include <zlib.h>
+
 #include <cstdlib>
 #include <filesystem>
 
 #include "data/binary_file.h"
 #include "data/cache.h"
+#include "tests/child.h"
 #include "tests/folder.h"
 
 using namespace skiff;
@@ -23,6 +27,8 @@ TaskData pairs_of(uint16_t largest) {
   data.max_length = 4000;
   data.pad_to = 7;
   data.vocabulary = {"<pad>", "<unk>", "<eos>", "", "\xC3\xA9", std::string("\0", 1)};
+  data.vocabulary.resize(size_t(data.vocab), "more");
+  data.val_is_test = true;
   data.note = "a note";
   return data;
 }
@@ -48,6 +54,7 @@ void check_same(const TaskData& a, const TaskData& b) {
   CHECK(a.max_length == b.max_length);
   CHECK(a.vocabulary == b.vocabulary);
   CHECK(a.note == b.note);
+  CHECK(a.val_is_test == b.val_is_test);
 }
 
 }  // namespace
@@ -61,6 +68,7 @@ TEST_CASE("cache: gives back what was saved, for the same source, task and optio
   image.pixel_mean = 0.25;
   image.pixel_deviation = 0.5;
   image.test = {{{0, 255}, {}, 9}};
+  image.classes = 10;
   for (const TaskData& data : {pairs_of(255), pairs_of(256), pairs_of(65535), image, TaskData()}) {
     REQUIRE(save_cache(key, data));
     TaskData read;
@@ -89,7 +97,9 @@ TEST_CASE("cache: gives back what was saved, for the same source, task and optio
 TEST_CASE("cache: a file that is damaged or cut anywhere is not used, and is replaced") {
   const Folder folder;
   const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
-  REQUIRE(save_cache(key, pairs_of(300)));
+  TaskData data = pairs_of(300);
+  data.vocabulary.clear();
+  REQUIRE(save_cache(key, data));
   const std::string whole = read_file(cache_paths(key)[0]);
   TaskData read;
   read.note = "before";
@@ -105,7 +115,7 @@ TEST_CASE("cache: a file that is damaged or cut anywhere is not used, and is rep
   folder.write("a.gz.t.cache", whole + "x");
   CHECK_FALSE(load_cache(key, &read));
   CHECK(read.note == "before");
-  REQUIRE(save_cache(key, pairs_of(300)));
+  REQUIRE(save_cache(key, data));
   CHECK(load_cache(key, &read));
   CHECK(read_file(cache_paths(key)[0]) == whole);
 }
@@ -129,4 +139,70 @@ TEST_CASE("cache: goes to the user's folder, or nowhere, when the place beside c
   CHECK_FALSE(save_cache(key, pairs_of(5)));
   CHECK_FALSE(load_cache(key, &read));
   before ? ::setenv("XDG_CACHE_HOME", kept.c_str(), 1) : ::unsetenv("XDG_CACHE_HOME");
+}
+
+TEST_CASE("cache: a damaged count costs no memory, with a wrong checksum and with a right one") {
+  const Folder folder;
+  const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
+  TaskData data;
+  data.vocab = 2;
+  data.classes = 1;
+  const uint64_t length = 8000000;
+  data.train = {{std::vector<uint16_t>(length, 1), {}, 0}};
+  REQUIRE(save_cache(key, data));
+  const std::string path = cache_paths(key)[0];
+  std::string bytes = read_file(path);
+  // The number of examples stands before the label and the length of the first one.
+  const std::string pattern(reinterpret_cast<const char*>(&length), sizeof length);
+  const size_t at = bytes.find(pattern) - sizeof(int32_t) - sizeof(uint64_t);
+  REQUIRE(bytes[at] == 1);
+  bytes[at + 2] = 0x40;  // 4 million more
+  const auto growth = [&] {
+    return growth_of([&] {
+      TaskData read;
+      if (load_cache(key, &read)) throw Error("the cache was used");
+    });
+  };
+  folder.write("a.gz.t.cache", bytes);
+  CHECK(growth() < kMostGrowth);
+  const size_t end = bytes.size() - sizeof(uint32_t);
+  const uint32_t crc = uint32_t(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), end));
+  bytes.replace(end, sizeof crc, reinterpret_cast<const char*>(&crc), sizeof crc);
+  folder.write("a.gz.t.cache", bytes);
+  CHECK(growth() < kMostGrowth);
+}
+
+TEST_CASE("cache: ids, labels and sizes out of range are not used, whatever the checksum says") {
+  const Folder folder;
+  const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
+  TaskData image;
+  image.height = image.width = 2;
+  image.classes = 2;
+  image.val = {{{0, 1, 2, 255}, {}, 1}};
+  const auto used = [&](TaskData data, const std::function<void(TaskData&)>& change) {
+    change(data);
+    REQUIRE(save_cache(key, data));
+    return load_cache(key, &data);
+  };
+  CHECK(used(image, [](TaskData&) {}));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].tokens[0] = 256; }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].tokens.pop_back(); }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].label = 2; }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].label = -1; }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.width = 0; }));
+  const TaskData pairs = pairs_of(300);
+  CHECK(used(pairs, [](TaskData&) {}));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.train[0].tokens[0] = 301; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.val[0].second[0] = 301; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.vocabulary.pop_back(); }));
+}
+
+TEST_CASE("cache: a pipe in its place is not waited for") {
+  const Folder folder;
+  const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
+  REQUIRE(::mkfifo(folder.file("a.gz.t.cache").c_str(), 0600) == 0);
+  CHECK(in_child([&] {
+          TaskData read;
+          return std::string(load_cache(key, &read) ? "used" : "not used");
+        }) == "not used");
 }

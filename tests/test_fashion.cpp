@@ -4,7 +4,9 @@
 #include "core/check.h"
 #include "data/fashion.h"
 #include "data/split.h"
+#include "tests/child.h"
 #include "tests/folder.h"
+#include "tests/tar.h"
 #include "tests/testing.h"
 
 using namespace skiff;
@@ -94,11 +96,11 @@ TEST_CASE("fashion: broken files end with one error that names file, record and 
       {train_images, images(0, 36, 2051, 32, 28), "must be 28 x 28 pixels, got 32 x 28"},
       {train_images, images(0, 36).substr(0, 16 + 5 * 784 + 10),
        "record 6: the header promises 36 records of 784 bytes, the file ends after 10 bytes"},
-      {train_images, images(0, 36) + "xy", "2 bytes follow the last of 36 records"},
+      {train_images, images(0, 36) + "xy", "more bytes follow the last of 36 records"},
       {train_images, images(0, 35), "has 35 images for the 36 labels of "},
       {train_images, images(0, 0), "the file has a header but no records"},
       {train_images, big_endian(2051) + big_endian(-1) + big_endian(28) + big_endian(28),
-       "record 1: the header promises 4294967295 records"},
+       "at most 60000 records are expected, the header promises 4294967295"},
       {train_labels, images(0, 36), "the file must begin with 2049, got 2051"},
       {train_labels, labels(0, 36).substr(0, 20), "record 13: the header promises 36 records of 1"},
       {train_labels, bad_label, "record 7: the label must be in 0..9, got 10"},
@@ -139,6 +141,21 @@ TEST_CASE("fashion: a cut gzip file and missing files are named") {
   CHECK_THROWS_WITH_AS(fashion::load(folder.name()),
                        doctest::Contains("t10k-labels-idx1-ubyte.gz: the gzip data is damaged"),
                        DataError);
+}
+
+TEST_CASE("fashion: the header is checked before the rest is unpacked") {
+  const Folder folder;
+  write_all(folder, ".");
+  fs::remove(folder.path / "train-images-idx3-ubyte");
+  // Gzip files one after another are one file.
+  const std::string packed = gzip_of(std::string(size_t(10) << 20, '\0'));
+  std::string bytes;
+  for (int i = 0; i < 12; ++i) bytes += packed;
+  CHECK(bytes.size() < 1000000);
+  folder.write("train-images-idx3-ubyte.gz", bytes);
+  CHECK(growth_of([&] { fashion::check_files(folder.name()); }) < kMostGrowth);
+  CHECK_THROWS_WITH_AS(fashion::load(folder.name()),
+                       doctest::Contains("the file must begin with 2051, got 0"), DataError);
 }
 
 TEST_CASE("fashion: the installed set has the counts, the mean and the deviation of the header") {

@@ -6,6 +6,7 @@
 #include "data/image.h"
 #include "data/pickle.h"
 #include "data/split.h"
+#include "tests/child.h"
 #include "tests/folder.h"
 #include "tests/tar.h"
 #include "tests/testing.h"
@@ -431,4 +432,64 @@ TEST_CASE("image: a check goes on after bad records and reports all splits") {
 
   folder.write("cifar/cifar-10-batches-bin/data_batch_1.bin", batch(0, 40));
   CHECK(image::check_files(folder.name()).usable());
+}
+
+TEST_CASE("image: a pickle cannot ask for more memory than its file is worth") {
+  // A text that is stored once and encoded again and again.
+  const std::string text(150000, 'x');
+  std::string bombs[] = {"c_codecs\nencode\nq\x01" + ("V" + text) + "\nq\x02Vlatin1\nq\x03",
+                         std::string(900000, 'N')};
+  for (int i = 0; i < 5000; ++i) bombs[0] += "h\x01h\x02h\x03\x86R";
+  for (size_t i = 0; i < 2; ++i) {
+    CAPTURE(i);
+    const std::string& bytes = bombs[i];
+    CHECK(bytes.size() < 1000000);
+    CHECK(growth_of([&] { pickle_error(bytes); }) < kMostGrowth);
+  }
+  CHECK(contains(pickle_error(bombs[0]), "the strings are much larger than the file"));
+  CHECK(contains(pickle_error(bombs[1]), "more than 262144 values"));
+}
+
+TEST_CASE("image: a check counts what stands beside a file that cannot be read") {
+  const Folder folder;
+  for (int i = 1; i <= 3; ++i) {
+    folder.write("data_batch_" + std::to_string(i) + ".bin", batch(20 * i, 20));
+  }
+  folder.write("test_batch.bin", batch(100, 7));
+  fs::permissions(folder.path, fs::perms(0755));
+  fs::permissions(folder.path / "data_batch_2.bin", fs::perms(0));
+  const auto report_of = [](const TaskReport& report) {
+    std::string text;
+    for (const SplitReport& split : report.splits) {
+      text += std::to_string(split.rows()) + ' ';
+      for (const Problem& problem : split.problems) text += to_string(problem) + ' ';
+    }
+    return text;
+  };
+  const std::string unreadable = in_child([&]() -> std::string {
+    if (::geteuid() == 0 && ::setuid(65534) != 0) return "setuid failed";
+    return report_of(image::check_files(folder.name()));
+  });
+  CHECK(contains(unreadable, "36 "));
+  CHECK(contains(unreadable, "data_batch_2.bin': Permission denied 4 7 "));
+
+  // The same for an archive that is cut.
+  const Folder cut;
+  const std::string tar = tar_of({{"test_batch.bin", batch(100, 7)},
+                                  {"data_batch_1.bin", batch(0, 20)},
+                                  {"data_batch_2.bin", batch(20, 20)}});
+  cut.write("cifar-10-binary.tar.gz", gzip_of(tar.substr(0, tar.size() - 4000)));
+  const std::string half = report_of(image::check_files(cut.name()));
+  CAPTURE(half);
+  CHECK(half.starts_with("18 " + cut.file("cifar-10-binary.tar.gz") + ": the archive is cut"));
+  CHECK(half.ends_with(" 2 7 "));
+}
+
+TEST_CASE("image: a folder that may not be searched is no folder without images") {
+  const Folder folder;  // of mode 700
+  folder.write("cifar-10-batches-bin/data_batch_1.bin", batch(0, 20));
+  for (const auto& look : {std::function<void()>([&] { image::load(folder.name()); }),
+                           std::function<void()>([&] { image::check_files(folder.name()); })}) {
+    CHECK(contains(message_for_others(look), "Permission denied"));
+  }
 }

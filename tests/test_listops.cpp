@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "core/check.h"
+#include "data/binary_file.h"
 #include "data/listops.h"
 #include "data/text_file.h"
 #include "tests/tar.h"
@@ -240,6 +241,18 @@ TEST_CASE("listops: existing files are kept unless overwriting is asked for") {
   CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);
   generate(place, 1, {2, 2, 2}, kSmall, true);
   CHECK(content_of(file).starts_with(kHeader));
+}
+
+TEST_CASE("listops: two programs do not write into one folder at a time") {
+  const Folder folder;
+  const std::string place = folder.path.string();
+  {
+    const FolderLock lock(place);
+    CHECK_THROWS_WITH_AS(generate(place, 1, {2, 2, 2}, kSmall),
+                         doctest::Contains("another program writes to"), UsageError);
+  }
+  CHECK(fs::is_empty(folder.path));
+  generate(place, 1, {2, 2, 2}, kSmall);
 }
 
 TEST_CASE("listops: a generation that fails leaves no file and the old ones") {

@@ -7,6 +7,7 @@
 #include "data/pathfinder_files.h"
 #include "data/png.h"
 #include "data/split.h"
+#include "tests/child.h"
 #include "tests/folder.h"
 #include "tests/tar.h"
 #include "tests/testing.h"
@@ -127,8 +128,13 @@ void check_all(const TaskData& data) {  // 24 images
 std::string load_error(const Folder& folder, int64_t side = kSide) {
   return message_of([&] { pathfinder::load(folder.name(), side); });
 }
+std::vector<std::vector<std::string>> table_of(const std::string& bytes) {
+  std::vector<std::vector<std::string>> table;
+  read_npy_strings(bytes, "a", 1, [&](const auto& row) { table.push_back(row); });
+  return table;
+}
 std::string npy_error(const std::string& bytes) {
-  return message_of([&] { read_npy_strings(bytes, "0.npy"); });
+  return message_of([&] { read_npy_strings(bytes, "0.npy", 2, [](const auto&) {}); });
 }
 
 }  // namespace
@@ -251,6 +257,8 @@ TEST_CASE("pathfinder: broken folders end with one error that names file, line a
       {"metadata/2.npy", npy_of({row_of(2, 0, 3)}, 'U'), "line 1: the label must be 0 or 1"},
       {"metadata/2.npy", npy_of({row_of(2, 0, 1)}, 'U').substr(0, 300),
        "2.npy: 1 x 11 strings of 52 bytes are announced, got "},
+      {"metadata/2.npy", npy_header("{'descr': '<U1', 'fortran_order': False, 'shape': (9, 0)}"),
+       "2.npy: at least 4 columns are needed, got 0"},
       {"metadata/combined.npy", good, "combined.npy: a metadata file must be called <number>.npy"},
       {"metadata/-1.npy", good, "-1.npy: a metadata file must be called <number>.npy"},
       {"imgs/2/sample_1.png", encode_png(picture(1, 64)),
@@ -356,16 +364,16 @@ TEST_CASE("pathfinder: Path-X is the same with 128 pixels a side") {
 
 TEST_CASE("npy: arrays of strings of both byte orders and all versions") {
   const std::vector<Row11> rows = {row_of(0, 0, 1), row_of(0, 1, 0)};
-  CHECK(read_npy_strings(npy_of(rows, 'U'), "a") == rows);
-  CHECK(read_npy_strings(npy_of(rows, 'S'), "a") == rows);
-  CHECK(read_npy_strings(npy_of(rows, 'U', 1, '>'), "a") == rows);
-  CHECK(read_npy_strings(npy_of(rows, 'U', 2), "a") == rows);
-  CHECK(read_npy_strings(npy_of(rows, 'S', 3), "a") == rows);
-  CHECK(read_npy_strings(npy_of({}, 'S'), "a").empty());
+  CHECK(table_of(npy_of(rows, 'U')) == rows);
+  CHECK(table_of(npy_of(rows, 'S')) == rows);
+  CHECK(table_of(npy_of(rows, 'U', 1, '>')) == rows);
+  CHECK(table_of(npy_of(rows, 'U', 2)) == rows);
+  CHECK(table_of(npy_of(rows, 'S', 3)) == rows);
+  CHECK(table_of(npy_of({}, 'S')).empty());
   const std::string greek =
       npy_header("{'descr': '<U2', 'fortran_order': False, 'shape': (1, 1)}") +
       std::string("\xb1\x03\0\0\0\0\0\0", 8);
-  CHECK(read_npy_strings(greek, "a")[0][0] == "\xCE\xB1");
+  CHECK(table_of(greek)[0][0] == "\xCE\xB1");
 }
 
 TEST_CASE("npy: other arrays and broken headers end with the reason") {
@@ -399,7 +407,9 @@ TEST_CASE("npy: other arrays and broken headers end with the reason") {
       {header("'<f8'", "False", "(1, 1)"), "got the type '<f8'"},
       {header("'<U0'", "False", "(1, 1)"), "got the type '<U0'"},
       {header("'<Ux'", "False", "(1, 1)"), "got the type '<Ux'"},
-      {header("'<U1'", "False", "(1, 1)") + std::string(4, '\xff'), "no character"},
+      {header("'<U1'", "False", "(1, 2)") + std::string(8, '\xff'), "no character"},
+      {header("'<U1'", "False", "(1, 1)") + std::string(4, 'x'), "at least 2 columns are needed"},
+      {header("'<U1'", "False", "(16777216, 0)"), "at least 2 columns are needed, got 0"},
       {npy_header("{'descr': '<U1', 'fortran_order': False, 'shape': (0, 1)} x"), "text follows"},
   };
   for (const auto& [bytes, expected] : cases) {
@@ -409,5 +419,15 @@ TEST_CASE("npy: other arrays and broken headers end with the reason") {
     CAPTURE(reason);
     CHECK(contains(message, reason));
     CHECK(message.starts_with("0.npy: "));
+  }
+}
+
+TEST_CASE("npy: rows are not believed before their bytes are there, and are not all held") {
+  const auto array = [](const std::string& shape, size_t bytes) {
+    return npy_header("{'descr': '|S1', 'fortran_order': False, 'shape': " + shape + "}") +
+           std::string(bytes, 'x');
+  };
+  for (const std::string& bytes : {array("(16777216, 0)", 0), array("(450000, 2)", 900000)}) {
+    CHECK(growth_of([&] { npy_error(bytes); }) < kMostGrowth);
   }
 }

@@ -708,6 +708,18 @@ TEST_CASE("pathfinder generator: images that are there are kept unless overwriti
   generate_dataset(folder.name(), pathfinder_settings(32, 9), 1, 1, 2);  // another level
 }
 
+TEST_CASE("pathfinder generator: two programs do not write one level at a time") {
+  const Folder folder;
+  fs::create_directories(folder.path / "pathfinder32/curv_baseline");
+  {
+    const FolderLock lock(folder.file("pathfinder32/curv_baseline"));
+    CHECK_THROWS_WITH_AS(generate_dataset(folder.name(), easy(), 1, 3, 2),
+                         doctest::Contains("another program writes to"), UsageError);
+    generate_dataset(folder.name(), pathfinder_settings(32, 9), 1, 1, 2);  // another level
+  }
+  generate_dataset(folder.name(), easy(), 1, 3, 2);
+}
+
 TEST_CASE("pathfinder generator: a batch without all its images has no metadata") {
   const Folder folder;
   CHECK_THROWS_AS(generate_dataset(folder.name(), easy(), 1, 6, 2,

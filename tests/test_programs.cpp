@@ -15,7 +15,9 @@
 
 #include "core/memory.h"
 #include "core/safetensors.h"
+#include "data/fashion.h"
 #include "examples/recipes.h"
+#include "tests/tar.h"
 #include "tests/testing.h"
 
 using namespace skiff;
@@ -658,6 +660,60 @@ TEST_CASE("lra_data: check counts what is there and exits with 3 when it cannot 
   CHECK(contains(unknown.err, "did you mean 'text'?"));
   CHECK(place.run("lra_data show retrieval " + data).code == 3);
   CHECK(place.run("lra_data show text " + data + " --split all").code == 2);
+  const Outcome sheet = place.run("lra_data show text " + data + " --png " + place / "x.png");
+  CHECK(sheet.code == 2);
+  CHECK(contains(sheet.err, "text has no images that --png could write"));
+}
+
+TEST_CASE("lra_data: names from an archive reach the terminal without control characters") {
+  const Place place;
+  const std::string name = "train/neg/\x1b]0;title\x07\x1b[31m\xC2\x9B_1.txt";
+  spill(place / "aclImdb_v1.tar", tar_of({{name, "bad \xFF"}}));
+  for (const char* command : {"check ", "show text "}) {
+    const Outcome o = place.run("lra_data " + std::string(command) + place / "aclImdb_v1.tar");
+    CAPTURE(o.out);
+    CHECK(o.code == 3);
+    for (const char* code : {"\x1b", "\x07", "\xC2\x9B"})
+      CHECK_FALSE(contains(o.out + o.err, code));
+  }
+  const Outcome o = place.run("lra_data check '" + place / "none\x1b[31m" + "'");
+  CHECK(contains(o.err, "none\\x1b[31m'"));
+}
+
+TEST_CASE("lra_data: check prints no table of zeros for data that cannot be read") {
+  const Place place;
+  fs::create_directories(place / "data");
+  spill(place / "data/aclImdb_v1.tar.gz", "no archive");
+  spill(place / "data/cifar-10-binary.tar.gz", "no archive");
+  spill(place / "data/train-images-idx3-ubyte", "no images");
+  const Outcome o = place.run("lra_data check " + place / "data");
+  CAPTURE(o.out);
+  CHECK(o.code == 3);
+  CHECK_FALSE(contains(o.out, "majority class"));
+  CHECK_FALSE(contains(o.out, "share of each class"));
+  CHECK_FALSE(contains(o.out, "0 / 0"));
+  size_t count = 0;
+  for (size_t at = 0; (at = o.out.find("no row could be read", at)) != o.out.npos; ++at) ++count;
+  CHECK(count == 3);
+}
+
+TEST_CASE("lra_data: check finds Fashion-MNIST where train_lra finds it") {
+  if (fashion::find(fashion::kSystemFolder).empty()) return;  // the package is not installed
+  const Place place;
+  const Outcome o = place.run("lra_data check " + place / "");
+  CHECK(contains(o.out, std::string("fashion: ") + fashion::kSystemFolder + "\n"));
+  CHECK(o.code == 3);  // in the folder itself there is nothing
+}
+
+TEST_CASE("lra_data: an image that cannot be written is named with the reason") {
+  const Place place;  // a limit on the size of files; what is printed goes through a pipe
+  const std::string command = "(trap '' XFSZ; ulimit -f 0; " + programs() +
+                              "/lra_data generate pathfinder --count 1 --out " + place / "data" +
+                              " 2>&1; echo $?) | cat >" + place / "out";
+  REQUIRE(std::system(command.c_str()) == 0);
+  const std::string out = slurp(place / "out");
+  CAPTURE(out);
+  CHECK(contains(out, "imgs/0/sample_0.png': File too large\n5\n"));
 }
 
 TEST_CASE("lra_data: curves of other lengths alone, a level that train_lra takes as its data") {

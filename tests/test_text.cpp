@@ -4,6 +4,7 @@
 
 #include "core/check.h"
 #include "data/text.h"
+#include "tests/child.h"
 #include "tests/folder.h"
 #include "tests/tar.h"
 
@@ -291,4 +292,46 @@ TEST_CASE("text: a check counts classes, lengths, problems and duplicates") {
   CHECK_FALSE(check_files(folder.file("none")).found());
   folder.write("other.tar.gz", gzip_of(tar_of({{"a.txt", "a"}})));
   CHECK_FALSE(check_files(folder.file("other.tar.gz")).found());
+}
+
+TEST_CASE("text: a review that is no review in size is refused") {
+  const Folder folder;
+  const std::string large(size_t(1) << 20, 'x');
+  for (const char* more : {"", "x"}) {
+    auto files = kFiles;
+    files.emplace_back("aclImdb/train/neg/8_1.txt", large + more);
+    folder.write("aclImdb_v1.tar.gz", archive_of(files));
+    write_folder(folder, "unpacked/");
+    folder.write("unpacked/aclImdb/train/neg/8_1.txt", large + more);
+    CHECK(check_files(folder.name()).usable() == (*more == '\0'));
+    CHECK(check_files(folder.file("unpacked")).usable() == (*more == '\0'));
+  }
+}
+
+TEST_CASE("text: a check counts the reviews before the place where an archive is cut") {
+  const Folder folder;
+  const std::string tar = tar_of(kFiles);
+  const size_t last = tar.find("aclImdb/train/neg/3_4.txt");
+  folder.write("aclImdb_v1.tar.gz", gzip_of(tar.substr(0, last + 100)));
+  const TaskReport report = check_files(folder.name());
+  CHECK(report.splits[0].rows() == 2);
+  CHECK(report.splits[1].rows() == 2);
+  REQUIRE(report.splits[0].problem_count == 2);  // and no review in train/neg
+  CHECK(report.splits[0].problems[0].file == folder.file("aclImdb_v1.tar.gz"));
+  CHECK(report.splits[0].problems[0].reason.starts_with("the archive is cut, it has no end mark"));
+}
+
+TEST_CASE("text: a folder of reviews that may not be read is no empty one") {
+  const Folder folder;
+  write_folder(folder);
+  std::filesystem::permissions(folder.path, std::filesystem::perms(0755));
+  const auto closed = folder.path / "aclImdb/train/pos";
+  std::filesystem::permissions(closed, std::filesystem::perms(0711));  // found, but not listed
+  CHECK(
+      contains(message_for_others([&] { load(folder.name()); }), "train/pos': Permission denied"));
+  CHECK(message_for_others([&] {
+          const TaskReport report = check_files(folder.name());
+          fail(to_string(report.splits[0].problems.at(0)));
+        }).find("Permission denied") != std::string::npos);
+  std::filesystem::permissions(closed, std::filesystem::perms(0755));
 }

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "core/check.h"
+#include "examples/start.h"
 
 namespace skiff {
 

@@ -27,6 +27,7 @@
 
 #include "core/check.h"
 #include "data/text_file.h"
+#include "examples/start.h"
 
 namespace skiff {
 

@@ -55,8 +55,10 @@ class Place {
   ~Place() { fs::remove_all(path_); }
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
-  Outcome run(const std::string& command) const {
-    const std::string line = programs() + "/" + command + " >" + path_ + "/out 2>" + path_ + "/err";
+  Outcome run(const std::string& command) const { return run_with("", command); }
+  // `before`: what stands before the program's name in the line for the shell.
+  Outcome run_with(const std::string& before, const std::string& command) const {
+    const std::string line = "(" + before + " " + programs() + "/" + command + ")" + " >" + path_ + "/out 2>" + path_ + "/err";
     const int status = std::system(line.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(*this / "out"),
             slurp(*this / "err")};
@@ -102,6 +104,32 @@ void check_same_run(const Place& place, const std::string& a, const std::string&
 }
 
 }  // namespace
+
+#if !defined(__clang__)  // LLVM's OpenMP has other settings
+TEST_CASE("programs: waiting threads sleep after a short spin, unless the user says how they wait") {
+  const Place place;
+  const auto shown = [&](const std::string& environment) {
+    const std::string settings = place.run_with(environment + " OMP_DISPLAY_ENV=VERBOSE", "explain --help").err;
+    const size_t at = settings.rfind("GOMP_SPINCOUNT = ");
+    REQUIRE(at != std::string::npos);
+    return settings.substr(at, settings.find('\n', at) - at);
+  };
+  CHECK(shown("env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY") == "GOMP_SPINCOUNT = '5000'");
+  CHECK(shown("env -u OMP_WAIT_POLICY GOMP_SPINCOUNT=77") == "GOMP_SPINCOUNT = '77'");
+  CHECK(shown("env -u GOMP_SPINCOUNT OMP_WAIT_POLICY=PASSIVE") == "GOMP_SPINCOUNT = '0'");
+}
+#endif
+
+#if !defined(__SANITIZE_ADDRESS__)
+TEST_CASE("programs: too small an address space is one line, where OpenBLAS would never come back") {
+  const Place place;
+  const Outcome small = place.run_with("ulimit -v 150000; exec env OMP_NUM_THREADS=1", "explain --help");
+  CHECK(small.code == 1);
+  CHECK(small.err == "error: the address space is limited to 146 MB (ulimit -v); OpenBLAS alone needs 416 MB for 1 "
+                     "thread\n");
+  CHECK(place.run_with("ulimit -v 2000000; exec env OMP_NUM_THREADS=1", "explain --help").code == 0);
+}
+#endif
 
 TEST_CASE("programs: --help explains itself on standard output") {
   const Place place;

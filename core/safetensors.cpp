@@ -399,12 +399,17 @@ void check_layout(const std::string& path, std::vector<Info>& tensors, int64_t d
       refuse(path, requirement..., ", got data_offsets [", info.begin(), ", ", info.end(), "]",
              in_tensor(info.name));
     };
-    int64_t total = 16;  // bytes of the largest element: the bound that Shape needs
-    for (int axis = 0; axis < info.rank; ++axis)
-      if (__builtin_mul_overflow(total, info.sizes[size_t(axis)], &total))
-        refuse(path, "shape must not overflow, got size ", info.sizes[size_t(axis)], " on axis ",
-               axis, in_tensor(info.name));
-    const int64_t bytes = total / 16 * info.element->bytes;
+    // The bound that Shape needs: elements of 16 bytes, the largest, and an axis of size 0 as one.
+    int64_t total = 16;
+    bool empty = false;
+    for (int axis = 0; axis < info.rank; ++axis) {
+      const int64_t size = info.sizes[size_t(axis)];
+      empty = empty || size == 0;
+      if (__builtin_mul_overflow(total, std::max<int64_t>(size, 1), &total))
+        refuse(path, "shape must not overflow, got size ", size, " on axis ", axis,
+               in_tensor(info.name));
+    }
+    const int64_t bytes = empty ? 0 : total / 16 * info.element->bytes;
     if (info.begin() > info.end()) refuse_offsets("data must not end before it begins");
     if (info.end() > data_bytes)
       refuse_offsets("data must lie within the ", data_bytes, " bytes after the header");

@@ -419,6 +419,10 @@ std::vector<Malformed> malformed_files() {
       {"a product of 2^64 + 2", tensor_with("[2]", "[2,4611686018427387905,2]"), "overflow"},
       {"a product that overflows before a zero", tensor_with("[2]", "[9223372036854775807,2,0]"),
        "shape must not overflow"},
+      {"no elements, but 2^62 rows of none",
+       file_of("{\"x\":{\"dtype\":\"F32\",\"shape\":[0,4611686018427387904],"
+               "\"data_offsets\":[0,0]}}"),
+       "shape must not overflow, got size 4611686018427387904 on axis 1 (tensor 'x')"},
       {"4 x 2^62 bytes", tensor_with("[2]", "[4611686018427387906]"), "shape must not overflow"},
       {"a size without bytes", tensor_with("[2]", "[1000000000000]"),
        "needs 4000000000000 bytes, got data_offsets [0, 8]"},

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/safetensors.h"
 #include "data/text_file.h"
 #include "examples/plot.h"

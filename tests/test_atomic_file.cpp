@@ -127,6 +127,22 @@ TEST_CASE("atomic file: a disk that takes nothing and names no reason counts as 
   CHECK(count_files(folder) == 0);
 }
 
+TEST_CASE(
+    "atomic file: the error that is told is that of the call, not of the cleaning up after it") {
+  const Folder folder;
+  FileCalls calls = system_calls();
+  calls.write = [](int, const void*, size_t) -> ssize_t {
+    errno = EDQUOT;
+    return -1;
+  };
+  calls.close = [](int file) {
+    ::close(file);
+    errno = EIO;
+    return -1;
+  };
+  CHECK(contains(refusal(folder.file("a.txt"), calls), "Disk quota exceeded"));
+}
+
 TEST_CASE("atomic file: after a failure nothing more is written and nothing can be published") {
   const Folder folder;
   AtomicFile file(folder.file("a.txt"), kFaultyCalls);

@@ -18,8 +18,10 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <optional>
@@ -186,17 +188,24 @@ class RunFolder {
     std::snprintf(name, sizeof name, "ckpt-%08lld.safetensors", (long long)step);
     return name;
   }
-  // Removes all but the newest `keep`, after the new one is safe.
+  // Removes all but the newest `keep`, after the new one is safe. One that stays is an error, but keeps no
+  // other from being removed.
   void remove_old_checkpoints(int64_t keep) const {
     const std::vector<std::string> names = checkpoints();
-    for (size_t i = 0; i + size_t(keep) < names.size(); ++i) remove(names[i]);
+    std::exception_ptr problem;
+    for (size_t i = 0; i + size_t(keep) < names.size(); ++i) {
+      try {
+        remove(names[i]);
+      } catch (const IoError&) {
+        problem = std::current_exception();
+      }
+    }
+    if (problem) std::rethrow_exception(problem);
   }
   // For --force: what an earlier run left.
   void clear() const {
     for (const std::string& name : checkpoints()) remove(name);
-    for (const char* name : {"best.safetensors", "metrics.csv", "curves.svg", "config.toml", "profile.csv",
-                             "result.json"})
-      remove(name);
+    for (const char* name : kFiles) remove(name);
   }
 
   // Starts metrics.csv, or cuts it back to the rows up to `step`, so that no row is there twice.
@@ -232,6 +241,10 @@ class RunFolder {
   }
 
  private:
+  // Those of a run besides checkpoints and the lock.
+  static constexpr const char* kFiles[] = {"best.safetensors", "metrics.csv", "curves.svg",
+                                           "config.toml",      "profile.csv", "result.json"};
+
   // A file system without locks is no reason not to train.
   void take_lock(int (*lock)(int file, int operation)) {
     int result = lock(lock_, LOCK_EX | LOCK_NB);
@@ -247,17 +260,16 @@ class RunFolder {
   // nothing is touched: the files there are somebody's own.
   void remove_temporaries() const {
     if (!has("config.toml") && !has("results.csv")) return;
+    std::error_code ignored;
     for (const std::string& name : names())
-      if (is_temporary(name)) remove(name);
+      if (is_temporary(name)) std::filesystem::remove(file(name), ignored);
   }
   static bool is_temporary(const std::string& name) {
     const size_t at = name.rfind(".tmp.");
     if (at == name.npos || !whole_number(std::string_view(name).substr(at + 5))) return false;
     const std::string of = name.substr(0, at);
-    for (const char* own : {"best.safetensors", "metrics.csv", "curves.svg", "config.toml", "profile.csv",
-                            "result.json", "results.csv", "results.svg"})
-      if (of == own) return true;
-    return step_of(of).has_value();
+    if (std::find(std::begin(kFiles), std::end(kFiles), of) != std::end(kFiles)) return true;
+    return of == "results.csv" || of == "results.svg" || step_of(of).has_value();  // the first two: of several runs
   }
 
   // 120 for ckpt-00000120.safetensors; nothing for any other name.

@@ -155,10 +155,12 @@ TEST_CASE("run folder: what cannot be removed, listed or looked for is an IoErro
   const std::string path = folder.file("run");
   const RunFolder run(path);
   folder.write("run/ckpt-00000005.safetensors/file", "x");
-  folder.write("run/ckpt-00000010.safetensors", "x");
+  for (const char* name : {"run/ckpt-00000006.safetensors", "run/ckpt-00000010.safetensors"})
+    folder.write(name, "x");
   CHECK_THROWS_WITH_AS(run.remove_old_checkpoints(1),
                        doctest::Contains("ckpt-00000005.safetensors': Directory not empty"),
                        IoError);
+  CHECK_FALSE(run.has("ckpt-00000006.safetensors"));  // the next one is removed all the same
   CHECK_THROWS_AS(run.clear(), IoError);
   fs::create_symlink("circle", path + "/circle");
   CHECK_THROWS_WITH_AS(run.has("circle"), doctest::Contains("Too many levels"), IoError);

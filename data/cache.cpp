@@ -12,6 +12,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
 #include "core/random.h"
 #include "data/binary_file.h"

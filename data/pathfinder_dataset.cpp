@@ -9,10 +9,10 @@
 #include <fstream>
 #include <limits>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
 #include "data/binary_file.h"
 #include "data/pathfinder_generator.h"
-#include "data/text_file.h"
 
 namespace skiff::pathfinder {
 

@@ -146,6 +146,7 @@ void Tensor::check_type(DType wanted) const {
 }
 
 Tensor Tensor::reshape(Shape shape) const {
+  check(storage_ != nullptr, "reshape: this tensor is empty");
   check(shape.size() == size(), "reshape: ", shape, " has another number of elements than ", *this);
   Tensor view = *this;
   view.shape_ = shape;

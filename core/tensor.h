@@ -89,7 +89,7 @@ class Tensor {
   explicit operator bool() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
-  int64_t size() const { return shape_.size(); }                // number of elements
+  int64_t size() const { return storage_ ? shape_.size() : 0; }  // number of elements
   int64_t size(int64_t axis) const { return shape_[int(axis)]; }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }

@@ -24,8 +24,13 @@
 
 namespace skiff {
 
-// Where a Variable's gradient is collected.
+// Where a Variable's gradient is collected, and what it must look like: the Variable's value.
 struct GradSlot {
+  explicit GradSlot(const Tensor& value)
+      : shape(value.shape()), dtype(value.dtype()), device(value.device()) {}
+  const Shape shape;
+  const DType dtype;
+  const Device device;
   Tensor grad;
   bool owned = false;    // the engine made the buffer and may add into it
   bool watched = false;  // keep the gradient of this intermediate value

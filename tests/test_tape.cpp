@@ -198,6 +198,23 @@ TEST_CASE("tape: check_finite names the op whose output or gradient is not finit
   CHECK(std::isinf(item(div(a, zero))));
 }
 
+TEST_CASE("tape: a gradient of another shape or type than its input is refused with the op's name") {
+  const auto refusal = [](Tensor (*gradient)(const Tensor&)) {
+    const Variable x = Variable::leaf(zeros({7}, DType::Float32));
+    Tape tape;
+    const Variable y = with_gradient(x, gradient);
+    const std::string message = message_of([&] { tape.backward(y, full({7}, 1, DType::Float32)); });
+    CHECK(bool(x.grad()) == message.empty());
+    return message;
+  };
+  const std::string needed =
+      "with_gradient: the gradient of input 0 must be float32 (7) like the input, got ";
+  CHECK(refusal(first_entry) == needed + "float32 (1)");
+  CHECK(refusal([](const Tensor& gy) { return gy.reshape({7, 1}); }) == needed + "float32 (7, 1)");
+  CHECK(refusal([](const Tensor& gy) { return gy.to(DType::Float64); }) == needed + "float64 (7)");
+  CHECK(refusal([](const Tensor& gy) { return gy; }) == "");
+}
+
 TEST_CASE("tape: a node and what it saved are freed as backward walks") {
   const int64_t before = live_bytes(), size = 1 << 16;
   {

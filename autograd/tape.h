@@ -49,7 +49,6 @@ class Variable {
   bool requires_grad() const { return slot_ != nullptr; }
   const Tensor& grad() const;  // empty if none has arrived; further ones are added to the same tensor
   void zero_grad() const;      // drops the gradient
-  void set_value(Tensor value) { value_ = std::move(value); }  // initializers and loading only
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }

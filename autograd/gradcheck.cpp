@@ -49,6 +49,7 @@ Run run(const OpSample& sample, const std::vector<Tensor>& inputs, const Tensor&
   std::vector<Variable> variables;
   for (const Tensor& x : inputs) variables.push_back(leaf_on(device, x));
   Tape tape;
+  tape.check_unchanged();
   const Variable y = sample.run(variables);
   Run result{y.value(), {}};
   if (gy) tape.backward(y, gy.to(device));

@@ -110,13 +110,18 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
   accumulate(*y.slot_, gy);
   while (!nodes_.empty()) {
     const std::unique_ptr<Node> node = std::move(nodes_.back());
+    const std::vector<Marked> marked = std::move(marked_.back());
     nodes_.pop_back();
+    marked_.pop_back();
     const Tensor g = node->output->grad;
     if (!g) continue;  // the loss does not depend on this output
     if (!node->output->watched) node->output->grad = Tensor();
     Needs needs;
     for (size_t i = 0; i < node->inputs.size(); ++i)
       if (node->inputs[i]) needs.set(i);
+    for (const Marked& m : marked)
+      check(!m.mark.changed(), node->name(), ": ", m.what,
+            ", has changed between forward and backward, and its gradients would be wrong");
     const ProfileSpan span;
     const Grads grads = node->backward(g, needs);
     if (span && !node->runs_ops()) span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
@@ -164,6 +169,17 @@ Variable Recorder::record(std::unique_ptr<Node> node, Tensor y,
   result.slot_->tape = tape.id_;
   node->output = result.slot_;
   for (const Variable& v : inputs) node->inputs.push_back(v.slot_);
+  tape.marked_.emplace_back();
+  if (tape.check_unchanged_) {
+    const auto mark = [&](const std::string& what, const Tensor& x) {
+      std::ostringstream text;
+      text << what << ", " << x;
+      tape.marked_.back().push_back({text.str(), ChangeMark(x)});
+    };
+    for (size_t i = 0; i < inputs.size(); ++i)
+      mark("input " + std::to_string(i), inputs[i].value());
+    mark("the output", result.value());
+  }
   if (tape.describe_) {
     node->bytes = live_bytes(result.device()) - live_before;
     std::ostringstream shapes;

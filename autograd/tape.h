@@ -108,10 +108,16 @@ class Tape {
   // Checks the output and the gradients of every op from here on; the first NaN or infinity throws
   // NumericalError with the op's name. Costs a pass over each result.
   void check_finite() { check_finite_ = true; }
+  // From here on, backward throws with the names of op and tensor when an input or the output of an
+  // op was written after the op ran, by a step of an optimizer for example: its gradients could be
+  // wrong. core/tensor.h says what counts as writing (ChangeMark); of what recompute() works out
+  // again, only its x is watched.
+  void check_unchanged() { check_unchanged_ = true; }
   size_t size() const { return nodes_.size(); }
 
   static Tape* current();  // of this thread; null when nothing is recorded
   bool checks_finite() const { return check_finite_; }
+  bool checks_unchanged() const { return check_unchanged_; }
 
   // Nothing is recorded while it lives, whatever tape runs.
   class Pause {
@@ -128,10 +134,15 @@ class Tape {
  private:
   friend struct Recorder;
   static bool alive(uint64_t id);
+  struct Marked {  // an input or the output of an op
+    std::string what;
+    ChangeMark mark;
+  };
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<std::vector<Marked>> marked_;  // of each node
   Tape* outer_;
   uint64_t id_;
-  bool ran_ = false, describe_ = false, check_finite_ = false;
+  bool ran_ = false, describe_ = false, check_finite_ = false, check_unchanged_ = false;
 };
 
 // What apply() calls around an op's forward (op.h).

@@ -215,6 +215,29 @@ TEST_CASE("tape: a gradient of another shape or type than its input is refused w
   CHECK(refusal([](const Tensor& gy) { return gy; }) == "");
 }
 
+TEST_CASE("tape: check_unchanged names what was written between an op's forward and its backward") {
+  const Variable a = Variable::leaf(values({1, 2}, {2})), b = Variable::leaf(values({3, 4}, {2}));
+  const auto backward_after = [&](auto write, bool checked = true) {
+    Tape tape;
+    if (checked) tape.check_unchanged();
+    const Variable y = exp(a * b);
+    write(y.value());
+    const Variable loss = sum(y);
+    return message_of([&] { tape.backward(loss); });
+  };
+  const auto write = [](Tensor x) { x.data<double>()[0] = 5; };
+  const std::string changed = ", float64 (2), has changed between forward and backward";
+  CHECK(contains(backward_after([&](const Tensor&) { write(b.value()); }), "mul: input 1" + changed));
+  CHECK(contains(backward_after([&](const Tensor&) { write(a.value()); }), "mul: input 0" + changed));
+  CHECK(contains(backward_after([&](const Tensor& y) { write(y); }), "exp: the output" + changed));
+  CHECK(contains(backward_after([&](const Tensor&) { write(b.value().reshape({2, 1})); }),
+                 "mul: input 1" + changed));
+  CHECK(backward_after([&](const Tensor&) { write(b.value()); }, /*checked=*/false) == "");
+  // Reading is no change, nor is writing to a copy.
+  CHECK(backward_after([&](const Tensor& y) { write(y.clone()); }) == "");
+  CHECK(backward_after([&](const Tensor& y) { to_vector(y), item(sum(b)), y.data<double>(); }) == "");
+}
+
 TEST_CASE("tape: a node and what it saved are freed as backward walks") {
   const int64_t before = live_bytes(), size = 1 << 16;
   {

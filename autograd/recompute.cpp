@@ -12,6 +12,7 @@ struct SecondRun {
 };
 
 bool checks_finite() { return Tape::current() && Tape::current()->checks_finite(); }
+bool checks_unchanged() { return Tape::current() && Tape::current()->checks_unchanged(); }
 
 // With F(x) = f(x): gx and the gradients of f's leaves are those of a tape that holds f alone,
 // started with gy. The tape adds them to the leaves itself.
@@ -22,15 +23,16 @@ struct Recompute final : Node {
   const char* name() const override { return "recompute"; }
   bool runs_ops() const override { return true; }
   Grads backward(const Tensor& gy, Needs) const override {
-    const bool check = checks_finite();
+    const bool finite = checks_finite(), unchanged = checks_unchanged();
     const SecondRun running;
     const Variable leaf = Variable::leaf(x);
     Tape tape;
-    if (check) tape.check_finite();
+    if (finite) tape.check_finite();
+    if (unchanged) tape.check_unchanged();
     const Variable y = f(leaf);
     if (!y.requires_grad()) return {zeros_like(x)};  // f is constant
     if (tape.size() == 0) {
-      skiff::check(y.value().shares_storage(x), "recompute: f returned a leaf of its own");
+      check(y.value().shares_storage(x), "recompute: f returned a leaf of its own");
       return {gy};  // f hands x on
     }
     tape.backward(y, gy);

@@ -24,6 +24,14 @@ int64_t new_bytes(const Grads& grads, const Tensor& gy) {
   return bytes;
 }
 
+void check_form(const Node& node, size_t i, const Tensor& g) {
+  const GradSlot& slot = *node.inputs[i];
+  check(bool(g), node.name(), ": backward returned no gradient for input ", i);
+  check(g.shape() == slot.shape && g.dtype() == slot.dtype && g.device() == slot.device,
+        node.name(), ": the gradient of input ", i, " must be ", name_of(slot.dtype), ' ',
+        slot.shape, slot.device == Device::CUDA ? " on cuda" : "", " like the input, got ", g);
+}
+
 void accumulate_measured(GradSlot& slot, const Tensor& g) {
   const bool adds = bool(slot.grad), makes = adds && !slot.owned;
   const ProfileSpan span;
@@ -36,7 +44,7 @@ Variable Variable::leaf(Tensor value) {
   check(value && value.dtype() != DType::Int32, "leaf: a floating point tensor is needed, got ",
         value);
   Variable v(std::move(value));
-  v.slot_ = std::make_shared<GradSlot>();
+  v.slot_ = std::make_shared<GradSlot>(v.value_);
   return v;
 }
 
@@ -102,13 +110,18 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
   accumulate(*y.slot_, gy);
   while (!nodes_.empty()) {
     const std::unique_ptr<Node> node = std::move(nodes_.back());
+    const std::vector<Marked> marked = std::move(marked_.back());
     nodes_.pop_back();
+    marked_.pop_back();
     const Tensor g = node->output->grad;
     if (!g) continue;  // the loss does not depend on this output
     if (!node->output->watched) node->output->grad = Tensor();
     Needs needs;
     for (size_t i = 0; i < node->inputs.size(); ++i)
       if (node->inputs[i]) needs.set(i);
+    for (const Marked& m : marked)
+      check(!m.mark.changed(), node->name(), ": ", m.what,
+            ", has changed between forward and backward, and its gradients would be wrong");
     const ProfileSpan span;
     const Grads grads = node->backward(g, needs);
     if (span && !node->runs_ops()) span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
@@ -116,7 +129,7 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
           " gradients for ", node->inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {
       if (!node->inputs[i]) continue;
-      check(bool(grads[i]), node->name(), ": backward returned no gradient for input ", i);
+      check_form(*node, i, grads[i]);
       check<NumericalError>(!check_finite_ || all_finite(grads[i]), node->name(),
                             ": the gradient of input ", i, ", ", grads[i],
                             ", is the first that is not finite");
@@ -152,10 +165,21 @@ Variable Recorder::record(std::unique_ptr<Node> node, Tensor y,
   Tape& tape = *current_tape;
   check(!tape.ran_, "apply: this tape has run backward; start another one");
   Variable result(std::move(y));
-  result.slot_ = std::make_shared<GradSlot>();
+  result.slot_ = std::make_shared<GradSlot>(result.value_);
   result.slot_->tape = tape.id_;
   node->output = result.slot_;
   for (const Variable& v : inputs) node->inputs.push_back(v.slot_);
+  tape.marked_.emplace_back();
+  if (tape.check_unchanged_) {
+    const auto mark = [&](const std::string& what, const Tensor& x) {
+      std::ostringstream text;
+      text << what << ", " << x;
+      tape.marked_.back().push_back({text.str(), ChangeMark(x)});
+    };
+    for (size_t i = 0; i < inputs.size(); ++i)
+      mark("input " + std::to_string(i), inputs[i].value());
+    mark("the output", result.value());
+  }
   if (tape.describe_) {
     node->bytes = live_bytes(result.device()) - live_before;
     std::ostringstream shapes;

@@ -24,8 +24,13 @@
 
 namespace skiff {
 
-// Where a Variable's gradient is collected.
+// Where a Variable's gradient is collected, and what it must look like: the Variable's value.
 struct GradSlot {
+  explicit GradSlot(const Tensor& value)
+      : shape(value.shape()), dtype(value.dtype()), device(value.device()) {}
+  const Shape shape;
+  const DType dtype;
+  const Device device;
   Tensor grad;
   bool owned = false;    // the engine made the buffer and may add into it
   bool watched = false;  // keep the gradient of this intermediate value
@@ -44,7 +49,6 @@ class Variable {
   bool requires_grad() const { return slot_ != nullptr; }
   const Tensor& grad() const;  // empty if none has arrived; further ones are added to the same tensor
   void zero_grad() const;      // drops the gradient
-  void set_value(Tensor value) { value_ = std::move(value); }  // initializers and loading only
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }
@@ -104,10 +108,16 @@ class Tape {
   // Checks the output and the gradients of every op from here on; the first NaN or infinity throws
   // NumericalError with the op's name. Costs a pass over each result.
   void check_finite() { check_finite_ = true; }
+  // From here on, backward throws with the names of op and tensor when an input or the output of an
+  // op was written after the op ran, by a step of an optimizer for example: its gradients could be
+  // wrong. core/tensor.h says what counts as writing (ChangeMark); of what recompute() works out
+  // again, only its x is watched.
+  void check_unchanged() { check_unchanged_ = true; }
   size_t size() const { return nodes_.size(); }
 
   static Tape* current();  // of this thread; null when nothing is recorded
   bool checks_finite() const { return check_finite_; }
+  bool checks_unchanged() const { return check_unchanged_; }
 
   // Nothing is recorded while it lives, whatever tape runs.
   class Pause {
@@ -124,10 +134,15 @@ class Tape {
  private:
   friend struct Recorder;
   static bool alive(uint64_t id);
+  struct Marked {  // an input or the output of an op
+    std::string what;
+    ChangeMark mark;
+  };
   std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<std::vector<Marked>> marked_;  // of each node
   Tape* outer_;
   uint64_t id_;
-  bool ran_ = false, describe_ = false, check_finite_ = false;
+  bool ran_ = false, describe_ = false, check_finite_ = false, check_unchanged_ = false;
 };
 
 // What apply() calls around an op's forward (op.h).

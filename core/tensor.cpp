@@ -1,6 +1,7 @@
 #include "core/tensor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <limits>
 #include <ostream>
@@ -119,6 +120,7 @@ struct Tensor::Storage {
   Device device;
   size_t bytes;
   void* block;
+  std::atomic<uint32_t> writes{0};  // how often a pointer for writing was taken
   Storage(Device device, size_t bytes)
       : device(device), bytes(bytes), block(memory::allocate(device, bytes)) {}
   ~Storage() { memory::release(device, block, bytes); }
@@ -134,6 +136,10 @@ Tensor::Tensor(Shape shape, DType dtype, Device device)
 
 void* Tensor::raw() {
   check(storage_ != nullptr, "tensor: this tensor is empty");
+  // Threads may ask at once. A count can get lost then, which harms nothing, and this is no locked
+  // instruction.
+  storage_->writes.store(storage_->writes.load(std::memory_order_relaxed) + 1,
+                         std::memory_order_relaxed);
   return storage_->block;
 }
 const void* Tensor::raw() const {
@@ -146,6 +152,7 @@ void Tensor::check_type(DType wanted) const {
 }
 
 Tensor Tensor::reshape(Shape shape) const {
+  check(storage_ != nullptr, "reshape: this tensor is empty");
   check(shape.size() == size(), "reshape: ", shape, " has another number of elements than ", *this);
   Tensor view = *this;
   view.shape_ = shape;
@@ -200,6 +207,14 @@ std::ostream& operator<<(std::ostream& out, const Tensor& tensor) {
   out << name_of(tensor.dtype()) << ' ' << tensor.shape();
   if (tensor.device() == Device::CUDA) out << " on cuda";
   return out;
+}
+
+ChangeMark::ChangeMark(const Tensor& x)
+    : storage_(x.storage_), writes_(x ? x.storage_->writes.load(std::memory_order_relaxed) : 0) {}
+
+bool ChangeMark::changed() const {
+  const std::shared_ptr<const Tensor::Storage> storage = storage_.lock();
+  return storage && storage->writes.load(std::memory_order_relaxed) != writes_;
 }
 
 Tensor zeros(Shape shape, DType dtype, Device device) {

@@ -89,7 +89,7 @@ class Tensor {
   explicit operator bool() const { return storage_ != nullptr; }
   const Shape& shape() const { return shape_; }
   int rank() const { return shape_.rank(); }
-  int64_t size() const { return shape_.size(); }                // number of elements
+  int64_t size() const { return storage_ ? shape_.size() : 0; }  // number of elements
   int64_t size(int64_t axis) const { return shape_[int(axis)]; }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
@@ -118,6 +118,7 @@ class Tensor {
   bool shares_storage(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:
+  friend class ChangeMark;
   struct Storage;
   void check_type(DType wanted) const;
 
@@ -127,6 +128,20 @@ class Tensor {
   Device device_ = Device::CPU;
 };
 std::ostream& operator<<(std::ostream& out, const Tensor& tensor);  // float32 (8, 512, 64)
+
+// Tells whether a tensor was written after the mark was made, through this handle or another one,
+// without keeping it alive. To ask a Tensor that is not const for its data() or raw() counts as
+// writing; what is written through a pointer from before the mark is not noticed.
+class ChangeMark {
+ public:
+  ChangeMark() = default;
+  explicit ChangeMark(const Tensor& x);
+  bool changed() const;  // false when the tensor is gone
+
+ private:
+  std::weak_ptr<const Tensor::Storage> storage_;
+  uint32_t writes_ = 0;
+};
 
 Tensor zeros(Shape shape, DType dtype, Device device = Device::CPU);
 Tensor full(Shape shape, double value, DType dtype, Device device = Device::CPU);

@@ -300,7 +300,8 @@ inline void add_steps(std::vector<Case>& cases, const Sizes& s) {
       const ModelChoices choices{.mixer = kind};
       cases.push_back({"step", std::string(name) + "-" + mixer, "train", n, s.batch, recipe.dim,
                        [=, B = s.batch] { return training_step(recipe, task, choices, B, n); }, {}});
-      if (kind == MixerKind::Attention && !scores_fit(s.batch, choices.heads, n, recipe.layers))
+      const auto attention = model_config(recipe, task, choices).attention;
+      if (attention && !scores_fit(s.batch, attention->heads, n, recipe.layers))
         cases.back().make = nullptr;
     }
   }

@@ -38,6 +38,9 @@ TEST_CASE("tensor: copies share, clones do not, reshape is a view") {
   CHECK(contains(message_of([&] { a.reshape({4}); }), "reshape: (4) has another number"));
   CHECK(contains(message_of([&] { a.data<float>(); }), "asked for float32 elements of float64 (2, 3)"));
   CHECK(contains(message_of([] { Tensor().raw(); }), "empty"));
+  CHECK(Tensor().size() == 0);
+  CHECK(Tensor().bytes() == 0);
+  CHECK(contains(message_of([] { Tensor().reshape({0}); }), "reshape: this tensor is empty"));
   CHECK(contains(message_of([&] { item(a); }), "one real element"));
 }
 

@@ -451,6 +451,24 @@ TEST_CASE("gated_linear_unit: equals its composition, with and without dropout, 
   }
 }
 
+TEST_CASE("ops: called by more threads than OpenMP would start, each gets what one thread gets") {
+  const Tensor x = random64({1, 40, 16}, 1), W = random64({16, 16}, 2), b = random64({16}, 3);
+  const DropoutMask mask{0.0, 4, 5, 6};
+  const auto f = [&](const List& v) {
+    const Variable y = gated_linear_unit(v[0], {v[1], v[2], v[1], v[2], v[1], v[2]}, mask);
+    return y + slice(irfft(rfft(gated_linear(y, v[0], v[1], v[2], mask), 64), 64), 1, 0, 40);
+  };
+  const Run expected = run({x, W, b}, f);
+  constexpr int kThreads = 16;
+  std::vector<Run> results(kThreads);
+  const int before = omp_get_max_threads();
+  omp_set_num_threads(2);
+#pragma omp parallel num_threads(kThreads)
+  results[size_t(omp_get_thread_num())] = run({x, W, b}, f);
+  omp_set_num_threads(before);
+  for (const Run& r : results) check_same(r, expected, 1e-300);
+}
+
 TEST_CASE("linear: rows in several pieces and groups equal a product and a sum") {
   for (const int64_t rows : {256, 257, 2100, 8192, 9300}) {
     const std::vector<Tensor> inputs = {random64({rows, 5}, 1), random64({3, 5}, 2), random64({3}, 3)};

@@ -58,6 +58,24 @@ TEST_CASE("clip: the global norm, and the factor that brings it to the limit") {
   CHECK(to_vector(unused.value()) == std::vector<double>{1, 1, 1});
 }
 
+TEST_CASE("optimizers: a step between forward and backward is found by a tape that looks for it") {
+  Parameters store(1);
+  const Variable w = store.root().parameter("w", {2}, normal(1));
+  Adam adam(store, {});
+  Sgd sgd(store, {});
+  const auto train = [&](const std::function<void()>& in_between) {
+    Tape tape;
+    tape.check_unchanged();
+    const Variable loss = sum(exp(w));
+    in_between();
+    return message_of([&] { tape.backward(loss); });
+  };
+  const std::string found = "exp: input 0, float32 (2), has changed between forward and backward";
+  CHECK(train([] {}) == "");  // and w has a gradient
+  CHECK(contains(train([&] { adam.step(0.1); }), found));
+  CHECK(contains(train([&] { sgd.step(0.1); }), found));
+}
+
 TEST_CASE("adam: stopping and loading its state changes nothing") {
   const auto train = [](Parameters& store, Adam& adam, const Variable& w, int steps) {
     for (int i = 0; i < steps; ++i) {

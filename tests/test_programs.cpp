@@ -871,3 +871,13 @@ TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written wit
   CHECK(place.run(quick + place / "file").code == 5);
   CHECK(place.run("bench --list").code == 0);
 }
+
+TEST_CASE("bench: attention is left out where its scores would take too much memory") {
+  const Place place;
+  const Outcome o = place.run("bench --list");
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "step/text-tno/train 4096"));
+  CHECK_FALSE(contains(o.out, "step/text-attention/train 4096"));
+  CHECK(contains(o.err, "left out: step/text-attention/train over 4096 positions"));
+  CHECK(contains(place.run("bench --list --length 64").out, "step/text-attention/train 64"));
+}

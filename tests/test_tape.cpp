@@ -198,6 +198,46 @@ TEST_CASE("tape: check_finite names the op whose output or gradient is not finit
   CHECK(std::isinf(item(div(a, zero))));
 }
 
+TEST_CASE("tape: a gradient of another shape or type than its input is refused with the op's name") {
+  const auto refusal = [](Tensor (*gradient)(const Tensor&)) {
+    const Variable x = Variable::leaf(zeros({7}, DType::Float32));
+    Tape tape;
+    const Variable y = with_gradient(x, gradient);
+    const std::string message = message_of([&] { tape.backward(y, full({7}, 1, DType::Float32)); });
+    CHECK(bool(x.grad()) == message.empty());
+    return message;
+  };
+  const std::string needed =
+      "with_gradient: the gradient of input 0 must be float32 (7) like the input, got ";
+  CHECK(refusal(first_entry) == needed + "float32 (1)");
+  CHECK(refusal([](const Tensor& gy) { return gy.reshape({7, 1}); }) == needed + "float32 (7, 1)");
+  CHECK(refusal([](const Tensor& gy) { return gy.to(DType::Float64); }) == needed + "float64 (7)");
+  CHECK(refusal([](const Tensor& gy) { return gy; }) == "");
+}
+
+TEST_CASE("tape: check_unchanged names what was written between an op's forward and its backward") {
+  const Variable a = Variable::leaf(values({1, 2}, {2})), b = Variable::leaf(values({3, 4}, {2}));
+  const auto backward_after = [&](auto write, bool checked = true) {
+    Tape tape;
+    if (checked) tape.check_unchanged();
+    const Variable y = exp(a * b);
+    write(y.value());
+    const Variable loss = sum(y);
+    return message_of([&] { tape.backward(loss); });
+  };
+  const auto write = [](Tensor x) { x.data<double>()[0] = 5; };
+  const std::string changed = ", float64 (2), has changed between forward and backward";
+  CHECK(contains(backward_after([&](const Tensor&) { write(b.value()); }), "mul: input 1" + changed));
+  CHECK(contains(backward_after([&](const Tensor&) { write(a.value()); }), "mul: input 0" + changed));
+  CHECK(contains(backward_after([&](const Tensor& y) { write(y); }), "exp: the output" + changed));
+  CHECK(contains(backward_after([&](const Tensor&) { write(b.value().reshape({2, 1})); }),
+                 "mul: input 1" + changed));
+  CHECK(backward_after([&](const Tensor&) { write(b.value()); }, /*checked=*/false) == "");
+  // Reading is no change, nor is writing to a copy.
+  CHECK(backward_after([&](const Tensor& y) { write(y.clone()); }) == "");
+  CHECK(backward_after([&](const Tensor& y) { to_vector(y), item(sum(b)), y.data<double>(); }) == "");
+}
+
 TEST_CASE("tape: a node and what it saved are freed as backward walks") {
   const int64_t before = live_bytes(), size = 1 << 16;
   {

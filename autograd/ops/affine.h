@@ -60,11 +60,17 @@ template <class T>
 class Scratch {
  public:
   Scratch(const Pieces& pieces, int64_t width)
-      : all_({pieces.device() == Device::CPU ? omp_get_max_threads() : 1, pieces.largest(), width},
-             DTypeOf<T>::value, pieces.device()) {}
-  T* mine() { return all_.data<T>() + omp_get_thread_num() * all_.size(1) * all_.size(2); }
+      : all_({threads(pieces), pieces.largest(), width}, DTypeOf<T>::value, pieces.device()) {}
+  // A single group is worked on by the caller, who may be any thread of a region of its own.
+  T* mine() {
+    const int64_t thread = all_.size(0) == 1 ? 0 : omp_get_thread_num();
+    return all_.data<T>() + thread * all_.size(1) * all_.size(2);
+  }
 
  private:
+  static int64_t threads(const Pieces& pieces) {
+    return pieces.groups() <= 1 ? 1 : omp_get_max_threads();
+  }
   Tensor all_;
 };
 

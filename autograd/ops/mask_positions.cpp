@@ -36,8 +36,11 @@ struct MaskPositions {
   Tensor forward(const Tensor& x, const Tensor& lengths_in) {
     check_real(name, "x", x);
     check(x.rank() == 3, "mask_positions: x must be (B, n, D), got ", x);
-    check(lengths_in.dtype() == DType::Int32 && lengths_in.shape() == Shape{x.size(0)},
+    check(lengths_in && lengths_in.dtype() == DType::Int32 &&
+              lengths_in.shape() == Shape{x.size(0)},
           "mask_positions: lengths must be int32 (B = ", x.size(0), "), got ", lengths_in);
+    check(x.device() == lengths_in.device(),
+          "mask_positions: lengths must be on the device of x, got ", x, " and ", lengths_in);
     lengths = lengths_in;
     return masked(x);
   }

@@ -191,16 +191,16 @@ double channel_distance(const Tensor& a, const Tensor& b) {
   const int64_t D = b.size(-1), parts = b.is_complex() ? 2 : 1;
   const std::vector<double> u = to_vector(a), v = to_vector(b);
   REQUIRE(u.size() == v.size());
-  double worst = 0;
-  for (int64_t d = 0; d < D; ++d) {
-    double difference = 0, largest = 0;
-    for (size_t i = 0; i < v.size(); ++i)
-      if (int64_t(i) / parts % D == d) {
-        if (!(std::abs(u[i] - v[i]) <= difference)) difference = std::abs(u[i] - v[i]);
-        largest = std::max(largest, std::abs(v[i]));
-      }
-    worst = std::max(worst, difference / largest);
+  std::vector<double> differences(static_cast<size_t>(D)), largest(static_cast<size_t>(D));
+  for (size_t i = 0; i < v.size(); ++i) {
+    const size_t d = i / size_t(parts) % size_t(D);
+    const double difference = std::abs(u[i] - v[i]);
+    if (!(difference <= differences[d])) differences[d] = difference;
+    largest[d] = std::max(largest[d], std::abs(v[i]));
   }
+  double worst = 0;
+  for (size_t d = 0; d < size_t(D); ++d)
+    if (!(differences[d] / largest[d] <= worst)) worst = differences[d] / largest[d];
   return worst;
 }
 

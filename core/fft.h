@@ -18,7 +18,7 @@ Tensor c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 int64_t fast_length(int64_t n);
 
 // The forms behind r2c and c2r; they check nothing. The CPU's own, FFTW's for every length, CUDA's.
-// The own serves powers of two from 16; with fewer than 12 channels its vectors are too empty to pay.
+// The own serves powers of two from 32; with fewer than 12 channels its vectors are too empty to pay.
 bool use_lanes(int64_t F, int64_t channels);
 Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);

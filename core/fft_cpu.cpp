@@ -2,24 +2,18 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 
 #include "core/fftw.h"
 #include "core/parallel.h"
+#include "core/per_thread.h"
 
 namespace skiff {
 namespace fftw {
 namespace {
 
 int64_t aligned(int64_t elements, int64_t size) { return (elements * size + 63) / 64 * 64 / size; }
-
-void* aligned_block(int64_t bytes) {
-  void* block = std::aligned_alloc(64, size_t((bytes + 63) / 64 * 64));
-  check(block != nullptr, "fft: out of memory for ", bytes, " bytes of scratch");
-  return block;
-}
 
 Plans<float> make_plans(int64_t F, float* x, Complex<float>* X) {
   auto* Z = reinterpret_cast<fftwf_complex*>(X);
@@ -71,14 +65,8 @@ template <class T>
 Scratch<T>::Scratch(int64_t F)
     : signal_stride_(aligned(F, sizeof(T))),
       spectrum_stride_(aligned(F / 2 + 1, sizeof(Complex<T>))),
-      signals_(static_cast<T*>(aligned_block(kLanes * signal_stride_ * int64_t(sizeof(T))))),
-      spectra_(static_cast<Complex<T>*>(
-          aligned_block(kLanes * spectrum_stride_ * int64_t(sizeof(Complex<T>))))) {}
-template <class T>
-Scratch<T>::~Scratch() {
-  std::free(signals_);
-  std::free(spectra_);
-}
+      signals_({kLanes * signal_stride_}, DTypeOf<T>::value),
+      spectra_({kLanes * spectrum_stride_}, DTypeOf<Complex<T>>::value) {}
 template class Scratch<float>;
 template class Scratch<double>;
 
@@ -93,9 +81,10 @@ void for_channel_blocks(AxisView v, int64_t F, const Body& body) {
   const int64_t per_outer = (v.inner + fftw::kLanes - 1) / fftw::kLanes;
   const int64_t blocks = v.outer * per_outer;
   const bool parallel = blocks > 1 && v.outer * v.inner * F >= kParallelGrain;
+  PerThread<fftw::Scratch<T>> scratches(parallel, F);
 #pragma omp parallel if (parallel)
   {
-    fftw::Scratch<T> scratch(F);
+    fftw::Scratch<T>& scratch = scratches.mine();
 #pragma omp for schedule(static)
     for (int64_t b = 0; b < blocks; ++b) {
       const int64_t first = b % per_outer * fftw::kLanes;

@@ -1,8 +1,10 @@
-// FFT of power-of-two length of a block of channels. Private to the _cpu files of this folder.
+// FFT of power-of-two length F of a block of real channels. Private to the _cpu files of this
+// folder.
 //
-// A block has 2 W channels, W the width of a register. Row j of it is one complex vector
-// z[j] = a[j] + i b[j]: channels 0 .. W-1 in the real part, W .. 2W-1 in the imaginary part. So one
-// complex transform carries two real ones.
+// A block has as many channels as a register has lanes, and no lane ever meets another: channels
+// are independent of each other, of their sizes and of their NaNs. Two neighbouring samples of a
+// channel make one complex number, z[j] = x[2j] + i x[2j+1], so that a complex transform of length
+// M = F/2 serves the F real samples.
 //
 // A pass of radix R splits a transform of length L = R q into R of length q (decimation in
 // frequency). With w = e^(-2 pi i / L), k = R k' + r and row j + q m, m < R:
@@ -129,13 +131,19 @@ inline int64_t reversed_bits(int64_t value, int bits) {
 template <class T>
 const T* twiddles(int R, int64_t q);
 
-// The passes of a transform of length F: radix 4 to the end, where 4 rows are left, and before
-// that one of radix 4 or 8, whichever F needs.
+// e^(-2 pi i k / F) / i of bin k, the one in the first row of a slot, for all slots ("the walk" below):
+// re, im. Made once, kept.
+template <class T>
+const T* rotations(int64_t F);
+
+// The passes of a complex transform of length M = F/2: radix 4 to the end, where 4 rows are left, and before
+// that one of radix 4 or 8, whichever M needs.
 template <class T>
 struct Plan {
-  int64_t F;
+  int64_t F, M;
   int first_radix;
   const T* first;  // twiddles of the first pass
+  const T* rotation;
   explicit Plan(int64_t F);
   const T* later(int64_t length) const { return later_[std::countr_zero(uint64_t(length)) / 2]; }
 
@@ -146,30 +154,43 @@ struct Plan {
 // The first pass from a block: zeros beyond its rows and beyond the channels that are there.
 template <int R, int count, class T>
 void enter(const Plan<T>& plan, Row<T>* z, Block<const T> x) {
-  const int64_t q = plan.F / R;
-  if (x.n == count * q && x.channels == kChannels<T>) {
-    split_pass<R, count>(z, q, plan.first, [x](int64_t j) { return load(x.data + j * x.stride); });
-  } else {
+  const int64_t q = plan.M / R;
+  if (x.n == 2 * count * q && x.channels == kWidth<T>) {
     split_pass<R, count>(z, q, plan.first, [x](int64_t j) {
-      return j >= x.n ? Row<T>{} : load_some(x.data + j * x.stride, x.channels);
+      const T* from = x.data + 2 * j * x.stride;
+      return Row<T>{vector_at(from), vector_at(from + x.stride)};
+    });
+  } else {
+    const auto sample = [x](int64_t j) {
+      return j >= x.n ? Vector<T>{} : load_some(x.data + j * x.stride, x.channels);
+    };
+    split_pass<R, count>(z, q, plan.first, [sample](int64_t j) {
+      return Row<T>{sample(2 * j), sample(2 * j + 1)};
     });
   }
 }
 // The last pass into a block.
 template <int R, int count, class T>
 void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
-  const int64_t q = plan.F / R;
-  if (y.n == count * q && y.channels == kChannels<T>) {
-    join_pass<R, count>(z, q, plan.first,
-                        [y](int64_t j, const Row<T>& v) { store(y.data + j * y.stride, v); });
-  } else {
+  const int64_t q = plan.M / R;
+  if (y.n == 2 * count * q && y.channels == kWidth<T>) {
     join_pass<R, count>(z, q, plan.first, [y](int64_t j, const Row<T>& v) {
-      if (j < y.n) store_some(y.data + j * y.stride, v, y.channels);
+      T* to = y.data + 2 * j * y.stride;
+      store<T>(to, v.re);
+      store<T>(to + y.stride, v.im);
+    });
+  } else {
+    const auto put = [y](int64_t j, const Vector<T>& v) {
+      if (j < y.n) store_some<T>(y.data + j * y.stride, v, y.channels);
+    };
+    join_pass<R, count>(z, q, plan.first, [put](int64_t j, const Row<T>& v) {
+      put(2 * j, v.re);
+      put(2 * j + 1, v.im);
     });
   }
 }
 
-// Half of the rows are zero, or not needed, when there are not more than F/2.
+// Half of the rows are zero, or not needed, when there are not more than F/2 samples.
 template <class T>
 void enter(const Plan<T>& plan, Row<T>* z, const Block<const T>& x) {
   const bool half = x.n <= plan.F / 2;
@@ -190,18 +211,26 @@ void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
 }
 
 // ---- the walk ----
-// Two real channels in one transform. z = a + i b with real a, b has Z = A + i B. Write Z' for the
-// conjugate of Z at the mirrored bin, Z'[k] = conj(Z[-k]). A real signal has A' = A, so Z' = A - i
-// B:
+// From Z, of length M, to the spectrum X of the real signal, of length F = 2M. With A, B the
+// transforms of the even and of the odd samples, Z = A + i B. Write Z' for the conjugate of Z at the
+// mirrored bin, Z'[k] = conj(Z[-k]). A real signal has A' = A, so Z' = A - i B, and with the
+// rotation r = e^(-2 pi i k / F) / i
 //
-//   Z + Z' = 2 A        Z - Z' = 2 i B
+//   E = Z + Z' = 2 A        O = Z - Z' = 2 i B
+//   E + r O = 2 X[k]        E - r O = 2 conj(X[M-k])
 //
-// so the bins k and -k are worked on together. Bins 0 and F/2 are their own mirror: A, B are real.
+// so the bins k and -k are worked on together. Back, from P = X[k] and Q = conj(X[M-k]):
+//
+//   2 Z = (P + Q) + conj(r) (P - Q)        2 Z' = (P + Q) - conj(r) (P - Q)
+//
+// Bin 0 is its own mirror, and so is bin M/2:
+//
+//   X[0] = re Z[0] + im Z[0]    X[M] = re Z[0] - im Z[0]    X[M/2] = conj(Z[M/2])
 //
 // Mirrored rows. Bin k stands in row p, the bits of k reversed. -k keeps the lowest set bit of k
 // and what is below it, and flips what is above. So the mirror of p keeps the highest set bit m of
 // p and flips what is below:  p = m + i  <->  2m - 1 - i.  Rows [m, 2m), m >= 2, are pairs, first
-// against last; row 0 is bin 0 and row 1 is bin F/2. The pair of row p = m + i, i < m/2, has slot
+// against last; row 0 is bin 0 and row 1 is bin M/2. The pair of row p = m + i, i < m/2, has slot
 // p - m/2: slots m/2 .. m-1 are the pairs of rows [m, 2m), and slot 0 is left for rows 0 and 1.
 //
 // A pass splits rows [0, L) into R parts. Part 0 is again such a start; part 1, rows [q, 2q),
@@ -278,7 +307,29 @@ void walk_start(const Work& work, int64_t length) {
 
 template <class T, class Work>
 void walk(const Plan<T>& plan, const Work& work) {
-  walk_parts(work, plan.first_radix, plan.F / plan.first_radix);
+  walk_parts(work, plan.first_radix, plan.M / plan.first_radix);
+}
+
+// X[k] of a channel and conj(X[M-k]), both times the same factor.
+template <class T>
+struct Pair {
+  Row<T> a, b;
+};
+
+// 2 X[k], 2 conj(X[M-k]) from Z and Z at the mirrored bin
+template <class T>
+[[gnu::always_inline]] inline Pair<T> to_spectrum(const Row<T>& z, const Row<T>& mirror,
+                                                  const T* rotation) {
+  const Row<T> E = z + conj(mirror), O = times(z - conj(mirror), rotation);
+  return {E + O, E - O};
+}
+// The inverse up to a factor 4.
+template <class T>
+[[gnu::always_inline]] inline void from_spectrum(const Pair<T>& X, Row<T>& z, Row<T>& mirror,
+                                                 const T* rotation) {
+  const Row<T> E = X.a + X.b, O = times_conj(X.a - X.b, rotation);
+  z = E + O;
+  mirror = conj(E - O);
 }
 
 // The passes over one signal.
@@ -310,15 +361,10 @@ struct Signal {
   }
 };
 
-// What stands in the first row of a slot: bin k, or its mirror.
-struct Bin {
-  int64_t k;
-  bool mirrored;
-};
-inline Bin bin_of(int64_t slot, int64_t F) {
+// The bin in the first row of a slot, of M; 0 for slot 0.
+inline int64_t bin_of(int64_t slot, int64_t M) {
   const int64_t row = slot + int64_t(std::bit_floor(uint64_t(slot)));
-  const int64_t k = reversed_bits(row, std::countr_zero(uint64_t(F)));
-  return k <= F / 2 ? Bin{k, false} : Bin{F - k, true};
+  return reversed_bits(row, std::countr_zero(uint64_t(M)));
 }
 
 }  // namespace skiff::lanes

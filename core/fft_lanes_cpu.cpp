@@ -1,7 +1,4 @@
 // Twiddle tables and plans of the FFT of blocks of channels, and r2c and c2r made of it.
-//
-//   r2c   A = (Z + Z') / 2,  B = (Z - Z') / (2 i)
-//   c2r   Z = A + i B,       Z' = A - i B
 #include "core/fft_lanes.h"
 
 #include <omp.h>
@@ -33,6 +30,18 @@ std::vector<T> make_twiddles(int R, int64_t q) {
   return w;
 }
 
+template <class T>
+std::vector<T> make_rotations(int64_t F) {
+  std::vector<T> r;
+  r.reserve(size_t(F / 2));
+  for (int64_t slot = 0; slot < F / 4; ++slot) {
+    const double angle = -2 * std::numbers::pi * double(bin_of(slot, F / 2)) / double(F);
+    r.push_back(T(std::sin(angle)));
+    r.push_back(T(-std::cos(angle)));
+  }
+  return r;
+}
+
 }  // namespace
 
 template <class T>
@@ -46,17 +55,28 @@ const T* twiddles(int R, int64_t q) {
 }
 
 template <class T>
-Plan<T>::Plan(int64_t F) : F(F), first_radix(std::countr_zero(uint64_t(F)) % 2 == 0 ? 4 : 8) {
-  first = twiddles<T>(first_radix, F / first_radix);
-  for (int64_t q = 4, i = 2; 4 * q <= F / first_radix; q *= 4, ++i) later_[i] = twiddles<T>(4, q);
+const T* rotations(int64_t F) {
+  static std::mutex mutex;
+  static std::map<int64_t, std::vector<T>> tables;
+  const std::lock_guard lock(mutex);
+  std::vector<T>& table = tables[F];
+  if (table.empty()) table = make_rotations<T>(F);
+  return table.data();
+}
+
+template <class T>
+Plan<T>::Plan(int64_t F)
+    : F(F), M(F / 2), first_radix(std::countr_zero(uint64_t(M)) % 2 == 0 ? 4 : 8) {
+  first = twiddles<T>(first_radix, M / first_radix);
+  for (int64_t q = 4, i = 2; 4 * q <= M / first_radix; q *= 4, ++i) later_[i] = twiddles<T>(4, q);
+  rotation = rotations<T>(F);
 }
 template struct Plan<float>;
 template struct Plan<double>;
 
 namespace {
 
-// A block's signals to their half spectra; X is that of the block's first channel, bins `inner`
-// apart.
+// A block's signals to their spectra; X is that of the block's first channel, bins `inner` apart.
 template <class T>
 struct Analysis {
   Signal<T> x;
@@ -69,20 +89,21 @@ struct Analysis {
   [[gnu::always_inline]] Four take(int64_t at) const { return x.take(at); }
   void put(int64_t, Four&) const {}
   void ends(Four& u) const {
-    store_complex(X, real_pair<T>(u.v[0].re, u.v[0].im), width);
-    store_complex(X + x.plan.F / 2 * inner, real_pair<T>(u.v[1].re, u.v[1].im), width);
+    const int64_t M = x.plan.M;
+    store_complex(X, Row<T>{u.v[0].re + u.v[0].im, {}}, width);
+    store_complex(X + M * inner, Row<T>{u.v[0].re - u.v[0].im, {}}, width);
+    store_complex(X + M / 2 * inner, conj(u.v[1]), width);
   }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
-    const Bin bin = bin_of(slot, x.plan.F);
-    const T half = T(0.5), im = bin.mirrored ? -half : half;
-    const Row<T> sum = u.v[i] + conj(v.v[j]), difference = u.v[i] - conj(v.v[j]);
-    store_complex(X + bin.k * inner,
-                  {{half * sum.re, im * sum.im}, {half * difference.im, -im * difference.re}},
-                  width);
+    const int64_t M = x.plan.M, k = bin_of(slot, M);
+    const Pair<T> two = to_spectrum(u.v[i], v.v[j], x.plan.rotation + 2 * slot);
+    const T half = T(0.5);
+    store_complex(X + k * inner, Row<T>{half * two.a.re, half * two.a.im}, width);
+    store_complex(X + (M - k) * inner, Row<T>{half * two.b.re, -half * two.b.im}, width);
   }
 };
 
-// The inverse, unnormalised.
+// The inverse, unnormalised: twice what the passes make of Z.
 template <class T>
 struct Synthesis {
   Signal<T> x;
@@ -95,34 +116,34 @@ struct Synthesis {
   Four take(int64_t) const { return {}; }
   [[gnu::always_inline]] void put(int64_t at, Four& four) const { x.put(at, four); }
   void ends(Four& u) const {
-    const Pair<T> first = load_complex(X, width);
-    const Pair<T> middle = load_complex(X + x.plan.F / 2 * inner, width);
-    u.v[0] = {first.a.re, first.b.re};
-    u.v[1] = {middle.a.re, middle.b.re};
+    const int64_t M = x.plan.M;
+    const Vector<T> first = load_complex(X, width).re, last = load_complex(X + M * inner, width).re;
+    const Row<T> middle = load_complex(X + M / 2 * inner, width);
+    u.v[0] = {first + last, first - last};
+    u.v[1] = conj(middle + middle);
   }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
-    const Bin bin = bin_of(slot, x.plan.F);
-    Pair<T> z = load_complex(X + bin.k * inner, width);
-    if (bin.mirrored) z = {conj(z.a), conj(z.b)};
-    u.v[i] = {z.a.re - z.b.im, z.a.im + z.b.re};
-    v.v[j] = {z.a.re + z.b.im, z.b.re - z.a.im};
+    const int64_t M = x.plan.M, k = bin_of(slot, M);
+    const Pair<T> bins{load_complex(X + k * inner, width),
+                       conj(load_complex(X + (M - k) * inner, width))};
+    from_spectrum(bins, u.v[i], v.v[j], x.plan.rotation + 2 * slot);
   }
 };
 
 // body(work rows, row, block) for all blocks.
 template <class T, class Body>
-void for_each_block(const Layout<T>& at, int64_t F, const Body& body) {
-  const Scratch<Row<T>, T> rows(omp_get_max_threads() * F);
-#pragma omp parallel for schedule(static) if (at.rows * at.blocks * F >= kGrain)
+void for_each_block(const Layout<T>& at, int64_t M, const Body& body) {
+  const Scratch<Row<T>, T> rows(omp_get_max_threads() * M);
+#pragma omp parallel for schedule(static) if (at.rows * at.blocks * M >= kGrain)
   for (int64_t task = 0; task < at.rows * at.blocks; ++task)
-    body(rows + omp_get_thread_num() * F, task / at.blocks, task % at.blocks);
+    body(rows + omp_get_thread_num() * M, task / at.blocks, task % at.blocks);
 }
 
 template <class T>
 void r2c(const T* x, Complex<T>* X, AxisView v, int64_t F) {
   const Plan<T> plan(F);
   const Layout<T> at(v, v.inner);
-  for_each_block(at, F, [&](Row<T>* z, int64_t row, int64_t block) {
+  for_each_block(at, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
     Block<const T> from = at.block(x, row, block);
     from.n = std::min(from.n, F);
     enter(plan, z, from);
@@ -135,11 +156,12 @@ template <class T>
 void c2r(const Complex<T>* X, T* x, AxisView v, int64_t F) {
   const Plan<T> plan(F);
   const Layout<T> at(v, v.inner);
-  for_each_block(at, F, [&](Row<T>* z, int64_t row, int64_t block) {
+  for_each_block(at, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
     const Complex<T>* from = X + row * (F / 2 + 1) * at.D + at.first(block);
     walk(plan, Synthesis<T>{{plan, z}, from, at.D, at.width(block)});
     Block<T> to = at.block(x, row, block);
-    for (int64_t j = F; j < to.n; ++j) store_some(to.data + j * to.stride, Row<T>{}, to.channels);
+    for (int64_t j = F; j < to.n; ++j)
+      store_some<T>(to.data + j * to.stride, Vector<T>{}, to.channels);
     to.n = std::min(to.n, F);
     leave(plan, z, to);
   });
@@ -151,7 +173,7 @@ void c2r(const Complex<T>* X, T* x, AxisView v, int64_t F) {
 namespace skiff::fft {
 
 bool use_lanes(int64_t F, int64_t channels) {
-  return F >= 16 && std::has_single_bit(uint64_t(F)) && channels >= 12;
+  return F >= 32 && std::has_single_bit(uint64_t(F)) && channels >= 12;
 }
 
 Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis) {

@@ -50,16 +50,16 @@ template <class T>
 class Scratch {
  public:
   explicit Scratch(int64_t F);
-  ~Scratch();
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
-  T* signal(int64_t lane) { return signals_ + lane * signal_stride_; }
-  Complex<T>* spectrum(int64_t lane) { return spectra_ + lane * spectrum_stride_; }
+  T* signal(int64_t lane) { return signals_.template data<T>() + lane * signal_stride_; }
+  Complex<T>* spectrum(int64_t lane) {
+    return spectra_.template data<Complex<T>>() + lane * spectrum_stride_;
+  }
 
  private:
   int64_t signal_stride_, spectrum_stride_;
-  T* signals_;
-  Complex<T>* spectra_;
+  Tensor signals_, spectra_;
 };
 
 // signal(lane)[j] = x[j * stride + lane] for j < min(n, F), zero up to F.

@@ -33,9 +33,7 @@ template <class T>
 using Vector = typename VectorOf<T>::type;
 
 template <class T>
-inline constexpr int64_t kWidth = kBytes / int64_t(sizeof(T));
-template <class T>
-inline constexpr int64_t kChannels = 2 * kWidth<T>;  // of a block
+inline constexpr int64_t kWidth = kBytes / int64_t(sizeof(T));  // channels of a block
 
 template <class T>
 inline Vector<T> vector_at(const T* from) {
@@ -44,7 +42,7 @@ inline Vector<T> vector_at(const T* from) {
   return v;
 }
 
-// Two vectors: the channels of a block at one place, or complex numbers.
+// A complex number for each channel of a block.
 template <class T>
 struct Row {
   Vector<T> re, im;
@@ -87,57 +85,40 @@ struct Block {
 };
 
 template <class T>
-inline Row<T> load(const T* from) {
-  return {vector_at(from), vector_at(from + kWidth<T>)};
+inline void store(T* to, const Vector<T>& v) {
+  std::memcpy(to, &v, kBytes);
 }
 template <class T>
-inline void store(T* to, const Row<T>& z) {
-  std::memcpy(to, &z.re, kBytes);
-  std::memcpy(to + kWidth<T>, &z.im, kBytes);
-}
-template <class T>
-Row<T> load_some(const T* from, int64_t channels) {
-  if (channels == kChannels<T>) return load(from);
-  T values[kChannels<T>] = {};
+Vector<T> load_some(const T* from, int64_t channels) {
+  if (channels == kWidth<T>) return vector_at(from);
+  T values[kWidth<T>] = {};
   std::copy_n(from, channels, values);
-  return load(values);
+  return vector_at(values);
 }
 template <class T>
-void store_some(T* to, const Row<T>& z, int64_t channels) {
-  if (channels == kChannels<T>) return store(to, z);
-  T values[kChannels<T>];
-  store(values, z);
+void store_some(T* to, const Vector<T>& v, int64_t channels) {
+  if (channels == kWidth<T>) return store<T>(to, v);
+  T values[kWidth<T>];
+  store<T>(values, v);
   std::copy_n(values, channels, to);
 }
 
-// A complex number for each channel: a of the first half of the block, b of the second.
+// `channels` complex numbers that stand side by side, zeros for the channels beyond.
 template <class T>
-struct Pair {
-  Row<T> a, b;
-};
-
-template <class T>
-inline Pair<T> real_pair(const Vector<T>& a, const Vector<T>& b) {
-  return {{a, Vector<T>{}}, {b, Vector<T>{}}};
-}
-
-// `width` complex numbers that stand in a row, zeros for the channels beyond.
-template <class T>
-inline Pair<T> load_complex(const Complex<T>* from, int64_t width) {
-  Complex<T> some[kChannels<T>] = {};
-  if (width < kChannels<T>) from = std::copy_n(from, width, some) - width;
-  T re[kChannels<T>], im[kChannels<T>];
-  for (int64_t c = 0; c < kChannels<T>; ++c) re[c] = from[c].re;
-  for (int64_t c = 0; c < kChannels<T>; ++c) im[c] = from[c].im;
-  const Row<T> reals = load(re), imaginaries = load(im);
-  return {{reals.re, imaginaries.re}, {reals.im, imaginaries.im}};
+inline Row<T> load_complex(const Complex<T>* from, int64_t channels) {
+  Complex<T> some[kWidth<T>] = {};
+  if (channels < kWidth<T>) from = std::copy_n(from, channels, some) - channels;
+  T re[kWidth<T>], im[kWidth<T>];
+  for (int64_t c = 0; c < kWidth<T>; ++c) re[c] = from[c].re;
+  for (int64_t c = 0; c < kWidth<T>; ++c) im[c] = from[c].im;
+  return {vector_at(re), vector_at(im)};
 }
 template <class T>
-inline void store_complex(Complex<T>* to, const Pair<T>& z, int64_t width) {
-  T re[kChannels<T>], im[kChannels<T>];
-  store(re, Row<T>{z.a.re, z.b.re});
-  store(im, Row<T>{z.a.im, z.b.im});
-  for (int64_t c = 0; c < width; ++c) to[c] = {re[c], im[c]};
+inline void store_complex(Complex<T>* to, const Row<T>& z, int64_t channels) {
+  T re[kWidth<T>], im[kWidth<T>];
+  store<T>(re, z.re);
+  store<T>(im, z.im);
+  for (int64_t c = 0; c < channels; ++c) to[c] = {re[c], im[c]};
 }
 
 // (outer, n, groups * D) as rows of blocks: no block has channels of two groups.
@@ -150,9 +131,9 @@ struct Layout {
         D(D),
         groups(v.inner / D),
         rows(v.outer * groups),
-        blocks((D + kChannels<T> - 1) / kChannels<T>) {}
-  int64_t first(int64_t block) const { return block * kChannels<T>; }
-  int64_t width(int64_t block) const { return std::min(kChannels<T>, D - first(block)); }
+        blocks((D + kWidth<T> - 1) / kWidth<T>) {}
+  int64_t first(int64_t block) const { return block * kWidth<T>; }
+  int64_t width(int64_t block) const { return std::min(kWidth<T>, D - first(block)); }
   template <class U>
   Block<U> block(U* x, int64_t row, int64_t block) const {
     U* data = x + row / groups * n * inner + row % groups * D + first(block);

@@ -19,15 +19,13 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <type_traits>
 #include <utility>
 
 #include "core/knot_place.h"
 #include "core/lanes.h"
+#include "core/per_thread.h"
 
 namespace skiff::ski_cpu {
 namespace {
@@ -106,17 +104,13 @@ template <class T>
 class Buffer {  // aligned registers
  public:
   explicit Buffer(int64_t registers)
-      : memory_(std::aligned_alloc(kRegisterBytes,
-                                   size_t(std::max<int64_t>(registers, 1)) * kRegisterBytes)) {
-    if (!memory_) throw std::bad_alloc();
-  }
-  Register<T>* at(int64_t i) const { return static_cast<Register<T>*>(memory_.get()) + i; }
+      : memory_({registers * kLanes<T>}, DTypeOf<T>::value),
+        registers_(reinterpret_cast<Register<T>*>(memory_.template data<T>())) {}
+  Register<T>* at(int64_t i) const { return registers_ + i; }
 
  private:
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
-  std::unique_ptr<void, Free> memory_;
+  Tensor memory_;
+  Register<T>* registers_;
 };
 
 // The first `lanes` lanes; any number from one register on means all.
@@ -290,9 +284,12 @@ void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& kn
   const int64_t parts = std::clamp<int64_t>(all_blocks / 2, 1, 512);
   const int64_t tasks = parts * pieces.chunks;
   const Buffer<T> sums(gc ? tasks * registers * K : 0);
-#pragma omp parallel if (tasks > 1 && in.size() * K >= kThreadedWork)
+  const bool parallel = tasks > 1 && in.size() * K >= kThreadedWork;
+  PerThread<Buffer<T>> windows(parallel, registers * span);
+  PerThread<Buffer<T>> blocks_of_x(parallel, gc ? registers * kBlock : 0);
+#pragma omp parallel if (parallel)
   {
-    const Buffer<T> window(registers * span), block_of_x(gc ? registers * kBlock : 0);
+    const Buffer<T>&window = windows.mine(), &block_of_x = blocks_of_x.mine();
     std::array<Weight<T>, kBlock> weights;
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
@@ -351,9 +348,11 @@ void multiply_knots(const Tensor& k, const Tensor& z, Tensor& s, int64_t axis, b
   const Pieces<T> pieces(view, k.size(1));
   const Buffer<T> window = pack_lags<T>(k);
   const int64_t tasks = pieces.rows * pieces.chunks;
-#pragma omp parallel if (tasks > 1 && z.size() * r >= kThreadedWork)
+  const bool parallel = tasks > 1 && z.size() * r >= kThreadedWork;
+  PerThread<Buffer<T>> ins(parallel, pieces.registers * r), outs(parallel, pieces.registers * r);
+#pragma omp parallel if (parallel)
   {
-    const Buffer<T> in(pieces.registers * r), out(pieces.registers * r);
+    const Buffer<T>&in = ins.mine(), &out = outs.mine();
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
       const int64_t chunk = task % pieces.chunks, row = task / pieces.chunks;
@@ -377,9 +376,11 @@ void correlate_knots(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis)
   const int64_t parts = std::clamp<int64_t>(pieces.rows / 2, 1, 64);
   const int64_t tasks = parts * pieces.chunks, registers = pieces.registers;
   const Buffer<T> sums(tasks * registers * lags);
-#pragma omp parallel if (tasks > 1 && z.size() * r >= kThreadedWork)
+  const bool parallel = tasks > 1 && z.size() * r >= kThreadedWork;
+  PerThread<Buffer<T>> windows(parallel, registers * span), ins(parallel, registers * r);
+#pragma omp parallel if (parallel)
   {
-    const Buffer<T> window(registers * span), in(registers * r);
+    const Buffer<T>&window = windows.mine(), &in = ins.mine();
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
       const int64_t chunk = task % pieces.chunks, part = task / pieces.chunks;

@@ -1,23 +1,14 @@
 // spectral_conv for power-of-two lengths: transform, product and inverse of a block of channels in
 // one walk over memory that stays in cache. fft_lanes.h has the transform.
 //
-// A transform Z carries two channels, Z = A + i B; with Z' the conjugate of its mirror
-// (fft_lanes.h)
+// The bins k and M-k, M = F/2, of a channel are multiplied together (fft_lanes.h): X[k] by S[k] and
+// conj(X[M-k]) by conj(S[M-k]). At bins 0 and F/2, where X is real, so is the product: imaginary
+// parts of S have no part in it.
 //
-//   E = Z + Z' = 2 A        O = Z - Z' = 2 i B
-//
-// With responses S_a, S_b the product is Y = S_a A + i S_b B, and with s = S / 2:
-//
-//   Y = s_a E + s_b O       Y' = s_a E - s_b O
-//
-// At bins 0 and F/2, where A and B are real, Y's two parts are real signals too: re Y = re S_a re
-// Z, im Y = re S_b im Z; imaginary parts of S have no part in it. The two channels share their
-// rounding: an error of size eps times the larger.
-//
-// Backward. With X, G the transforms of a block of x and of gy, E_x = 2 X_a, and so on:
+// Backward. With X, G the spectra of a block of x and of gy:
 //
 //   gx:  the same product with conj(S)
-//   gS:  conj(X_a) G_a = conj(E_x) E_g / 4,    conj(X_b) G_b = conj(O_x) O_g / 4
+//   gS:  the sums of conj(X[k]) G[k] and of X[M-k] conj(G[M-k]), the latter conj(gS[M-k])
 //
 // Tasks are fixed by the shapes, and every sum has one order: the number of threads changes no bit.
 // Backward transforms x again. To keep the spectra from the forward instead would take F/n times
@@ -32,7 +23,6 @@
 namespace skiff {
 namespace {
 
-using lanes::kChannels;
 using lanes::kGrain;
 using lanes::Layout;
 using lanes::Pair;
@@ -40,6 +30,7 @@ using lanes::Plan;
 using lanes::Row;
 using lanes::Scratch;
 using lanes::Signal;
+using lanes::Vector;
 
 // The work of a block is divided into pieces of rows, each with sums of its own that are added in
 // order: tasks enough for as many threads where the blocks are few, and always the same ones.
@@ -55,41 +46,45 @@ struct Pieces {
   int64_t end(int64_t piece) const { return begin(piece + 1); }
 };
 
-// Slots hold a Pair: the responses of a lane's two channels, or the sums of their gradients. Slot 0
-// has the values of bin 0 in the real parts and those of bin F/2 in the imaginary parts.
+// A slot holds S[k] and conj(S[M-k]), or the sums that become gS there. Slot 0 has the real parts of
+// S[0] and S[F/2] as the two parts of its first number, and conj(S[M/2]) as its second.
 
 // ---- products of a pair of mirrored rows, and of rows 0 and 1 ----
-// Factors: 1/F of the inverse, 1/2 of s = S / 2; at slot 0 only the first. Both stand in the slots.
+// The factors that stand in the slots: 1/M of the inverse; 1/4 of the way to the spectrum and back,
+// at slot 0 1/2 and 1. Those of gS are the same: c/F, and 1/4 of 2 X and 2 G but at slot 0.
 template <class T>
-T slot_scale(int64_t slot, int64_t F) {
-  return T(slot == 0 ? 1 : 0.5) / T(F);
-}
+struct SlotScale {
+  T a, b;
+  SlotScale(int64_t slot, int64_t F)
+      : a(T(slot == 0 ? 1 : 0.5) / T(F)), b(T(slot == 0 ? 2 : 0.5) / T(F)) {}
+};
 
 template <bool conjugate, class T>
-[[gnu::always_inline]] inline void multiply(Row<T>& z, Row<T>& mirror, const Pair<T>& s) {
-  const Row<T> E = z + conj(mirror), O = z - conj(mirror);
-  const Row<T> A = (conjugate ? conj(s.a) : s.a) * E, B = (conjugate ? conj(s.b) : s.b) * O;
-  z = A + B;
-  mirror = {A.re - B.re, B.im - A.im};
+[[gnu::always_inline]] inline void multiply(Row<T>& z, Row<T>& mirror, const Pair<T>& s,
+                                            const T* rotation) {
+  const Pair<T> X = lanes::to_spectrum(z, mirror, rotation);
+  const Pair<T> Y{(conjugate ? conj(s.a) : s.a) * X.a, (conjugate ? conj(s.b) : s.b) * X.b};
+  lanes::from_spectrum(Y, z, mirror, rotation);
 }
-template <class T>
+template <bool conjugate, class T>
 [[gnu::always_inline]] inline void multiply_ends(Row<T>& first, Row<T>& middle, const Pair<T>& s) {
-  first = {s.a.re * first.re, s.b.re * first.im};
-  middle = {s.a.im * middle.re, s.b.im * middle.im};
+  const Vector<T> bin_0 = s.a.re * (first.re + first.im), last = s.a.im * (first.re - first.im);
+  first = {bin_0 + last, bin_0 - last};
+  middle = (conjugate ? conj(s.b) : s.b) * middle;
 }
 
-// sum += conj(E_x) E_g, conj(O_x) O_g
+// sum += conj(X) G
 template <class T>
-[[gnu::always_inline]] inline void add(Pair<T>& sum, const Row<T>& x, const Row<T>& x_mirror,
-                                       const Row<T>& g, const Row<T>& g_mirror) {
-  sum.a = sum.a + conj(x + conj(x_mirror)) * (g + conj(g_mirror));
-  sum.b = sum.b + conj(x - conj(x_mirror)) * (g - conj(g_mirror));
+[[gnu::always_inline]] inline void add(Pair<T>& sum, const Pair<T>& X, const Pair<T>& G) {
+  sum.a = sum.a + conj(X.a) * G.a;
+  sum.b = sum.b + conj(X.b) * G.b;
 }
 template <class T>
 [[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Row<T>& x0, const Row<T>& x1,
                                             const Row<T>& g0, const Row<T>& g1) {
-  sum.a = sum.a + Row<T>{x0.re * g0.re, x1.re * g1.re};
-  sum.b = sum.b + Row<T>{x0.im * g0.im, x1.im * g1.im};
+  sum.a.re += (x0.re + x0.im) * (g0.re + g0.im);
+  sum.a.im += (x0.re - x0.im) * (g0.re - g0.im);
+  sum.b = sum.b + conj(x1) * g1;
 }
 
 // ---- what is done on the walk ----
@@ -103,9 +98,9 @@ struct Forward {
   void join(int64_t at, int64_t length) const { x.join(at, length); }
   [[gnu::always_inline]] Four take(int64_t at) const { return x.take(at); }
   [[gnu::always_inline]] void put(int64_t at, Four& four) const { x.put(at, four); }
-  void ends(Four& u) const { multiply_ends(u.v[0], u.v[1], S[0]); }
+  void ends(Four& u) const { multiply_ends<false>(u.v[0], u.v[1], S[0]); }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
-    multiply<false>(u.v[i], v.v[j], S[slot]);
+    multiply<false>(u.v[i], v.v[j], S[slot], x.plan.rotation + 2 * slot);
   }
 };
 
@@ -134,57 +129,64 @@ struct Backward {
   }
   void ends(Four& u) const {
     if (sum) add_ends(sum[0], u.x.v[0], u.x.v[1], u.g.v[0], u.g.v[1]);
-    if (S) multiply_ends(u.g.v[0], u.g.v[1], S[0]);
+    if (S) multiply_ends<true>(u.g.v[0], u.g.v[1], S[0]);
   }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
-    if (sum) add(sum[slot], u.x.v[i], v.x.v[j], u.g.v[i], v.g.v[j]);
-    if (S) multiply<true>(u.g.v[i], v.g.v[j], S[slot]);
+    const T* rotation = g.plan.rotation + 2 * slot;
+    if (sum)
+      add(sum[slot], lanes::to_spectrum(u.x.v[i], v.x.v[j], rotation),
+          lanes::to_spectrum(u.g.v[i], v.g.v[j], rotation));
+    if (S) multiply<true>(u.g.v[i], v.g.v[j], S[slot], rotation);
   }
 };
 
 // ---- S to slots, slots to gS ----
 template <class T>
 void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_t F) {
-#pragma omp parallel for schedule(static) if (at.blocks * F >= kGrain)
-  for (int64_t slot = 0; slot < F / 2; ++slot) {
-    const lanes::Bin bin = lanes::bin_of(slot, F);
-    const T scale = slot_scale<T>(slot, F), im_scale = bin.mirrored ? -scale : scale;
+  const int64_t M = F / 2;
+#pragma omp parallel for schedule(static) if (at.blocks * M >= kGrain)
+  for (int64_t slot = 0; slot < M / 2; ++slot) {
+    const int64_t k = lanes::bin_of(slot, M);
+    const SlotScale<T> scale(slot, F);
     for (int64_t block = 0; block < at.blocks; ++block) {
-      const Complex<T>* from = S + at.first(block);
-      Pair<T> s = lanes::load_complex(from + bin.k * at.D, at.width(block));
-      if (slot == 0) {
-        const Pair<T> last = lanes::load_complex(from + F / 2 * at.D, at.width(block));
-        s = {{s.a.re, last.a.re}, {s.b.re, last.b.re}};
-      }
-      slots[block * F / 2 + slot] = {{scale * s.a.re, im_scale * s.a.im},
-                                     {scale * s.b.re, im_scale * s.b.im}};
+      const auto bin = [&](int64_t k) {
+        return lanes::load_complex(S + at.first(block) + k * at.D, at.width(block));
+      };
+      Row<T> a = bin(k);
+      if (slot == 0) a.im = bin(M).re;
+      const Row<T> b = conj(bin(slot == 0 ? M / 2 : M - k));
+      slots[block * M / 2 + slot] = {{scale.a * a.re, scale.a * a.im},
+                                     {scale.b * b.re, scale.b * b.im}};
     }
   }
 }
 
-// sums: (pieces, blocks, F/2), added in this order. The factor of gS is c/F, c = 2 but at the
-// ends, and 1/4 of E and O: that of a slot again.
+// sums: (pieces, blocks, M/2), added in this order.
 template <class T>
 void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layout<T>& at,
                 int64_t F) {
-#pragma omp parallel for schedule(static) if (at.blocks * F >= kGrain)
-  for (int64_t slot = 0; slot < F / 2; ++slot) {
-    const lanes::Bin bin = lanes::bin_of(slot, F);
-    const T scale = slot_scale<T>(slot, F), im_scale = bin.mirrored ? -scale : scale;
+  const int64_t M = F / 2;
+#pragma omp parallel for schedule(static) if (at.blocks * M >= kGrain)
+  for (int64_t slot = 0; slot < M / 2; ++slot) {
+    const int64_t k = lanes::bin_of(slot, M);
+    const SlotScale<T> scale(slot, F);
     for (int64_t block = 0; block < at.blocks; ++block) {
       Pair<T> sum{};
       for (int64_t p = 0; p < pieces; ++p) {
-        const Pair<T>& piece = sums[(p * at.blocks + block) * F / 2 + slot];
+        const Pair<T>& piece = sums[(p * at.blocks + block) * M / 2 + slot];
         sum = {sum.a + piece.a, sum.b + piece.b};
       }
-      sum = {{scale * sum.a.re, im_scale * sum.a.im}, {scale * sum.b.re, im_scale * sum.b.im}};
-      Complex<T>* to = gS + at.first(block);
+      Row<T> a{scale.a * sum.a.re, scale.a * sum.a.im};
+      const Row<T> b{scale.b * sum.b.re, -scale.b * sum.b.im};
+      const auto put = [&](int64_t k, const Row<T>& value) {
+        lanes::store_complex(gS + at.first(block) + k * at.D, value, at.width(block));
+      };
       if (slot == 0) {
-        lanes::store_complex(to + F / 2 * at.D, lanes::real_pair<T>(sum.a.im, sum.b.im),
-                             at.width(block));
-        sum = lanes::real_pair<T>(sum.a.re, sum.b.re);
+        put(M, Row<T>{a.im, {}});
+        a.im = Vector<T>{};
       }
-      lanes::store_complex(to + bin.k * at.D, sum, at.width(block));
+      put(k, a);
+      put(slot == 0 ? M / 2 : M - k, b);
     }
   }
 }
@@ -193,16 +195,17 @@ void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layou
 template <class T>
 void forward(const T* x, const Complex<T>* S, T* y, const Layout<T>& at, int64_t F) {
   const Plan<T> plan(F);
-  const Scratch<Pair<T>, T> slots(at.blocks * F / 2);
-  const Scratch<Row<T>, T> rows(omp_get_max_threads() * F);
+  const int64_t M = plan.M, in_block = M / 2;
+  const Scratch<Pair<T>, T> slots(at.blocks * in_block);
+  const Scratch<Row<T>, T> rows(omp_get_max_threads() * M);
   fill_slots(S, slots + 0, at, F);
   const int64_t tasks = at.blocks * at.rows;
-#pragma omp parallel for schedule(static) if (tasks * F >= kGrain)
+#pragma omp parallel for schedule(static) if (tasks * M >= kGrain)
   for (int64_t task = 0; task < tasks; ++task) {
     const int64_t block = task / at.rows, row = task % at.rows;
-    const Signal<T> signal{plan, rows + omp_get_thread_num() * F};
+    const Signal<T> signal{plan, rows + omp_get_thread_num() * M};
     lanes::enter(plan, signal.z, at.block(x, row, block));
-    lanes::walk(plan, Forward<T>{signal, slots + block * F / 2});
+    lanes::walk(plan, Forward<T>{signal, slots + block * in_block});
     lanes::leave(plan, signal.z, at.block(y, row, block));
   }
 }
@@ -212,17 +215,17 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
               const Layout<T>& at, int64_t F) {
   const Plan<T> plan(F);
   const Pieces<T> pieces(at);
-  const int64_t in_block = F / 2;
+  const int64_t M = plan.M, in_block = M / 2;
   const Scratch<Pair<T>, T> slots(gx ? at.blocks * in_block : 0);
   const Scratch<Pair<T>, T> sums(gS ? pieces.tasks * in_block : 0);
-  const Scratch<Row<T>, T> rows(2 * omp_get_max_threads() * F);
+  const Scratch<Row<T>, T> rows(2 * omp_get_max_threads() * M);
   if (gx) fill_slots(S, slots + 0, at, F);
-#pragma omp parallel for schedule(static) if (at.blocks * at.rows * F >= kGrain)
+#pragma omp parallel for schedule(static) if (at.blocks * at.rows * M >= kGrain)
   for (int64_t task = 0; task < pieces.tasks; ++task) {
     const int64_t piece = task / at.blocks, block = task % at.blocks;
-    Row<T>* z = rows + 2 * omp_get_thread_num() * F;
+    Row<T>* z = rows + 2 * omp_get_thread_num() * M;
     const Backward<T> work{{plan, z},
-                           {plan, z + F},
+                           {plan, z + M},
                            gx ? slots + block * in_block : nullptr,
                            gS ? sums + task * in_block : nullptr};
     if (gS) std::fill_n(work.sum, in_block, Pair<T>{});

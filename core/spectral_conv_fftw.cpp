@@ -2,6 +2,7 @@
 // inverse while it is in cache; the spectrum of the batch is never stored. Backward recomputes the spectrum of x:
 // one more transform, instead of F/2 + 1 complex numbers kept for every signal.
 #include "core/parallel.h"
+#include "core/per_thread.h"
 #include "core/spectral_conv.h"
 
 #include <algorithm>
@@ -42,9 +43,10 @@ void forward(const T* x, const Complex<T>* S, T* y, Blocks b, int64_t F) {
   const fftw::Plans<T> plans = fftw::plans<T>(F);
   const int64_t bins = F / 2 + 1, tasks = b.outer * b.groups * b.per_group;
   const bool parallel = tasks > 1 && b.outer * b.inner * F >= kParallelGrain;
+  PerThread<fftw::Scratch<T>> scratches(parallel, F);
 #pragma omp parallel if (parallel)
   {
-    fftw::Scratch<T> s(F);
+    fftw::Scratch<T>& s = scratches.mine();
 #pragma omp for schedule(static)
     for (int64_t task = 0; task < tasks; ++task) {
       const int64_t block = task % b.per_group, group = task / b.per_group % b.groups;
@@ -70,9 +72,10 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
   const fftw::Plans<T> plans = fftw::plans<T>(F);
   const int64_t bins = F / 2 + 1;
   const bool parallel = b.per_group > 1 && b.outer * b.inner * F >= kParallelGrain;
+  PerThread<fftw::Scratch<T>> signals(parallel, F), cotangents(parallel, F), sums(parallel, F);
 #pragma omp parallel if (parallel)
   {
-    fftw::Scratch<T> signal(F), cotangent(F), sum(F);
+    fftw::Scratch<T>&signal = signals.mine(), &cotangent = cotangents.mine(), &sum = sums.mine();
 #pragma omp for schedule(static)
     for (int64_t block = 0; block < b.per_group; ++block) {
       const int64_t channel = block * fftw::kLanes, lanes = b.lanes(block);

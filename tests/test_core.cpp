@@ -1,11 +1,21 @@
 // core: shapes, tensors, memory, gemm, FFT, random numbers.
+#include <malloc.h>
+#include <omp.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <complex>
+#include <fstream>
+#include <functional>
 #include <numbers>
 
 #include "core/blas.h"
 #include "core/fft.h"
 #include "core/math.h"
 #include "core/memory.h"
+#include "core/ski.h"
+#include "core/spectral_conv.h"
 #include "tests/testing.h"
 
 using namespace skiff;
@@ -69,6 +79,94 @@ TEST_CASE("memory: live bytes return to what they were, blocks are used again") 
   CHECK(memory::stats(Device::CPU).peak == before + 64);
   memory::trim(Device::CPU);
   CHECK(memory::stats(Device::CPU).cached == 0);
+}
+
+TEST_CASE("memory: steps of nearly the same sizes take no new blocks from the system") {
+#if defined(__SANITIZE_ADDRESS__) || defined(SKIFF_CUDA_HOST)
+  MESSAGE("left out: this build keeps no blocks");
+#else
+  memory::trim(Device::CPU);
+  const auto step = [](int64_t length) {  // its tensors are alive together; no page is touched
+    std::vector<Tensor> tensors;
+    for (int64_t channels = 1; channels <= 40; ++channels)
+      tensors.emplace_back(Shape{32, length, channels}, DType::Float32);
+  };
+  const auto taken = [] { return memory::stats(Device::CPU).taken; };
+  const int64_t before = taken();
+  step(4000);
+  CHECK(taken() == before + 40);
+  for (const int64_t length : {4000, 3950, 3700, 3999, 3800}) step(length);
+  CHECK(taken() == before + 40);
+
+  // Much smaller tensors do not sit in large blocks, and what is kept stays near the largest need.
+  step(400);
+  CHECK(taken() > before + 40);
+  memory::trim(Device::CPU);
+  CHECK(memory::stats(Device::CPU).cached == 0);
+#endif
+}
+
+// Runs in a process of its own, started by the next test.
+TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
+  omp_set_num_threads(4);
+  ::mallopt(M_MMAP_THRESHOLD, 1 << 16);  // the address space of a freed block is free again
+  const int64_t F = 3 << 12, n = 2000, taps = 1025, knots = 500, D = 64;
+  const Tensor x = random_normal({2, n, D}, DType::Float32, 1);
+  const Tensor S = random_normal({F / 2 + 1, D}, DType::Complex64, 2);
+  const Tensor X = random_normal({2, F / 2 + 1, D}, DType::Complex64, 3);
+  const Tensor c = random_normal({taps, D}, DType::Float32, 4);
+  const Tensor s = random_normal({2, knots, D}, DType::Float32, 5);
+  const Tensor k = random_normal({2 * knots, D}, DType::Float32, 6);
+  const std::vector<std::function<void()>> operators = {
+      [&] { fft::fftw_r2c(x, F, -2); },
+      [&] { fft::fftw_c2r(X, F, -2, n); },
+      [&] { fftw_spectral_conv_forward(x, S, F, -2); },
+      [&] { fftw_spectral_conv_backward(x, S, x, F, -2, true, true); },
+      [&] { ski_cpu::output(x, c, s, -2); },
+      [&] { ski_cpu::gradients(x, c, x, s, -2, true, true); },
+      [&] { ski_cpu::knot_product(k, s, -2, false); },
+      [&] { ski_cpu::knot_gradient(s, s, D, -2); },
+  };
+  for (size_t i = 0; i < operators.size(); ++i) {
+    CAPTURE(i);
+    operators[i]();  // threads and plans are made once
+    int refused = 0;
+    bool done = false;
+    for (int64_t room = 0; !done; room += 128 << 10) {  // bytes
+      memory::trim(Device::CPU);
+      int64_t pages = 0;
+      std::ifstream("/proc/self/statm") >> pages;
+      rlimit limit{};
+      ::getrlimit(RLIMIT_AS, &limit);
+      limit.rlim_cur = rlim_t(pages * ::sysconf(_SC_PAGESIZE) + room);
+      ::setrlimit(RLIMIT_AS, &limit);
+      try {
+        operators[i]();
+        done = true;
+      } catch (const std::exception&) {
+        ++refused;
+      }
+      limit.rlim_cur = limit.rlim_max;
+      ::setrlimit(RLIMIT_AS, &limit);
+    }
+    CHECK(refused > 3);
+  }
+}
+
+TEST_CASE("out of memory, also for the scratch of threads, is an error and does not end the program") {
+#if defined(__SANITIZE_ADDRESS__) || defined(SKIFF_CUDA_HOST)
+  MESSAGE("left out: a sanitizer needs more address space than is left here");
+#else
+  const pid_t child = ::fork();
+  if (child == 0) {
+    ::execl("/proc/self/exe", "skiff_tests", "--no-skip", "--test-case=child: out of memory*", nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  REQUIRE(WIFEXITED(status));  // a signal: it was aborted
+  CHECK(WEXITSTATUS(status) == 0);
+#endif
 }
 
 TEST_CASE("gemm: equals the sum of its definition, all transposes, pieces of rows and of sums") {

@@ -141,6 +141,9 @@ test-cuda-host:
 	tests/cuda_host/run.sh build/cuda-host-san forward >build/cuda-host-san/log 2>&1 & sanitized=$$!; \
 	tests/cuda_host/run.sh build/cuda-host forward reverse 1 2 3; plain=$$?; \
 	wait $$sanitized; status=$$?; cat build/cuda-host-san/log; [ $$plain = 0 ] && [ $$status = 0 ]
+test-barriers:
+	$(MAKE) SAN=0 build/cuda-host/cuda_tests
+	tests/cuda_host/barriers.sh build/cuda-host/cuda_tests forward reverse 1 2 3
 gradcheck: $(BUILD)/gradcheck
 	$(BUILD)/gradcheck $(OP)
 golden: $(BUILD)/golden
@@ -231,6 +234,7 @@ help:
 	@echo 'make test       the tests; the last line is "N passed, N failed"'
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
+	@echo 'make test-barriers   takes out each barrier of the CUDA half; the emulated tests must notice every one'
 	@echo 'make test-cuda-static  the CUDA build: registers, occupancy, PTX; needs nvcc, no GPU'
 	@echo 'make test-gpu   all tests on a GPU;  make bench-gpu: operators against the floors of the hardware'
 	@echo 'make gradcheck  check the derivative of every op, or OP=rfft'
@@ -244,6 +248,6 @@ help:
 	@echo 'make format clean help'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow test-cuda-host cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/examples/derivations.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d) $(BUILD)/tests/mutants/check.d

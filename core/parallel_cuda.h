@@ -20,8 +20,13 @@ inline void require(cudaError_t status, const char* call) {
 }
 
 inline constexpr int kWarp = 32;
-inline constexpr int kThreads = 256;             // of a block
-inline constexpr int64_t kMostBlocks = 1 << 20;  // of a grid; threads stride over the rest
+inline constexpr int kThreads = 256;  // of a block
+// The most blocks of a grid; threads stride over the rest. The tensors of the emulation are small.
+#ifdef SKIFF_CUDA_HOST
+inline constexpr int64_t kMostBlocks = 7;
+#else
+inline constexpr int64_t kMostBlocks = 1 << 20;
+#endif
 inline constexpr int64_t kBlockRow = 1024;  // a row with this much work is shared by a whole block
 
 // All launches go through this one call (no <<<>>>), into the default stream.

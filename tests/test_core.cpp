@@ -306,3 +306,9 @@ TEST_CASE("random: a position is the whole state; moments and bounds are right")
   for (const int count : seen) CHECK(std::abs(count - 1000) < 120);
   CHECK(contains(message_of([&] { c.below(0); }), "n >= 1"));
 }
+
+TEST_CASE("testing: one element that is not a number is further away than any limit") {
+  const double nan = std::nan("");
+  for (const std::vector<double>& a : {std::vector<double>{nan, 1, 2}, {0, nan, 2}, {0, 1, nan}})
+    CHECK_FALSE(distance(a, {0, 1, 2}) < 1e300);
+}

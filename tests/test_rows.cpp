@@ -50,8 +50,9 @@ const std::vector<int64_t>& ragged_lengths() {
 void check_rows(Device device, DType dtype, int64_t length, bool mixed) {
   CAPTURE(length);
   CAPTURE(mixed);
-  std::vector<int32_t> start = {0};  // 19 rows: no multiple of the rows of a block
-  for (size_t r = 0; r < 19; ++r)
+  // No multiple of the rows of a block, and several rounds of the few blocks of the emulation.
+  std::vector<int32_t> start = {0};
+  for (size_t r = 0; r < 115; ++r)
     start.push_back(start.back() + int32_t(mixed ? ragged_lengths()[r % 5] : length));
   const int64_t total = start.back(), rows = int64_t(start.size()) - 1;
   const Tensor x = random_normal({total}, dtype, 3);

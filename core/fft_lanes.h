@@ -131,8 +131,8 @@ inline int64_t reversed_bits(int64_t value, int bits) {
 template <class T>
 const T* twiddles(int R, int64_t q);
 
-// e^(-2 pi i k / F) / i of bin k, the one in the first row of a slot, for all slots ("the walk" below):
-// re, im. Made once, kept.
+// e^(-2 pi i k / F) / i for all slots of the walk below, k the bin in the first row of the slot: re,
+// im. Made once, kept.
 template <class T>
 const T* rotations(int64_t F);
 

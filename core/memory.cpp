@@ -94,7 +94,7 @@ void* allocate(Device device, size_t bytes) {
   } else {
     // Sizes that vary a lot would let the cache grow: it stays near the largest need so far.
     const int64_t most = std::max(p.most, p.stats.live + int64_t(size));
-    trim_locked(p, device, most + most / 4 + (int64_t(64) << 20) - int64_t(size));
+    trim_locked(p, device, most + most / 16 + (int64_t(64) << 20) - int64_t(size));
     block = system_allocate(p, device, size);
     if (!block) {
       trim_locked(p, device, 0);

@@ -24,7 +24,7 @@ namespace {
 
 // The file: kMagic, the fingerprint, the data, and the CRC-32 of all that. The last character of
 // kMagic is the version of the format.
-constexpr std::string_view kMagic = "skiffdc1";
+constexpr std::string_view kMagic = "skiffdc2";
 
 // What the file holds for; empty when the source is not there.
 std::string fingerprint_of(const CacheKey& key) {
@@ -166,6 +166,7 @@ void fields(File& file, TaskData& data) {
     field_size(file, *examples);
     for (Example& example : *examples) {
       field(file, example.label);
+      field(file, example.cut);
       field(file, example.tokens, narrow, buffer);
       field(file, example.second, narrow, buffer);
     }

@@ -37,6 +37,7 @@ struct Progress {
   double loss_sum = 0, norm_sum = 0;
   int64_t correct = 0, seen = 0, summed = 0;
   double seconds = 0;     // of training so far
+  bool validation_due = false;  // the row and the validation of this step are still missing
 };
 
 inline std::map<std::string, std::string> to_metadata(const Progress& p) {
@@ -46,11 +47,14 @@ inline std::map<std::string, std::string> to_metadata(const Progress& p) {
     return std::string(text);
   };
   // The time is not here: two equal runs make equal checkpoints.
-  return {{"format", "skiff training state 1"}, {"step", std::to_string(p.step)},
+  std::map<std::string, std::string> metadata = {
+          {"format", "skiff training state 1"}, {"step", std::to_string(p.step)},
           {"position", std::to_string(p.position)}, {"best_accuracy", exact(p.best_accuracy)},
           {"best_step", std::to_string(p.best_step)}, {"loss_sum", exact(p.loss_sum)},
           {"norm_sum", exact(p.norm_sum)}, {"correct", std::to_string(p.correct)},
           {"seen", std::to_string(p.seen)}, {"summed", std::to_string(p.summed)}};
+  if (p.validation_due) metadata["validation_due"] = "1";
+  return metadata;
 }
 
 inline Progress to_progress(const safetensors::File& file) {
@@ -80,6 +84,7 @@ inline Progress to_progress(const safetensors::File& file) {
   p.correct = int64_t(number("correct"));
   p.seen = int64_t(number("seen"));
   p.summed = int64_t(number("summed"));
+  p.validation_due = file.metadata.count("validation_due") > 0;
   return p;
 }
 

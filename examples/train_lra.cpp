@@ -7,14 +7,16 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "core/blas.h"
 #include "core/memory.h"
 #include "data/batch.h"
 #include "examples/device.h"
+#include "examples/display.h"
 #include "examples/profile_table.h"
 #include "examples/run_folder.h"
 #include "examples/settings.h"
@@ -25,11 +27,6 @@
 using namespace skiff;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 // Where batch norm takes its running statistics, a rare example can grow through the products of the
 // units until its logits are not finite. It counts as wrong, whatever class stands first.
@@ -59,97 +56,81 @@ Verdicts judge(const Tensor& logits, const Tensor& labels) {
   return verdicts;
 }
 
-// ---- progress on stderr ----
-
-class Display {
- public:
-  Display(const Settings& s, int64_t steps) : steps_(steps) {
-    const char* terminal = std::getenv("TERM");
-    const bool tty = ::isatty(2) && terminal && std::string(terminal) != "dumb";
-    bar_ = !s.quiet && (s.progress == "bar" || (s.progress == "auto" && tty));
-    plain_ = !s.quiet && !bar_ && s.progress != "none";
-    notes_ = !s.quiet;
-  }
-  ~Display() { finish_line(); }
-
-  void note(const std::string& text) {
-    if (!notes_) return;
-    finish_line();
-    std::fprintf(stderr, "%s\n", text.c_str());
-  }
-  // Rewritten ten times a second on a terminal; otherwise only rows that are logged are printed.
-  void step(const MetricsRow& row, double seconds_left, bool logged) {
-    if (plain_ && !logged) return;
-    if (!bar_ && !plain_) return;
-    if (bar_ && !logged && seconds_since(shown_) < 0.1) return;
-    shown_ = Clock::now();
-    std::fprintf(stderr, "%sstep %lld/%lld  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s  %s left%s",
-                 bar_ ? "\r" : "", (long long)row.step, (long long)steps_, row.train_loss,
-                 100 * row.train_accuracy, row.lr, row.gradient_norm,
-                 thousands(row.tokens_per_second).c_str(), clock(seconds_left).c_str(),
-                 bar_ ? "   " : "\n");
-    open_ = bar_;
-  }
-
-  static std::string clock(double seconds) {
-    const int64_t s = int64_t(seconds + 0.5);
-    char text[32];
-    if (s >= 3600)
-      std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", (long long)(s / 3600),
-                    (long long)(s / 60 % 60), (long long)(s % 60));
-    else
-      std::snprintf(text, sizeof text, "%lld:%02lld", (long long)(s / 60), (long long)(s % 60));
-    return text;
-  }
-  static std::string thousands(double v) {
-    char text[32];
-    std::snprintf(text, sizeof text, v >= 1e4 ? "%.0fk" : "%.1fk", v / 1000);
-    return text;
-  }
-
- private:
-  void finish_line() {
-    if (open_) std::fprintf(stderr, "\n");
-    open_ = false;
-  }
-  int64_t steps_;
-  bool bar_, plain_, notes_, open_ = false;
-  Clock::time_point shown_;
-};
-
 // ---- what a run ends with ----
 
 struct Result {
-  std::string task, mixer, recipe;
+  std::string task, mixer, recipe, folder;
   uint64_t seed = 0;
   int64_t parameters = 0, steps = 0, best_step = 0;
-  double best_val = 0, best_test = 0, last_val = 0, last_test = 0, majority_val = 0, majority_test = 0;
+  // NaN where nothing was measured.
+  double best_val = NAN, best_test = NAN, last_val = NAN, last_test = NAN;
+  double train_loss = NAN, best_val_loss = NAN, last_val_loss = NAN, best_test_loss = NAN, last_test_loss = NAN;
+  double majority_val = 0, majority_test = 0;
+  int64_t val_examples = 0, all_val_examples = 0, test_examples = 0, all_test_examples = 0;
+  int threads = 0;
   double seconds = 0, tokens_per_second = 0, tensor_bytes = 0, resident_bytes = 0;
-  std::string profile;  // a table, with --profile
+  std::string profile;      // a table, with --profile
+  bool evaluated = true;
 };
 
-void print_json(const Result& r) {
-  std::printf("{\"task\":\"%s\",\"mixer\":\"%s\",\"recipe\":\"%s\",\"seed\":%llu,\"parameters\":%lld,"
-              "\"steps\":%lld,\"best_step\":%lld,\"best_val_accuracy\":%.6f,\"best_test_accuracy\":%.6f,"
-              "\"last_val_accuracy\":%.6f,\"last_test_accuracy\":%.6f,\"majority_val\":%.6f,"
-              "\"majority_test\":%.6f,\"seconds\":%.1f,\"tokens_per_second\":%.0f,"
-              "\"peak_tensor_bytes\":%.0f,\"peak_resident_bytes\":%.0f}\n",
-              r.task.c_str(), r.mixer.c_str(), r.recipe.c_str(), (unsigned long long)r.seed,
-              (long long)r.parameters, (long long)r.steps, (long long)r.best_step, r.best_val, r.best_test,
-              r.last_val, r.last_test, r.majority_val, r.majority_test, r.seconds, r.tokens_per_second,
-              r.tensor_bytes, r.resident_bytes);
+nlohmann::ordered_json to_json(const Result& r) {
+  const auto share = [](double v) { return std::round(v * 1e6) / 1e6; };  // NaN becomes null
+  return {{"task", r.task},
+          {"mixer", r.mixer},
+          {"recipe", r.recipe},
+          {"seed", r.seed},
+          {"parameters", r.parameters},
+          {"steps", r.steps},
+          {"best_step", r.best_step},
+          {"best_val_accuracy", share(r.best_val)},
+          {"best_test_accuracy", share(r.best_test)},
+          {"last_val_accuracy", share(r.last_val)},
+          {"last_test_accuracy", share(r.last_test)},
+          {"majority_val", share(r.majority_val)},
+          {"majority_test", share(r.majority_test)},
+          {"train_loss", share(r.train_loss)},
+          {"best_val_loss", share(r.best_val_loss)},
+          {"last_val_loss", share(r.last_val_loss)},
+          {"best_test_loss", share(r.best_test_loss)},
+          {"last_test_loss", share(r.last_test_loss)},
+          {"validation_examples", r.val_examples},
+          {"validation_limited", r.val_examples < r.all_val_examples},
+          {"test_examples", r.test_examples},
+          {"test_limited", r.test_examples < r.all_test_examples},
+          {"threads", r.threads},
+          {"run_folder", r.folder},
+          {"seconds", std::round(r.seconds * 10) / 10},
+          {"tokens_per_second", int64_t(std::round(r.tokens_per_second))},
+          {"peak_tensor_bytes", int64_t(r.tensor_bytes)},
+          {"peak_resident_bytes", int64_t(r.resident_bytes)}};
+}
+// On one line. A path may hold bytes that are no UTF-8.
+void print_json(const nlohmann::ordered_json& json) {
+  std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+}
+
+// "500 of 25000 validation", or "25000 validation".
+std::string examples_of(int64_t count, int64_t all, const std::string& split) {
+  return std::to_string(count) + (count < all ? " of " + std::to_string(all) : "") + " " + split;
 }
 
 void print_table(const Result& r, const std::string& curves) {
   std::printf("%s, %s, recipe %s, seed %llu, %lld parameters\n", r.task.c_str(), r.mixer.c_str(),
               r.recipe.c_str(), (unsigned long long)r.seed, (long long)r.parameters);
-  std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
-  const auto row = [](const std::string& name, double val, double test) {
-    std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
-  };
-  row("best weights (step " + std::to_string(r.best_step) + ")", r.best_val, r.best_test);
-  row("last weights (step " + std::to_string(r.steps) + ")", r.last_val, r.last_test);
-  row("majority class", r.majority_val, r.majority_test);
+  if (r.evaluated) {
+    std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
+    const auto row = [](const std::string& name, double val, double test) {
+      std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
+    };
+    row("best weights (step " + std::to_string(r.best_step) + ")", r.best_val, r.best_test);
+    row("last weights (step " + std::to_string(r.steps) + ")", r.last_val, r.last_test);
+    row("majority class", r.majority_val, r.majority_test);
+    std::printf("on %s and %s examples\n",
+                examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
+                examples_of(r.test_examples, r.all_test_examples, "test").c_str());
+  } else {
+    std::printf("neither validated nor tested: --profile measures the steps alone, unless --eval-every is given\n");
+  }
   std::printf("trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB resident\n",
               Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
               r.tensor_bytes / 1e6, r.resident_bytes / 1e6);
@@ -173,15 +154,17 @@ class Run {
   // The result, or nothing when the run was stopped before its end.
   std::optional<Result> operator()() {
     prepare_folder();
+    Display display(progressing(s_.progress), s_.quiet);
+    display.begin("reading " + s_.task + " from '" + s_.data + "'", "when the data is read");
     load_data();
+    if (stop_signal != 0) throw Stopped();
     build();
-    Display display(s_, steps_);
     describe(display);
     if (s_.resume)
       resume(display);
     else if (!s_.init.empty())
       store_->load(safetensors::read(s_.init), {"optimizer."});
-    folder_.start_metrics(at_.step);
+    folder_.start_metrics(at_.validation_due ? at_.step - 1 : at_.step);
     train(display);
     if (at_.step == steps_) finish(display);
     return result_;
@@ -239,7 +222,7 @@ class Run {
       check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data, "' is empty");
     check<UsageError>(int64_t(data_.train.size()) >= s_.batch_size, "--batch-size: ", s_.batch_size,
                       " is more than the ", data_.train.size(), " training examples in '", s_.data, "'");
-    const int64_t all = int64_t(data_.test.size());
+    const int64_t all = all_test_examples_ = int64_t(data_.test.size());
     if (s_.eval_limit > 0) watched_ = evenly_spread(data_.val, s_.eval_limit);
     if (s_.test_limit > 0) data_.test = evenly_spread(data_.test, s_.test_limit);
     if (const int64_t left = int64_t(data_.test.size()); left < all)
@@ -265,8 +248,9 @@ class Run {
     const auto every = [&](int64_t asked, int64_t share) {
       return asked > 0 ? asked : std::max<int64_t>(1, steps_ / share);
     };
-    eval_every_ = every(s_.eval_every, 10);
+    eval_every_ = every(s_.eval_every, steps_ < 40 ? 1 : 10);
     save_every_ = s_.save_every > 0 ? s_.save_every : eval_every_;
+    evaluates_ = !s_.profile || s_.eval_every > 0 || only_best_test_;
     log_every_ = every(s_.log_every, 100);
     schedule_ = {schedule_named(s_.schedule), s_.warmup, s_.horizon > 0 ? s_.horizon : steps_};
     memory::reset_peak(device_);
@@ -282,6 +266,18 @@ class Run {
     display.note(text.str());
     if (!device_note_.empty()) display.note(device_note_);
     if (!data_.note.empty()) display.note("note: " + data_.note);
+    if (const int64_t cut = count_cut(data_.train); cut > 0)
+      display.note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +
+                   " training examples are longer than --max-length " + std::to_string(s_.max_length) +
+                   " and are cut");
+    if (steps_ < s_.warmup) {
+      std::ostringstream note;
+      note << "note: " << steps_ << " steps are less than the " << s_.warmup
+           << " of --warmup: the learning rate only rises, to " << s_.lr * schedule_(steps_ - 1) << " of " << s_.lr;
+      display.note(note.str());
+    }
+    if (!evaluates_)
+      display.note("note: with --profile nothing is validated or tested, unless --eval-every is given");
   }
 
   Variable logits_of(const Batch& batch) const {
@@ -324,39 +320,96 @@ class Run {
 
   void train(Display& display) {
     if (!s_.resume) folder_.write("config.toml", config_);
-    const int64_t first = at_.step;
-    const double seconds_before = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;
-    const Clock::time_point start = Clock::now();
-    double not_training = 0;  // validation and saving
+    first_ = at_.step;
+    seconds_before_ = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;
+    start_ = Clock::now();
+    if (at_.validation_due) end_step({.step = at_.step, .epoch = epoch(), .lr = s_.lr * schedule_(at_.step - 1)}, display);
     while (at_.step < steps_) {
-      const MetricsRow current = one_step(display);
-      const bool logs = at_.step % log_every_ == 0 || at_.step == steps_;
-      const bool evaluates = at_.step % eval_every_ == 0 || at_.step == steps_;
-      MetricsRow row = current;
-      row.seconds = seconds_before + seconds_since(start) - not_training;
-      row.tokens_per_second = double(tokens_) / (seconds_since(start) - not_training);
-      if (logs) take_sums(row);
-      display.step(row, (seconds_since(start) / double(at_.step - first)) * double(steps_ - at_.step),
-                   logs);
-      const Clock::time_point pause = Clock::now();
-      if (evaluates) validate(row, display);
-      if (!logs) row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
-      if (logs || evaluates) folder_.add_row(row);
-      const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
-      if (at_.step % save_every_ == 0 || at_.step == steps_ || stops) save_checkpoint();
-      if (evaluates || stops) folder_.write_curves(s_.task + ", " + s_.mixer, majority_rate(data_.val));
-      if (s_.profile && (evaluates || stops)) folder_.write("profile.csv", profile_csv(profile_));
-      not_training += seconds_since(pause);
-      if (stops && at_.step < steps_) {
-        display.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
-        if (stop_signal != 0) throw Stopped();
+      display.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_), "after this step",
+                    /*aside=*/true);
+      end_step(one_step(display), display);
+      if (at_.step == s_.stop_at && at_.step < steps_) {
+        stopped(display);
         break;
       }
     }
-    train_seconds_ = seconds_before + seconds_since(start) - not_training;
-    tokens_per_second_ = at_.step > first
-                             ? double(tokens_) / (seconds_since(start) - not_training)
-                             : folder_.rows().empty() ? 0 : folder_.rows().back().tokens_per_second;
+    train_seconds_ = seconds_so_far();
+    tokens_per_second_ = tokens_per_second();
+  }
+
+  double epoch() const { return double(at_.position) / double(batches_->batches_per_epoch()); }
+  double seconds_so_far() const { return seconds_before_ + seconds_since(start_) - not_training_; }
+  double tokens_per_second() const {
+    if (at_.step > first_) return double(tokens_) / (seconds_since(start_) - not_training_);
+    return folder_.rows().empty() ? 0 : folder_.rows().back().tokens_per_second;
+  }
+
+  // What follows a step: its row, its validation, its checkpoint. The checkpoint is saved before the
+  // validation, which can take long and be stopped, and once more after it; a run that stopped in
+  // between begins with the validation.
+  void end_step(MetricsRow row, Display& display) {
+    const bool last = at_.step == steps_;
+    const bool logs = at_.step % log_every_ == 0 || last;
+    const bool evaluates = evaluates_ && (at_.step % eval_every_ == 0 || last);
+    const bool stops = at_.step == s_.stop_at;
+    const bool saves = at_.step % save_every_ == 0 || last || stops;
+    row.seconds = seconds_so_far();
+    row.tokens_per_second = tokens_per_second();
+    at_.validation_due = evaluates || last;
+    const Progress before = at_;
+    if (logs) take_sums(row);
+    show(row, logs, evaluates, display);
+    const Clock::time_point pause = Clock::now();
+    if (evaluates) {
+      const Progress after = std::exchange(at_, before);
+      if (saves) save_checkpoint();
+      const std::optional<Score> score = evaluate(watched(), "validating", display);
+      if (!score) {
+        if (!saves) save_checkpoint();
+        stopped(display);
+      }
+      at_ = after;
+      at_.validation_due = false;
+      take_score(row, *score, display);
+    } else if (last) {
+      at_ = before;  // --profile: a --resume without it validates
+    }
+    if (!logs) row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
+    if (logs || evaluates) folder_.add_row(row);
+    if (saves || stop_signal != 0) save_checkpoint();
+    if (evaluates || last || stops || stop_signal != 0) {
+      folder_.write_curves(s_.task + ", " + s_.mixer, majority_rate(data_.val));
+      if (s_.profile) folder_.write("profile.csv", profile_csv(profile_));
+    }
+    not_training_ += seconds_since(pause);
+    if (stop_signal != 0 && !last) stopped(display);
+  }
+
+  // Everything is saved.
+  void stopped(Display& display) const {
+    display.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
+    if (stop_signal != 0) throw Stopped();
+  }
+
+  void show(const MetricsRow& row, bool logs, bool evaluates, Display& display) const {
+    char text[200];
+    std::snprintf(text, sizeof text, "step %lld/%lld  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s  %s left",
+                  (long long)row.step, (long long)steps_, row.train_loss, 100 * row.train_accuracy, row.lr,
+                  row.gradient_norm, Display::thousands(row.tokens_per_second).c_str(),
+                  Display::clock(seconds_left(evaluates)).c_str());
+    display.row(text, logs);
+  }
+
+  // Of steps, and, as soon as one was timed, of evaluations.
+  double seconds_left(bool evaluates) const {
+    const int64_t done = at_.step - first_, left = steps_ - at_.step;
+    const double steps = done > 0 ? (seconds_since(start_) - evaluation_seconds_) / double(done) * double(left) : 0;
+    if (!evaluates_ || evaluated_ == 0) return steps;
+    const int64_t later = left == 0 ? 0 : steps_ / eval_every_ - at_.step / eval_every_ + (steps_ % eval_every_ != 0);
+    const int64_t validations = later + evaluates;
+    const int64_t tests = test_is_validation() ? 0 : only_best_test_ ? 1 : 2;  // best and last weights
+    const double examples = double(validations) * double(watched().size()) + double(tests) * double(data_.test.size());
+    return steps + examples * evaluation_seconds_ / double(evaluated_);
   }
 
   MetricsRow one_step(Display& display) {
@@ -392,7 +445,7 @@ class Run {
     tokens_ += batch.input.size();
     MetricsRow row;
     row.step = at_.step;
-    row.epoch = double(at_.position) / double(batches_->batches_per_epoch());
+    row.epoch = epoch();
     row.train_loss = loss;
     row.train_accuracy = double(at_.correct) / double(at_.seen);
     row.lr = lr;
@@ -433,25 +486,40 @@ class Run {
     throw NumericalError(text.str());
   }
 
-  Score evaluate(const std::vector<Example>& examples, bool stops = false) {
+  const std::vector<Example>& watched() const { return watched_.empty() ? data_.val : watched_; }
+  // Then the scores of validation are those of the test, and nothing has to be computed twice.
+  bool test_is_validation() const {
+    return data_.val_is_test && watched_.empty() && int64_t(data_.test.size()) == all_test_examples_;
+  }
+
+  // `doing`: "testing". Nothing when a signal stopped it.
+  std::optional<Score> evaluate(const std::vector<Example>& examples, const std::string& doing, Display& display) {
+    const std::string count = std::to_string(examples.size());
+    display.begin(doing + " on " + count + " examples", "after this batch");
     store_->set_training(false);
     const EvaluationBatches batches(data_, &examples, s_.batch_size);
+    const Clock::time_point start = Clock::now();
     double loss = 0;
     Verdicts all;
+    int64_t done = 0;
     for (int64_t i = 0; i < batches.count(); ++i) {
-      if (stops && stop_signal != 0) throw Stopped();
+      if (stop_signal != 0) return std::nullopt;
       const Batch batch = batches[i];
       const Variable logits = logits_of(batch);
       loss += item(loss_of(logits, batch)) * double(batch.size());
       const Verdicts verdicts = judge(logits.value(), batch.labels);
       all.correct += verdicts.correct;
       all.not_finite += verdicts.not_finite;
+      done += batch.size();
+      const double left = seconds_since(start) / double(done) * double(int64_t(examples.size()) - done);
+      display.show(doing + ": " + std::to_string(done) + " of " + count + " examples, " + Display::clock(left) + " left");
     }
-    return {loss / double(examples.size()), double(all.correct) / double(examples.size()), all.not_finite};
+    evaluation_seconds_ += seconds_since(start);
+    evaluated_ += done;
+    return Score{loss / double(examples.size()), double(all.correct) / double(examples.size()), all.not_finite};
   }
 
-  void validate(MetricsRow& row, Display& display) {
-    const Score score = evaluate(watched_.empty() ? data_.val : watched_);
+  void take_score(MetricsRow& row, const Score& score, Display& display) {
     row.val_loss = score.loss;
     row.val_accuracy = score.accuracy;
     char text[120];
@@ -466,47 +534,66 @@ class Run {
 
   // ---- the result ----
 
-  struct Scores {
-    Score val, test;
-  };
+  const MetricsRow& row_of(int64_t step) const {
+    static const MetricsRow nothing;
+    for (const MetricsRow& row : folder_.rows())
+      if (row.step == step) return row;
+    return nothing;
+  }
+
   // The last checkpoint is saved by now: a signal stops at once, and --resume comes back here.
-  Scores evaluate_all() {
-    const Score test = evaluate(data_.test, /*stops=*/true);
-    if (only_best_test_) return {{}, test};
-    const bool same = data_.val_is_test && data_.test.size() == data_.val.size();  // not --test-limit
-    return {same ? test : evaluate(data_.val, /*stops=*/true), test};
+  Score test(const std::string& weights, int64_t step, Display& display) {
+    if (test_is_validation()) return {row_of(step).val_loss, row_of(step).val_accuracy};
+    const std::optional<Score> score = evaluate(data_.test, "testing the " + weights + " weights", display);
+    if (!score) stopped(display);
+    return *score;
   }
 
   void finish(Display& display) {
     const Progress end = at_;
-    const bool last_is_best = end.best_step == end.step;
-    Scores last, best;
-    if (last_is_best || !only_best_test_) best = last = evaluate_all();
-    if (!last_is_best) {
-      load("best.safetensors");
-      best = evaluate_all();
+    const MetricsRow &last_row = row_of(end.step), &best_row = row_of(end.best_step);
+    Score last{NAN, NAN}, best{NAN, NAN};
+    if (evaluates_) {
+      const bool last_is_best = end.best_step == end.step;
+      if (last_is_best || !only_best_test_) best = last = test("last", end.step, display);
+      if (!last_is_best) {
+        load("best.safetensors");
+        best = test("best", end.best_step, display);
+      }
+      if (best.not_finite > 0) display.note("note: test: " + best.remark());
     }
-    if (best.test.not_finite > 0) display.note("note: test: " + best.test.remark());
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
     result_ = {.task = s_.task,
                .mixer = s_.mixer,
                .recipe = s_.recipe,
+               .folder = s_.out,
                .seed = s_.seed,
                .parameters = store_->trained_count(),
                .steps = end.step,
                .best_step = end.best_step,
-               .best_val = best.val.accuracy,
-               .best_test = best.test.accuracy,
-               .last_val = last.val.accuracy,
-               .last_test = last.test.accuracy,
-               .majority_val = majority_rate(data_.val),
+               .best_val = evaluates_ ? end.best_accuracy : NAN,
+               .best_test = best.accuracy,
+               .last_val = last_row.val_accuracy,
+               .last_test = last.accuracy,
+               .train_loss = last_row.train_loss,
+               .best_val_loss = best_row.val_loss,
+               .last_val_loss = last_row.val_loss,
+               .best_test_loss = best.loss,
+               .last_test_loss = last.loss,
+               .majority_val = majority_rate(watched()),
                .majority_test = majority_rate(data_.test),
+               .val_examples = evaluates_ ? int64_t(watched().size()) : 0,
+               .all_val_examples = int64_t(data_.val.size()),
+               .test_examples = evaluates_ ? int64_t(data_.test.size()) : 0,
+               .all_test_examples = all_test_examples_,
+               .threads = omp_get_max_threads(),
                .seconds = train_seconds_,
                .tokens_per_second = tokens_per_second_,
                .tensor_bytes = double(memory::stats(device_).peak),
                .resident_bytes = double(usage.ru_maxrss) * 1024,
-               .profile = s_.profile ? profile_table(profile_) : ""};
+               .profile = s_.profile ? profile_table(profile_) : "",
+               .evaluated = evaluates_};
   }
 
   Settings s_;
@@ -525,6 +612,14 @@ class Run {
   Schedule schedule_;
   Progress at_;
   int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0, tokens_ = 0;
+  int64_t all_test_examples_ = 0;  // before --test-limit
+  bool evaluates_ = true;
+  int64_t first_ = 0;          // the step this program began at
+  double seconds_before_ = 0;  // of training, before it began
+  Clock::time_point start_;
+  double not_training_ = 0;    // seconds of validation and saving
+  double evaluation_seconds_ = 0;
+  int64_t evaluated_ = 0;      // examples in these seconds
   double train_seconds_ = 0, tokens_per_second_ = 0;
   Profile profile_;
   std::optional<Result> result_;
@@ -557,7 +652,7 @@ std::string results_csv(const std::vector<Result>& results) {
 std::string config_of(Settings s) {
   CLI::App app;
   add_options(app, s);
-  return app.config_to_str(true, false);
+  return config_text(app);
 }
 
 // "all", or names with commas between them.
@@ -568,7 +663,6 @@ std::vector<TaskShape> several_tasks(const std::string& text) {
   for (std::string name; std::getline(names, name, ',');) tasks.push_back(task_shape(name));
   return tasks;
 }
-bool is_several(const std::string& task) { return task == "all" || task.find(',') != std::string::npos; }
 
 struct GivenNumbers {
   std::optional<int64_t> steps, eval_limit, test_limit;
@@ -579,11 +673,12 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
   const RunFolder group(folder);
   std::vector<Result> results;
-  std::printf("%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
+  std::FILE* const table = asked.json ? stderr : stdout;
+  std::fprintf(table, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
               "tokens/s", "tensors", "time");
   for (const TaskShape& task : several_tasks(asked.task)) {
     if (!has_data(task.name, asked.data)) {
-      std::printf("%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name, asked.data.c_str());
+      std::fprintf(table, "%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name, asked.data.c_str());
       continue;
     }
     for (const std::string& mixer : mixer_names()) {
@@ -596,7 +691,7 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       s.test_limit = given.test_limit.value_or(s.test_limit);
       s.out = folder + "/" + task.name + "-" + mixer;
       if (mixer == "attention" && s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
-        std::printf("%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
+        std::fprintf(table, "%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
                     (long long)s.max_length);
         continue;
       }
@@ -605,7 +700,7 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       const std::optional<Result> r = Run(s, config_of(s), /*only_best_test=*/true)();
       if (!r) continue;
       results.push_back(*r);
-      std::printf("%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),
+      std::fprintf(table, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),
                   100 * r->best_test, 100 * r->majority_test, (long long)r->parameters,
                   Display::thousands(r->tokens_per_second).c_str(), r->tensor_bytes / 1e6,
                   Display::clock(r->seconds).c_str());
@@ -615,27 +710,42 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
     }
   }
   check<DataError>(!results.empty(), "--task ", asked.task, ": no run reached its end; is there data in '", asked.data, "'?");
-  std::printf("table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
+  if (asked.json) {
+    nlohmann::ordered_json runs = nlohmann::ordered_json::array();
+    for (const Result& r : results) runs.push_back(to_json(r));
+    print_json(runs);
+  }
+  std::fprintf(table, "table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
   return 0;
 }
 
-// --task and --recipe decide the defaults, so they are looked for before the rest is read.
-void choose_recipe(int argc, char** argv, Settings& s) {
+// --task and --recipe decide the defaults, so they are looked for before the rest is read. Returns
+// the entries of the configuration file.
+std::vector<ConfigEntry> choose_recipe(int argc, char** argv, Settings& s) {
   CLI::App first("", "train_lra");
   first.set_help_flag();
   first.allow_extras();
-  first.allow_config_extras(true);
   add_choice_options(first, s);
   try {
     first.parse(argc, argv);
   } catch (const CLI::ParseError&) {
-    return;  // the second reading finds it too, and says so
+    return {};  // the second reading finds it too, and says so
   }
-  if (!is_several(s.task)) return take_recipe(s);
-  const std::string tasks = s.task;  // each takes its own recipe; these numbers only fill --help
-  s.task = several_tasks(tasks).front().name;
-  take_recipe(s);
-  s.task = tasks;
+  const std::vector<ConfigEntry> entries =
+      s.config.empty() ? std::vector<ConfigEntry>() : read_config(s.config);
+  for (const ConfigEntry& e : entries) {
+    if (e.key == "task" && first.count("--task") == 0) s.task = e.value;
+    if (e.key == "recipe" && first.count("--recipe") == 0) s.recipe = e.value;
+  }
+  if (is_several(s.task)) {
+    const std::string tasks = s.task;  // each takes its own recipe; these numbers only fill --help
+    s.task = several_tasks(tasks).front().name;
+    take_recipe(s);
+    s.task = tasks;
+  } else {
+    take_recipe(s);
+  }
+  return entries;
 }
 
 void choose_places(Settings& s) {
@@ -653,13 +763,16 @@ void choose_places(Settings& s) {
 int main(int argc, char** argv) {
   Settings settings;
   CLI::App app("Trains a Toeplitz model on a task of the Long Range Arena.", "train_lra");
+  std::set<std::string> in_file;  // options
   try {
-    choose_recipe(argc, argv, settings);
+    const std::vector<ConfigEntry> entries = choose_recipe(argc, argv, settings);
+    add_options(app, settings);
+    apply_config(app, entries);
+    for (const ConfigEntry& e : entries) in_file.insert("--" + e.key);
   } catch (const Error& e) {
     std::fprintf(stderr, "error: %s\n", e.what());
     return e.exit_code();
   }
-  app.allow_config_extras(CLI::config_extras_mode::error);
   app.footer(
       "Examples:\n"
       "  train_lra --task listops --mixer fd --data data\n"
@@ -667,7 +780,6 @@ int main(int argc, char** argv) {
       "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
       "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot write,\n"
       "130 and 143 stopped by a signal after saving.");
-  add_options(app, settings);
   return run_program(argc, argv, app, [&] {
     if (settings.list) {
       print_recipes();
@@ -678,22 +790,25 @@ int main(int argc, char** argv) {
       app.get_option(name)->clear();  // the file names the folders that are used
       app.get_option(name)->add_result(*value);
     }
-    const std::string config = app.config_to_str(true, false);
+    const std::string config = config_text(app);
     if (settings.print_config) {
       std::fputs(config.c_str(), stdout);
       return 0;
     }
     if (settings.threads > 0) omp_set_num_threads(settings.threads);
+    if (const auto notes = options_without_effect(settings, given_options(app)); !settings.quiet)
+      for (const std::string& note : notes) std::fprintf(stderr, "note: %s\n", note.c_str());
     catch_stop_signals();
     if (is_several(settings.task)) {
+      const auto is_given = [&](const std::string& name) { return app.count(name) > 0 || in_file.count(name) > 0; };
       for (const CLI::Option* option : app.get_options()) {
         const std::string group = option->get_group(), name = option->get_name();
-        check<UsageError>(option->count() == 0 || name == "--steps" || (group != "Model" && group != "Training"),
+        check<UsageError>(!is_given(name) || name == "--steps" || (group != "Model" && group != "Training"),
                           name, ": several tasks take the '", settings.recipe,
-                          "' recipe of each; of its numbers only --steps can be given");
+                          "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be given");
       }
       const auto given = [&](const char* name, int64_t value) {
-        return app.get_option(name)->count() > 0 ? std::optional(value) : std::nullopt;
+        return is_given(name) ? std::optional(value) : std::nullopt;
       };
       return run_several(settings, {given("--steps", settings.steps), given("--eval-limit", settings.eval_limit),
                                     given("--test-limit", settings.test_limit)});
@@ -701,7 +816,7 @@ int main(int argc, char** argv) {
     const std::optional<Result> result = Run(settings, config)();
     if (!result) return 0;  // stopped where --stop-at said
     if (settings.json)
-      print_json(*result);
+      print_json(to_json(*result));
     else
       print_table(*result, settings.out + "/curves.svg");
     return 0;

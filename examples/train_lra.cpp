@@ -393,10 +393,10 @@ class Run {
 
   void show(const MetricsRow& row, bool logs, bool evaluates, Display& display) const {
     char text[200];
-    std::snprintf(text, sizeof text, "step %lld/%lld  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s  %s left",
-                  (long long)row.step, (long long)steps_, row.train_loss, 100 * row.train_accuracy, row.lr,
-                  row.gradient_norm, Display::thousands(row.tokens_per_second).c_str(),
-                  Display::clock(seconds_left(evaluates)).c_str());
+    std::snprintf(text, sizeof text, "step %lld/%lld  %s left  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s",
+                  (long long)row.step, (long long)steps_, Display::clock(seconds_left(evaluates)).c_str(),
+                  row.train_loss, 100 * row.train_accuracy, row.lr, row.gradient_norm,
+                  Display::thousands(row.tokens_per_second).c_str());
     display.row(text, logs);
   }
 

@@ -365,11 +365,11 @@ class Run {
     safetensors::write(folder_.file(name), state.tensors, state.metadata);
   }
   // The best weights go first: a checkpoint that is there never speaks of others than best.safetensors.
-  void save_checkpoint() {
+  void save_checkpoint(Display& display) {
     if (unsaved_best_) write("best.safetensors", *unsaved_best_);
     unsaved_best_.reset();
     write(RunFolder::checkpoint_name(at_.step), state());
-    folder_.remove_old_checkpoints(s_.keep);
+    write_or_warn(display, [&] { folder_.remove_old_checkpoints(s_.keep); });
   }
   // When a file cannot be written now, the next save may succeed, and nothing is lost.
   template <class Save>
@@ -551,7 +551,7 @@ class Run {
       row.seconds = seconds_before + seconds_since(start) - not_training;
       row.tokens_per_second = tokens_per_second();
       const Clock::time_point pause = Clock::now();
-      if (evaluates && saves) saved(display, [&] { save_checkpoint(); });  // a validation may take long
+      if (evaluates && saves) saved(display, [&] { save_checkpoint(display); });  // a validation may take long
       if (logs) take_sums(row);
       display.step(row,
                    (seconds_since(start) / double(std::max<int64_t>(1, at_.step - first))) * double(steps_ - at_.step),
@@ -567,9 +567,9 @@ class Run {
       if (!interrupted && (logs || evaluates)) write_or_warn(display, [&] { folder_.add_row(row); });
       const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
       if (stops || at_.step == steps_)
-        save_checkpoint();
+        save_checkpoint(display);
       else if (saves)
-        saved(display, [&] { save_checkpoint(); });
+        saved(display, [&] { save_checkpoint(display); });
       if (evaluates || stops) write_or_warn(display, [&] { write_curves(); });
       not_training += seconds_since(pause);
       if (stops || at_.step == steps_) write_result(display);

@@ -204,15 +204,15 @@ TEST_CASE("train_lra: stopped at any of five places and resumed equals never sto
   }
 }
 
-// Runs a program, sends it the signal as soon as `file` is there, and returns its exit code.
-int code_after_signal(const std::string& program, int signal, const std::string& file) {
+// Runs a program, sends it the signal as soon as `file` is there and has `text`, and returns its exit code.
+int code_after_signal(const std::string& program, int signal, const std::string& file, const std::string& text = "") {
   const std::string command = "exec " + programs() + '/' + program + " >/dev/null 2>&1";
   const pid_t child = ::fork();
   if (child == 0) {
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     ::_exit(127);
   }
-  for (int i = 0; i < 20000 && !fs::exists(file); ++i) ::usleep(500);
+  for (int i = 0; i < 20000 && !(fs::exists(file) && contains(slurp(file), text)); ++i) ::usleep(500);
   ::kill(child, signal);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -240,12 +240,31 @@ TEST_CASE("train_lra: a signal during the last evaluation stops it, and --resume
                     " --seed 3 --train 200 --val 40 --test 30000 --min-length 2 --max-length 20").code == 0);
   const std::string out = place / "run";
   const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny + " --quiet";
-  CHECK(code_after_signal(command, SIGTERM, out + "/ckpt-00000030.safetensors") == 143);
+  CHECK(code_after_signal(command, SIGTERM, out + "/metrics.csv", "\n30,") == 143);
   const std::string metrics = slurp(out + "/metrics.csv");
+  const auto of_training = nlohmann::json::parse(slurp(out + "/result.json"));
   const Outcome resumed = place.run("train_lra --config " + out + "/config.toml --resume --quiet --json");
   REQUIRE(resumed.code == 0);
-  CHECK(contains(resumed.out, "\"best_test_accuracy\":"));
+  const auto result = nlohmann::json::parse(resumed.out);
+  CHECK(result.contains("best_test_accuracy"));
+  CHECK(result.at("peak_tensor_bytes") == of_training.at("peak_tensor_bytes"));
   CHECK(slurp(out + "/metrics.csv") == metrics);
+}
+
+TEST_CASE("train_lra: a signal during a validation stops it, and --resume begins with that validation") {
+  const Place place;
+  REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
+                    " --seed 3 --train 200 --val 10000 --test 40 --min-length 2 --max-length 20").code == 0);
+  const auto command = [&](const std::string& out) {
+    return "train_lra --data " + place / "data" + " --out " + place / out + kTiny + " --eval-every 15 --quiet";
+  };
+  REQUIRE(place.run(command("whole")).code == 0);
+  CHECK(code_after_signal(command("run"), SIGTERM, place / "run/ckpt-00000015.safetensors") == 143);
+  const auto stopped = safetensors::read(place / "run/ckpt-00000015.safetensors").metadata;
+  CHECK(stopped.at("validated") == "0");
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000016.safetensors"));
+  REQUIRE(place.run(command("run") + " --resume").code == 0);
+  check_same_run(place, "whole", "run");
 }
 
 TEST_CASE("train_lra: the printed configuration, fed back, is the same run") {

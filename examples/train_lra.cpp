@@ -536,6 +536,7 @@ class Run {
     folder_.write("config.toml", config_);
     const int64_t first = at_.step;
     const double seconds_before = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;
+    for (const std::string& note : folder_.take_notes()) display.note("note: " + note);
     const Clock::time_point start = Clock::now();
     double not_training = 0;  // validation and saving
     const auto tokens_per_second = [&] {

@@ -571,6 +571,31 @@ TEST_CASE("train_lra: a run folder is never overwritten by accident") {
   CHECK(contains(not_folder.err, "cannot create the run folder"));
 }
 
+TEST_CASE("train_lra: somebody's own files in the folder given as --out are left alone") {
+  const Place place;
+  fs::create_directories(place / "mine/empty.tmp.d");
+  spill(place / "mine/thesis.tmp.tex", "years of work");
+  CHECK(place.run("train_lra --data " + place / "nowhere" + " --out " + place / "mine").code == 3);
+  CHECK(slurp(place / "mine/thesis.tmp.tex") == "years of work");
+  CHECK(fs::is_directory(place / "mine/empty.tmp.d"));
+}
+
+TEST_CASE("train_lra: a copy of a checkpoint and a damaged metrics.csv do not hinder --resume") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  fs::copy_file(place / "run/ckpt-00000005.safetensors", place / "run/ckpt-good.safetensors");
+  spill(place / "run/metrics.csv", slurp(place / "run/metrics.csv") + "12,0.5");
+  const Outcome o = place.train("run", "--resume --keep 1");
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "resumed at step 10"));
+  CHECK(contains(o.err, "metrics.csv': line 5 cannot be read as a row; left out"));
+  CHECK(fs::exists(place / "run/ckpt-good.safetensors"));
+  CHECK(fs::exists(place / "run/ckpt-00000030.safetensors"));
+  const std::string metrics = slurp(place / "run/metrics.csv");
+  CHECK_FALSE(contains(metrics, "12,0.5\n"));
+  CHECK(contains(metrics, "\n30,"));
+}
+
 TEST_CASE("train_lra: two programs cannot train in one folder") {
   const TinyRun place;
   REQUIRE(place.train("run", "--stop-at 10").code == 0);

@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -399,12 +398,17 @@ void check_layout(const std::string& path, std::vector<Info>& tensors, int64_t d
       refuse(path, requirement..., ", got data_offsets [", info.begin(), ", ", info.end(), "]",
              in_tensor(info.name));
     };
-    int64_t total = 16;  // bytes of the largest element: the bound that Shape needs
-    for (int axis = 0; axis < info.rank; ++axis)
-      if (__builtin_mul_overflow(total, info.sizes[size_t(axis)], &total))
-        refuse(path, "shape must not overflow, got size ", info.sizes[size_t(axis)], " on axis ",
-               axis, in_tensor(info.name));
-    const int64_t bytes = total / 16 * info.element->bytes;
+    // The bound that Shape needs: elements of 16 bytes, the largest, and an axis of size 0 as one.
+    int64_t total = 16;
+    bool empty = false;
+    for (int axis = 0; axis < info.rank; ++axis) {
+      const int64_t size = info.sizes[size_t(axis)];
+      empty = empty || size == 0;
+      if (__builtin_mul_overflow(total, std::max<int64_t>(size, 1), &total))
+        refuse(path, "shape must not overflow, got size ", size, " on axis ", axis,
+               in_tensor(info.name));
+    }
+    const int64_t bytes = empty ? 0 : total / 16 * info.element->bytes;
     if (info.begin() > info.end()) refuse_offsets("data must not end before it begins");
     if (info.end() > data_bytes)
       refuse_offsets("data must lie within the ", data_bytes, " bytes after the header");
@@ -586,81 +590,6 @@ File read(const std::string& path) {
 
 namespace {
 
-// A file beside `path` that takes its place when it is complete and on the disk, or else vanishes.
-class Replacement {
- public:
-  Replacement(const std::string& path, const FileCalls& calls)
-      : path_(path), temporary_(path + ".tmp." + std::to_string(::getpid())), calls_(calls) {
-    struct stat status;
-    if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
-      fail<IoError>(path, ": safetensors: only a regular file can be replaced, got ",
-                    S_ISDIR(status.st_mode) ? "a directory" : "something else");
-    ::unlink(temporary_.c_str());  // left by a process of the same id that was killed
-    file_ = uninterrupted([&] {
-      return calls_.open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    });
-    succeeded(file_ >= 0, "open", temporary_);
-    exists_ = true;
-  }
-  ~Replacement() {
-    if (file_ >= 0) calls_.close(file_);
-    if (exists_) ::unlink(temporary_.c_str());
-  }
-  Replacement(const Replacement&) = delete;
-  Replacement& operator=(const Replacement&) = delete;
-
-  void write(const void* bytes, size_t count) {
-    const char* at = static_cast<const char*>(bytes);
-    while (count > 0) {
-      const ssize_t done = uninterrupted([&] { return calls_.write(file_, at, count); });
-      if (done == 0) errno = ENOSPC;  // a system that writes nothing and names no reason
-      succeeded(done > 0, "write", temporary_);
-      at += done;
-      count -= size_t(done);
-    }
-  }
-
-  void commit() {
-    sync_and_close();
-    const int renamed =
-        uninterrupted([&] { return calls_.rename(temporary_.c_str(), path_.c_str()); });
-    succeeded(renamed == 0, "rename", temporary_);
-    exists_ = false;
-
-    // The new name is on the disk when its directory is.
-    const std::string parent = std::filesystem::path(path_).parent_path().string();
-    const std::string directory = parent.empty() ? "." : parent;
-    const char* state = "; the new file is in place, but might not outlive a power failure";
-    file_ = uninterrupted(
-        [&] { return calls_.open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0); });
-    succeeded(file_ >= 0, "open", directory, state);
-    sync_and_close(true, state);
-  }
-
- private:
-  void sync_and_close(bool is_directory = false, const char* state = "") {
-    const int synced = uninterrupted([&] { return calls_.fsync(file_); });
-    // EINVAL: some file systems have no fsync for directories.
-    succeeded(synced == 0 || (is_directory && errno == EINVAL), "fsync", path_, state);
-    // Whatever close says, the descriptor is gone: it is not closed twice.
-    const int closed = calls_.close(std::exchange(file_, -1));
-    succeeded(closed == 0 || errno == EINTR, "close", path_, state);
-  }
-  void succeeded(bool success, const char* call, const std::string& where,
-                 const char* state = "") const {
-    if (success) return;
-    const int error = errno;
-    fail<IoError>(path_, ": safetensors: ", call, " of ", where, " must succeed, got ",
-                  system_message(error), state);
-  }
-
-  const std::string& path_;
-  const std::string temporary_;
-  const FileCalls& calls_;
-  int file_ = -1;
-  bool exists_ = false;
-};
-
 // The header of a file of these tensors, without the checksum.
 Header describe(const std::string& path, const std::vector<Entry>& tensors,
                 const Metadata& metadata) {
@@ -711,15 +640,6 @@ std::string header_text(const std::string& path, const Header& header) {
 
 }  // namespace
 
-const FileCalls& system_calls() {
-  static const FileCalls calls{
-      [](const char* path, int flags, mode_t mode) { return ::open(path, flags, mode); },
-      [](int file, const void* bytes, size_t count) { return ::write(file, bytes, count); },
-      [](int file) { return ::fsync(file); }, [](int file) { return ::close(file); },
-      [](const char* from, const char* to) { return ::rename(from, to); }};
-  return calls;
-}
-
 void write(const std::string& path, const std::vector<Entry>& tensors, const Metadata& metadata,
            const FileCalls& calls) {
   Header header = describe(path, tensors, metadata);
@@ -736,11 +656,12 @@ void write(const std::string& path, const std::vector<Entry>& tensors, const Met
   const std::string text = header_text(path, header);
   const uint64_t length = text.size();
 
-  Replacement file(path, calls);
-  file.write(&length, kLengthBytes);
-  file.write(text.data(), text.size());
-  for (const Tensor& tensor : host) file.write(tensor.raw(), size_t(tensor.bytes()));
-  file.commit();
+  AtomicFile file(path, calls);
+  file.write({reinterpret_cast<const char*>(&length), kLengthBytes});
+  file.write(text);
+  for (const Tensor& tensor : host)
+    file.write({static_cast<const char*>(tensor.raw()), size_t(tensor.bytes())});
+  file.publish();
 }
 
 }  // namespace skiff::safetensors

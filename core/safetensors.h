@@ -8,13 +8,12 @@
 // flipped bit and every truncation of a file from write() is found.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstddef>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/tensor.h"
 
 namespace skiff::safetensors {
@@ -36,20 +35,9 @@ struct File {
 // Dtypes F32, F64, C64 and I32, and I64 as int32 where every value fits. Throws DataError.
 File read(const std::string& path);
 
-// The system calls of write(), so that a test can let any of them fail.
-struct FileCalls {
-  int (*open)(const char* path, int flags, mode_t mode);
-  ssize_t (*write)(int file, const void* bytes, size_t count);
-  int (*fsync)(int file);
-  int (*close)(int file);
-  int (*rename)(const char* from, const char* to);
-};
-const FileCalls& system_calls();
-
 // Writes float32, float64, complex64 and int32 tensors of any device, in the order given; equal
 // arguments make equal bytes. Throws Error for what the format cannot hold, and IoError when the
 // system refuses: the file that was there is then unchanged, unless the message says otherwise.
-// Works in `path`.tmp.<process id>, so only one thread may write a path at a time.
 void write(const std::string& path, const std::vector<Entry>& tensors,
            const std::map<std::string, std::string>& metadata = {},
            const FileCalls& calls = system_calls());

@@ -12,9 +12,9 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
 #include "core/random.h"
-#include "data/text_file.h"
 
 namespace skiff {
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
 #include "data/archive.h"
 #include "data/cache.h"

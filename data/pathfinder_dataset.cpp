@@ -6,9 +6,9 @@
 #include <fstream>
 #include <limits>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
 #include "data/pathfinder_generator.h"
-#include "data/text_file.h"
 
 namespace skiff::pathfinder {
 

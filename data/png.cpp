@@ -2,9 +2,9 @@
 
 #include <png.h>
 
+#include "core/atomic_file.h"
 #include "core/check.h"
 #include "data/binary_file.h"
-#include "data/text_file.h"
 
 namespace skiff {
 

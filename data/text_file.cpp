@@ -6,7 +6,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "core/check.h"
@@ -17,7 +16,7 @@ namespace {
 constexpr size_t kChunk = size_t(1) << 20;
 constexpr size_t kLongestLine = size_t(1) << 26;
 
-// open, write, fsync and read may be interrupted by a signal and are then repeated.
+// A signal may interrupt open and read, which are then repeated.
 template <class Call>
 auto repeat_interrupted(Call call) {
   auto result = call();
@@ -90,62 +89,6 @@ bool LineReader::next(std::string_view* line) {
   if (text.ends_with('\r')) text.remove_suffix(1);
   *line = text;
   return true;
-}
-
-AtomicFile::AtomicFile(const std::string& path)
-    : path_(path), temporary_(path + ".tmp." + std::to_string(::getpid())) {
-  file_ = repeat_interrupted(
-      [&] { return ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666); });
-  check<IoError>(file_ >= 0, "cannot write '", path_, "': ", std::strerror(errno));
-}
-
-AtomicFile::~AtomicFile() {
-  if (file_ >= 0) ::close(file_);
-  if (!published_) ::unlink(temporary_.c_str());
-}
-
-void AtomicFile::write(std::string_view bytes) {
-  check(!finished_, "write: '", path_, "' is finished");
-  buffer_.append(bytes);
-  if (buffer_.size() >= kChunk) flush();
-}
-
-void AtomicFile::flush() {
-  size_t done = 0;
-  while (done < buffer_.size()) {
-    const ssize_t count = repeat_interrupted(
-        [&] { return ::write(file_, buffer_.data() + done, buffer_.size() - done); });
-    check<IoError>(count >= 0, "cannot write '", path_, "': ", std::strerror(errno));
-    done += size_t(count);
-  }
-  buffer_.clear();
-}
-
-void AtomicFile::finish() {
-  if (finished_) return;
-  flush();
-  check<IoError>(repeat_interrupted([&] { return ::fsync(file_); }) == 0, "cannot write '", path_,
-                 "': ", std::strerror(errno));
-  const int closed = ::close(file_);
-  file_ = -1;
-  check<IoError>(closed == 0, "cannot write '", path_, "': ", std::strerror(errno));
-  finished_ = true;
-}
-
-void AtomicFile::publish() {
-  finish();
-  check<IoError>(::rename(temporary_.c_str(), path_.c_str()) == 0, "cannot write '", path_,
-                 "': ", std::strerror(errno));
-  published_ = true;
-  // The name is in the folder; some file systems cannot sync a folder, and then need not.
-  std::filesystem::path folder = std::filesystem::path(path_).parent_path();
-  if (folder.empty()) folder = ".";
-  const int handle = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (handle < 0) return;
-  const bool synced = repeat_interrupted([&] { return ::fsync(handle); }) == 0 || errno == EINVAL;
-  const int error = errno;
-  ::close(handle);
-  check<IoError>(synced, "cannot write '", folder.string(), "': ", std::strerror(error));
 }
 
 }  // namespace skiff

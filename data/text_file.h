@@ -1,4 +1,4 @@
-// Lines of a text file, and a file that appears under its name only when it is complete.
+// Lines of a text file, and words of it for messages.
 #pragma once
 
 #include <cstdint>
@@ -38,28 +38,6 @@ class LineReader {
   std::string buffer_;
   size_t begin_ = 0, end_ = 0;  // the part of the buffer not returned yet
   int64_t line_ = 0;
-};
-
-// Writes to "<path>.tmp.<process>"; publish() gives the file its name in one step, so that a
-// reader sees the whole file or none. Without publish() nothing is left. Throws IoError.
-class AtomicFile {
- public:
-  explicit AtomicFile(const std::string& path);
-  ~AtomicFile();
-  AtomicFile(const AtomicFile&) = delete;
-  AtomicFile& operator=(const AtomicFile&) = delete;
-
-  void write(std::string_view bytes);
-  void finish();   // everything is on the disk; write no more
-  void publish();  // finish(), and replace what has that name
-
- private:
-  void flush();
-
-  std::string path_, temporary_;
-  int file_ = -1;
-  std::string buffer_;
-  bool finished_ = false, published_ = false;
 };
 
 }  // namespace skiff

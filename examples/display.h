@@ -54,6 +54,11 @@ class Display {
     const std::lock_guard lock(mutex_);
     print_note(text);
   }
+  // Of what goes wrong: also when it is quiet.
+  void warn(const std::string& text) {
+    const std::lock_guard lock(mutex_);
+    print_line("warning: " + text);
+  }
   // What begins, and when a signal takes effect ("after this step"). It is said at once, or, with
   // `aside`, only when it takes long.
   void begin(const std::string& what, const std::string& heeds_signals, bool aside = false) {
@@ -119,7 +124,9 @@ class Display {
     std::fflush(out_);
   }
   void print_note(const std::string& text) {
-    if (quiet_) return;
+    if (!quiet_) print_line(text);
+  }
+  void print_line(const std::string& text) {
     finish_line();
     std::fprintf(out_, "%s\n", text.c_str());
     std::fflush(out_);

@@ -5,6 +5,7 @@
 //   best.safetensors         the same at the best validation accuracy
 //   curves.svg               loss and accuracy over the steps
 //   profile.csv              with --profile: time, bytes and calls of every op
+//   result.json              the peak of memory; at the end, the result as well
 //   lock                     held while a program trains here
 // Checkpoints and the other files are written under another name, synced and renamed.
 #pragma once
@@ -13,19 +14,38 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <cmath>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
+#include <limits>
 #include <map>
+#include <optional>
+#include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
+#include "core/atomic_file.h"
 #include "core/safetensors.h"
 #include "data/text_file.h"
 #include "examples/plot.h"
 
 namespace skiff {
+
+// The number that `text` is: digits and nothing else, at most 10^15, which no count of a run reaches.
+inline std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || text[0] == '-' || value > 1000000000000000) return {};
+  return value;
+}
 
 // Where a run stands, besides parameters and optimizer state.
 struct Progress {
@@ -33,11 +53,11 @@ struct Progress {
   int64_t position = 0;   // batches handed out
   double best_accuracy = -1;
   int64_t best_step = 0;
+  int64_t validated = 0;  // the last step whose validation is in best_accuracy
   // Sums since the last row of metrics.csv, so that a resumed run writes the same rows.
   double loss_sum = 0, norm_sum = 0;
   int64_t correct = 0, seen = 0, summed = 0;
   double seconds = 0;     // of training so far
-  bool validation_due = false;  // the row and the validation of this step are still missing
 };
 
 inline std::map<std::string, std::string> to_metadata(const Progress& p) {
@@ -47,14 +67,11 @@ inline std::map<std::string, std::string> to_metadata(const Progress& p) {
     return std::string(text);
   };
   // The time is not here: two equal runs make equal checkpoints.
-  std::map<std::string, std::string> metadata = {
-          {"format", "skiff training state 1"}, {"step", std::to_string(p.step)},
+  return {{"format", "skiff training state 1"}, {"step", std::to_string(p.step)},
           {"position", std::to_string(p.position)}, {"best_accuracy", exact(p.best_accuracy)},
-          {"best_step", std::to_string(p.best_step)}, {"loss_sum", exact(p.loss_sum)},
+          {"best_step", std::to_string(p.best_step)}, {"validated", std::to_string(p.validated)}, {"loss_sum", exact(p.loss_sum)},
           {"norm_sum", exact(p.norm_sum)}, {"correct", std::to_string(p.correct)},
           {"seen", std::to_string(p.seen)}, {"summed", std::to_string(p.summed)}};
-  if (p.validation_due) metadata["validation_due"] = "1";
-  return metadata;
 }
 
 inline Progress to_progress(const safetensors::File& file) {
@@ -64,27 +81,43 @@ inline Progress to_progress(const safetensors::File& file) {
                      "' is missing");
     return at->second;
   };
-  const auto number = [&](const char* key) {
+  const auto refuse = [&](const char* key, const std::string& requirement) {
+    fail<DataError>(file.path, ": '", key, "' must be ", requirement, ", got ", quoted(text(key)));
+  };
+  const auto count = [&](const char* key) {
+    const std::optional<int64_t> value = whole_number(text(key));
+    if (!value) refuse(key, "a whole number from 0 to 10^15");
+    return *value;
+  };
+  const auto number = [&](const char* key, double least, double most) {
     const std::string value = text(key);
     char* end = nullptr;
     const double parsed = std::strtod(value.c_str(), &end);
-    check<DataError>(!value.empty() && *end == '\0', file.path, ": '", key, "' must be a number, got ",
-                     quoted(value));
+    const bool whole = !value.empty() && end == value.c_str() + value.size();
+    if (!whole || !(parsed >= least && parsed <= most)) {
+      std::ostringstream range;
+      range << "a number from " << least << " to " << most;
+      refuse(key, range.str());
+    }
     return parsed;
   };
   check<DataError>(text("format") == "skiff training state 1", file.path,
                    ": unknown format ", quoted(text("format")));
+  constexpr double kLargest = std::numeric_limits<double>::max();
   Progress p;
-  p.step = int64_t(number("step"));
-  p.position = int64_t(number("position"));
-  p.best_accuracy = number("best_accuracy");
-  p.best_step = int64_t(number("best_step"));
-  p.loss_sum = number("loss_sum");
-  p.norm_sum = number("norm_sum");
-  p.correct = int64_t(number("correct"));
-  p.seen = int64_t(number("seen"));
-  p.summed = int64_t(number("summed"));
-  p.validation_due = file.metadata.count("validation_due") > 0;
+  p.step = count("step");
+  p.position = count("position");
+  p.best_accuracy = number("best_accuracy", -1, 1);
+  p.best_step = count("best_step");
+  // Files without it were saved after the validation.
+  p.validated = file.metadata.count("validated") ? count("validated") : p.step;
+  p.loss_sum = number("loss_sum", -kLargest, kLargest);
+  p.norm_sum = number("norm_sum", 0, kLargest);
+  p.correct = count("correct");
+  p.seen = count("seen");
+  p.summed = count("summed");
+  if (p.best_step > p.step) refuse("best_step", "a step that was taken");
+  if (p.correct > p.seen) refuse("correct", "at most 'seen'");
   return p;
 }
 
@@ -98,30 +131,39 @@ inline constexpr const char* kMetricsHeader =
     "step,epoch,train_loss,train_accuracy,lr,gradient_norm,val_loss,val_accuracy,seconds,"
     "tokens_per_second";
 
+// What cannot be written, removed or listed throws IoError. The folder is then still one to go on with: a
+// row of metrics.csv that could not be written is written with the next one.
 class RunFolder {
  public:
-  // Takes the folder; another program that trains in it is an error.
-  explicit RunFolder(const std::string& path) : path_(path) {
+  // Takes the folder; another program that trains in it is an error. `lock`: for tests.
+  explicit RunFolder(const std::string& path, int (*lock)(int file, int operation) = ::flock) : path_(path) {
     std::error_code error;
     std::filesystem::create_directories(path, error);
     check<IoError>(!error, "cannot create the run folder '", path, "': ", error.message());
     lock_ = ::open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     check<IoError>(lock_ >= 0, "cannot write in '", path, "': ", std::strerror(errno));
-    if (::flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    try {
+      take_lock(lock);
+      remove_temporaries();
+    } catch (...) {
       ::close(lock_);
-      fail<UsageError>("another program trains in '", path, "'; give another --out");
+      throw;
     }
-    // A program that was killed while it wrote leaves its unfinished file.
-    for (const auto& entry : std::filesystem::directory_iterator(path))
-      if (entry.path().filename().string().find(".tmp.") != std::string::npos)
-        std::filesystem::remove(entry.path(), error);
   }
   ~RunFolder() { ::close(lock_); }  // also gives the lock back
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
+  // What the user should know, though the run can go on; each is handed out once.
+  std::vector<std::string> take_notes() { return std::exchange(notes_, {}); }
+
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  bool has(const std::string& name) const { return std::filesystem::exists(file(name)); }
+  bool has(const std::string& name) const {
+    std::error_code error;
+    const bool there = std::filesystem::exists(file(name), error);
+    check<IoError>(!error, "cannot look for '", file(name), "': ", error.message());
+    return there;
+  }
 
   void write(const std::string& name, const std::string& text) const {
     AtomicFile out(file(name));
@@ -130,67 +172,64 @@ class RunFolder {
   }
   std::string read(const std::string& name) const {
     std::ifstream in(file(name), std::ios::binary);
-    check<DataError>(bool(in), "cannot open '", file(name), "'");
+    const int error = errno;
+    check<DataError>(bool(in), "cannot open '", file(name), "': ", std::strerror(error));
     return {std::istreambuf_iterator<char>(in), {}};
   }
 
   // Checkpoints, oldest first.
   std::vector<std::string> checkpoints() const {
-    std::vector<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
-      const std::string name = entry.path().filename().string();
-      if (name.starts_with("ckpt-") && name.ends_with(".safetensors")) names.push_back(name);
-    }
-    std::sort(names.begin(), names.end());  // the number has leading zeros
-    return names;
+    std::vector<std::pair<int64_t, std::string>> found;
+    for (const std::string& name : names())
+      if (const auto step = step_of(name)) found.emplace_back(*step, name);
+    std::sort(found.begin(), found.end());
+    std::vector<std::string> sorted;
+    for (const auto& [step, name] : found) sorted.push_back(name);
+    return sorted;
   }
   static std::string checkpoint_name(int64_t step) {
     char name[48];
     std::snprintf(name, sizeof name, "ckpt-%08lld.safetensors", (long long)step);
     return name;
   }
-  // Removes all but the newest `keep`, after the new one is safe.
+  // Removes all but the newest `keep`, after the new one is safe. One that stays is an error, but keeps no
+  // other from being removed.
   void remove_old_checkpoints(int64_t keep) const {
     const std::vector<std::string> names = checkpoints();
-    for (size_t i = 0; i + size_t(keep) < names.size(); ++i) std::filesystem::remove(file(names[i]));
+    std::exception_ptr problem;
+    for (size_t i = 0; i + size_t(keep) < names.size(); ++i) {
+      try {
+        remove(names[i]);
+      } catch (const IoError&) {
+        problem = std::current_exception();
+      }
+    }
+    if (problem) std::rethrow_exception(problem);
+  }
+  // Gives a damaged file another name, which is returned, so that nothing reads or replaces it.
+  std::string set_aside(const std::string& name) const {
+    std::string aside = name + ".damaged";
+    for (int i = 2; has(aside); ++i) aside = name + ".damaged" + std::to_string(i);
+    std::error_code error;
+    std::filesystem::rename(file(name), file(aside), error);
+    check<IoError>(!error, "cannot rename '", file(name), "' to '", aside, "': ", error.message());
+    return aside;
   }
   // For --force: what an earlier run left.
   void clear() const {
-    for (const std::string& name : checkpoints()) std::filesystem::remove(file(name));
-    for (const char* name : {"best.safetensors", "metrics.csv", "curves.svg", "config.toml", "profile.csv"})
-      std::filesystem::remove(file(name));
+    for (const std::string& name : checkpoints()) remove(name);
+    for (const char* name : kFiles) remove(name);
   }
 
   // Starts metrics.csv, or cuts it back to the rows up to `step`, so that no row is there twice.
   void start_metrics(int64_t step) {
-    std::string kept = std::string(kMetricsHeader) + "\n";
     rows_.clear();
-    if (step > 0) {
-      LineReader in(file("metrics.csv"));
-      std::string_view line;
-      check<DataError>(in.next(&line) && line == kMetricsHeader, file("metrics.csv"),
-                       ":1: not the header of a metrics file");
-      while (in.next(&line)) {
-        const MetricsRow row = parse_row(std::string(line), in.line());
-        if (row.step > step) break;
-        rows_.push_back(row);
-        kept += std::string(line) + "\n";
-      }
-    }
-    write("metrics.csv", kept);
+    if (step > 0) read_rows(step);
+    write_rows();
   }
   void add_row(const MetricsRow& row) {
     rows_.push_back(row);
-    std::string line = std::to_string(row.step);
-    for (const double v : {row.epoch, row.train_loss, row.train_accuracy, row.lr, row.gradient_norm,
-                           row.val_loss, row.val_accuracy, row.seconds, row.tokens_per_second}) {
-      char cell[40];
-      std::snprintf(cell, sizeof cell, ",%.9g", v);
-      line += std::isnan(v) ? "," : cell;
-    }
-    std::ofstream out(file("metrics.csv"), std::ios::app);
-    out << line << '\n' << std::flush;
-    check<IoError>(bool(out), "cannot write '", file("metrics.csv"), "': ", std::strerror(errno));
+    if (!rows_written_ || !append(text_of(row))) write_rows();
   }
   const std::vector<MetricsRow>& rows() const { return rows_; }
 
@@ -215,27 +254,148 @@ class RunFolder {
   }
 
  private:
-  MetricsRow parse_row(const std::string& line, int64_t number) const {
-    std::vector<double> cells;
+  // Those of a run besides checkpoints and the lock.
+  static constexpr const char* kFiles[] = {"best.safetensors", "metrics.csv", "curves.svg",
+                                           "config.toml",      "profile.csv", "result.json"};
+
+  // A file system without locks is no reason not to train.
+  void take_lock(int (*lock)(int file, int operation)) {
+    int result = lock(lock_, LOCK_EX | LOCK_NB);
+    for (int again = 0; result != 0 && errno == EINTR && again < 100; ++again) result = lock(lock_, LOCK_EX | LOCK_NB);
+    if (result == 0) return;
+    const int error = errno;
+    check<UsageError>(error != EWOULDBLOCK, "another program trains in '", path_, "'; give another --out");
+    notes_.push_back("'" + path_ + "' cannot be locked (" + std::strerror(error) +
+                     "), so nothing keeps a second program from training in it");
+  }
+
+  // A program that was killed while it wrote leaves its unfinished file. In a folder that holds no run
+  // nothing is touched: the files there are somebody's own.
+  void remove_temporaries() const {
+    if (!has("config.toml") && !has("results.csv")) return;
+    std::error_code ignored;
+    for (const std::string& name : names())
+      if (is_temporary(name)) std::filesystem::remove(file(name), ignored);
+  }
+  static bool is_temporary(const std::string& name) {
+    const size_t at = name.rfind(".tmp.");
+    if (at == name.npos || !whole_number(std::string_view(name).substr(at + 5))) return false;
+    const std::string of = name.substr(0, at);
+    if (std::find(std::begin(kFiles), std::end(kFiles), of) != std::end(kFiles)) return true;
+    return of == "results.csv" || of == "results.svg" || step_of(of).has_value();  // the first two: of several runs
+  }
+
+  // 120 for ckpt-00000120.safetensors; nothing for any other name.
+  static std::optional<int64_t> step_of(std::string_view name) {
+    constexpr std::string_view kBefore = "ckpt-", kAfter = ".safetensors";
+    if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) return {};
+    name.remove_prefix(kBefore.size());
+    name.remove_suffix(kAfter.size());
+    return whole_number(name);
+  }
+
+  std::vector<std::string> names() const {  // of everything in the folder
+    std::vector<std::string> found;
+    std::error_code error;
+    const std::filesystem::directory_iterator end;
+    for (std::filesystem::directory_iterator entry(path_, error); !error && entry != end; entry.increment(error))
+      found.push_back(entry->path().filename().string());
+    check<IoError>(!error, "cannot list the run folder '", path_, "': ", error.message());
+    return found;
+  }
+  void remove(const std::string& name) const {
+    std::error_code error;
+    std::filesystem::remove(file(name), error);
+    check<IoError>(!error, "cannot remove '", file(name), "': ", error.message());
+  }
+
+  // ---- rows of metrics.csv ----
+
+  static std::string text_of(const MetricsRow& row) {
+    std::string line = std::to_string(row.step);
+    for (const double v : {row.epoch, row.train_loss, row.train_accuracy, row.lr, row.gradient_norm,
+                           row.val_loss, row.val_accuracy, row.seconds, row.tokens_per_second}) {
+      char cell[40];
+      std::snprintf(cell, sizeof cell, ",%.9g", v);
+      line += std::isnan(v) ? "," : cell;
+    }
+    return line + "\n";
+  }
+  void write_rows() {
+    rows_written_ = false;
+    std::string text = std::string(kMetricsHeader) + "\n";
+    for (const MetricsRow& row : rows_) text += text_of(row);
+    write("metrics.csv", text);
+    rows_written_ = true;
+  }
+  // Whether all of it was written; the file must be there.
+  bool append(const std::string& line) const {
+    const int out = ::open(file("metrics.csv").c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
+    if (out < 0) return false;
+    const bool written = ::write(out, line.data(), line.size()) == ssize_t(line.size());
+    return ::close(out) == 0 && written;
+  }
+
+  // Nothing of a run depends on these rows, and a power failure or a full disk can damage them: what is not
+  // whole is left out.
+  void read_rows(int64_t step) {
+    const std::string name = file("metrics.csv"), text = has("metrics.csv") ? read("metrics.csv") : "";
+    const std::string header = std::string(kMetricsHeader) + "\n";
+    if (!text.starts_with(header)) {
+      notes_.push_back("'" + name + "' is missing or does not begin as it should; it is begun anew, without the " +
+                       "rows up to step " + std::to_string(step));
+      return;
+    }
+    int64_t number = 1, broken = 0, first_broken = 0;
+    for (size_t begin = header.size(); begin < text.size();) {
+      const size_t end = text.find('\n', begin);
+      const std::string_view line = std::string_view(text).substr(begin, end - begin);
+      begin = end == text.npos ? text.size() : end + 1;
+      ++number;
+      // Without its end a row may have lost digits of the last number.
+      const std::optional<MetricsRow> row = end == text.npos ? std::nullopt : parse_row(line);
+      if (row && row->step > step) break;
+      if (row && (rows_.empty() || row->step > rows_.back().step)) {
+        rows_.push_back(*row);
+      } else if (++broken == 1) {
+        first_broken = number;
+      }
+    }
+    if (broken > 0)
+      notes_.push_back("'" + name + "': line " + std::to_string(first_broken) +
+                       (broken == 1 ? "" : " and " + std::to_string(broken - 1) + " more") +
+                       " cannot be read as a row; left out");
+  }
+  // Nothing for what is not a whole row.
+  static std::optional<MetricsRow> parse_row(std::string_view line) {
+    std::vector<std::string_view> cells;
     for (size_t begin = 0; begin <= line.size();) {
       const size_t end = std::min(line.find(',', begin), line.size());
-      const std::string cell = line.substr(begin, end - begin);
-      char* stop = nullptr;
-      const double value = cell.empty() ? NAN : std::strtod(cell.c_str(), &stop);
-      check<DataError>(cell.empty() || *stop == '\0', file("metrics.csv"), ":", number,
-                       ": a number is needed, got ", quoted(cell));
-      cells.push_back(value);
+      cells.push_back(line.substr(begin, end - begin));
       begin = end + 1;
     }
-    check<DataError>(cells.size() == 10, file("metrics.csv"), ":", number, ": 10 columns are needed, got ",
-                     cells.size());
-    return {int64_t(cells[0]), cells[1], cells[2], cells[3], cells[4],
-            cells[5],          cells[6], cells[7], cells[8], cells[9]};
+    MetricsRow row;
+    double* const values[] = {&row.epoch,    &row.train_loss,   &row.train_accuracy, &row.lr, &row.gradient_norm,
+                              &row.val_loss, &row.val_accuracy, &row.seconds,        &row.tokens_per_second};
+    if (cells.size() != 1 + std::size(values)) return {};
+    const std::optional<int64_t> step = whole_number(cells[0]);
+    if (!step) return {};
+    row.step = *step;
+    for (size_t i = 0; i < std::size(values); ++i) {
+      const std::string_view cell = cells[i + 1];
+      *values[i] = NAN;
+      if (cell.empty()) continue;
+      const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), *values[i]);
+      if (error != std::errc() || end != cell.data() + cell.size()) return {};
+    }
+    return row;
   }
 
   std::string path_;
   int lock_ = -1;
+  std::vector<std::string> notes_;
   std::vector<MetricsRow> rows_;
+  bool rows_written_ = false;  // whether metrics.csv holds them
 };
 
 }  // namespace skiff

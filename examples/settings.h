@@ -38,6 +38,7 @@ struct Settings {
   int threads = 0;
   bool resume = false, force = false, quiet = false, json = false, print_config = false,
        list = false, profile = false, checkpoint_activations = false;
+  bool steps_given = false;  // on the command line: a run that is resumed may be made longer
   std::string progress = "auto", device = "cpu";
 };
 

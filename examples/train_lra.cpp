@@ -15,6 +15,7 @@
 #include "core/blas.h"
 #include "core/memory.h"
 #include "data/batch.h"
+#include "data/fingerprint.h"
 #include "examples/device.h"
 #include "examples/display.h"
 #include "examples/profile_table.h"
@@ -72,6 +73,21 @@ struct Result {
   std::string profile;      // a table, with --profile
   bool evaluated = true;
 };
+
+// f(name, number or text) for what result.json keeps of a result.
+template <class R, class F>
+void for_each_field(R& r, const F& f) {
+  f("task", r.task), f("mixer", r.mixer), f("recipe", r.recipe), f("seed", r.seed);
+  f("parameters", r.parameters), f("steps", r.steps), f("best_step", r.best_step);
+  f("best_val", r.best_val), f("best_test", r.best_test), f("last_val", r.last_val), f("last_test", r.last_test);
+  f("train_loss", r.train_loss), f("best_val_loss", r.best_val_loss), f("last_val_loss", r.last_val_loss);
+  f("best_test_loss", r.best_test_loss), f("last_test_loss", r.last_test_loss);
+  f("majority_val", r.majority_val), f("majority_test", r.majority_test);
+  f("val_examples", r.val_examples), f("all_val_examples", r.all_val_examples);
+  f("test_examples", r.test_examples), f("all_test_examples", r.all_test_examples);
+  f("threads", r.threads), f("seconds", r.seconds), f("tokens_per_second", r.tokens_per_second);
+  f("peak_tensor_bytes", r.tensor_bytes), f("peak_resident_bytes", r.resident_bytes);
+}
 
 nlohmann::ordered_json to_json(const Result& r) {
   const auto share = [](double v) { return std::round(v * 1e6) / 1e6; };  // NaN becomes null
@@ -149,11 +165,21 @@ class Run {
         only_best_test_(only_best_test),
         config_(config),
         folder_(settings.out),
-        device_(device_named(settings.device, device_note_)) {}
+        device_(device_named(settings.device, device_note_)) {
+    const bool used = folder_.has("config.toml") || !folder_.checkpoints().empty();
+    if (s_.resume) {
+      check<DataError>(folder_.has("config.toml"), "--resume: '", s_.out, "' holds no run");
+      compare_options();
+      return;
+    }
+    check<UsageError>(!used || s_.force, "'", s_.out,
+                      "' holds a run already; --resume goes on with it, --force starts over");
+    clears_ = used;
+  }
 
   // The result, or nothing when the run was stopped before its end.
   std::optional<Result> operator()() {
-    prepare_folder();
+    if (s_.resume && has_result()) return result_;
     Display display(progressing(s_.progress), s_.quiet);
     display.begin("reading " + s_.task + " from '" + s_.data + "'", "when the data is read");
     load_data();
@@ -164,45 +190,62 @@ class Run {
       resume(display);
     else if (!s_.init.empty())
       store_->load(safetensors::read(s_.init), {"optimizer."});
-    folder_.start_metrics(at_.validation_due ? at_.step - 1 : at_.step);
+    batches_->next();  // what can fail before the first step has failed by now
+    batches_->set_position(at_.position);
+    if (clears_) folder_.clear();
+    folder_.start_metrics(validation_is_due() ? at_.step - 1 : at_.step);
     train(display);
     if (at_.step == steps_) finish(display);
+    if (result_) write_result(display);
     return result_;
   }
 
+  // What could not be written though the run went on; empty: nothing.
+  const std::string& write_error() const { return write_error_; }
+
  private:
-  void prepare_folder() {
-    const bool used = folder_.has("config.toml") || !folder_.checkpoints().empty();
-    if (s_.resume) {
-      check<DataError>(folder_.has("config.toml"), "--resume: '", s_.out, "' holds no run");
-      check_same_config();
-      return;
-    }
-    check<UsageError>(!used || s_.force, "'", s_.out,
-                      "' holds a run already; --resume goes on with it, --force starts over");
-    if (used) folder_.clear();
+  // The values of a configuration by the names of their options.
+  static std::map<std::string, std::string> option_values(const std::string& config, const std::string& file = "") {
+    std::map<std::string, std::string> values;
+    for (const ConfigEntry& e : parse_config(config, file)) values[e.key] = e.value;
+    return values;
+  }
+  static bool same_value(const std::string& a, const std::string& b) {
+    const auto number = [](const std::string& text) {
+      char* end = nullptr;
+      const double value = std::strtod(text.c_str(), &end);
+      return text.empty() || *end != '\0' ? NAN : value;
+    };
+    return a == b || number(a) == number(b);
   }
 
-  // Options that shape the result must be those the run was started with.
-  void check_same_config() const {
-    const auto options = [](const std::string& text) {
-      std::map<std::string, std::string> values;
-      std::istringstream in(text);
-      for (std::string line; std::getline(in, line);) {
-        const size_t equals = line.find('=');
-        if (line.empty() || line[0] == '#' || equals == std::string::npos) continue;
-        const std::string key = line.substr(0, equals);
-        if (key != "data" && key != "out" && key != "keep") values[key] = line.substr(equals + 1);
-      }
-      return values;
-    };
-    const auto then = options(folder_.read("config.toml")), now = options(config_);
+  // Options that shape the result must be those the run was started with. One that the file lacks
+  // had its default; only the number of steps may become another one.
+  void compare_options() {
+    Settings defaults;
+    defaults.task = s_.task;
+    defaults.recipe = s_.recipe;
+    take_recipe(defaults);
+    CLI::App known;
+    add_options(known, defaults);
+    std::map<std::string, std::string> then = option_values(config_text(known));
+    for (const auto& [key, value] : option_values(folder_.read("config.toml"), folder_.file("config.toml"))) {
+      check<UsageError>(known.get_option_no_throw("--" + key) != nullptr, "--resume: '", folder_.file("config.toml"), "' sets '", key,
+                        "', which this program does not know; a newer one started this run");
+      then[key] = value;
+    }
+    std::map<std::string, std::string> now = option_values(config_);
+    for (const auto& [key, value] : then) now.try_emplace(key);  // empty texts are left out
     std::string differences;
     for (const auto& [key, value] : now) {
-      const auto old = then.find(key);
-      if (old == then.end() || old->second != value)
-        differences += (differences.empty() ? "" : ", ") + ("--" + key) + " is " + value + ", was " +
-                       (old == then.end() ? "not set" : old->second);
+      const bool shapes_nothing =
+          key == "data" || key == "out" || key == "keep" || key == "save-every" || key == "log-every";
+      if (shapes_nothing || same_value(then[key], value)) continue;
+      if (key == "steps" && s_.steps_given && s_.steps > 0) {
+        other_steps_ = true;
+        continue;
+      }
+      differences += (differences.empty() ? "" : ", ") + ("--" + key) + " is " + value + ", was " + then[key];
     }
     check<UsageError>(differences.empty(), "--resume: '", s_.out,
                       "' was started with other options: ", differences);
@@ -238,6 +281,8 @@ class Run {
       model_.emplace<TwoTowerClassifier>(store_->root(), config);
     else
       model_.emplace<TnnClassifier>(store_->root(), config);
+    train_data_ = fingerprint(data_.train);
+    val_data_ = fingerprint(data_.val);
     batches_.emplace(data_, &data_.train, s_.batch_size, s_.seed, BatchOptions{.bucket_by_length = s_.bucket});
     if (s_.optimizer == "sgd")
       sgd_.emplace(*store_, SgdOptions{.momentum = 0.9, .weight_decay = s_.weight_decay});
@@ -292,43 +337,233 @@ class Run {
 
   // ---- checkpoints ----
 
-  void save(const std::string& name) const {
-    std::vector<safetensors::Entry> entries = store_->values();
-    for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state()) entries.push_back(e);
-    safetensors::write(folder_.file(name), entries, to_metadata(at_));
+  struct State {
+    std::vector<safetensors::Entry> tensors;
+    std::map<std::string, std::string> metadata;
+  };
+  State state() const {
+    State now{store_->values(), to_metadata(at_)};
+    for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state()) now.tensors.push_back(e);
+    now.metadata["train_data"] = train_data_;
+    now.metadata["val_data"] = val_data_;
+    return now;
   }
-  void save_checkpoint() const {
-    save(RunFolder::checkpoint_name(at_.step));
-    folder_.remove_old_checkpoints(s_.keep);
+  void write(const std::string& name, const State& state) const {
+    safetensors::write(folder_.file(name), state.tensors, state.metadata);
   }
-  void load(const std::string& name) {
-    const safetensors::File file = safetensors::read(folder_.file(name));
+  // The best weights go first: a checkpoint that is there never speaks of others than best.safetensors.
+  void save_checkpoint(Display& display) {
+    if (unsaved_best_) write("best.safetensors", *unsaved_best_);
+    unsaved_best_.reset();
+    write(RunFolder::checkpoint_name(at_.step), state());
+    write_or_warn(display, [&] { folder_.remove_old_checkpoints(s_.keep); });
+  }
+  // When a file cannot be written now, the next save may succeed, and nothing is lost.
+  template <class Save>
+  static bool saved(Display& display, const Save& save) {
+    try {
+      save();
+      return true;
+    } catch (const IoError& e) {
+      display.warn(e.what() + std::string("; the run goes on, and tries again at the next save"));
+      return false;
+    }
+  }
+  void save_best(Display& display) {
+    unsaved_best_.reset();
+    if (saved(display, [&] { write("best.safetensors", state()); })) return;
+    unsaved_best_ = state();
+    for (safetensors::Entry& e : unsaved_best_->tensors) e.tensor = e.tensor.clone();
+  }
+  // For what the run can do without: told once, and exit code 5 at the end.
+  template <class Write>
+  void write_or_warn(Display& display, const Write& write) {
+    try {
+      write();
+    } catch (const IoError& e) {
+      if (write_error_.empty()) display.warn(e.what() + std::string("; the run goes on"));
+      write_error_ = e.what();
+    }
+  }
+
+  void load(const std::string& name) { load(safetensors::read(folder_.file(name))); }
+  void load(const safetensors::File& file) {
     const Progress progress = to_progress(file);
     store_->load(file, {"optimizer."});
     adam_ ? adam_->load(file) : sgd_->load(file);
     at_ = progress;
   }
+
+  // The newest checkpoint that is whole. Newer ones that are damaged get another name in the end.
   void resume(Display& display) {
     const std::vector<std::string> names = folder_.checkpoints();
     check<DataError>(!names.empty(), "--resume: '", s_.out, "' holds no checkpoint");
-    load(names.back());
+    std::vector<std::pair<std::string, std::string>> damaged;  // name, what is wrong
+    std::optional<safetensors::File> file;
+    for (auto name = names.rbegin(); name != names.rend() && !file; ++name) {
+      check<DataError>(std::ifstream(folder_.file(*name)).good(), "--resume: cannot open '", folder_.file(*name),
+                       "': ", std::strerror(errno));
+      try {
+        file = safetensors::read(folder_.file(*name));
+      } catch (const DataError& e) {
+        damaged.emplace_back(*name, e.what());
+      }
+    }
+    check<DataError>(file.has_value(), "--resume: no checkpoint is whole: ",
+                     damaged.empty() ? "" : damaged.front().second);
+    check_same_data(*file, display);
+    load(*file);
+    check<UsageError>(at_.step < steps_ || (at_.step == steps_ && !other_steps_), "--steps: the run in '", s_.out,
+                      "' has taken ", at_.step, " steps already, got ", steps_);
+    for (const auto& [name, reason] : damaged)
+      display.warn(reason + "; kept as " + folder_.set_aside(name) + ", and the steps since step " +
+                   std::to_string(at_.step) + " are taken again");
     batches_->set_position(at_.position);
     display.note("resumed at step " + std::to_string(at_.step));
+    if (other_steps_)
+      display.note("note: the run has " + std::to_string(steps_) + " steps now; from here on its learning rate, and "
+                   "what comes every so many steps, are those of a run of this length");
+    peak_ = read_peak();
+    keep_best(display);
+  }
+
+  void check_same_data(const safetensors::File& file, Display& display) const {
+    const auto then = [&](const char* key) {
+      const auto at = file.metadata.find(key);
+      return at == file.metadata.end() ? "" : at->second;
+    };
+    if (then("train_data").empty()) {
+      display.note("note: the checkpoint does not name the data it was trained on; that it is the same is not checked");
+      return;
+    }
+    for (const auto& [split, key, now] : {std::tuple{"training", "train_data", &train_data_},
+                                          {"validation", "val_data", &val_data_}})
+      check<DataError>(then(key) == *now, "--resume: '", s_.out, "' was started on other data: the ", split,
+                       " split in '", s_.data, "' has ", *now, "; it had ", then(key));
+  }
+
+  // Without best.safetensors the best is chosen among the validations that are left, this step's too.
+  void keep_best(Display& display) {
+    if (at_.best_step == 0) return;
+    try {
+      safetensors::read(folder_.file("best.safetensors"));
+      return;
+    } catch (const DataError& e) {
+      display.warn(e.what() + std::string("; the best weights so far are lost, and are chosen anew from this step on"));
+    }
+    if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
+    at_.best_accuracy = -1;
+    at_.best_step = 0;
+    MetricsRow unused;
+    if (at_.validated == at_.step && !validate(unused, display)) throw Stopped();
+  }
+
+  // ---- result.json ----
+
+  // What is not in a checkpoint because equal runs need not agree on it, and the result.
+  struct Peak {
+    double tensors = 0, resident = 0;  // bytes
+  };
+  Peak peak() const {
+    rusage usage{};
+    getrusage(RUSAGE_SELF, &usage);
+    return {std::max(peak_.tensors, double(memory::stats(device_).peak)),
+            std::max(peak_.resident, double(usage.ru_maxrss) * 1024)};
+  }
+  void write_result(Display& display) {
+    nlohmann::ordered_json json;
+    if (result_ && result_->evaluated) {
+      for_each_field(*result_, [&](const char* name, const auto& value) { json[name] = value; });
+      json["only_best_test"] = only_best_test_;
+    } else {
+      json["peak_tensor_bytes"] = peak().tensors;
+      json["peak_resident_bytes"] = peak().resident;
+    }
+    write_or_warn(display, [&] { folder_.write("result.json", json.dump(1) + "\n"); });
+  }
+  // No exceptions: a file that cannot be used is written again at the end.
+  nlohmann::json read_json() const {
+    if (!folder_.has("result.json")) return {};
+    const nlohmann::json json = nlohmann::json::parse(folder_.read("result.json"), nullptr, false);
+    return json.is_object() ? json : nlohmann::json();
+  }
+  Peak read_peak() const {
+    const nlohmann::json json = read_json();
+    const auto number = [&](const char* name) {
+      return json.contains(name) && json[name].is_number() ? json[name].get<double>() : 0;
+    };
+    return {number("peak_tensor_bytes"), number("peak_resident_bytes")};
+  }
+  // Whether the run had finished; then this is its result, and nothing is computed again.
+  bool has_result() {
+    const nlohmann::json json = read_json();
+    Result result;
+    try {
+      if (other_steps_ || s_.profile || json.at("only_best_test").get<bool>() > only_best_test_) return false;
+      for_each_field(result, [&](const char* name, auto& value) {
+        if constexpr (std::is_same_v<decltype(value), double&>)
+          if (json.at(name).is_null()) return void(value = NAN);
+        json.at(name).get_to(value);
+      });
+    } catch (const nlohmann::json::exception&) {
+      return false;
+    }
+    result.folder = s_.out;
+    result_ = result;
+    Display(progressing(s_.progress), s_.quiet).note("'" + s_.out + "' holds a finished run; this is its result");
+    return true;
   }
 
   // ---- the loop ----
 
+  bool validates_here() const { return evaluates_ && (at_.step % eval_every_ == 0 || at_.step == steps_); }
+  // Whether the run was stopped between a step and its validation.
+  bool validation_is_due() const {
+    return at_.step > 0 && validates_here() && at_.validated < at_.step && !other_steps_;
+  }
+
   void train(Display& display) {
-    if (!s_.resume) folder_.write("config.toml", config_);
+    const bool due = validation_is_due();
+    if (at_.step < steps_) write_result(display);  // that of fewer steps does not count any more
+    folder_.write("config.toml", config_);
     first_ = at_.step;
     seconds_before_ = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;
+    for (const std::string& note : folder_.take_notes()) display.note("note: " + note);
     start_ = Clock::now();
-    if (at_.validation_due) end_step({.step = at_.step, .epoch = epoch(), .lr = s_.lr * schedule_(at_.step - 1)}, display);
-    while (at_.step < steps_) {
-      display.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_), "after this step",
-                    /*aside=*/true);
-      end_step(one_step(display), display);
-      if (at_.step == s_.stop_at && at_.step < steps_) {
+    evaluation_seconds_ = 0;
+    evaluated_ = 0;
+    for (bool again = due; again || at_.step < steps_; again = false) {
+      if (!again)
+        display.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_), "after this step",
+                      /*aside=*/true);
+      MetricsRow row = again ? row_of_step() : one_step(display);
+      const bool last = at_.step == steps_;
+      const bool logs = at_.step % log_every_ == 0 || last;
+      const bool evaluates = validates_here();
+      const bool saves = at_.step % save_every_ == 0 || last;
+      const Progress before = at_;
+      row.seconds = seconds_so_far();
+      row.tokens_per_second = tokens_per_second();
+      const Clock::time_point pause = Clock::now();
+      if (evaluates && saves) saved(display, [&] { save_checkpoint(display); });  // a validation may take long
+      if (logs) take_sums(row);
+      show(row, logs, evaluates, display);
+      const bool interrupted = evaluates && !validate(row, display);
+      if (interrupted || (last && !evaluates_))
+        at_ = before;  // --resume begins with this validation
+      else if (!evaluates_)
+        at_.validated = at_.step;  // left out for good
+      if (!logs) row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
+      if (!interrupted && (logs || evaluates)) write_or_warn(display, [&] { folder_.add_row(row); });
+      const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
+      if (stops || last)
+        save_checkpoint(display);
+      else if (saves)
+        saved(display, [&] { save_checkpoint(display); });
+      if (evaluates || stops || last) write_or_warn(display, [&] { write_curves(); });
+      not_training_ += seconds_since(pause);
+      if (stops || last) write_result(display);
+      if (stops && (!last || interrupted)) {
         stopped(display);
         break;
       }
@@ -337,52 +572,10 @@ class Run {
     tokens_per_second_ = tokens_per_second();
   }
 
-  double epoch() const { return double(at_.position) / double(batches_->batches_per_epoch()); }
   double seconds_so_far() const { return seconds_before_ + seconds_since(start_) - not_training_; }
   double tokens_per_second() const {
     if (at_.step > first_) return double(tokens_) / (seconds_since(start_) - not_training_);
     return folder_.rows().empty() ? 0 : folder_.rows().back().tokens_per_second;
-  }
-
-  // What follows a step: its row, its validation, its checkpoint. The checkpoint is saved before the
-  // validation, which can take long and be stopped, and once more after it; a run that stopped in
-  // between begins with the validation.
-  void end_step(MetricsRow row, Display& display) {
-    const bool last = at_.step == steps_;
-    const bool logs = at_.step % log_every_ == 0 || last;
-    const bool evaluates = evaluates_ && (at_.step % eval_every_ == 0 || last);
-    const bool stops = at_.step == s_.stop_at;
-    const bool saves = at_.step % save_every_ == 0 || last || stops;
-    row.seconds = seconds_so_far();
-    row.tokens_per_second = tokens_per_second();
-    at_.validation_due = evaluates || last;
-    const Progress before = at_;
-    if (logs) take_sums(row);
-    show(row, logs, evaluates, display);
-    const Clock::time_point pause = Clock::now();
-    if (evaluates) {
-      const Progress after = std::exchange(at_, before);
-      if (saves) save_checkpoint();
-      const std::optional<Score> score = evaluate(watched(), "validating", display);
-      if (!score) {
-        if (!saves) save_checkpoint();
-        stopped(display);
-      }
-      at_ = after;
-      at_.validation_due = false;
-      take_score(row, *score, display);
-    } else if (last) {
-      at_ = before;  // --profile: a --resume without it validates
-    }
-    if (!logs) row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
-    if (logs || evaluates) folder_.add_row(row);
-    if (saves || stop_signal != 0) save_checkpoint();
-    if (evaluates || last || stops || stop_signal != 0) {
-      folder_.write_curves(s_.task + ", " + s_.mixer, majority_rate(data_.val));
-      if (s_.profile) folder_.write("profile.csv", profile_csv(profile_));
-    }
-    not_training_ += seconds_since(pause);
-    if (stop_signal != 0 && !last) stopped(display);
   }
 
   // Everything is saved.
@@ -410,6 +603,20 @@ class Run {
     const int64_t tests = test_is_validation() ? 0 : only_best_test_ ? 1 : 2;  // best and last weights
     const double examples = double(validations) * double(watched().size()) + double(tests) * double(data_.test.size());
     return steps + examples * evaluation_seconds_ / double(evaluated_);
+  }
+
+  void write_curves() const {
+    folder_.write_curves(s_.task + ", " + s_.mixer, majority_rate(data_.val));
+    if (s_.profile) folder_.write("profile.csv", profile_csv(profile_));
+  }
+
+  // What one_step() says of a step, without the means.
+  MetricsRow row_of_step() const {
+    MetricsRow row;
+    row.step = at_.step;
+    row.epoch = double(at_.position) / double(batches_->batches_per_epoch());
+    row.lr = s_.lr * schedule_(at_.step - 1);
+    return row;
   }
 
   MetricsRow one_step(Display& display) {
@@ -443,12 +650,9 @@ class Run {
     at_.seen += batch.size();
     ++at_.summed;
     tokens_ += batch.input.size();
-    MetricsRow row;
-    row.step = at_.step;
-    row.epoch = epoch();
+    MetricsRow row = row_of_step();
     row.train_loss = loss;
     row.train_accuracy = double(at_.correct) / double(at_.seen);
-    row.lr = lr;
     row.gradient_norm = norm;
     return row;
   }
@@ -519,17 +723,23 @@ class Run {
     return Score{loss / double(examples.size()), double(all.correct) / double(examples.size()), all.not_finite};
   }
 
-  void take_score(MetricsRow& row, const Score& score, Display& display) {
+  // False when a signal stopped it.
+  bool validate(MetricsRow& row, Display& display) {
+    const std::optional<Score> result = evaluate(watched(), "validating", display);
+    if (!result) return false;
+    const Score score = *result;
+    at_.validated = at_.step;
     row.val_loss = score.loss;
     row.val_accuracy = score.accuracy;
     char text[120];
     std::snprintf(text, sizeof text, "step %lld: validation loss %.4f, accuracy %.1f %%",
                   (long long)at_.step, std::isnan(score.loss) ? NAN : score.loss, 100 * score.accuracy);
     display.note(text + (score.not_finite == 0 ? "" : "; " + score.remark()));
-    if (score.accuracy <= at_.best_accuracy) return;
+    if (score.accuracy <= at_.best_accuracy) return true;
     at_.best_accuracy = score.accuracy;
     at_.best_step = at_.step;
-    save("best.safetensors");
+    save_best(display);
+    return true;
   }
 
   // ---- the result ----
@@ -562,8 +772,6 @@ class Run {
       }
       if (best.not_finite > 0) display.note("note: test: " + best.remark());
     }
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
     result_ = {.task = s_.task,
                .mixer = s_.mixer,
                .recipe = s_.recipe,
@@ -590,8 +798,8 @@ class Run {
                .threads = omp_get_max_threads(),
                .seconds = train_seconds_,
                .tokens_per_second = tokens_per_second_,
-               .tensor_bytes = double(memory::stats(device_).peak),
-               .resident_bytes = double(usage.ru_maxrss) * 1024,
+               .tensor_bytes = peak().tensors,
+               .resident_bytes = peak().resident,
                .profile = s_.profile ? profile_table(profile_) : "",
                .evaluated = evaluates_};
   }
@@ -602,7 +810,10 @@ class Run {
   RunFolder folder_;
   std::string device_note_;  // why the CPU was taken
   Device device_;
+  bool clears_ = false;       // --force, and there is something to clear
+  bool other_steps_ = false;  // --resume with another number of steps
   TaskData data_;
+  std::string train_data_, val_data_;  // their fingerprints
   std::vector<Example> watched_;  // what --eval-limit leaves of validation, evenly spread; empty: all
   std::unique_ptr<Parameters> store_;
   std::variant<std::monostate, TnnClassifier, TwoTowerClassifier> model_;
@@ -622,6 +833,9 @@ class Run {
   int64_t evaluated_ = 0;      // examples in these seconds
   double train_seconds_ = 0, tokens_per_second_ = 0;
   Profile profile_;
+  Peak peak_;  // of memory, before this program resumed the run
+  std::optional<State> unsaved_best_;
+  std::string write_error_;
   std::optional<Result> result_;
 };
 
@@ -674,6 +888,7 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
   const RunFolder group(folder);
   std::vector<Result> results;
   std::FILE* const table = asked.json ? stderr : stdout;
+  int worst = 0;  // exit code of the runs that went wrong
   std::fprintf(table, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
               "tokens/s", "tensors", "time");
   for (const TaskShape& task : several_tasks(asked.task)) {
@@ -687,6 +902,7 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       s.mixer = mixer;
       take_recipe(s);
       s.steps = given.steps.value_or(s.steps);
+      s.steps_given = given.steps.has_value();
       s.eval_limit = given.eval_limit.value_or(s.eval_limit);
       s.test_limit = given.test_limit.value_or(s.test_limit);
       s.out = folder + "/" + task.name + "-" + mixer;
@@ -697,26 +913,41 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       }
       s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
       s.force = asked.force || (asked.resume && !s.resume);
-      const std::optional<Result> r = Run(s, config_of(s), /*only_best_test=*/true)();
+      Run run(s, config_of(s), /*only_best_test=*/true);
+      std::optional<Result> r;
+      try {
+        r = run();
+        if (!run.write_error().empty()) worst = std::max(worst, IoError("").exit_code());
+      } catch (const Stopped&) {
+        throw;
+      } catch (const std::exception& e) {  // the other runs need not suffer
+        const Error* error = dynamic_cast<const Error*>(&e);
+        worst = std::max(worst, error ? error->exit_code() : 1);
+        std::fprintf(table, "%-14s %-10s failed: %s\n", task.name, mixer.c_str(), e.what());
+        std::fflush(table);
+      }
       if (!r) continue;
       results.push_back(*r);
       std::fprintf(table, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),
                   100 * r->best_test, 100 * r->majority_test, (long long)r->parameters,
                   Display::thousands(r->tokens_per_second).c_str(), r->tensor_bytes / 1e6,
                   Display::clock(r->seconds).c_str());
-      std::fflush(stdout);
+      std::fflush(table);
       group.write("results.csv", results_csv(results));
       group.write("results.svg", bubble_chart(results));
     }
   }
-  check<DataError>(!results.empty(), "--task ", asked.task, ": no run reached its end; is there data in '", asked.data, "'?");
+  check<DataError>(!results.empty() || worst != 0, "--task ", asked.task,
+                   ": no run reached its end; is there data in '", asked.data, "'?");
   if (asked.json) {
     nlohmann::ordered_json runs = nlohmann::ordered_json::array();
     for (const Result& r : results) runs.push_back(to_json(r));
     print_json(runs);
   }
-  std::fprintf(table, "table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
-  return 0;
+  if (!results.empty())
+    std::fprintf(table, "table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
+  if (worst != 0) std::fprintf(table, "--resume tries again what went wrong\n");
+  return worst;
 }
 
 // --task and --recipe decide the defaults, so they are looked for before the rest is read. Returns
@@ -779,7 +1010,7 @@ int main(int argc, char** argv) {
       "  train_lra --task all --recipe tiny --data data\n"
       "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
       "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot write,\n"
-      "130 and 143 stopped by a signal after saving.");
+      "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).");
   return run_program(argc, argv, app, [&] {
     if (settings.list) {
       print_recipes();
@@ -813,12 +1044,14 @@ int main(int argc, char** argv) {
       return run_several(settings, {given("--steps", settings.steps), given("--eval-limit", settings.eval_limit),
                                     given("--test-limit", settings.test_limit)});
     }
-    const std::optional<Result> result = Run(settings, config)();
-    if (!result) return 0;  // stopped where --stop-at said
-    if (settings.json)
+    settings.steps_given = app.get_option("--steps")->count() > 0;
+    Run run(settings, config);
+    const std::optional<Result> result = run();
+    if (result && settings.json)
       print_json(to_json(*result));
-    else
+    else if (result)  // else stopped where --stop-at said
       print_table(*result, settings.out + "/curves.svg");
+    check<IoError>(run.write_error().empty(), "the run has ended, but not everything was written: ", run.write_error());
     return 0;
   });
 }

@@ -11,7 +11,6 @@
 
 #include "core/check.h"
 #include "data/listops.h"
-#include "data/text_file.h"
 #include "tests/tar.h"
 
 using namespace skiff;
@@ -551,23 +550,4 @@ TEST_CASE("listops: a check of a folder without the task finds nothing") {
   CHECK_FALSE(report.found());
   CHECK_FALSE(report.usable());
   CHECK(report.splits.empty());
-}
-
-// ---- The file helpers
-
-TEST_CASE("text file: a file that is not published leaves nothing, and writing has errors") {
-  const Folder folder;
-  const std::string path = (folder.path / "a.txt").string();
-  { AtomicFile(path).write("half"); }
-  CHECK(fs::is_empty(folder.path));
-  {
-    AtomicFile file(path);
-    file.write("whole");
-    file.finish();
-    CHECK_FALSE(fs::exists(path));
-    CHECK_THROWS_AS(file.write("more"), Error);
-    file.publish();
-  }
-  CHECK(content_of(path) == "whole");
-  CHECK_THROWS_AS(AtomicFile((folder.path / "none" / "a.txt").string()), IoError);
 }

@@ -205,8 +205,8 @@ TEST_CASE("train_lra: stopped at any of five places and resumed equals never sto
   }
 }
 
-// Runs a program, sends it the signal as soon as `file` is there, and returns its exit code.
-int code_after_signal(const std::string& program, int signal, const std::string& file,
+// Runs a program, sends it the signal as soon as `file` is there and has `text`, and returns its exit code.
+int code_after_signal(const std::string& program, int signal, const std::string& file, const std::string& text = "",
                       const std::string& err = "/dev/null") {
   const std::string command = "exec " + programs() + '/' + program + " >/dev/null 2>" + err;
   const pid_t child = ::fork();
@@ -214,7 +214,7 @@ int code_after_signal(const std::string& program, int signal, const std::string&
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     ::_exit(127);
   }
-  for (int i = 0; i < 20000 && !fs::exists(file); ++i) ::usleep(500);
+  for (int i = 0; i < 20000 && !(fs::exists(file) && contains(slurp(file), text)); ++i) ::usleep(500);
   ::kill(child, signal);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -241,34 +241,33 @@ TEST_CASE("train_lra: a signal during the last evaluation stops it, and --resume
   REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
                     " --seed 3 --train 200 --val 40 --test 30000 --min-length 2 --max-length 20").code == 0);
   const std::string out = place / "run";
-  const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny + " --eval-every 30 --quiet";
-  CHECK(code_after_signal(command, SIGTERM, out + "/curves.svg") == 143);  // drawn after the only validation
+  const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny + " --quiet";
+  CHECK(code_after_signal(command, SIGTERM, out + "/metrics.csv", "\n30,") == 143);
   const std::string metrics = slurp(out + "/metrics.csv");
+  const auto of_training = nlohmann::json::parse(slurp(out + "/result.json"));
   const Outcome resumed = place.run("train_lra --config " + out + "/config.toml --resume --quiet --json");
   REQUIRE(resumed.code == 0);
-  CHECK(contains(resumed.out, "\"best_test_accuracy\":"));
+  const auto result = nlohmann::json::parse(resumed.out);
+  CHECK(result.contains("best_test_accuracy"));
+  CHECK(result.at("peak_tensor_bytes") == of_training.at("peak_tensor_bytes"));
   CHECK(slurp(out + "/metrics.csv") == metrics);
 }
 
-TEST_CASE("train_lra: a signal during a validation stops it, and nothing since the last step is lost") {
+TEST_CASE("train_lra: a signal during a validation stops it, and --resume begins with that validation") {
   const Place place;
   REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
-                    " --seed 3 --train 200 --val 4000 --test 40 --min-length 2 --max-length 20").code == 0);
+                    " --seed 3 --train 200 --val 10000 --test 40 --min-length 2 --max-length 20").code == 0);
   const auto command = [&](const std::string& out) {
-    return "train_lra --data " + place / "data" + " --out " + place / out + kTiny;
+    return "train_lra --data " + place / "data" + " --out " + place / out + kTiny + " --eval-every 15";
   };
   REQUIRE(place.run(command("whole")).code == 0);
-  for (const std::string step : {"10", "20"}) {  // between the rows of metrics.csv, and at one
-    const std::string out = "run" + step;
-    const std::string checkpoint = place / (out + "/ckpt-000000" + step + ".safetensors");
-    CHECK(code_after_signal(command(out), SIGTERM, checkpoint, place / "err") == 143);
-    CHECK(contains(slurp(place / "err"), "stopped at step " + step + ", saved; --resume goes on"));
-    CHECK_FALSE(contains(slurp(place / "err"), "step " + step + ": validation loss"));
-    const Outcome resumed = place.run(command(out) + " --resume");
-    CHECK(resumed.code == 0);
-    CHECK(contains(resumed.err, "step " + step + ": validation loss"));
-    check_same_run(place, "whole", out);
-  }
+  CHECK(code_after_signal(command("run"), SIGTERM, place / "run/ckpt-00000015.safetensors", "", place / "err") == 143);
+  CHECK(contains(slurp(place / "err"), "stopped at step 15, saved; --resume goes on"));
+  const auto stopped = safetensors::read(place / "run/ckpt-00000015.safetensors").metadata;
+  CHECK(stopped.at("validated") == "0");
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000016.safetensors"));
+  REQUIRE(place.run(command("run") + " --resume").code == 0);
+  check_same_run(place, "whole", "run");
 }
 
 TEST_CASE("train_lra: reading, validating and testing are announced, each on the examples it is limited to") {
@@ -329,7 +328,7 @@ TEST_CASE("train_lra: a run of few steps is validated at its end alone, and one 
   const std::string command = "train_lra --dim 8 --layers 1 --batch-size 8 --steps 20 --data " + place / "data" + " --out " + place / "run";
   const Outcome few = place.run(command);
   REQUIRE(few.code == 0);
-  CHECK(few.err.find("validating") == few.err.rfind("validating"));
+  CHECK(few.err.find("validation loss") == few.err.rfind("validation loss"));
   CHECK(contains(few.err, "step 20: validation loss"));
 
   const Outcome profiled = place.run(command + " --force --profile");
@@ -600,9 +599,9 @@ TEST_CASE("train_lra: bad data exits with 3, naming file, line and reason") {
   CHECK(contains(partial.err, "basic_test.tsv"));
 }
 
-TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten") {
+TEST_CASE("train_lra: when no checkpoint is whole, 3 is the exit code and nothing is overwritten") {
   const TinyRun place;
-  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  REQUIRE(place.train("run", "--stop-at 10 --keep 1").code == 0);
   const std::string path = place / "run/ckpt-00000010.safetensors", good = slurp(path);
   const std::string metrics = slurp(place / "run/metrics.csv");
   std::string flipped = good;
@@ -619,6 +618,7 @@ TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten")
     const Outcome o = place.train("run", "--resume");
     CAPTURE(o.err);
     CHECK(o.code == 3);
+    CHECK(contains(o.err, "no checkpoint is whole"));
     CHECK(contains(o.err, part));
     CHECK((slurp(path) == bytes));
     CHECK(slurp(place / "run/metrics.csv") == metrics);
@@ -776,6 +776,31 @@ TEST_CASE("train_lra: a run folder is never overwritten by accident") {
   CHECK(contains(not_folder.err, "cannot create the run folder"));
 }
 
+TEST_CASE("train_lra: somebody's own files in the folder given as --out are left alone") {
+  const Place place;
+  fs::create_directories(place / "mine/empty.tmp.d");
+  spill(place / "mine/thesis.tmp.tex", "years of work");
+  CHECK(place.run("train_lra --data " + place / "nowhere" + " --out " + place / "mine").code == 3);
+  CHECK(slurp(place / "mine/thesis.tmp.tex") == "years of work");
+  CHECK(fs::is_directory(place / "mine/empty.tmp.d"));
+}
+
+TEST_CASE("train_lra: a copy of a checkpoint and a damaged metrics.csv do not hinder --resume") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  fs::copy_file(place / "run/ckpt-00000005.safetensors", place / "run/ckpt-good.safetensors");
+  spill(place / "run/metrics.csv", slurp(place / "run/metrics.csv") + "12,0.5");
+  const Outcome o = place.train("run", "--resume --keep 1");
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "resumed at step 10"));
+  CHECK(contains(o.err, "metrics.csv': line 5 cannot be read as a row; left out"));
+  CHECK(fs::exists(place / "run/ckpt-good.safetensors"));
+  CHECK(fs::exists(place / "run/ckpt-00000030.safetensors"));
+  const std::string metrics = slurp(place / "run/metrics.csv");
+  CHECK_FALSE(contains(metrics, "12,0.5\n"));
+  CHECK(contains(metrics, "\n30,"));
+}
+
 TEST_CASE("train_lra: two programs cannot train in one folder") {
   const TinyRun place;
   REQUIRE(place.train("run", "--stop-at 10").code == 0);
@@ -787,6 +812,231 @@ TEST_CASE("train_lra: two programs cannot train in one folder") {
   CHECK(contains(o.err, "another program trains in"));
   ::close(lock);  // the lock goes with the program that held it
   CHECK(place.train("run", "--resume").code == 0);
+}
+
+TEST_CASE("train_lra: --force removes the old run only when the new one can begin") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string checkpoint = slurp(place / "run/ckpt-00000010.safetensors"), metrics = slurp(place / "run/metrics.csv");
+  for (const auto& [options, code] : {std::pair<std::string, int>{"--data " + place / "nowhere", 3},
+                                      {"--init " + place / "none.safetensors", 3},
+                                      {"--batch-size 1000", 2}}) {
+    CAPTURE(options);
+    CHECK(place.train("run", "--force " + options).code == code);
+    CHECK((slurp(place / "run/ckpt-00000010.safetensors") == checkpoint));
+    CHECK(slurp(place / "run/metrics.csv") == metrics);
+    CHECK(fs::exists(place / "run/best.safetensors"));
+  }
+  CHECK(place.train("run", "--force --stop-at 5").code == 0);
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000010.safetensors"));
+}
+
+TEST_CASE("train_lra: a resumed run without best.safetensors says so and chooses the best anew") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string best = slurp(place / "run/best.safetensors");
+  fs::remove(place / "run/best.safetensors");
+  const Outcome stopped = place.train("run", "--resume --stop-at 11");
+  CHECK(stopped.code == 0);
+  CHECK(contains(stopped.err, "the best weights so far are lost"));
+  CHECK((slurp(place / "run/best.safetensors") == best));  // those of step 10 again
+  fs::remove(place / "run/best.safetensors");
+  const Outcome ended = place.train("run", "--resume");
+  CHECK(ended.code == 0);
+  CHECK(contains(ended.out, "best weights (step"));
+  CHECK(fs::exists(place / "run/best.safetensors"));
+  spill(place / "run/best.safetensors", "no weights");
+  fs::remove(place / "run/result.json");
+  const Outcome again = place.train("run", "--resume");
+  CHECK(again.code == 0);
+  CHECK(contains(again.out, "best weights (step 30)"));
+  CHECK(slurp(place / "run/best.safetensors.damaged") == "no weights");
+}
+
+TEST_CASE("train_lra: a closed terminal and a batch system's signals save and stop as well") {
+  const TinyRun place;
+  for (const int signal : {SIGHUP, SIGUSR1, SIGXCPU}) {
+    CAPTURE(signal);
+    const std::string out = place / ("run" + std::to_string(signal));
+    const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny +
+                                " --steps 100000 --save-every 100000 --eval-every 100000 --log-every 1 --quiet";
+    CHECK(code_after_signal(command, signal, out + "/config.toml") == 128 + signal);
+    const auto is_checkpoint = [](const fs::directory_entry& e) { return e.path().extension() == ".safetensors"; };
+    CHECK(std::count_if(fs::directory_iterator(out), fs::directory_iterator(), is_checkpoint) == 1);
+  }
+}
+
+// Runs a line of the shell in which $train stands for train_lra and the options of a tiny run.
+int code_in_shell(const TinyRun& place, const std::string& out, const std::string& line) {
+  const std::string train = programs() + "/train_lra --data " + place / "data" + " --out " + place / out + kTiny;
+  const int status = std::system(("train='" + train + "'; cd " + fs::current_path().string() + "; " + line).c_str());
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+TEST_CASE("train_lra: a run does not end because nobody reads its progress") {
+  const TinyRun place;
+  code_in_shell(place, "run", "($train 2>&1 >" + place / "table" + "; echo $? >" + place / "code" + ") | :");
+  CHECK(slurp(place / "code") == "0\n");
+  CHECK(contains(slurp(place / "table"), "best weights (step"));
+}
+
+TEST_CASE("train_lra: a limit on the size of files is an error of the write, and leaves no half file") {
+  const TinyRun place;
+  CHECK(code_in_shell(place, "run", "ulimit -f 8; $train 2>" + place / "err >" + place / "out") == 5);
+  CHECK(contains(slurp(place / "err"), "File too large"));
+  CHECK(contains(slurp(place / "err"), "step 30/30"));
+  for (const auto& entry : fs::directory_iterator(place / "run"))
+    CHECK(entry.path().string().find(".tmp") == std::string::npos);
+}
+
+TEST_CASE("train_lra: a save that fails is told, and the run goes on to the same end") {
+  const TinyRun place;
+  REQUIRE(place.train("whole").code == 0);
+  // A folder that is not empty has the name of the temporary file; exec keeps the process number.
+  const std::string run = place / "run";
+  const auto blocked = [&](const std::string& name) {
+    return "mkdir -p " + run + "/" + name + ".safetensors.tmp.$$/x; exec $train 2>" + place / "err >" + place / "out";
+  };
+  CHECK(code_in_shell(place, "run", blocked("ckpt-00000010")) == 0);
+  CHECK(contains(slurp(place / "err"), "ckpt-00000010.safetensors"));
+  CHECK(contains(slurp(place / "err"), "tries again at the next save"));
+  CHECK_FALSE(fs::exists(run + "/ckpt-00000010.safetensors"));
+  check_same_run(place, "whole", "run");
+  // The last one has nothing after it; --resume comes back to it.
+  fs::remove_all(run);
+  CHECK(code_in_shell(place, "run", blocked("ckpt-00000030")) == 5);
+  CHECK(fs::exists(run + "/ckpt-00000025.safetensors"));
+  CHECK(place.train("run", "--resume").code == 0);
+  check_same_run(place, "whole", "run");
+  fs::remove_all(run);
+  CHECK(code_in_shell(place, "run", blocked("best")) == 5);
+  CHECK(contains(slurp(place / "err"), "step 30/30"));
+}
+
+TEST_CASE("train_lra: curves that cannot be written cost the exit code, not the run") {
+  const TinyRun place;
+  fs::create_directories(place / "run/curves.svg/x");
+  const Outcome o = place.train("run");
+  CHECK(o.code == 5);
+  CHECK(contains(o.err, "curves.svg"));
+  CHECK(contains(o.out, "best weights (step"));
+  CHECK(fs::exists(place / "run/ckpt-00000030.safetensors"));
+}
+
+TEST_CASE("train_lra: a damaged newest checkpoint is put aside, and the one before it goes on to the same end") {
+  const TinyRun place;
+  REQUIRE(place.train("whole").code == 0);
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string path = place / "run/ckpt-00000010.safetensors", cut = slurp(path).substr(0, 100);
+  spill(path, cut);
+  const Outcome o = place.train("run", "--resume");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "ckpt-00000010.safetensors.damaged"));
+  CHECK(contains(o.err, "resumed at step 5"));
+  CHECK(slurp(path + ".damaged") == cut);
+  check_same_run(place, "whole", "run");
+}
+
+TEST_CASE("train_lra: --resume on other data is refused") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  fs::rename(place / "data", place / "moved");
+  REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
+                    " --seed 77 --train 200 --val 40 --test 40 --min-length 2 --max-length 20").code == 0);
+  const Outcome o = place.train("run", "--resume");
+  CHECK(o.code == 3);
+  CHECK(contains(o.err, "was started on other data: the training split in"));
+  // The same rows in another place are the same data; a checkpoint of before does not say what it saw.
+  const std::string moved = " --data " + place / "moved";
+  CHECK(place.train("run", "--resume --stop-at 11" + moved).code == 0);
+  safetensors::File file = safetensors::read(place / "run/ckpt-00000011.safetensors");
+  REQUIRE(file.metadata.erase("train_data") == 1);
+  safetensors::write(place / "run/ckpt-00000011.safetensors", file.tensors, file.metadata);
+  const Outcome unknown = place.train("run", "--resume" + moved);
+  CHECK(unknown.code == 0);
+  CHECK(contains(unknown.err, "does not name the data it was trained on"));
+}
+
+TEST_CASE("train_lra: of several tasks one that fails keeps none of the others from running") {
+  const TinyRun place;
+  const auto review = [&](const std::string& split, int number, const std::string& text) {
+    for (const char* label : {"neg", "pos"}) {
+      const std::string folder = place / "data/aclImdb/" + split + "/" + label;
+      fs::create_directories(folder);
+      spill(folder + "/" + std::to_string(number) + "_5.txt", text);
+    }
+  };
+  review("train", 0, "good"), review("test", 0, "bad");
+  const std::string command = "train_lra --task text,listops --steps 1 --eval-limit 4 --test-limit 4 --data " +
+                              place / "data" + " --out " + place / "all";
+  const Outcome o = place.run(command);
+  CAPTURE(o.err);
+  CHECK(o.code == 2);
+  CHECK(contains(o.out, "text           attention  failed: --batch-size"));
+  CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 1 + 8 + 2);
+  for (int i = 1; i < 20; ++i) review("train", i, "film");
+  const Outcome again = place.run(command + " --resume");
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK_FALSE(contains(again.out, "failed"));
+  CHECK(contains(again.err, "all/listops-fd' holds a finished run"));
+  CHECK_FALSE(contains(again.err, "listops, fd, recipe tiny:"));
+}
+
+TEST_CASE("train_lra: --resume compares what shapes the result, and an option of before has its default") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10 --lr 0.002").code == 0);
+  const std::string path = place / "run/config.toml", config = slurp(path);
+  const std::string same = "--resume --lr 2e-3 --save-every 7 --keep 2 --log-every 5 --stop-at 11";
+  CHECK(place.train("run", same).code == 0);
+  CHECK(contains(slurp(path), "save-every=7"));
+  std::string older = config;
+  for (const std::string key : {"heads=", "postnorm=", "eval-limit="}) {
+    const size_t at = older.find(key);
+    REQUIRE(at != std::string::npos);
+    older.erase(at, older.find('\n', at) + 1 - at);
+  }
+  spill(path, older);
+  CHECK(place.train("run", same).code == 0);
+  spill(path, older);
+  const Outcome other = place.train("run", same + " --heads 4");
+  CHECK(other.code == 2);
+  CHECK(contains(other.err, "--heads is 4, was 0"));
+  spill(path, config + "sparkle=1\n");
+  const Outcome newer = place.train("run", same);
+  CHECK(newer.code == 2);
+  CHECK(contains(newer.err, "sets 'sparkle', which this program does not know"));
+}
+
+TEST_CASE("train_lra: --resume of a finished run prints its result, with the memory it took, from the folder") {
+  const TinyRun place;
+  const Outcome first = place.train("run", "--json");
+  REQUIRE(first.code == 0);
+  fs::remove_all(place / "data");
+  const Outcome again = place.train("run", "--json --resume");
+  CHECK(again.code == 0);
+  CHECK(again.out == first.out);
+}
+
+TEST_CASE("train_lra: a run can be made longer, and nothing else") {
+  const TinyRun place;
+  const std::string constant = "--schedule constant --warmup 0 ";
+  REQUIRE(place.train("whole", constant).code == 0);
+  REQUIRE(place.train("run", constant + "--steps 20").code == 0);
+  const Outcome o = place.train("run", constant + "--resume --steps 30");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "the run has 30 steps now"));
+  check_same_run(place, "whole", "run");
+  CHECK(contains(slurp(place / "run/config.toml"), "steps=30\n"));
+  CHECK(contains(o.out, "last weights (step 30)"));
+  const Outcome shorter = place.train("run", constant + "--resume --steps 25");
+  CHECK(shorter.code == 2);
+  CHECK(contains(shorter.err, "has taken 30 steps already, got 25"));
+  CHECK(place.train("run", constant + "--resume --epochs 9").code == 2);
+  CHECK(place.run("train_lra --task listops --data " + place / "data --resume --out " + place / "run").code == 2);
 }
 
 TEST_CASE("golden: every reference file agrees, in float64 and float32") {

@@ -33,7 +33,7 @@ struct Settings {
   double lr = 0, weight_decay = 0, clip = 0;
   std::string schedule, optimizer = "adamw";
   bool bucket = false;
-  // the run: none of these changes a result
+  // the run: eval_every and eval_limit choose the best weights, test_limit what is tested; no other changes a result
   int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0, test_limit = 0;
   int threads = 0;
   bool resume = false, force = false, quiet = false, json = false, print_config = false,

@@ -230,8 +230,8 @@ class Run {
     add_options(known, defaults);
     std::map<std::string, std::string> then = option_values(config_text(known));
     for (const auto& [key, value] : option_values(folder_.read("config.toml"), folder_.file("config.toml"))) {
-      check<UsageError>(known.get_option_no_throw("--" + key) != nullptr, "--resume: '", folder_.file("config.toml"), "' sets '", key,
-                        "', which this program does not know; a newer one started this run");
+      check<UsageError>(known.get_option_no_throw("--" + key) != nullptr, "--resume: '", folder_.file("config.toml"),
+                        "' sets '", key, "', which this program does not know; a newer one started this run");
       then[key] = value;
     }
     std::map<std::string, std::string> now = option_values(config_);

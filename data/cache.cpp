@@ -204,10 +204,11 @@ void fields(File& file, TaskData& data) {
   field(file, narrow);
   std::string buffer;
   for (auto* examples : {&data.train, &data.val, &data.test}) {
-    field_size(file, *examples, sizeof(Example::label) + 2 * sizeof(uint64_t));
+    field_size(file, *examples, sizeof(Example::label) + sizeof(Example::cut) + 2 * sizeof(uint64_t));
     for (Example& example : *examples) {
-      auto& [tokens, second, label] = example;
+      auto& [tokens, second, label, cut] = example;
       field(file, label);
+      field(file, cut);
       field(file, tokens, narrow, buffer);
       field(file, second, narrow, buffer);
     }

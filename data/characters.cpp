@@ -77,11 +77,13 @@ TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_freq
   count_of_number_.resize(kFirst, 0);
 }
 
-std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts) {
-  if (encoding_ == Encoding::Characters) return read_characters(text, counts);
+std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts, bool* cut) {
+  if (encoding_ == Encoding::Characters) return read_characters(text, counts, cut);
   const bool eos = encoding_ == Encoding::Bytes;
   const int first = eos ? kFirst : 1;
-  text = text.substr(0, size_t(max_length_ - eos));
+  const size_t longest = size_t(max_length_ - eos);
+  if (cut != nullptr && text.size() > longest) *cut = true;
+  text = text.substr(0, longest);
   std::vector<uint16_t> ids;
   ids.reserve(text.size() + 1);
   for (const char c : text) ids.push_back(uint16_t(uint8_t(c) + first));
@@ -89,13 +91,17 @@ std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts) {
   return ids;
 }
 
-std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts) {
+std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts,
+                                                   bool* cut) {
   const size_t longest = size_t(max_length_) - 1;
   std::vector<uint16_t> numbers;
   numbers.reserve(std::min(text.size(), longest) + 1);
   for (size_t at = 0; at < text.size();) {
     const char32_t character = next_character(text, &at);
-    if (numbers.size() == longest) continue;  // still has to be UTF-8
+    if (numbers.size() == longest) {
+      if (cut != nullptr) *cut = true;
+      continue;  // still has to be UTF-8
+    }
     uint16_t& number = number_of_character_[character];
     if (number == 0 && character_of_number_.size() < kMostNumbers) {
       number = uint16_t(character_of_number_.size());

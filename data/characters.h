@@ -32,14 +32,15 @@ class TextEncoder {
   TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency);
 
   // The first max_length - 1 characters, then <eos>. `counts`: a training text, which counts in the
-  // vocabulary. DataError for text that is not UTF-8 (Characters only).
-  std::vector<uint16_t> read(std::string_view text, bool counts);
+  // vocabulary. `cut` becomes true when the text is longer. DataError for text that is not UTF-8
+  // (Characters only).
+  std::vector<uint16_t> read(std::string_view text, bool counts, bool* cut = nullptr);
 
   // Gives the examples their ids, and sets the vocabulary and lengths of the task. Call it once.
   void finish(TaskData* data) const;
 
  private:
-  std::vector<uint16_t> read_characters(std::string_view text, bool counts);
+  std::vector<uint16_t> read_characters(std::string_view text, bool counts, bool* cut);
   std::vector<std::string> vocabulary(std::vector<uint16_t>* id_of_number) const;
 
   Encoding encoding_;

@@ -189,11 +189,12 @@ std::vector<Example> read_codes(LineReader& reader, const std::string& file,
   const size_t longest = size_t(options.max_length - (options.append_eos ? 1 : 0));
   std::vector<Example> examples;
   scan_strict(reader, file, options.check_values, [&](Record&& row) {
-    if (row.tokens.size() > longest) row.tokens.resize(longest);
+    const bool cut = row.tokens.size() > longest;
+    if (cut) row.tokens.resize(longest);
     std::vector<uint16_t> tokens;
     tokens.reserve(row.tokens.size() + 1);  // the end mark
     tokens.assign(row.tokens.begin(), row.tokens.end());
-    examples.push_back({std::move(tokens), {}, row.label});
+    examples.push_back({std::move(tokens), {}, row.label, cut});
   });
   return examples;
 }

@@ -219,11 +219,11 @@ std::string unescape(std::string_view literal) {
 namespace {
 
 std::vector<uint16_t> encode(std::string_view text, bool train, const LoadOptions& options,
-                             TextEncoder* encoder) {
-  if (!options.decode) return encoder->read(text, train);
+                             TextEncoder* encoder, bool* cut) {
+  if (!options.decode) return encoder->read(text, train, cut);
   const std::string bytes = unescape(text);
   const bool characters = options.encoding == Encoding::Characters;
-  return encoder->read(characters ? valid_utf8(bytes) : bytes, train);
+  return encoder->read(characters ? valid_utf8(bytes) : bytes, train, cut);
 }
 
 }  // namespace
@@ -243,8 +243,8 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     const size_t i = size_t(&split - kSplits.data());
     const auto take = [&](const Row& row) {
       Example example{{}, {}, row.label};
-      example.tokens = encode(row.texts[0], i == 0, options, &encoder);
-      example.second = encode(row.texts[1], i == 0, options, &encoder);
+      example.tokens = encode(row.texts[0], i == 0, options, &encoder, &example.cut);
+      example.second = encode(row.texts[1], i == 0, options, &encoder, &example.cut);
       check<DataError>(!example.tokens.empty() && !example.second.empty(), "a document is empty");
       examples_of_split[i]->push_back(std::move(example));
     };

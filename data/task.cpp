@@ -31,6 +31,10 @@ std::vector<int64_t> class_counts(const std::vector<Example>& examples, int64_t 
   return counts;
 }
 
+int64_t count_cut(const std::vector<Example>& examples) {
+  return std::count_if(examples.begin(), examples.end(), [](const Example& e) { return e.cut; });
+}
+
 double majority_rate(const std::vector<int64_t>& class_counts) {
   const int64_t total = std::accumulate(class_counts.begin(), class_counts.end(), int64_t(0));
   if (total == 0) return 0;

@@ -16,6 +16,7 @@ struct Example {
   std::vector<uint16_t> tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
   std::vector<uint16_t> second;  // pairs only: the right document
   int32_t label = 0;
+  bool cut = false;  // longer than the max length, so that its end is missing
 };
 
 // What the elements of the examples are, and so what a batch of them is: tokens, pairs of
@@ -48,6 +49,8 @@ std::vector<std::string> make_vocabulary(const std::map<std::string, int64_t>& c
                                          int64_t min_frequency = 1);
 
 std::vector<int64_t> class_counts(const std::vector<Example>& examples, int64_t classes);
+
+int64_t count_cut(const std::vector<Example>& examples);
 
 // Share of the most frequent class: what a model that ignores its input scores. 0 without examples.
 double majority_rate(const std::vector<Example>& examples);

@@ -166,7 +166,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     if (text.empty()) refuse(part, file, "the review is empty");
     Example example{{}, {}, part.label};
     try {
-      example.tokens = encoder.read(text, part.train);
+      example.tokens = encoder.read(text, part.train, &example.cut);
     } catch (const DataError& error) {
       refuse(part, file, error.what());
     }

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -102,8 +101,7 @@ struct GenerateListops {
 };
 
 int generate_listops(const GenerateListops& settings) {
-  catch_stop_signals();           // no half-written file stays behind
-  std::signal(SIGPIPE, SIG_IGN);  // nor when nobody reads the progress
+  catch_stop_signals();  // no half-written file stays behind
   Progress progress("listops");
   const auto step = [&](int64_t done, int64_t total) {
     if (stop_signal != 0) throw Stopped();
@@ -157,7 +155,6 @@ struct GeneratePathfinder {
 
 int generate_pathfinder(const GeneratePathfinder& settings) {
   catch_stop_signals();
-  std::signal(SIGPIPE, SIG_IGN);
   Progress progress("pathfinder");
   const auto step = [&](int64_t done, int64_t total) {
     if (stop_signal != 0) throw Stopped();

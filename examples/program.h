@@ -82,9 +82,10 @@ inline CLI::Validator not_negative() {
       "");
 }
 
-// After catch_stop_signals() the first SIGINT or SIGTERM only sets stop_signal, and the program
-// looks at it where it can stop: it saves what it has to, then throws Stopped. The second signal
-// ends the program at once.
+// After catch_stop_signals() a signal that asks the program to end only sets stop_signal, and the
+// program looks at it where it can stop: it saves what it has to, then throws Stopped. These are
+// SIGINT and SIGTERM, SIGHUP of a terminal that is closed, and SIGUSR1 and SIGXCPU of batch systems
+// whose time is up. A second SIGINT or SIGTERM ends the program at once.
 inline volatile std::sig_atomic_t stop_signal = 0;
 
 struct Stopped : Error {
@@ -94,11 +95,20 @@ struct Stopped : Error {
 };
 
 inline void catch_stop_signals() {
-  struct sigaction action = {};
-  action.sa_handler = [](int signal) { stop_signal = signal; };
-  action.sa_flags = int(SA_RESETHAND);
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU}) {
+    struct sigaction before = {};
+    sigaction(signal, nullptr, &before);
+    if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;  // started with nohup
+    struct sigaction action = {};
+    action.sa_handler = [](int which) { stop_signal = which; };
+    // The others can come twice without anybody meaning it: SIGXCPU comes every second.
+    if (signal == SIGINT || signal == SIGTERM) action.sa_flags = int(SA_RESETHAND);
+    sigaction(signal, &action, nullptr);
+  }
+  // A reader of the progress that has gone, or a limit on the size of files, is an error of the
+  // write alone.
+  std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 namespace program {

@@ -58,20 +58,18 @@ inline Model read_model(const std::string& folder) {
   check<DataError>(std::filesystem::exists(weights), "--run: '", folder,
                    "' has no best.safetensors yet");
   try {  // task and recipe give the defaults of the rest
-    CLI::App first("", "report");
-    first.allow_extras();
-    first.allow_config_extras(true);
-    add_choice_options(first, m.settings);
-    first.parse(std::vector<std::string>{path, "--config"});
+    const std::vector<ConfigEntry> entries = read_config(path);
+    for (const ConfigEntry& e : entries) {
+      if (e.key == "task") m.settings.task = e.value;
+      if (e.key == "recipe") m.settings.recipe = e.value;
+    }
     take_recipe(m.settings);
     CLI::App all("", "report");
-    all.allow_config_extras(true);
     add_options(all, m.settings);
-    all.parse(std::vector<std::string>{path, "--config"});
-  } catch (const CLI::ParseError& e) {
-    fail<DataError>(path, ": ", e.what());
+    apply_config(all, entries);
   } catch (const UsageError& e) {
-    fail<DataError>(path, ": ", e.what());
+    const std::string what = e.what();
+    fail<DataError>(what.starts_with(path) ? what : path + ": " + what);
   }
   const safetensors::File file = safetensors::read(weights);
   const int64_t vocab =

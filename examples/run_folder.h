@@ -5,6 +5,7 @@
 //   best.safetensors         the same at the best validation accuracy
 //   curves.svg               loss and accuracy over the steps
 //   profile.csv              with --profile: time, bytes and calls of every op
+//   result.json              the peak of memory; at the end, the result as well
 //   lock                     held while a program trains here
 // Checkpoints and the other files are written under another name, synced and renamed.
 #pragma once
@@ -52,6 +53,7 @@ struct Progress {
   int64_t position = 0;   // batches handed out
   double best_accuracy = -1;
   int64_t best_step = 0;
+  int64_t validated = 0;  // the last step whose validation is in best_accuracy
   // Sums since the last row of metrics.csv, so that a resumed run writes the same rows.
   double loss_sum = 0, norm_sum = 0;
   int64_t correct = 0, seen = 0, summed = 0;
@@ -67,7 +69,7 @@ inline std::map<std::string, std::string> to_metadata(const Progress& p) {
   // The time is not here: two equal runs make equal checkpoints.
   return {{"format", "skiff training state 1"}, {"step", std::to_string(p.step)},
           {"position", std::to_string(p.position)}, {"best_accuracy", exact(p.best_accuracy)},
-          {"best_step", std::to_string(p.best_step)}, {"loss_sum", exact(p.loss_sum)},
+          {"best_step", std::to_string(p.best_step)}, {"validated", std::to_string(p.validated)}, {"loss_sum", exact(p.loss_sum)},
           {"norm_sum", exact(p.norm_sum)}, {"correct", std::to_string(p.correct)},
           {"seen", std::to_string(p.seen)}, {"summed", std::to_string(p.summed)}};
 }
@@ -107,6 +109,8 @@ inline Progress to_progress(const safetensors::File& file) {
   p.position = count("position");
   p.best_accuracy = number("best_accuracy", -1, 1);
   p.best_step = count("best_step");
+  // Files without it were saved after the validation.
+  p.validated = file.metadata.count("validated") ? count("validated") : p.step;
   p.loss_sum = number("loss_sum", -kLargest, kLargest);
   p.norm_sum = number("norm_sum", 0, kLargest);
   p.correct = count("correct");
@@ -201,6 +205,15 @@ class RunFolder {
       }
     }
     if (problem) std::rethrow_exception(problem);
+  }
+  // Gives a damaged file another name, which is returned, so that nothing reads or replaces it.
+  std::string set_aside(const std::string& name) const {
+    std::string aside = name + ".damaged";
+    for (int i = 2; has(aside); ++i) aside = name + ".damaged" + std::to_string(i);
+    std::error_code error;
+    std::filesystem::rename(file(name), file(aside), error);
+    check<IoError>(!error, "cannot rename '", file(name), "' to '", aside, "': ", error.message());
+    return aside;
   }
   // For --force: what an earlier run left.
   void clear() const {

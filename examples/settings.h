@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdio>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "examples/config_file.h"
 #include "examples/program.h"
 #include "examples/recipes.h"
 
@@ -15,7 +17,7 @@ struct Settings {
   // what
   std::string task = "listops", mixer = "ski", recipe = "tiny";
   uint64_t seed = 1;
-  std::string data, out, init;
+  std::string data, out, init, config;
   // model
   std::string protocol = "s4", layout;
   bool bytes = false, mask_padding = false;
@@ -31,11 +33,12 @@ struct Settings {
   double lr = 0, weight_decay = 0, clip = 0;
   std::string schedule, optimizer = "adamw";
   bool bucket = false;
-  // the run: none of these changes a result
+  // the run: eval_every and eval_limit choose the best weights, test_limit what is tested; no other changes a result
   int64_t eval_every = 0, save_every = 0, log_every = 0, keep = 2, stop_at = 0, eval_limit = 0, test_limit = 0;
   int threads = 0;
   bool resume = false, force = false, quiet = false, json = false, print_config = false,
        list = false, profile = false, checkpoint_activations = false;
+  bool steps_given = false;  // on the command line: a run that is resumed may be made longer
   std::string progress = "auto", device = "cpu";
 };
 
@@ -227,7 +230,7 @@ inline void add_choice_options(CLI::App& app, Settings& s) {
   app.add_option("--recipe", s.recipe, "Set of defaults: tiny (minutes), small (an hour or so), paper (as published); --list shows all")
       ->capture_default_str()
       ->group("What");
-  app.set_config("--config", "", "Read options from a file made by --print-config");
+  app.add_option("--config", s.config, "Read options from a file made by --print-config")->configurable(false);
 }
 
 inline void add_options(CLI::App& app, Settings& s) {
@@ -307,13 +310,13 @@ inline void add_options(CLI::App& app, Settings& s) {
       ->check(between(2, 1e7));
   flag("Training", "--bucket,!--no-bucket", s.bucket, "Batches of similar lengths");
 
-  option("Run", "--eval-every", s.eval_every, "Steps between validations; 0: a tenth of the run")
+  option("Run", "--eval-every", s.eval_every, "Steps between validations; 0: a tenth of the run, of less than 40 steps all")
       ->check(between(0, huge));
-  option("Run", "--eval-limit", s.eval_limit, "Examples of validation that choose the best weights; 0: all")
+  option("Run", "--eval-limit", s.eval_limit, "Examples of every validation, evenly spread; 0: all")
       ->check(between(0, huge));
   option("Run", "--test-limit", s.test_limit, "Examples of the test, evenly spread; 0: all")
       ->check(between(0, huge));
-  option("Run", "--save-every", s.save_every, "Steps between checkpoints; 0: at validations")
+  option("Run", "--save-every", s.save_every, "Steps between checkpoints; 0: as --eval-every")
       ->check(between(0, huge));
   option("Run", "--log-every", s.log_every, "Steps between rows of metrics.csv; 0: a hundredth")
       ->check(between(0, huge));
@@ -332,10 +335,59 @@ inline void add_options(CLI::App& app, Settings& s) {
   aside(option("Run", "--progress", s.progress, "Progress on stderr")
             ->check(one_of({"auto", "bar", "plain", "none"})));
   aside(flag("Run", "--quiet", s.quiet, "No progress and no notes"));
-  aside(flag("Run", "--json", s.json, "The result as one JSON object"));
+  aside(flag("Run", "--json", s.json, "The result as a JSON object, of several tasks an array of them"));
   aside(flag("Run", "--list", s.list, "Print all recipes with the accuracy they reached, and stop"));
-  aside(flag("Run", "--profile", s.profile, "Time, bytes and calls of every op: a table, profile.csv"));
+  aside(flag("Run", "--profile", s.profile, "Time, bytes and calls of every op: a table, profile.csv; no validation and no test unless --eval-every is given"));
   aside(flag("Run", "--print-config", s.print_config, "Print the configuration and stop"));
+}
+
+inline std::set<std::string> given_options(const CLI::App& app) {
+  std::set<std::string> names;
+  for (const CLI::Option* option : app.get_options())
+    if (option->count() > 0) names.insert(option->get_name());
+  return names;
+}
+
+inline bool is_several(const std::string& task) { return task == "all" || task.find(',') != std::string::npos; }
+
+// A sentence for each option of the command line that changes nothing. UsageError for one that
+// cannot be meant.
+inline std::vector<std::string> options_without_effect(const Settings& s, const std::set<std::string>& given) {
+  std::vector<std::string> notes;
+  const auto needs = [&](bool holds, const std::string& reason, const std::vector<const char*>& options) {
+    if (holds) return;
+    for (const char* option : options)
+      if (given.count(option) > 0) notes.push_back(std::string(option) + " has no effect " + reason);
+  };
+  if (is_several(s.task)) {
+    needs(false, "with several tasks: each is trained with every mixer", {"--mixer"});
+    return notes;
+  }
+  const TaskShape& shape = task_shape(s.task);
+  const bool images = shape.height > 0;
+  const bool attention = s.mixer == "attention", tno = s.mixer == "tno", ski = s.mixer == "ski", fd = s.mixer == "fd";
+  const std::string task = "with --task " + s.task, mixer = "with --mixer " + s.mixer;
+  needs(!images, task + ": its images have one size", {"--max-length", "--mask-padding", "--bucket"});
+  needs(images, task + ": it has no images", {"--layout"});
+  needs(s.task == "text", task, {"--val-split", "--bytes"});
+  needs(s.task != "listops" && s.task != "fashion", task + ": it has one protocol", {"--protocol"});
+  needs(attention, mixer, {"--heads"});
+  needs(!images || !attention, mixer + ": it reads an image as one sequence", {"--layout"});
+  needs(ski, mixer, {"--rank", "--taps", "--ski", "--warp", "--scaled"});
+  needs(tno, mixer, {"--tno-rpe", "--max-lag"});
+  needs(tno || fd, mixer, {"--rpe-width"});
+  needs(fd || (tno && s.tno_rpe == "tnn"), tno ? "with --tno-rpe lra" : mixer, {"--rpe-layers"});
+  needs(tno || (ski && s.warp == "gamma") || (ski && s.ski == "published"), ski ? "with --warp auto" : mixer, {"--gamma"});
+  needs(s.steps == 0, "beside --steps", {given.count("--steps") > 0 ? "--epochs" : ""});
+  needs(s.schedule.starts_with("cosine"), "with --schedule " + s.schedule, {"--horizon"});
+  if (ski && given.count("--rank") > 0) {
+    const int64_t positions = !images ? s.max_length
+                              : s.layout == "sequence" ? shape.height * shape.width
+                                                       : std::max(shape.height, shape.width);
+    check<UsageError>(s.rank <= positions, "--rank: at most ", positions, " inducing points fit the ", positions,
+                      " positions of a sequence, got ", s.rank);
+  }
+  return notes;
 }
 
 }  // namespace skiff

@@ -20,7 +20,7 @@ namespace {
 TaskData pairs_of(uint16_t largest) {
   TaskData data;
   data.pairs = true;
-  data.train = {{{3, 4, 2}, {5, largest, 2}, 1}, {{2}, {2}, 0}};
+  data.train = {{{3, 4, 2}, {5, largest, 2}, 1, /*cut=*/true}, {{2}, {2}, 0}};
   data.val = {{{1, 2}, {3, 2}, 0}};
   data.vocab = largest + 1;
   data.classes = 2;
@@ -37,7 +37,8 @@ void check_same(const TaskData& a, const TaskData& b) {
   const auto same = [](const std::vector<Example>& x, const std::vector<Example>& y) {
     return std::equal(x.begin(), x.end(), y.begin(), y.end(),
                       [](const Example& p, const Example& q) {
-                        return p.tokens == q.tokens && p.second == q.second && p.label == q.label;
+                        return p.tokens == q.tokens && p.second == q.second && p.label == q.label &&
+                               p.cut == q.cut;
                       });
   };
   CHECK(same(a.train, b.train));

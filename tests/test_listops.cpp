@@ -448,11 +448,13 @@ TEST_CASE("listops: truncation keeps a place for the end mark and comes before c
   const TaskData data = load(folder.path.string(), options);
   CHECK(data.vocabulary == std::vector<std::string>{"<pad>", "<unk>", "<eos>", "3", "4", "[SM"});
   CHECK(data.train[0].tokens == std::vector<uint16_t>{5, 3, 4, 2});
+  CHECK(count_cut(data.train) == 1);
   options.append_eos = false;
   CHECK(load(folder.path.string(), options).train[0].tokens.size() == 4);
   options.max_length = 7;
   options.append_eos = true;
   CHECK(load(folder.path.string(), options).train[0].tokens.size() == 7);
+  CHECK(count_cut(load(folder.path.string(), options).train) == 0);  // just fits
   options.max_length = 1;
   CHECK_THROWS_AS(load(folder.path.string(), options), UsageError);
 }

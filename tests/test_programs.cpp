@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -234,15 +235,16 @@ TEST_CASE("train_lra: stopped at any of five places and resumed equals never sto
   }
 }
 
-// Runs a program, sends it the signal as soon as `file` is there, and returns its exit code.
-int code_after_signal(const std::string& program, int signal, const std::string& file) {
-  const std::string command = "exec " + programs() + '/' + program + " >/dev/null 2>&1";
+// Runs a program, sends it the signal as soon as `file` is there and has `text`, and returns its exit code.
+int code_after_signal(const std::string& program, int signal, const std::string& file, const std::string& text = "",
+                      const std::string& err = "/dev/null") {
+  const std::string command = "exec " + programs() + '/' + program + " >/dev/null 2>" + err;
   const pid_t child = ::fork();
   if (child == 0) {
     ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
     ::_exit(127);
   }
-  for (int i = 0; i < 20000 && !fs::exists(file); ++i) ::usleep(500);
+  for (int i = 0; i < 20000 && !(fs::exists(file) && contains(slurp(file), text)); ++i) ::usleep(500);
   ::kill(child, signal);
   int status = 0;
   ::waitpid(child, &status, 0);
@@ -270,12 +272,222 @@ TEST_CASE("train_lra: a signal during the last evaluation stops it, and --resume
                     " --seed 3 --train 200 --val 40 --test 30000 --min-length 2 --max-length 20").code == 0);
   const std::string out = place / "run";
   const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny + " --quiet";
-  CHECK(code_after_signal(command, SIGTERM, out + "/ckpt-00000030.safetensors") == 143);
+  CHECK(code_after_signal(command, SIGTERM, out + "/metrics.csv", "\n30,") == 143);
   const std::string metrics = slurp(out + "/metrics.csv");
+  const auto of_training = nlohmann::json::parse(slurp(out + "/result.json"));
   const Outcome resumed = place.run("train_lra --config " + out + "/config.toml --resume --quiet --json");
   REQUIRE(resumed.code == 0);
-  CHECK(contains(resumed.out, "\"best_test_accuracy\":"));
+  const auto result = nlohmann::json::parse(resumed.out);
+  CHECK(result.contains("best_test_accuracy"));
+  CHECK(result.at("peak_tensor_bytes") == of_training.at("peak_tensor_bytes"));
   CHECK(slurp(out + "/metrics.csv") == metrics);
+}
+
+TEST_CASE("train_lra: a signal during a validation stops it, and --resume begins with that validation") {
+  const Place place;
+  REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
+                    " --seed 3 --train 200 --val 1500 --test 40 --min-length 2 --max-length 20").code == 0);
+  const auto command = [&](const std::string& out) {
+    return "train_lra --data " + place / "data" + " --out " + place / out + kTiny + " --eval-every 15 --threads 1";
+  };
+  REQUIRE(place.run(command("whole")).code == 0);
+  CHECK(code_after_signal(command("run"), SIGTERM, place / "run/ckpt-00000015.safetensors", "", place / "err") == 143);
+  CHECK(contains(slurp(place / "err"), "stopped at step 15, saved; --resume goes on"));
+  const auto stopped = safetensors::read(place / "run/ckpt-00000015.safetensors").metadata;
+  CHECK(stopped.at("validated") == "0");
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000016.safetensors"));
+  REQUIRE(place.run(command("run") + " --resume").code == 0);
+  check_same_run(place, "whole", "run");
+}
+
+TEST_CASE("train_lra: reading, validating and testing are announced, each on the examples it is limited to") {
+  const TinyRun place;
+  const Outcome o = place.train("run", "--eval-limit 9 --test-limit 7 --json --threads 1");
+  REQUIRE(o.code == 0);
+  CAPTURE(o.err);
+  const auto times = [&](const std::string& part) {
+    int64_t count = 0;
+    for (size_t at = o.err.find(part); at != std::string::npos; at = o.err.find(part, at + 1)) ++count;
+    return count;
+  };
+  CHECK(o.err.starts_with("reading listops from '" + place / "data'\n"));
+  CHECK(times("\nvalidating on 9 examples\n") == 3);  // at steps 10, 20 and 30, and no more
+  CHECK(times("validating on") == 3);
+  CHECK(times("\ntesting the ") == times(" weights on 7 examples\n"));
+  CHECK(times("\ntesting the last weights on 7") <= 1);
+  const auto json = nlohmann::json::parse(o.out);
+  CHECK(json.at("validation_examples") == 9);
+  CHECK(json.at("validation_limited") == true);
+  CHECK(json.at("test_examples") == 7);
+  CHECK(json.at("test_limited") == true);
+  CHECK(json.at("threads") == 1);
+  CHECK(json.at("run_folder") == place / "run");
+  for (const char* loss : {"train_loss", "best_val_loss", "last_val_loss", "best_test_loss", "last_test_loss"})
+    CHECK(json.at(loss).get<double>() > 0);
+  const double ninths = 9 * json.at("last_val_accuracy").get<double>();
+  CHECK(ninths == doctest::Approx(std::round(ninths)).epsilon(1e-4));
+
+  const Outcome all = place.train("all");
+  CHECK(contains(all.out, "on 40 validation and 40 test examples\n"));
+  CHECK(contains(place.train("some", "--eval-limit 9 --test-limit 7").out, "on 9 of 40 validation and 7 of 40 test examples\n"));
+}
+
+TEST_CASE("train_lra: where validation is the test split, the test computes nothing again") {
+  const Place place;
+  for (const std::string part : {"train/neg", "train/pos", "test/neg", "test/pos"}) {
+    fs::create_directories(place / ("data/aclImdb/" + part));
+    for (const char* name : {"0_1", "1_2"})
+      spill(place / ("data/aclImdb/" + part + "/" + name + ".txt"), part.ends_with("pos") ? "good film" : "bad film");
+  }
+  const std::string command = "train_lra --task text --dim 8 --layers 1 --batch-size 2 --steps 4 --eval-every 2 --data " +
+                              place / "data" + " --out " + place / "run" + " --eval-limit 0 --test-limit ";
+  const Outcome o = place.run(command + "0");
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.err, "validating on 4 examples"));
+  CHECK_FALSE(contains(o.err, "testing"));
+  const Outcome resumed = place.run(command + "0 --resume --json");
+  REQUIRE(resumed.code == 0);
+  const auto json = nlohmann::json::parse(resumed.out);
+  CHECK(json.at("best_test_accuracy") == json.at("best_val_accuracy"));
+  CHECK(json.at("last_test_loss") == json.at("last_val_loss"));
+  CHECK(contains(place.run(command + "3 --force").err, "testing the last weights on 3 examples"));
+}
+
+TEST_CASE("train_lra: a run of few steps is validated at its end alone, and one to profile it not at all") {
+  const TinyRun place;
+  const std::string command = "train_lra --dim 8 --layers 1 --batch-size 8 --steps 20 --data " + place / "data" + " --out " + place / "run";
+  const Outcome few = place.run(command);
+  REQUIRE(few.code == 0);
+  CHECK(few.err.find("validation loss") == few.err.rfind("validation loss"));
+  CHECK(contains(few.err, "step 20: validation loss"));
+
+  const Outcome profiled = place.run(command + " --force --profile");
+  REQUIRE(profiled.code == 0);
+  CHECK_FALSE(contains(profiled.err, "validating"));
+  CHECK_FALSE(contains(profiled.err, "testing"));
+  CHECK(contains(profiled.err, "note: with --profile nothing is validated or tested, unless --eval-every is given"));
+  CHECK(contains(profiled.out, "neither validated nor tested"));
+  CHECK(contains(profiled.out, "not in an op"));
+  CHECK(contains(slurp(place / "run/profile.csv"), ",20,"));
+  const Outcome json = place.run(command + " --force --profile --json");
+  CHECK(nlohmann::json::parse(json.out).at("best_test_accuracy").is_null());
+
+  const Outcome resumed = place.run(command + " --resume");  // makes up for the validation
+  CHECK(resumed.code == 0);
+  CHECK(resumed.out.substr(0, resumed.out.find("trained")) == few.out.substr(0, few.out.find("trained")));
+  const std::string csv = without_times(slurp(place / "run/metrics.csv"));
+  CHECK(std::count(csv.begin(), csv.end(), '\n') == 21);
+}
+
+TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options without effect") {
+  const TinyRun place;
+  const Outcome cut = place.train("cut", "--max-length 4 --rank 4 --steps 11");
+  CHECK(cut.code == 0);
+  CHECK(contains(cut.err, " of 200 training examples are longer than --max-length 4 and are cut"));
+  CHECK(contains(cut.err, "note: 11 steps are less than the 200 of --warmup: the learning rate only rises, to 0.0001 of 0.002\n"));
+  const Outcome none = place.train("none", "--steps 2 --warmup 2");
+  CHECK_FALSE(contains(none.err, "are cut"));
+  CHECK_FALSE(contains(none.err, "--warmup"));
+  CHECK_FALSE(contains(none.err, "no effect"));
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--heads 3", "--heads has no effect with --mixer ski"},
+      {"--mixer fd --rank 9", "--rank has no effect with --mixer fd"},
+      {"--mixer attention --gamma 0.5", "--gamma has no effect with --mixer attention"},
+      {"--mixer tno --rpe-layers 2", "--rpe-layers has no effect with --tno-rpe lra"},
+      {"--gamma 0.5", "--gamma has no effect with --warp auto"},
+      {"--val-split 0.5", "--val-split has no effect with --task listops"},
+      {"--layout image", "--layout has no effect with --task listops: it has no images"},
+      {"--epochs 3", "--epochs has no effect beside --steps"}};
+  for (const auto& c : cases) {
+    CAPTURE(c.first);
+    const Outcome o = place.train("some", "--force --steps 1 " + c.first);
+    CHECK(o.code == 0);
+    CHECK(contains(o.err, "note: " + c.second + "\n"));
+    CHECK_FALSE(contains(place.train("some", "--force --quiet --steps 1 " + c.first).err, "no effect"));
+  }
+  const Outcome rank = place.train("rank", "--rank 33");
+  CHECK(rank.code == 2);
+  CHECK(contains(rank.err, "--rank: at most 32 inducing points fit the 32 positions of a sequence, got 33"));
+  const Outcome image = place.run("train_lra --task image --max-length 9 --data " + place / "none" + " --out " + place / "image");
+  CHECK(contains(image.err, "note: --max-length has no effect with --task image: its images have one size"));
+}
+
+TEST_CASE("train_lra: a bar is never wider than the terminal") {
+  const TinyRun place;
+  for (const int width : {80, 40}) {
+    CAPTURE(width);
+    const int terminal = ::posix_openpt(O_RDWR | O_NOCTTY);
+    REQUIRE(terminal >= 0);
+    REQUIRE(::grantpt(terminal) == 0);
+    REQUIRE(::unlockpt(terminal) == 0);
+    winsize size{};
+    size.ws_col = (unsigned short)width;
+    size.ws_row = 24;
+    REQUIRE(::ioctl(terminal, TIOCSWINSZ, &size) == 0);
+    const std::string command = "TERM=xterm exec " + programs() + "/train_lra --force --data " + place / "data" + " --out " +
+                                place / "run" + kTiny + " >/dev/null 2>" + ::ptsname(terminal);
+    const int keeps_open = ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);  // until the program has it
+    const pid_t child = ::fork();
+    if (child == 0) {
+      ::close(terminal);
+      ::execl("/bin/sh", "sh", "-c", command.c_str(), nullptr);
+      ::_exit(127);
+    }
+    std::string seen(1, '\0');
+    while (::read(terminal, seen.data(), 1) != 1) {
+    }
+    ::close(keeps_open);
+    char part[4096];
+    for (ssize_t count; (count = ::read(terminal, part, sizeof part)) > 0;) seen.append(part, size_t(count));
+    ::close(terminal);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    CHECK(status == 0);
+    int64_t bars = 0;
+    size_t longest = 0;
+    for (size_t at = seen.find("\rstep "); at != std::string::npos; at = seen.find("\rstep ", at + 1), ++bars) {
+      const size_t end = seen.find_first_of("\r\n\033", at + 1);
+      longest = std::max(longest, end - at - 1);
+      CHECK(seen.substr(end, 3) == "\033[K");  // what was longer before is erased
+    }
+    CHECK(bars >= 7);  // those of metrics.csv at least
+    CHECK(longest == size_t(width - 1));
+  }
+}
+
+TEST_CASE("train_lra: odd texts survive --print-config and --config") {
+  const Place place;
+  const std::vector<std::string> texts = {
+      "a#b", "#", "a b", " a ", "'", "\"", "'\"", "a'b", "a\"b", "\\", "\\n", "a\nb", "\n", "\r", "a\tb", "=", "a=b", "[]", "[a,b]", "a,b",
+      "true", "1e5", "0x1f", "nan", "{}", "%%", "$x", "\x01", "\xff", "\xE6\x97\xA5", ";", "-", "--", "++", "a\\"};
+  const auto quote = [](const std::string& text) {  // for the shell
+    std::string quoted = "'";
+    for (const char c : text) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+  };
+  for (size_t i = 0; i < texts.size(); i += 3) {
+    const std::string &out = texts[i], &data = texts[(i + 1) % texts.size()], &init = texts[(i + 2) % texts.size()];
+    CAPTURE(out);
+    CAPTURE(data);
+    CAPTURE(init);
+    const Outcome printed = place.run("train_lra --print-config --out=" + quote(out) + " --data=" + quote(data) +
+                                      " --init=" + quote(init));
+    REQUIRE(printed.code == 0);
+    spill(place / "config", printed.out);
+    const Outcome again = place.run("train_lra --print-config --config " + place / "config");
+    CHECK(again.code == 0);
+    CHECK(again.out == printed.out);
+  }
+  // The files of another program's quoting: no escapes, and quotes of the other kind around quotes.
+  spill(place / "config", "task=\"text\"\nsteps=7\nlr=0.5\nout='a\"b'\nmask-padding=false\n");
+  const Outcome old = place.run("train_lra --print-config --config " + place / "config");
+  CHECK(old.code == 0);
+  for (const char* line : {"task=\"text\"\n", "steps=7\n", "lr=0.5\n", "out=\"a\\\"b\"\n", "mask-padding=false\n"})
+    CHECK(contains(old.out, line));
+  // Read once, so that a pipe will do.
+  const std::string piped = "cat " + place / "config" + " | " + programs() + "/train_lra --print-config --config /dev/stdin >" + place / "out";
+  CHECK(std::system(piped.c_str()) == 0);
+  CHECK(slurp(place / "out") == old.out);
 }
 
 TEST_CASE("train_lra: the printed configuration, fed back, is the same run") {
@@ -363,7 +575,10 @@ TEST_CASE("train_lra: wrong configuration files exit with 2") {
   const TinyRun place;
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"stepz=10\n", "stepz"}, {"steps=abc\n", "steps"}, {"mixer=\"sky\"\n", "mixer"},
-      {"task=\"chess\"\n", "chess"}, {"recipe=\"none\"\n", "none"}};
+      {"task=\"chess\"\n", "chess"}, {"recipe=\"none\"\n", "none"},
+      {"task=[]\n", "config:1:6: a value must be"}, {"seed=1\nfoo\n", "config:2:4: '=' must follow the key 'foo'"},
+      {"\nsteps=-1\n", "config:2: --steps: must be a number"}, {"stepz=10\n", "config:1: unknown option 'stepz'; did you mean 'steps'?"},
+      {"resume=true\n", "config:1: 'resume' belongs on the command line"}, {std::string(2 << 20, '\0'), "longer than"}};
   for (const auto& c : cases) {
     const std::string &text = c.first, &part = c.second;
     CAPTURE(text);
@@ -414,9 +629,9 @@ TEST_CASE("train_lra: bad data exits with 3, naming file, line and reason") {
   CHECK(contains(partial.err, "basic_test.tsv"));
 }
 
-TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten") {
+TEST_CASE("train_lra: when no checkpoint is whole, 3 is the exit code and nothing is overwritten") {
   const TinyRun place;
-  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  REQUIRE(place.train("run", "--stop-at 10 --keep 1").code == 0);
   const std::string path = place / "run/ckpt-00000010.safetensors", good = slurp(path);
   const std::string metrics = slurp(place / "run/metrics.csv");
   std::string flipped = good;
@@ -433,6 +648,7 @@ TEST_CASE("train_lra: a bad checkpoint exits with 3 and nothing is overwritten")
     const Outcome o = place.train("run", "--resume");
     CAPTURE(o.err);
     CHECK(o.code == 3);
+    CHECK(contains(o.err, "no checkpoint is whole"));
     CHECK(contains(o.err, part));
     CHECK((slurp(path) == bytes));
     CHECK(slurp(place / "run/metrics.csv") == metrics);
@@ -492,7 +708,16 @@ TEST_CASE("train_lra: several tasks run with every mixer; resumed, finished runs
 
   const Outcome model = place.run(command + " --resume --dim 8");
   CHECK(model.code == 2);
-  CHECK(contains(model.err, "--dim: several tasks take the 'tiny' recipe of each"));
+  CHECK(contains(model.err, "--dim: several tasks take the 'tiny' recipe of each; of its numbers only --steps, "
+                            "--eval-limit and --test-limit can be given"));
+  const Outcome mixed = place.run(command + " --resume --json --mixer fd");
+  REQUIRE(mixed.code == 0);
+  const auto runs = nlohmann::json::parse(mixed.out);
+  REQUIRE(runs.is_array());
+  REQUIRE(runs.size() == 4);
+  CHECK(runs[2].at("mixer") == "fd");
+  CHECK(runs[2].at("run_folder") == place / "all/listops-fd");
+  CHECK(runs[2].at("best_test_accuracy").get<double>() >= 0);
   CHECK(place.run("train_lra --task listops,chess --data " + place / "data").code == 2);
   spill(place / "file", "x");
   CHECK(place.run("train_lra --task listops, --data " + place / "data" + " --out " + place / "file").code == 5);
@@ -617,6 +842,232 @@ TEST_CASE("train_lra: two programs cannot train in one folder") {
   CHECK(contains(o.err, "another program trains in"));
   ::close(lock);  // the lock goes with the program that held it
   CHECK(place.train("run", "--resume").code == 0);
+}
+
+TEST_CASE("train_lra: --force removes the old run only when the new one can begin") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string checkpoint = slurp(place / "run/ckpt-00000010.safetensors"), metrics = slurp(place / "run/metrics.csv");
+  for (const auto& [options, code] : {std::pair<std::string, int>{"--data " + place / "nowhere", 3},
+                                      {"--init " + place / "none.safetensors", 3},
+                                      {"--batch-size 1000", 2}}) {
+    CAPTURE(options);
+    CHECK(place.train("run", "--force " + options).code == code);
+    CHECK((slurp(place / "run/ckpt-00000010.safetensors") == checkpoint));
+    CHECK(slurp(place / "run/metrics.csv") == metrics);
+    CHECK(fs::exists(place / "run/best.safetensors"));
+  }
+  CHECK(place.train("run", "--force --stop-at 5").code == 0);
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000010.safetensors"));
+}
+
+TEST_CASE("train_lra: a resumed run without best.safetensors says so and chooses the best anew") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string best = slurp(place / "run/best.safetensors");
+  fs::remove(place / "run/best.safetensors");
+  const Outcome stopped = place.train("run", "--resume --stop-at 11");
+  CHECK(stopped.code == 0);
+  CHECK(contains(stopped.err, "the best weights so far are lost"));
+  CHECK((slurp(place / "run/best.safetensors") == best));  // those of step 10 again
+  fs::remove(place / "run/best.safetensors");
+  const Outcome ended = place.train("run", "--resume");
+  CHECK(ended.code == 0);
+  CHECK(contains(ended.out, "best weights (step"));
+  CHECK(fs::exists(place / "run/best.safetensors"));
+  spill(place / "run/best.safetensors", "no weights");
+  fs::remove(place / "run/result.json");
+  const Outcome again = place.train("run", "--resume");
+  CHECK(again.code == 0);
+  CHECK(contains(again.out, "best weights (step 30)"));
+  CHECK(slurp(place / "run/best.safetensors.damaged") == "no weights");
+}
+
+TEST_CASE("train_lra: a closed terminal and a batch system's signals save and stop as well") {
+  const TinyRun place;
+  for (const int signal : {SIGHUP, SIGUSR1, SIGXCPU}) {
+    CAPTURE(signal);
+    const std::string out = place / ("run" + std::to_string(signal));
+    const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny +
+                                " --steps 100000 --save-every 100000 --eval-every 100000 --log-every 1 --quiet";
+    CHECK(code_after_signal(command, signal, out + "/config.toml") == 128 + signal);
+    const auto is_checkpoint = [](const fs::directory_entry& e) { return e.path().extension() == ".safetensors"; };
+    CHECK(std::count_if(fs::directory_iterator(out), fs::directory_iterator(), is_checkpoint) == 1);
+  }
+}
+
+// Runs a line of the shell in which $train stands for train_lra and the options of a tiny run.
+int code_in_shell(const TinyRun& place, const std::string& out, const std::string& line) {
+  const std::string train = programs() + "/train_lra --data " + place / "data" + " --out " + place / out + kTiny;
+  const int status = std::system(("train='" + train + "'; cd " + fs::current_path().string() + "; " + line).c_str());
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+TEST_CASE("train_lra: a run does not end because nobody reads its progress") {
+  const TinyRun place;
+  code_in_shell(place, "run", "($train 2>&1 >" + place / "table" + "; echo $? >" + place / "code" + ") | :");
+  CHECK(slurp(place / "code") == "0\n");
+  CHECK(contains(slurp(place / "table"), "best weights (step"));
+}
+
+TEST_CASE("train_lra: a limit on the size of files is an error of the write, and leaves no half file") {
+  const TinyRun place;
+  CHECK(code_in_shell(place, "run", "ulimit -f 8; $train 2>" + place / "err >" + place / "out") == 5);
+  CHECK(contains(slurp(place / "err"), "File too large"));
+  CHECK(contains(slurp(place / "err"), "step 30/30"));
+  for (const auto& entry : fs::directory_iterator(place / "run"))
+    CHECK(entry.path().string().find(".tmp") == std::string::npos);
+}
+
+TEST_CASE("train_lra: a save that fails is told, and the run goes on to the same end") {
+  const TinyRun place;
+  REQUIRE(place.train("whole").code == 0);
+  // Other files have all the names that the temporary file may take; exec keeps the process number.
+  const std::string run = place / "run";
+  const auto blocked = [&](const std::string& name) {
+    return "mkdir " + run + "; i=$$; while [ $i -le $(($$ + 1000)) ]; do : >" + run + "/" + name +
+           ".safetensors.tmp.$i; i=$((i + 1)); done; exec $train 2>" + place / "err >" + place / "out";
+  };
+  CHECK(code_in_shell(place, "run", blocked("ckpt-00000010")) == 0);
+  CHECK(contains(slurp(place / "err"), "ckpt-00000010.safetensors"));
+  CHECK(contains(slurp(place / "err"), "tries again at the next save"));
+  CHECK_FALSE(fs::exists(run + "/ckpt-00000010.safetensors"));
+  check_same_run(place, "whole", "run");
+  // The last one has nothing after it; --resume comes back to it.
+  fs::remove_all(run);
+  CHECK(code_in_shell(place, "run", blocked("ckpt-00000030")) == 5);
+  CHECK(fs::exists(run + "/ckpt-00000025.safetensors"));
+  CHECK(place.train("run", "--resume").code == 0);
+  check_same_run(place, "whole", "run");
+  fs::remove_all(run);
+  CHECK(code_in_shell(place, "run", blocked("best")) == 5);
+  CHECK(contains(slurp(place / "err"), "step 30/30"));
+}
+
+TEST_CASE("train_lra: curves that cannot be written cost the exit code, not the run") {
+  const TinyRun place;
+  fs::create_directories(place / "run/curves.svg/x");
+  const Outcome o = place.train("run");
+  CHECK(o.code == 5);
+  CHECK(contains(o.err, "curves.svg"));
+  CHECK(contains(o.out, "best weights (step"));
+  CHECK(fs::exists(place / "run/ckpt-00000030.safetensors"));
+}
+
+TEST_CASE("train_lra: a damaged newest checkpoint is put aside, and the one before it goes on to the same end") {
+  const TinyRun place;
+  REQUIRE(place.train("whole").code == 0);
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  const std::string path = place / "run/ckpt-00000010.safetensors", cut = slurp(path).substr(0, 100);
+  spill(path, cut);
+  const Outcome o = place.train("run", "--resume");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "ckpt-00000010.safetensors.damaged"));
+  CHECK(contains(o.err, "resumed at step 5"));
+  CHECK(slurp(path + ".damaged") == cut);
+  check_same_run(place, "whole", "run");
+}
+
+TEST_CASE("train_lra: --resume on other data is refused") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10").code == 0);
+  fs::rename(place / "data", place / "moved");
+  REQUIRE(place.run("lra_data generate listops --out " + place / "data/listops" +
+                    " --seed 77 --train 200 --val 40 --test 40 --min-length 2 --max-length 20").code == 0);
+  const Outcome o = place.train("run", "--resume");
+  CHECK(o.code == 3);
+  CHECK(contains(o.err, "was started on other data: the training split in"));
+  // The same rows in another place are the same data; a checkpoint of before does not say what it saw.
+  const std::string moved = " --data " + place / "moved";
+  CHECK(place.train("run", "--resume --stop-at 11" + moved).code == 0);
+  safetensors::File file = safetensors::read(place / "run/ckpt-00000011.safetensors");
+  REQUIRE(file.metadata.erase("train_data") == 1);
+  safetensors::write(place / "run/ckpt-00000011.safetensors", file.tensors, file.metadata);
+  const Outcome unknown = place.train("run", "--resume" + moved);
+  CHECK(unknown.code == 0);
+  CHECK(contains(unknown.err, "does not name the data it was trained on"));
+}
+
+TEST_CASE("train_lra: of several tasks one that fails keeps none of the others from running") {
+  const TinyRun place;
+  const auto review = [&](const std::string& split, int number, const std::string& text) {
+    for (const char* label : {"neg", "pos"}) {
+      const std::string folder = place / "data/aclImdb/" + split + "/" + label;
+      fs::create_directories(folder);
+      spill(folder + "/" + std::to_string(number) + "_5.txt", text);
+    }
+  };
+  review("train", 0, "good"), review("test", 0, "bad");
+  const std::string command = "train_lra --task text,listops --steps 1 --eval-limit 4 --test-limit 4 --data " +
+                              place / "data" + " --out " + place / "all";
+  const Outcome o = place.run(command);
+  CAPTURE(o.err);
+  CHECK(o.code == 2);
+  CHECK(contains(o.out, "text           attention  failed: --batch-size"));
+  CHECK(std::count(o.out.begin(), o.out.end(), '\n') == 1 + 8 + 2);
+  for (int i = 1; i < 20; ++i) review("train", i, "film");
+  const Outcome again = place.run(command + " --resume");
+  CAPTURE(again.err);
+  CHECK(again.code == 0);
+  CHECK_FALSE(contains(again.out, "failed"));
+  CHECK(contains(again.err, "all/listops-fd' holds a finished run"));
+  CHECK_FALSE(contains(again.err, "listops, fd, recipe tiny:"));
+}
+
+TEST_CASE("train_lra: --resume compares what shapes the result, and an option of before has its default") {
+  const TinyRun place;
+  REQUIRE(place.train("run", "--stop-at 10 --lr 0.002").code == 0);
+  const std::string path = place / "run/config.toml", config = slurp(path);
+  const std::string same = "--resume --lr 2e-3 --save-every 7 --keep 2 --log-every 5 --stop-at 11";
+  CHECK(place.train("run", same).code == 0);
+  CHECK(contains(slurp(path), "save-every=7"));
+  std::string older = config;
+  for (const std::string key : {"heads=", "postnorm=", "eval-limit="}) {
+    const size_t at = older.find(key);
+    REQUIRE(at != std::string::npos);
+    older.erase(at, older.find('\n', at) + 1 - at);
+  }
+  spill(path, older);
+  CHECK(place.train("run", same).code == 0);
+  spill(path, older);
+  const Outcome other = place.train("run", same + " --heads 4");
+  CHECK(other.code == 2);
+  CHECK(contains(other.err, "--heads is 4, was 0"));
+  spill(path, config + "sparkle=1\n");
+  const Outcome newer = place.train("run", same);
+  CHECK(newer.code == 2);
+  CHECK(contains(newer.err, "sets 'sparkle', which this program does not know"));
+}
+
+TEST_CASE("train_lra: --resume of a finished run prints its result, with the memory it took, from the folder") {
+  const TinyRun place;
+  const Outcome first = place.train("run", "--json");
+  REQUIRE(first.code == 0);
+  fs::remove_all(place / "data");
+  const Outcome again = place.train("run", "--json --resume");
+  CHECK(again.code == 0);
+  CHECK(again.out == first.out);
+}
+
+TEST_CASE("train_lra: a run can be made longer, and nothing else") {
+  const TinyRun place;
+  const std::string constant = "--schedule constant --warmup 0 ";
+  REQUIRE(place.train("whole", constant).code == 0);
+  REQUIRE(place.train("run", constant + "--steps 20").code == 0);
+  const Outcome o = place.train("run", constant + "--resume --steps 30");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "the run has 30 steps now"));
+  check_same_run(place, "whole", "run");
+  CHECK(contains(slurp(place / "run/config.toml"), "steps=30\n"));
+  CHECK(contains(o.out, "last weights (step 30)"));
+  const Outcome shorter = place.train("run", constant + "--resume --steps 25");
+  CHECK(shorter.code == 2);
+  CHECK(contains(shorter.err, "has taken 30 steps already, got 25"));
+  CHECK(place.train("run", constant + "--resume --epochs 9").code == 2);
+  CHECK(place.run("train_lra --task listops --data " + place / "data --resume --out " + place / "run").code == 2);
 }
 
 TEST_CASE("golden: every reference file agrees, in float64 and float32") {

@@ -128,6 +128,8 @@ TEST_CASE("retrieval: truncation, bytes and the original protocol") {
   options.max_length = 4;
   CHECK(to_text(load(folder.name(), options), load(folder.name(), options).train[0].tokens) ==
         "b'a<eos>");
+  CHECK(count_cut(load(folder.name(), options).train) == 2);
+  CHECK(count_cut(load(folder.name()).train) == 0);
   options.encoding = Encoding::Bytes;
   CHECK(load(folder.name(), options).train[0].tokens == Ids{'b' + 3, '\'' + 3, 'a' + 3, 2});
   options.encoding = Encoding::Original;

@@ -129,6 +129,11 @@ TEST_CASE("text: truncation keeps a place for the end mark and comes before coun
   CHECK(data.vocabulary == Words{"<pad>", "<unk>", "<eos>", "a", "\r", "b", "c"});
   CHECK(to_text(data, data.train[0]) == "c\r<eos>");
   CHECK(to_text(data, data.train[2]) == "aa<eos>");
+  for (const Encoding encoding : {Encoding::Characters, Encoding::Bytes, Encoding::Original}) {
+    CHECK(count_cut(load(folder.name(), options_of(encoding, 2)).train) ==
+          (encoding == Encoding::Original ? 2 : 3));  // without an end mark "ab" fits
+    CHECK(count_cut(load(folder.name(), options_of(encoding, 64)).train) == 0);
+  }
   CHECK(load(folder.name(), options_of(Encoding::Characters, 64, 2)).vocabulary ==
         Words{"<pad>", "<unk>", "<eos>", "a", "b"});
   CHECK_THROWS_AS(load(folder.name(), options_of(Encoding::Characters, 1)), UsageError);

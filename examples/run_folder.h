@@ -69,8 +69,8 @@ inline std::map<std::string, std::string> to_metadata(const Progress& p) {
   // The time is not here: two equal runs make equal checkpoints.
   return {{"format", "skiff training state 1"}, {"step", std::to_string(p.step)},
           {"position", std::to_string(p.position)}, {"best_accuracy", exact(p.best_accuracy)},
-          {"best_step", std::to_string(p.best_step)}, {"validated", std::to_string(p.validated)}, {"loss_sum", exact(p.loss_sum)},
-          {"norm_sum", exact(p.norm_sum)}, {"correct", std::to_string(p.correct)},
+          {"best_step", std::to_string(p.best_step)}, {"validated", std::to_string(p.validated)},
+          {"loss_sum", exact(p.loss_sum)}, {"norm_sum", exact(p.norm_sum)}, {"correct", std::to_string(p.correct)},
           {"seen", std::to_string(p.seen)}, {"summed", std::to_string(p.summed)}};
 }
 

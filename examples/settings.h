@@ -310,7 +310,8 @@ inline void add_options(CLI::App& app, Settings& s) {
       ->check(between(2, 1e7));
   flag("Training", "--bucket,!--no-bucket", s.bucket, "Batches of similar lengths");
 
-  option("Run", "--eval-every", s.eval_every, "Steps between validations; 0: a tenth of the run, of less than 40 steps all")
+  option("Run", "--eval-every", s.eval_every,
+         "Steps between validations; 0: a tenth of the run, of less than 40 steps all")
       ->check(between(0, huge));
   option("Run", "--eval-limit", s.eval_limit, "Examples of every validation, evenly spread; 0: all")
       ->check(between(0, huge));
@@ -337,7 +338,9 @@ inline void add_options(CLI::App& app, Settings& s) {
   aside(flag("Run", "--quiet", s.quiet, "No progress and no notes"));
   aside(flag("Run", "--json", s.json, "The result as a JSON object, of several tasks an array of them"));
   aside(flag("Run", "--list", s.list, "Print all recipes with the accuracy they reached, and stop"));
-  aside(flag("Run", "--profile", s.profile, "Time, bytes and calls of every op: a table, profile.csv; no validation and no test unless --eval-every is given"));
+  aside(flag("Run", "--profile", s.profile,
+             "Time, bytes and calls of every op: a table, profile.csv; no validation and no test unless --eval-every "
+             "is given"));
   aside(flag("Run", "--print-config", s.print_config, "Print the configuration and stop"));
 }
 
@@ -377,7 +380,7 @@ inline std::vector<std::string> options_without_effect(const Settings& s, const 
   needs(tno, mixer, {"--tno-rpe", "--max-lag"});
   needs(tno || fd, mixer, {"--rpe-width"});
   needs(fd || (tno && s.tno_rpe == "tnn"), tno ? "with --tno-rpe lra" : mixer, {"--rpe-layers"});
-  needs(tno || (ski && s.warp == "gamma") || (ski && s.ski == "published"), ski ? "with --warp auto" : mixer, {"--gamma"});
+  needs(tno || (ski && (s.warp == "gamma" || s.ski == "published")), ski ? "with --warp auto" : mixer, {"--gamma"});
   needs(s.steps == 0, "beside --steps", {given.count("--steps") > 0 ? "--epochs" : ""});
   needs(s.schedule.starts_with("cosine"), "with --schedule " + s.schedule, {"--horizon"});
   if (ski && given.count("--rank") > 0) {

@@ -716,7 +716,8 @@ class Run {
       all.not_finite += verdicts.not_finite;
       done += batch.size();
       const double left = seconds_since(start) / double(done) * double(int64_t(examples.size()) - done);
-      display.show(doing + ": " + std::to_string(done) + " of " + count + " examples, " + Display::clock(left) + " left");
+      display.show(doing + ": " + std::to_string(done) + " of " + count + " examples, " + Display::clock(left) +
+                   " left");
     }
     evaluation_seconds_ += seconds_since(start);
     evaluated_ += done;
@@ -893,7 +894,8 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
               "tokens/s", "tensors", "time");
   for (const TaskShape& task : several_tasks(asked.task)) {
     if (!has_data(task.name, asked.data)) {
-      std::fprintf(table, "%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name, asked.data.c_str());
+      std::fprintf(table, "%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name,
+                   asked.data.c_str());
       continue;
     }
     for (const std::string& mixer : mixer_names()) {

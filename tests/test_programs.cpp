@@ -1211,8 +1211,8 @@ TEST_CASE("lra_data: check finds Fashion-MNIST where train_lra finds it") {
 
 TEST_CASE("lra_data: an image that cannot be written is named with the reason") {
   const Place place;  // a limit on the size of files; what is printed goes through a pipe
-  const std::string command = "(trap '' XFSZ; ulimit -f 0; " + programs() +
-                              "/lra_data generate pathfinder --count 1 --out " + place / "data" +
+  const std::string command = "(trap '' XFSZ; ulimit -f 2; " + programs() +
+                              "/lra_data generate pathfinder --size 256 --count 1 --out " + place / "data" +
                               " 2>&1; echo $?) | cat >" + place / "out";
   REQUIRE(std::system(command.c_str()) == 0);
   const std::string out = slurp(place / "out");

@@ -16,11 +16,11 @@ namespace skiff::start {
 // A thread that waits at the end of a parallel loop spins for up to 300,000 rounds (about 10 ms) before
 // it sleeps, so says GNU OpenMP's default. On a machine with other work the thread it waits for may not
 // be running at all, and spinning keeps the core from it: two trainings side by side then take several
-// times as long as one after the other. After 5000 rounds (some 0.1 ms) it sleeps here; on an idle
-// machine the others have arrived by then. GNU OpenMP takes the number from the environment and only
+// times as long as one after the other. After 2000 rounds (some 0.05 ms) it sleeps here; on an idle
+// machine the others have mostly arrived by then. GNU OpenMP takes the number from the environment and only
 // when it is loaded, so the program starts itself once more. Values that the user set are kept.
 inline constexpr const char* kSpinVariable = "GOMP_SPINCOUNT";
-inline constexpr const char* kSpinRounds = "5000";
+inline constexpr const char* kSpinRounds = "2000";
 
 #if defined(__GNUC__) && !defined(__clang__)  // LLVM's OpenMP yields while it spins
 [[gnu::constructor]] inline void wait_politely(int, char** argv, char**) {

@@ -115,7 +115,7 @@ TEST_CASE("programs: waiting threads sleep after a short spin, unless the user s
     REQUIRE(at != std::string::npos);
     return settings.substr(at, settings.find('\n', at) - at);
   };
-  CHECK(shown("env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY") == "GOMP_SPINCOUNT = '5000'");
+  CHECK(shown("env -u GOMP_SPINCOUNT -u OMP_WAIT_POLICY") == "GOMP_SPINCOUNT = '2000'");
   CHECK(shown("env -u OMP_WAIT_POLICY GOMP_SPINCOUNT=77") == "GOMP_SPINCOUNT = '77'");
   CHECK(shown("env -u GOMP_SPINCOUNT OMP_WAIT_POLICY=PASSIVE") == "GOMP_SPINCOUNT = '0'");
 }

@@ -149,7 +149,7 @@ TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
       limit.rlim_cur = limit.rlim_max;
       ::setrlimit(RLIMIT_AS, &limit);
     }
-    CHECK(refused > 3);
+    CHECK(refused > 0);  // how often depends on what is free in blocks that the process has already
   }
 }
 

@@ -1,16 +1,14 @@
 // The block cache. One mutex guards it; kernels never allocate.
 #include "core/memory.h"
 
-#include <algorithm>
+#include <malloc.h>
+
 #include <bit>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <map>
 #include <mutex>
 #include <new>
-#include <unordered_map>
-#include <utility>
 
 #include "core/check.h"
 
@@ -25,16 +23,24 @@ constexpr bool kCacheBlocks = true;
 
 struct Pool {
   std::mutex mutex;
-  std::multimap<size_t, void*> free_blocks;  // by size
-  std::unordered_map<void*, size_t> sizes;   // of all blocks, those in use too
-  int64_t held = 0;                          // bytes of all blocks
-  int64_t most = 0;                          // largest stats.live since the start
-  Stats stats{0, 0, 0, 0};
+  std::multimap<size_t, void*> free_blocks;  // by rounded size
+  Stats stats{0, 0, 0};
 };
+
+// Where sizes vary from batch to batch the cache gives blocks back and asks for others. By default
+// the C library returns a large block to the system at once, and every page of the next one is then
+// a page fault that fills it with zeros. So freed memory stays with the process, until trim().
+void keep_freed_memory() {
+  ::mallopt(M_MMAP_MAX, 0);         // no block is mapped by itself
+  ::mallopt(M_TRIM_THRESHOLD, -1);  // nothing is given back unasked
+}
 
 // Never destroyed: tensors of static storage duration may outlive any order of destructors.
 Pool& pool(Device device) {
-  static Pool* pools = new Pool[2];
+  static Pool* pools = [] {
+    keep_freed_memory();
+    return new Pool[2];
+  }();
   return pools[device == Device::CUDA ? 1 : 0];
 }
 
@@ -45,23 +51,12 @@ size_t rounded(Device device, size_t bytes) {
   return (bytes + step - 1) / step * step;
 }
 
-// nullptr when memory is out
-void* system_allocate(Pool& p, Device device, size_t size) {
-  const auto entry = p.sizes.emplace(nullptr, size).first;  // before the block: it may throw
-  void* block = device == Device::CUDA ? cuda_allocate(size) : std::aligned_alloc(64, size);
-  auto node = p.sizes.extract(entry);
-  if (!block) return nullptr;
-  node.key() = block;
-  p.sizes.insert(std::move(node));
-  p.held += int64_t(size);
-  ++p.stats.taken;
-  return block;
+void* system_allocate(Device device, size_t bytes) {
+  if (device == Device::CUDA) return cuda_allocate(bytes);
+  return std::aligned_alloc(64, bytes);
 }
 
-void system_release(Pool& p, Device device, void* block) noexcept {
-  const auto entry = p.sizes.find(block);
-  p.held -= int64_t(entry->second);
-  p.sizes.erase(entry);
+void system_release(Device device, void* block) noexcept {
   if (device == Device::CUDA) {
     cuda_release(block);
   } else {
@@ -69,14 +64,10 @@ void system_release(Pool& p, Device device, void* block) noexcept {
   }
 }
 
-// Gives blocks back, the largest first, until at most `bytes` are held or all are in use.
-void trim_locked(Pool& p, Device device, int64_t bytes) noexcept {
-  while (p.held > bytes && !p.free_blocks.empty()) {
-    const auto largest = std::prev(p.free_blocks.end());
-    p.stats.cached -= int64_t(largest->first);
-    system_release(p, device, largest->second);
-    p.free_blocks.erase(largest);
-  }
+void trim_locked(Pool& p, Device device) noexcept {
+  for (auto& [size, block] : p.free_blocks) system_release(device, block);
+  p.free_blocks.clear();
+  p.stats.cached = 0;
 }
 
 }  // namespace
@@ -86,27 +77,27 @@ void* allocate(Device device, size_t bytes) {
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   void* block = nullptr;
-  const auto found = p.free_blocks.lower_bound(size);
-  if (found != p.free_blocks.end() && found->first <= size + size / 4) {
+  const auto found = p.free_blocks.find(size);
+  if (found != p.free_blocks.end()) {
     block = found->second;
-    p.stats.cached -= int64_t(found->first);
     p.free_blocks.erase(found);
+    p.stats.cached -= int64_t(size);
   } else {
-    // Sizes that vary a lot would let the cache grow: it stays near the largest need so far.
-    const int64_t most = std::max(p.most, p.stats.live + int64_t(size));
-    trim_locked(p, device, most + most / 16 + (int64_t(64) << 20) - int64_t(size));
-    block = system_allocate(p, device, size);
+    // Sizes that vary from batch to batch would let the cache grow: keep it below the peak need.
+    const int64_t slack = p.stats.peak / 4 + (int64_t(64) << 20);
+    if (p.stats.live + p.stats.cached + int64_t(size) > p.stats.peak + slack)
+      trim_locked(p, device);
+    block = system_allocate(device, size);
     if (!block) {
-      trim_locked(p, device, 0);
-      block = system_allocate(p, device, size);
+      trim_locked(p, device);
+      block = system_allocate(device, size);
     }
     check(block != nullptr, "memory: out of ", device == Device::CPU ? "main" : "device",
           " memory, asked for ", bytes, " bytes with ", p.stats.live, " in use");
     if (!kCacheBlocks && device == Device::CPU) std::memset(block, 0xff, size);
   }
   p.stats.live += int64_t(size);
-  p.stats.peak = std::max(p.stats.peak, p.stats.live);
-  p.most = std::max(p.most, p.stats.live);
+  if (p.stats.live > p.stats.peak) p.stats.peak = p.stats.live;
   return block;
 }
 
@@ -117,15 +108,14 @@ void release(Device device, void* block, size_t bytes) noexcept {
   p.stats.live -= int64_t(size);
   if (kCacheBlocks) {
     try {
-      const size_t own = p.sizes.find(block)->second;
-      p.free_blocks.emplace(own, block);
-      p.stats.cached += int64_t(own);
+      p.free_blocks.emplace(size, block);
+      p.stats.cached += int64_t(size);
       return;
     } catch (const std::bad_alloc&) {
       // no memory for the entry: give the block back instead
     }
   }
-  system_release(p, device, block);
+  system_release(device, block);
 }
 
 Stats stats(Device device) {
@@ -143,7 +133,8 @@ void reset_peak(Device device) {
 void trim(Device device) noexcept {
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
-  trim_locked(p, device, 0);
+  trim_locked(p, device);
+  if (device == Device::CPU) ::malloc_trim(0);
 }
 
 void copy(Device to, void* destination, Device from, const void* source, size_t bytes) {

@@ -1,9 +1,9 @@
 // Memory of tensors: a cache of blocks per device, and a counter of live bytes.
 //
-// A training step asks for about the same sizes again and again: the longest sequence of a batch
-// varies. Released blocks are kept and handed out again, also for a size up to a fifth below their
-// own, so that the steady state touches no new pages. Sizes are rounded up to one of eight steps per
-// power of two. Sanitizer builds keep nothing and fill fresh blocks with NaN patterns.
+// A training step asks for the same sizes again and again. Released blocks are kept and handed out
+// again, and what the cache gives back stays with the process until trim(), so that the steady state
+// touches no new pages. Sizes are rounded up to one of eight steps per power of two. Sanitizer builds
+// keep nothing and fill fresh blocks with NaN patterns.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,6 @@ struct Stats {
   int64_t live;    // bytes of tensors alive
   int64_t peak;    // largest `live` since the start or the last reset_peak()
   int64_t cached;  // bytes released and kept for reuse
-  int64_t taken;   // blocks asked of the system since the start
 };
 
 void* allocate(Device device, size_t bytes);  // 64-byte aligned; throws Error when memory is out

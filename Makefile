@@ -184,7 +184,7 @@ $(REPORT)/bench.jsonl: | $(BUILD)/bench $(BUILD)/report $(SHOWN_MUTANTS) $(if $(
 $(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data $(SHOWN_MUTANTS)
 	$(BUILD)/lra_data generate listops --out $(REPORT)/data/listops --seed 1 --train 20000 --val 500 --test 500 --min-length 11 --max-length 100 --force
 	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
-	  --steps 1500 --max-length 128 --profile --threads 1 --force --quiet
+	  --steps 1500 --max-length 128 --profile --eval-every 150 --threads 1 --force --quiet
 	touch $@
 report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl

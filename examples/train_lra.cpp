@@ -271,6 +271,7 @@ class Run {
     if (const int64_t left = int64_t(data_.test.size()); left < all)
       data_.note += (data_.note.empty() ? "" : "; ") + ("tested on " + std::to_string(left)) + " of " +
                     std::to_string(all) + " examples";
+    memory::trim(Device::CPU);  // gives back what reading took
   }
 
   void build() {

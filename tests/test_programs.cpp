@@ -848,9 +848,10 @@ TEST_CASE("train_lra: --force removes the old run only when the new one can begi
   const TinyRun place;
   REQUIRE(place.train("run", "--stop-at 10").code == 0);
   const std::string checkpoint = slurp(place / "run/ckpt-00000010.safetensors"), metrics = slurp(place / "run/metrics.csv");
-  for (const auto& [options, code] : {std::pair<std::string, int>{"--data " + place / "nowhere", 3},
-                                      {"--init " + place / "none.safetensors", 3},
-                                      {"--batch-size 1000", 2}}) {
+  for (const auto& [given, code] : {std::pair<std::string, int>{"--data " + place / "nowhere", 3},
+                                    {"--init " + place / "none.safetensors", 3},
+                                    {"--batch-size 1000", 2}}) {
+    const std::string options = given;
     CAPTURE(options);
     CHECK(place.train("run", "--force " + options).code == code);
     CHECK((slurp(place / "run/ckpt-00000010.safetensors") == checkpoint));

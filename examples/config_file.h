@@ -14,6 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -123,14 +124,15 @@ class Line {
 // The entries of a file's text, in order. `file` is its name in messages.
 inline std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& file) {
   std::vector<ConfigEntry> entries;
+  std::map<std::string, std::string> places;  // of each key
   int64_t number = 0;
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     ConfigEntry entry;
     if (config::Line(text.substr(begin, end - begin), file + ":" + std::to_string(++number)).read(&entry)) {
-      for (const ConfigEntry& before : entries)
-        check<UsageError>(before.key != entry.key, entry.place, ": ", quoted(entry.key),
-                          " must stand once, but it is set at ", before.place);
+      const auto [before, fresh] = places.emplace(entry.key, entry.place);
+      check<UsageError>(fresh, entry.place, ": ", quoted(entry.key), " must stand once, but it is set at ",
+                        before->second);
       entries.push_back(entry);
     }
     begin = end + 1;

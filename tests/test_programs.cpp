@@ -121,7 +121,7 @@ TEST_CASE("programs: waiting threads sleep after a short spin, unless the user s
 }
 #endif
 
-#if !defined(__SANITIZE_ADDRESS__)
+#if !defined(__SANITIZE_ADDRESS__) && !defined(SKIFF_CUDA)  // CUDA's libraries alone do not fit in there
 TEST_CASE("programs: too small an address space is one line, where OpenBLAS would never come back") {
   const Place place;
   const Outcome small = place.run_with("ulimit -v 150000; exec env OMP_NUM_THREADS=1", "explain --help");

@@ -7,10 +7,10 @@
 
 #include <cerrno>
 #include <filesystem>
-#include <system_error>
 #include <utility>
 
 #include "core/check.h"
+#include "core/system_call.h"
 
 namespace skiff {
 namespace {
@@ -19,22 +19,12 @@ namespace fs = std::filesystem;
 
 constexpr size_t kBuffer = size_t(1) << 16;
 
-std::string reason(int error) { return std::generic_category().message(error); }
-
-// Repeats a call that a signal interrupted; gives up after many, so that nothing loops for ever.
-template <class Call>
-auto uninterrupted(const Call& call) {
-  auto result = call();
-  for (int again = 0; result < 0 && errno == EINTR && again < 100; ++again) result = call();
-  return result;
-}
-
 // Where the links of `path` lead; the last target need not be there yet.
 std::string follow_links(const std::string& path) {
   fs::path target = path;
   std::error_code error;
   for (int links = 0; fs::is_symlink(target, error); ++links) {
-    check<IoError>(links < 40, "cannot write '", path, "': ", reason(ELOOP));
+    check<IoError>(links < 40, "cannot write '", path, "': ", system_message(ELOOP));
     const fs::path next = fs::read_symlink(target, error);
     check<IoError>(!error, "cannot write '", path, "': ", error.message());
     target = target.parent_path() / next;
@@ -133,7 +123,7 @@ void AtomicFile::sync_folder() {
     if (success) return;
     const int error = errno;
     discard();
-    fail<IoError>("cannot ", action, " the folder '", folder, "': ", reason(error), "; the new '",
+    fail<IoError>("cannot ", action, " the folder '", folder, "': ", system_message(error), "; the new '",
                   path_, "' is in place, but might not outlive a power failure");
   };
   file_ = uninterrupted(
@@ -157,7 +147,7 @@ void AtomicFile::check_call(bool success, const char* action) {
   if (success) return;
   const int error = errno;
   discard();
-  fail<IoError>("cannot ", action, " '", path_, "': ", reason(error));
+  fail<IoError>("cannot ", action, " '", path_, "': ", system_message(error));
 }
 
 }  // namespace skiff

@@ -15,8 +15,9 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <system_error>
 #include <utility>
+
+#include "core/system_call.h"
 
 namespace skiff::safetensors {
 namespace {
@@ -86,16 +87,6 @@ std::string in_tensor(const std::string& name) { return " (tensor " + printable(
 template <class... Parts>
 [[noreturn]] void refuse(const std::string& path, const Parts&... parts) {
   fail<DataError>(path, ": safetensors: ", parts...);
-}
-
-std::string system_message(int error) { return std::generic_category().message(error); }
-
-// Repeats a call that a signal interrupted; gives up after many, so that nothing loops for ever.
-template <class Call>
-auto uninterrupted(const Call& call) {
-  auto result = call();
-  for (int again = 0; result < 0 && errno == EINTR && again < 100; ++again) result = call();
-  return result;
 }
 
 // ---- The checksum ----

@@ -34,10 +34,13 @@ ifeq ($(ORDER),reverse)
 FLAGS    += -DSKIFF_ORDER_REVERSE
 endif
 
-SOURCES  := $(wildcard core/*.cpp autograd/*.cpp autograd/ops/*.cpp layers/*.cpp optim/*.cpp data/*.cpp)
+# The folders decide: library, what programs share, programs, tests.
+SOURCES  := $(sort $(shell find core autograd layers optim data -name '*.cpp'))
+SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
+TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,core autograd layers optim data examples support)))
 NVCC_OBJECTS :=
 ifeq ($(CUDA),1)
-SOURCES  := $(filter-out core/cuda_none.cpp,$(SOURCES))
+SOURCES  := $(filter-out core/cuda/none.cpp,$(SOURCES))
 FLAGS    += -DSKIFF_CUDA
 CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC) 2>/dev/null)))
 ifeq ($(CUDA_HOME),)
@@ -48,13 +51,15 @@ NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSK
              -Xcompiler -fopenmp,-fno-trapping-math,-Wall,-march=$(ARCH) $(if $(filter 1,$(WERROR)),-Werror all-warnings)
 LIBS     += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart
 # Files that see a kernel go through nvcc, directly or by a header that holds one.
-KERNEL_HEADERS := core/parallel.h $(shell grep -lF core/parallel.h $(wildcard */*.h */*/*.h))
-NVCC_SOURCES := $(wildcard core/*.cu) $(shell grep -lF $(addprefix -e ,$(KERNEL_HEADERS)) $(SOURCES) $(wildcard tests/*.cpp))
+KERNEL_HEADERS := core/parallel.h $(shell grep -rlF '"core/parallel.h"' --include='*.h' core autograd layers optim)
+NVCC_SOURCES := $(wildcard core/cuda/*.cu) $(shell grep -lF $(patsubst %,-e '"%"',$(KERNEL_HEADERS)) $(SOURCES) $(TESTS))
 NVCC_OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(NVCC_SOURCES))))
 endif
-PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp))
+PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)) $(BUILD)/golden
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
-TEST_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard tests/*.cpp))
+TEST_OBJECTS := $(TESTS:%.cpp=$(BUILD)/%.o)
+SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(BUILD)/examples/explain/derivations.o
+PROGRAM_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard examples/*.cpp) tests/golden/golden.cpp)
 OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
 # The time is spent in the library; a lower level nearly halves what it takes to compile programs and tests.
 flags     = $(patsubst -O3,-O1,$(patsubst -O1,-O0,$(FLAGS)))
@@ -70,22 +75,26 @@ $(NVCC_OBJECTS): | $(BUILD)/.packages
 	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
 	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
 $(filter-out $(NVCC_OBJECTS),$(OBJECTS)): flags = $(FLAGS)
-$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.o)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/%.o) $(PROGRAM_OBJECTS)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 # The comments on top of the ops, as text for the programs that show them.
-$(BUILD)/examples/derivations.cpp: examples/derivations.awk $(wildcard autograd/ops/*.cpp)
+$(BUILD)/examples/explain/derivations.cpp: examples/explain/derivations.awk $(wildcard autograd/ops/*/*.cpp)
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(BUILD)/examples/derivations.o: $(BUILD)/examples/derivations.cpp | $(BUILD)/.packages
+$(BUILD)/examples/explain/derivations.o: $(BUILD)/examples/explain/derivations.cpp | $(BUILD)/.packages
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/explain $(BUILD)/report: $(BUILD)/examples/derivations.o
+# What programs share: a program takes from the archive what it uses.
+$(BUILD)/libshared.a: $(SHARED_OBJECTS)
+	$(run)rm -f $@ && ar rcs $@ $^
 # Of inline functions the linker keeps the first, so the library comes first.
-$(PROGRAMS): $(BUILD)/%: $(OBJECTS) $(BUILD)/examples/%.o
+$(BUILD)/golden: $(OBJECTS) $(BUILD)/tests/golden/golden.o $(BUILD)/libshared.a
+$(filter-out $(BUILD)/golden,$(PROGRAMS)): $(BUILD)/%: $(OBJECTS) $(BUILD)/examples/%.o $(BUILD)/libshared.a
+$(PROGRAMS):
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-$(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS)
+$(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS) $(BUILD)/libshared.a
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
 # Programs are linked from objects: a linker drops unused archive members, and with them the entries
@@ -155,7 +164,7 @@ bench: $(BUILD)/bench
 MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
 SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
 MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
-                  $(addprefix $(BUILD)/tests/,mutants/check.o test_values.o test_tape.o test_sequence_ops.o test_ops_generic.o)
+                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o)
 $(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
@@ -218,7 +227,7 @@ install: all lib
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
 	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
 	install -m 644 $(BUILD)/libskiff.a $(DESTDIR)$(PREFIX)/lib
-	for h in $(wildcard core/*.h autograd/*.h layers/*.h optim/*.h data/*.h); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/skiff/$$h; done
+	for h in $$(find core autograd layers optim data -name '*.h'); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/skiff/$$h; done
 uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS))) $(DESTDIR)$(PREFIX)/lib/libskiff.a
 	rm -rf $(DESTDIR)$(PREFIX)/include/skiff
@@ -250,4 +259,4 @@ help:
 
 .PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/examples/derivations.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(PROGRAMS:$(BUILD)/%=$(BUILD)/examples/%.d) $(BUILD)/tests/mutants/check.d
+-include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)

@@ -11,10 +11,10 @@ namespace skiff {
 struct GradcheckResult {
   std::string op;
   int samples = 0;
-  double adjoint = -1;      // |<A v, gy> - <v, A^T gy>|, linear ops, float64
-  double difference = -1;   // backward against central differences, float64, every entry
-  double precision = -1;    // float32 against float64, output and gradients
-  std::string worst;        // where the largest excess is, when a limit is exceeded
+  double adjoint = -1;     // |<A v, gy> - <v, A^T gy>|, linear ops, float64
+  double difference = -1;  // backward against central differences, float64, every entry
+  double precision = -1;   // float32 against float64, output and gradients
+  std::string worst;       // where the largest excess is, when a limit is exceeded
   bool passed = false;
 };
 

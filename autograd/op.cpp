@@ -19,8 +19,9 @@ constexpr uint64_t kSampleSeed = 20230516;
 
 bool enter_op(OpEntry entry) {
   std::vector<OpEntry>& entries = table();
-  const auto at = std::lower_bound(entries.begin(), entries.end(), entry.name,
-                                   [](const OpEntry& e, const std::string& n) { return e.name < n; });
+  const auto at =
+      std::lower_bound(entries.begin(), entries.end(), entry.name,
+                       [](const OpEntry& e, const std::string& n) { return e.name < n; });
   entries.insert(at, std::move(entry));
   return true;
 }

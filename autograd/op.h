@@ -9,7 +9,8 @@
 //   static std::vector<Sample<Op>> samples()     test data
 //   void move_to(Device)              if attributes are tensors: samples run on every device
 // and, when it holds,
-//   static constexpr Linearity linear    linear in all inputs together, or in each by itself; then the
+//   static constexpr Linearity linear    linear in all inputs together, or in each by itself; then
+//   the
 //                                     adjoint test checks backward exactly, without differences
 // apply() runs it and records it. It also enters it into the op table, which is how the gradient
 // check finds every op; an op without a name or samples does not compile.
@@ -86,9 +87,8 @@ Tensor run_forward(Op& op, const std::vector<Variable>& inputs) {
     return op.forward(values);
   } else {
     check(inputs.size() == count, Op::name, ": takes ", count, " inputs, got ", inputs.size());
-    return [&]<size_t... i>(std::index_sequence<i...>) {
-      return op.forward(inputs[i].value()...);
-    }(std::make_index_sequence<count>());
+    return [&]<size_t... i>(std::index_sequence<i...>) { return op.forward(inputs[i].value()...); }
+    (std::make_index_sequence<count>());
   }
 }
 
@@ -120,20 +120,19 @@ std::vector<OpSample> erased_samples() {
   restart_sample_numbers();
   std::vector<OpSample> erased;
   for (const Sample<Op>& sample : Op::samples())
-    erased.push_back({sample.label, sample.inputs,
-                      [op = sample.op](const std::vector<Variable>& inputs) {
-                        Op copy = op;
-                        if constexpr (requires { copy.move_to(Device::CPU); })
-                          copy.move_to(inputs.front().device());
-                        return apply_to(std::move(copy), inputs);
-                      }});
+    erased.push_back(
+        {sample.label, sample.inputs, [op = sample.op](const std::vector<Variable>& inputs) {
+           Op copy = op;
+           if constexpr (requires { copy.move_to(Device::CPU); })
+             copy.move_to(inputs.front().device());
+           return apply_to(std::move(copy), inputs);
+         }});
   return erased;
 }
 
 template <class Op>
 struct Entered {
-  static inline const bool done =
-      enter_op({Op::name, linearity<Op>(), &erased_samples<Op>});
+  static inline const bool done = enter_op({Op::name, linearity<Op>(), &erased_samples<Op>});
 };
 
 }  // namespace detail

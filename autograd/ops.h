@@ -13,11 +13,11 @@
 namespace skiff {
 
 // ---- arithmetic: b a suffix of a, or a single number ----
-Variable add(const Variable& a, const Variable& b);   // a + b
-Variable sub(const Variable& a, const Variable& b);   // a - b
-Variable mul(const Variable& a, const Variable& b);   // a b, real
-Variable div(const Variable& a, const Variable& b);   // a / b, real
-Variable scale(const Variable& x, double s);          // s x
+Variable add(const Variable& a, const Variable& b);           // a + b
+Variable sub(const Variable& a, const Variable& b);           // a - b
+Variable mul(const Variable& a, const Variable& b);           // a b, real
+Variable div(const Variable& a, const Variable& b);           // a / b, real
+Variable scale(const Variable& x, double s);                  // s x
 Variable complex_mul(const Variable& a, const Variable& b);   // a b, complex; b a suffix
 Variable to_complex(const Variable& re, const Variable& im);  // re + i im; same real shapes
 
@@ -30,7 +30,8 @@ inline Variable operator*(double s, const Variable& x) { return scale(x, s); }
 // ---- matrices ----
 // y = x W^T + b;  x (.., in), W (out, in), b (out) or empty -> (.., out)
 Variable linear(const Variable& x, const Variable& W, const Variable& b = {});
-// y = (k silu(a) b) W^T + bias, k the mask of dropout (below);  a b (.., in), W (out, in), bias (out)
+// y = (k silu(a) b) W^T + bias, k the mask of dropout (below);  a b (.., in), W (out, in), bias
+// (out)
 struct DropoutMask;
 Variable gated_linear(const Variable& a, const Variable& b, const Variable& W, const Variable& bias,
                       const DropoutMask& mask);
@@ -39,37 +40,38 @@ Variable gated_linear(const Variable& a, const Variable& b, const Variable& W, c
 struct GatedUnitWeights {
   Variable W1, b1, W2, b2, W3, b3;
 };
-Variable gated_linear_unit(const Variable& x, const GatedUnitWeights& weights, const DropoutMask& mask);
+Variable gated_linear_unit(const Variable& x, const GatedUnitWeights& weights,
+                           const DropoutMask& mask);
 // op(a) op(b) for each leading index; a (.., m, k), b (.., k, n) with a's leading sizes, or (k, n)
 // for all of them; a transposed operand is stored (k, m) or (n, k)
 Variable matmul(const Variable& a, const Variable& b, bool transpose_a = false,
                 bool transpose_b = false);
 
 // ---- reductions ----
-Variable sum(const Variable& x);                 // all elements -> ()
-Variable sum(const Variable& x, int64_t axis);   // the axis disappears
+Variable sum(const Variable& x);                // all elements -> ()
+Variable sum(const Variable& x, int64_t axis);  // the axis disappears
 Variable mean(const Variable& x);
 Variable mean(const Variable& x, int64_t axis);
 // y[b] = 1/l_b sum_{i < l_b} x[b, i];  x (B, n, D), lengths int32 (B), 1 <= l_b <= n -> (B, D)
 Variable mean_over_length(const Variable& x, const Tensor& lengths);
-Variable last_position(const Variable& x);       // x[b, n-1];  (B, n, D) -> (B, D)
+Variable last_position(const Variable& x);  // x[b, n-1];  (B, n, D) -> (B, D)
 // y[b, i] = x[b, i] for i < l_b, otherwise 0;  x (B, n, D), lengths int32 (B)
 Variable mask_positions(const Variable& x, const Tensor& lengths);
 
 // ---- shape ----
-Variable reshape(const Variable& x, const Shape& shape);                           // a view
-Variable slice(const Variable& x, int64_t axis, int64_t begin, int64_t end);       // begin .. end-1
+Variable reshape(const Variable& x, const Shape& shape);                      // a view
+Variable slice(const Variable& x, int64_t axis, int64_t begin, int64_t end);  // begin .. end-1
 Variable concat(const std::vector<Variable>& parts, int64_t axis);
-Variable transpose(const Variable& x, int64_t axis_a, int64_t axis_b);             // a copy
+Variable transpose(const Variable& x, int64_t axis_a, int64_t axis_b);  // a copy
 
 // ---- elementwise ----
 Variable relu(const Variable& x);
-Variable silu(const Variable& x);     // x sigmoid(x)
-Variable gelu(const Variable& x);     // x (1 + erf(x / sqrt 2)) / 2
+Variable silu(const Variable& x);  // x sigmoid(x)
+Variable gelu(const Variable& x);  // x (1 + erf(x / sqrt 2)) / 2
 Variable sigmoid(const Variable& x);
 Variable tanh(const Variable& x);
 Variable exp(const Variable& x);
-Variable elu(const Variable& x);      // x for x > 0, e^x - 1 otherwise
+Variable elu(const Variable& x);  // x for x > 0, e^x - 1 otherwise
 // k x, k = 0 with probability `rate` (to 2^-16), else 1 / (1 - rate): a function of (seed, step,
 // call) alone
 struct DropoutMask {
@@ -83,8 +85,8 @@ Variable softmax(const Variable& x);
 // mean over the rows of logsumexp(x) - x[label];  x (B, C), labels int32 (B), 0 <= label < C -> ()
 Variable cross_entropy(const Variable& x, const Tensor& labels);
 Variable layer_norm(const Variable& x, const Variable& weight, const Variable& bias,
-                    double eps = 1e-5);                         // biased variance
-Variable simple_rms_norm(const Variable& x, double eps = 1e-8); // x / (|x| / sqrt d + eps)
+                    double eps = 1e-5);                          // biased variance
+Variable simple_rms_norm(const Variable& x, double eps = 1e-8);  // x / (|x| / sqrt d + eps)
 Variable rms_norm(const Variable& x, const Variable& scale, double eps = 1e-8);
 
 // ---- channels: statistics over all leading axes; x (.., D), the rest (D) ----
@@ -100,8 +102,8 @@ Variable embedding(const Tensor& ids, const Variable& weight);
 // ---- transforms along an axis (the reason for this project) ----
 // X[k] = sum_j x[j] e^(-2 pi i jk/F), k = 0 .. F/2; x zero-padded or cut to F -> (.., F/2+1, ..)
 Variable rfft(const Variable& x, int64_t F, int64_t axis = -2);
-// x[j] = 1/F sum_{k < F} X[k] e^(2 pi i jk/F), j < F; the imaginary parts of bins 0 and F/2 (F even)
-// are ignored -> (.., F, ..)
+// x[j] = 1/F sum_{k < F} X[k] e^(2 pi i jk/F), j < F; the imaginary parts of bins 0 and F/2 (F
+// even) are ignored -> (.., F, ..)
 Variable irfft(const Variable& X, int64_t F, int64_t axis = -2);
 
 // The spectrum whose real part is R and whose signal is causal: its imaginary part is the discrete
@@ -131,7 +133,7 @@ struct InterpolationMatrix {
 };
 Variable interpolate(const Variable& s, const InterpolationMatrix& W, int64_t axis = -2);  // W s
 Variable interpolate_adjoint(const Variable& x, const InterpolationMatrix& W,
-                             int64_t axis = -2);                                           // W^T x
+                             int64_t axis = -2);  // W^T x
 
 // y = conv1d(x, c) + W A W^T x, centred, in one pass;  x (.., n, ..), c (K, D), W n x r and exact,
 // A z = toeplitz(k, z) with k (2r, D) as there.

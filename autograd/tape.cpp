@@ -104,8 +104,7 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
   check(y.slot_->tape == id_, "backward: the value was not recorded on this tape");
   check(!ran_, "backward: this tape has run already; record the computation again");
   check(gy.shape() == y.shape() && gy.dtype() == y.dtype() && gy.device() == y.device(),
-        "backward: the cotangent of ",
-        y.value(), " must look like it, got ", gy);
+        "backward: the cotangent of ", y.value(), " must look like it, got ", gy);
   ran_ = true;
   accumulate(*y.slot_, gy);
   while (!nodes_.empty()) {
@@ -124,7 +123,8 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
             ", has changed between forward and backward, and its gradients would be wrong");
     const ProfileSpan span;
     const Grads grads = node->backward(g, needs);
-    if (span && !node->runs_ops()) span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
+    if (span && !node->runs_ops())
+      span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
     check(grads.size() == node->inputs.size(), node->name(), ": backward returned ", grads.size(),
           " gradients for ", node->inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {

@@ -47,8 +47,9 @@ class Variable {
   explicit operator bool() const { return bool(value_); }
   const Tensor& value() const { return value_; }
   bool requires_grad() const { return slot_ != nullptr; }
-  const Tensor& grad() const;  // empty if none has arrived; further ones are added to the same tensor
-  void zero_grad() const;      // drops the gradient
+  const Tensor& grad()
+      const;               // empty if none has arrived; further ones are added to the same tensor
+  void zero_grad() const;  // drops the gradient
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }

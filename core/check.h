@@ -1,6 +1,7 @@
 // Errors. check() states a requirement and names what was found instead:
 //   check(x.rank() == 3, "pool: x must be (B, N, D), got ", x);
-// Form of a message: "<op or file>: <requirement>, got <values>[; <hint>]", lower case, no full stop.
+// Form of a message: "<op or file>: <requirement>, got <values>[; <hint>]", lower case, no full
+// stop.
 #pragma once
 
 #include <sstream>

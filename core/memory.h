@@ -1,9 +1,9 @@
 // Memory of tensors: a cache of blocks per device, and a counter of live bytes.
 //
 // A training step asks for the same sizes again and again. Released blocks are kept and handed out
-// again, and what the cache gives back stays with the process until trim(), so that the steady state
-// touches no new pages. Sizes are rounded up to one of eight steps per power of two. Sanitizer builds
-// keep nothing and fill fresh blocks with NaN patterns.
+// again, and what the cache gives back stays with the process until trim(), so that the steady
+// state touches no new pages. Sizes are rounded up to one of eight steps per power of two.
+// Sanitizer builds keep nothing and fill fresh blocks with NaN patterns.
 #pragma once
 
 #include <cstddef>
@@ -28,7 +28,7 @@ void trim(Device device) noexcept;  // gives cached blocks back to the system
 void copy(Device to, void* destination, Device from, const void* source, size_t bytes);
 void fill_zero(Device device, void* block, size_t bytes);
 
-// The CUDA half (memory_cuda.cu, or cuda_none.cpp in a build without CUDA).
+// The CUDA half (cuda/memory.cu, or cuda/none.cpp in a build without CUDA).
 bool cuda_available();
 const char* cuda_unavailable_reason();  // "" when it is available
 void* cuda_allocate(size_t bytes);      // nullptr when device memory is out

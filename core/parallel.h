@@ -25,7 +25,7 @@
 #define SKIFF_KERNEL SKIFF_HOST_DEVICE
 
 #ifdef SKIFF_CUDA_SOURCE
-#include "core/parallel_cuda.h"
+#include "core/cuda/parallel.h"
 #endif
 #ifdef SKIFF_CUDA_HOST  // one function serves both sides: which one is known when it runs
 #define SKIFF_IN_KERNEL(statement) \

@@ -33,8 +33,8 @@ SKIFF_HOST_DEVICE inline PhiloxBlock philox(uint64_t key, uint64_t c0, uint64_t 
   return {{x0, x1, x2, x3}};
 }
 
-// The blocks at (c0, c1) .. (c0 + kPhiloxTile - 1, c1): word w of block b is words[w][b]. On the CPU
-// several are made at once, one in each lane of a vector (philox_cpu.cpp).
+// The blocks at (c0, c1) .. (c0 + kPhiloxTile - 1, c1): word w of block b is words[w][b]. On the
+// CPU several are made at once, one in each lane of a vector (philox_cpu.cpp).
 inline constexpr int kPhiloxTile = 16;
 void philox_tile(uint64_t key, uint64_t c0, uint64_t c1, uint32_t (&words)[4][kPhiloxTile]);
 
@@ -49,9 +49,9 @@ class Random {
   explicit Random(uint64_t seed, uint64_t stream = 0) : seed_(seed), stream_(stream) {}
   uint32_t next_u32();
   uint64_t next_u64();
-  double uniform();                     // in [0, 1), 53 bits
-  int64_t below(int64_t n);             // uniform in 0 .. n-1, without bias; n >= 1
-  double normal();                      // mean 0, variance 1 (Box-Muller)
+  double uniform();          // in [0, 1), 53 bits
+  int64_t below(int64_t n);  // uniform in 0 .. n-1, without bias; n >= 1
+  double normal();           // mean 0, variance 1 (Box-Muller)
   uint64_t position() const { return position_; }
   void set_position(uint64_t position) { position_ = position; }
 

@@ -12,11 +12,16 @@ namespace skiff {
 
 const char* name_of(DType dtype) {
   switch (dtype) {
-    case DType::Float32: return "float32";
-    case DType::Float64: return "float64";
-    case DType::Complex64: return "complex64";
-    case DType::Complex128: return "complex128";
-    case DType::Int32: return "int32";
+    case DType::Float32:
+      return "float32";
+    case DType::Float64:
+      return "float64";
+    case DType::Complex64:
+      return "complex64";
+    case DType::Complex128:
+      return "complex128";
+    case DType::Int32:
+      return "int32";
   }
   return "?";
 }
@@ -24,10 +29,13 @@ const char* name_of(DType dtype) {
 int64_t bytes_of(DType dtype) {
   switch (dtype) {
     case DType::Float32:
-    case DType::Int32: return 4;
+    case DType::Int32:
+      return 4;
     case DType::Float64:
-    case DType::Complex64: return 8;
-    case DType::Complex128: return 16;
+    case DType::Complex64:
+      return 8;
+    case DType::Complex128:
+      return 16;
   }
   return 0;
 }
@@ -182,15 +190,23 @@ Tensor Tensor::to(DType dtype) const {
   const int64_t n = size() * (is_complex() ? 2 : 1);
   const auto from = [&]<class To>(To* out) {
     switch (real_part_type(dtype_)) {
-      case DType::Float32: return convert(out, static_cast<const float*>(raw()), n);
-      case DType::Float64: return convert(out, static_cast<const double*>(raw()), n);
-      default: return convert(out, static_cast<const int32_t*>(raw()), n);
+      case DType::Float32:
+        return convert(out, static_cast<const float*>(raw()), n);
+      case DType::Float64:
+        return convert(out, static_cast<const double*>(raw()), n);
+      default:
+        return convert(out, static_cast<const int32_t*>(raw()), n);
     }
   };
   switch (real_part_type(dtype)) {
-    case DType::Float32: from(static_cast<float*>(result.raw())); break;
-    case DType::Float64: from(static_cast<double*>(result.raw())); break;
-    default: from(static_cast<int32_t*>(result.raw()));
+    case DType::Float32:
+      from(static_cast<float*>(result.raw()));
+      break;
+    case DType::Float64:
+      from(static_cast<double*>(result.raw()));
+      break;
+    default:
+      from(static_cast<int32_t*>(result.raw()));
   }
   return result;
 }

@@ -23,12 +23,12 @@ namespace skiff {
 
 enum class DType { Float32, Float64, Complex64, Complex128, Int32 };
 
-const char* name_of(DType dtype);        // "float32"
-int64_t bytes_of(DType dtype);           // of one element
-bool is_real(DType dtype);               // float32 or float64
-bool is_complex(DType dtype);            // complex64 or complex128
-DType real_part_type(DType dtype);       // complex64 -> float32, float32 -> float32
-DType complex_type(DType dtype);         // float32 -> complex64
+const char* name_of(DType dtype);   // "float32"
+int64_t bytes_of(DType dtype);      // of one element
+bool is_real(DType dtype);          // float32 or float64
+bool is_complex(DType dtype);       // complex64 or complex128
+DType real_part_type(DType dtype);  // complex64 -> float32, float32 -> float32
+DType complex_type(DType dtype);    // float32 -> complex64
 
 template <class T>
 struct DTypeOf;
@@ -63,12 +63,12 @@ class Shape {
 
   int rank() const { return rank_; }
   int64_t operator[](int axis) const { return sizes_[size_t(axis_index(axis))]; }
-  int axis_index(int64_t axis) const;                  // 0 .. rank-1, or an error
-  int64_t size() const;                                // number of elements
-  Shape with(int64_t axis, int64_t size) const;        // a copy with one size replaced
-  Shape first(int count) const;                        // the first `count` sizes
-  Shape last(int count) const;                         // the last `count` sizes
-  bool ends_with(const Shape& suffix) const;           // suffix broadcasting
+  int axis_index(int64_t axis) const;            // 0 .. rank-1, or an error
+  int64_t size() const;                          // number of elements
+  Shape with(int64_t axis, int64_t size) const;  // a copy with one size replaced
+  Shape first(int count) const;                  // the first `count` sizes
+  Shape last(int count) const;                   // the last `count` sizes
+  bool ends_with(const Shape& suffix) const;     // suffix broadcasting
   const int64_t* begin() const { return sizes_.data(); }
   const int64_t* end() const { return sizes_.data() + rank_; }
   bool operator==(const Shape& other) const;
@@ -83,7 +83,7 @@ Shape concat(const Shape& a, const Shape& b);
 
 class Tensor {
  public:
-  Tensor() = default;                                           // empty: no storage
+  Tensor() = default;                                             // empty: no storage
   Tensor(Shape shape, DType dtype, Device device = Device::CPU);  // uninitialised
 
   explicit operator bool() const { return storage_ != nullptr; }
@@ -111,10 +111,10 @@ class Tensor {
   void* raw();
   const void* raw() const;
 
-  Tensor reshape(Shape shape) const;        // a view of the same storage
-  Tensor clone() const;                     // a copy
-  Tensor to(DType dtype) const;             // converted; the same tensor when nothing changes
-  Tensor to(Device device) const;           // moved; the same tensor when nothing changes
+  Tensor reshape(Shape shape) const;  // a view of the same storage
+  Tensor clone() const;               // a copy
+  Tensor to(DType dtype) const;       // converted; the same tensor when nothing changes
+  Tensor to(Device device) const;     // moved; the same tensor when nothing changes
   bool shares_storage(const Tensor& other) const { return storage_ == other.storage_; }
 
  private:
@@ -164,9 +164,12 @@ inline AxisView axis_view(const Tensor& x, int64_t axis) { return axis_view(x.sh
 template <class Body>
 void dispatch(const Tensor& x, const Body& body) {
   switch (real_part_type(x.dtype())) {
-    case DType::Float32: return body.template operator()<float>();
-    case DType::Float64: return body.template operator()<double>();
-    default: fail("dispatch: a floating point tensor is needed, got ", name_of(x.dtype()));
+    case DType::Float32:
+      return body.template operator()<float>();
+    case DType::Float64:
+      return body.template operator()<double>();
+    default:
+      fail("dispatch: a floating point tensor is needed, got ", name_of(x.dtype()));
   }
 }
 

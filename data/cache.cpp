@@ -12,11 +12,11 @@
 #include <type_traits>
 #include <utility>
 
-#include "core/atomic_file.h"
 #include "core/check.h"
+#include "core/io/atomic_file.h"
 #include "core/random.h"
-#include "data/binary_file.h"
-#include "data/text_file.h"
+#include "data/files/binary_file.h"
+#include "data/files/text_file.h"
 
 namespace skiff {
 
@@ -204,7 +204,8 @@ void fields(File& file, TaskData& data) {
   field(file, narrow);
   std::string buffer;
   for (auto* examples : {&data.train, &data.val, &data.test}) {
-    field_size(file, *examples, sizeof(Example::label) + sizeof(Example::cut) + 2 * sizeof(uint64_t));
+    field_size(file, *examples,
+               sizeof(Example::label) + sizeof(Example::cut) + 2 * sizeof(uint64_t));
     for (Example& example : *examples) {
       auto& [tokens, second, label, cut] = example;
       field(file, label);

@@ -91,8 +91,7 @@ std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts, bool
   return ids;
 }
 
-std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts,
-                                                   bool* cut) {
+std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts, bool* cut) {
   const size_t longest = size_t(max_length_) - 1;
   std::vector<uint16_t> numbers;
   numbers.reserve(std::min(text.size(), longest) + 1);

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "core/check.h"
-#include "data/png.h"
+#include "data/files/png.h"
 
 namespace skiff {
 

@@ -1,5 +1,5 @@
-// Measures operators, layers and whole training steps, and in the same run what the hardware needs at
-// least for the same work.
+// Measures operators, layers and whole training steps, and in the same run what the hardware needs
+// at least for the same work.
 // Run:     build/cpu/bench --filter op/ski,op/fd --n 1024,2048,4096
 // Expect:  a table, bench.jsonl with a JSON object a line, and bench.svg: time against n.
 //
@@ -17,8 +17,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/memory.h"
-#include "examples/bench_cases.h"
-#include "examples/plot.h"
+#include "examples/bench/cases.h"
+#include "examples/charts/plot.h"
 
 using namespace skiff;
 using namespace skiff::bench;
@@ -94,7 +94,8 @@ std::vector<Row> measure(std::vector<Case>& cases, const Options& o) {
   for (int64_t round = 1; round <= o.repeats; ++round) {
     for (Row& row : rows) measure_round(row);
     if (::isatty(2))
-      std::fprintf(stderr, "round %lld of %lld, %.0f s\n", (long long)round, (long long)o.repeats, now() - start);
+      std::fprintf(stderr, "round %lld of %lld, %.0f s\n", (long long)round, (long long)o.repeats,
+                   now() - start);
     if (o.seconds > 0 && now() - start > o.seconds) break;
   }
   return rows;
@@ -102,8 +103,8 @@ std::vector<Row> measure(std::vector<Case>& cases, const Options& o) {
 
 // The rates of this run, from the rows of the floors.
 void set_floors(std::vector<Row>& rows) {
-  double flops = 0;                         // a second, the best shape's
-  std::map<int64_t, double> bytes, pairs;   // a second, by n; 0: a large copy
+  double flops = 0;                        // a second, the best shape's
+  std::map<int64_t, double> bytes, pairs;  // a second, by n; 0: a large copy
   for (const Row& r : rows) {
     if (r.what->kind != "floor") continue;
     const Work& work = r.what->work;
@@ -115,7 +116,8 @@ void set_floors(std::vector<Row>& rows) {
     if (r.what->kind == "floor") continue;
     const Work& work = r.what->work;
     if (work.gemm_flops > 0) r.gemm = work.gemm_flops / flops;
-    if (work.copied_bytes > 0) r.copy = work.copied_bytes / bytes[r.what->kind == "step" ? 0 : r.what->n];
+    if (work.copied_bytes > 0)
+      r.copy = work.copied_bytes / bytes[r.what->kind == "step" ? 0 : r.what->n];
     if (work.transforms > 0) r.fft = double(work.transforms) / pairs[r.what->n];
   }
 }
@@ -124,11 +126,19 @@ void set_floors(std::vector<Row>& rows) {
 
 std::string json_line(const Row& r, const Options& o) {
   const Case& c = *r.what;
-  nlohmann::ordered_json j = {{"kind", c.kind}, {"name", c.name}, {"pass", c.pass}, {"n", c.n},
-                              {"batch", c.batch}, {"dim", c.dim}, {"threads", omp_get_max_threads()},
-                              {"repeats", r.samples.seconds.size()}, {"calls", r.samples.calls},
-                              {"median_s", r.median()}, {"q1_s", quantile(r.samples.seconds, 0.25)},
-                              {"q3_s", quantile(r.samples.seconds, 0.75)}, {"min_s", quantile(r.samples.seconds, 0)},
+  nlohmann::ordered_json j = {{"kind", c.kind},
+                              {"name", c.name},
+                              {"pass", c.pass},
+                              {"n", c.n},
+                              {"batch", c.batch},
+                              {"dim", c.dim},
+                              {"threads", omp_get_max_threads()},
+                              {"repeats", r.samples.seconds.size()},
+                              {"calls", r.samples.calls},
+                              {"median_s", r.median()},
+                              {"q1_s", quantile(r.samples.seconds, 0.25)},
+                              {"q3_s", quantile(r.samples.seconds, 0.75)},
+                              {"min_s", quantile(r.samples.seconds, 0)},
                               {"max_s", quantile(r.samples.seconds, 1)}};
   if (c.kind == "step") j["recipe"] = o.sizes.recipe;
   if (c.kind == "floor") {
@@ -149,10 +159,11 @@ std::string json_line(const Row& r, const Options& o) {
 
 void print_table(const std::vector<Row>& rows, const Options& o) {
   std::printf("batch %lld, width %lld, float32, %d threads, %s, %zu rounds; times in ms, a call\n",
-              (long long)o.sizes.batch, (long long)o.sizes.dim, omp_get_max_threads(), blas::description().c_str(),
-              rows.front().samples.seconds.size());
+              (long long)o.sizes.batch, (long long)o.sizes.dim, omp_get_max_threads(),
+              blas::description().c_str(), rows.front().samples.seconds.size());
   std::printf("floor: copy, fft, gemm as measured in this run\n\n");
-  std::printf("%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "floor", "n", "median", "quartiles", "", "", "", "rate", "");
+  std::printf("%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "floor", "n", "median", "quartiles",
+              "", "", "", "rate", "");
   const auto times = [](const Row& r) {
     char text[80], spread[40];
     std::snprintf(spread, sizeof spread, "%.3f .. %.3f", 1e3 * quantile(r.samples.seconds, 0.25),
@@ -167,16 +178,17 @@ void print_table(const std::vector<Row>& rows, const Options& o) {
       std::snprintf(rate, sizeof rate, "%.1f Gflop/s", r.what->work.gemm_flops / r.median() / 1e9);
     if (r.what->work.copied_bytes > 0)
       std::snprintf(rate, sizeof rate, "%.1f GB/s", r.what->work.copied_bytes / r.median() / 1e9);
-    std::printf("%-30s %6s %s %41s\n", r.what->name.c_str(), r.what->n > 0 ? std::to_string(r.what->n).c_str() : "",
-                times(r).c_str(), rate);
+    std::printf("%-30s %6s %s %41s\n", r.what->name.c_str(),
+                r.what->n > 0 ? std::to_string(r.what->n).c_str() : "", times(r).c_str(), rate);
   }
-  std::printf("\n%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "case", "n", "median", "quartiles", "ktokens/s", "peak MB",
-              "faults", "floor", "times");
+  std::printf("\n%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "case", "n", "median", "quartiles",
+              "ktokens/s", "peak MB", "faults", "floor", "times");
   for (const Row& r : rows) {
     if (r.what->kind == "floor") continue;
-    std::printf("%-30s %6lld %s %10.1f %9.1f %8.0f %10.3f %7.1f\n", r.what->label().c_str(), (long long)r.what->n,
-                times(r).c_str(), r.tokens_per_second() / 1e3, double(r.samples.peak_bytes) / 1e6,
-                quantile(r.samples.faults, 0.5), 1e3 * r.floor(), r.median() / r.floor());
+    std::printf("%-30s %6lld %s %10.1f %9.1f %8.0f %10.3f %7.1f\n", r.what->label().c_str(),
+                (long long)r.what->n, times(r).c_str(), r.tokens_per_second() / 1e3,
+                double(r.samples.peak_bytes) / 1e6, quantile(r.samples.faults, 0.5),
+                1e3 * r.floor(), r.median() / r.floor());
   }
 }
 
@@ -185,7 +197,8 @@ std::string chart(const std::vector<Row>& rows) {
   const auto panel = [&](const std::string& title, const std::vector<std::string>& names,
                          const std::vector<std::string>& floors) {
     plot::ScalingPanel p{title, "sequence length n", "ms", {}};
-    const auto add = [&](const std::string& kind, const std::string& name, const std::string& pass) {
+    const auto add = [&](const std::string& kind, const std::string& name,
+                         const std::string& pass) {
       plot::ScalingLine line{.name = name, .dashed = kind == "floor"};
       for (const Row& r : rows)
         if (r.what->kind == kind && r.what->name == name && r.what->pass == pass) {
@@ -204,9 +217,10 @@ std::string chart(const std::vector<Row>& rows) {
     return p;
   };
   std::vector<plot::ScalingPanel> panels;
-  for (const auto& p : {panel("Operators, forward and backward", {"tno", "ski", "fd", "attention"}, {}),
-                        panel("Their pieces, forward and backward",
-                              {"spectral_conv", "toeplitz", "conv1d", "interpolate"}, {"fft", "copy"})})
+  for (const auto& p :
+       {panel("Operators, forward and backward", {"tno", "ski", "fd", "attention"}, {}),
+        panel("Their pieces, forward and backward",
+              {"spectral_conv", "toeplitz", "conv1d", "interpolate"}, {"fft", "copy"})})
     if (!p.lines.empty()) panels.push_back(p);
   return panels.empty() ? "" : plot::scaling("time against sequence length", panels);
 }
@@ -238,14 +252,17 @@ std::vector<Case> chosen(const Options& o) {
   const size_t floors = cases.size();
   for (const Case& c : all) {
     bool wanted = o.filter.empty();
-    for (const std::string& part : o.filter) wanted = wanted || c.label().find(part) != std::string::npos;
+    for (const std::string& part : o.filter)
+      wanted = wanted || c.label().find(part) != std::string::npos;
     if (!wanted) continue;
     if (c.make)
       cases.push_back(c);
     else
-      std::fprintf(stderr, "left out: %s over %lld positions, too much memory\n", c.label().c_str(), (long long)c.n);
+      std::fprintf(stderr, "left out: %s over %lld positions, too much memory\n", c.label().c_str(),
+                   (long long)c.n);
   }
-  check<UsageError>(cases.size() > floors, "--filter: no case that can run has this in its name; --list shows the names");
+  check<UsageError>(cases.size() > floors,
+                    "--filter: no case that can run has this in its name; --list shows the names");
   return cases;
 }
 
@@ -274,37 +291,49 @@ int run(Options& o, const CLI::App& app) {
   write_file(json, lines);
   if (!svg.empty()) write_file(o.out + "/bench.svg", svg);
   print_table(rows, o);
-  std::printf("\nrows: %s%s\n", json.c_str(), svg.empty() ? "" : (", chart: " + o.out + "/bench.svg").c_str());
+  std::printf("\nrows: %s%s\n", json.c_str(),
+              svg.empty() ? "" : (", chart: " + o.out + "/bench.svg").c_str());
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Measures operators, layers and training steps against the floor of the hardware.", "bench");
+  CLI::App app("Measures operators, layers and training steps against the floor of the hardware.",
+               "bench");
   Options o;
   const auto option = [&](const char* name, auto& value, const char* help) {
     return app.add_option(name, value, help)->capture_default_str();
   };
-  option("--n", o.sizes.n, "Sequence lengths of operators and layers")->delimiter(',')->check(between(2, 1 << 20));
+  option("--n", o.sizes.n, "Sequence lengths of operators and layers")
+      ->delimiter(',')
+      ->check(between(2, 1 << 20));
   option("--batch", o.sizes.batch, "Sequences at once")->check(between(1, 1e6));
   option("--dim", o.sizes.dim, "Channels of operators and layers")->check(between(1, 65536));
-  option("--length", o.sizes.length, "Tokens of a step of ListOps or Text; 0: the recipe's")->check(between(0, 1 << 20));
+  option("--length", o.sizes.length, "Tokens of a step of ListOps or Text; 0: the recipe's")
+      ->check(between(0, 1 << 20));
   option("--recipe", o.sizes.recipe, "Models of the steps")->check(one_of({"paper", "tiny"}));
-  app.add_option("--filter", o.filter, "Only cases with one of these in their name")->delimiter(',');
-  option("--threads", o.threads, "Threads; 0: OMP_NUM_THREADS or all cores")->check(between(0, 4096));
+  app.add_option("--filter", o.filter, "Only cases with one of these in their name")
+      ->delimiter(',');
+  option("--threads", o.threads, "Threads; 0: OMP_NUM_THREADS or all cores")
+      ->check(between(0, 4096));
   option("--repeats", o.repeats, "Rounds")->check(between(1, 1e6));
-  option("--seconds", o.seconds, "No further round after this time; 0: all rounds")->check(between(0, 1e6));
+  option("--seconds", o.seconds, "No further round after this time; 0: all rounds")
+      ->check(between(0, 1e6));
   option("--out", o.out, "Folder of bench.jsonl and bench.svg");
-  app.add_option("--json", o.json, "The JSON lines in this file; -: on standard output, and nothing else");
+  app.add_option("--json", o.json,
+                 "The JSON lines in this file; -: on standard output, and nothing else");
   app.add_flag("--quick", o.quick, "Tiny sizes: does everything run?");
   app.add_flag("--list", o.list, "Print the names of the cases and stop");
   app.footer(
       "Examples:\n  bench --filter op/,layer/gtu --n 1024,2048,4096 --threads 1\n"
       "  bench --filter step/listops --batch 16 --repeats 5\n"
-      "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is forward\n"
-      "and backward, for a step with optimizer. The floor is measured in the same run, with the same\n"
-      "threads: a copy of the same bytes, FFTW's contiguous transforms of the batch there and back, the\n"
+      "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is "
+      "forward\n"
+      "and backward, for a step with optimizer. The floor is measured in the same run, with the "
+      "same\n"
+      "threads: a copy of the same bytes, FFTW's contiguous transforms of the batch there and "
+      "back, the\n"
       "multiplications of matrix products at the best rate of gemm. Peak: tensors made by a call.\n"
       "Faults: pages the kernel handed out, a call.");
   return run_program(argc, argv, app, [&] { return run(o, app); });

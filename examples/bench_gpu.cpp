@@ -2,14 +2,15 @@
 // what two floors of the hardware allow: a copy of device memory, and a large matrix product.
 // Run:     build/cuda/bench_gpu                   (--device cpu, --scale 16 to try it elsewhere)
 // Expect:  one row an operator; "share" is the time its bytes and operations need at the speed of the
-//          floors, divided by its time. `--estimate` prints what an H100's data sheet implies instead.
+//          floors, divided by its time. `--estimate` prints what an H100's data sheet implies
+//          instead.
 #include <chrono>
 #include <cmath>
 #include <functional>
 
 #include "autograd/ops.h"
 #include "core/random.h"
-#include "examples/device.h"
+#include "examples/train/device.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
 
@@ -86,7 +87,9 @@ std::vector<Case> cases(const Sizes& s, Device device) {
        {2 * T, 15 * E},
        {2 * T, 15 * E},
        {leaf(x, 1)},
-       [](Inputs v) { return dropout(v[0], {0.1, 1, 2, 3}); }},
+       [](Inputs v) {
+         return dropout(v[0], {0.1, 1, 2, 3});
+       }},
       {"linear, D to D",
        shape,
        {2 * T, 2 * E * double(D)},

@@ -4,9 +4,9 @@
 // Expect:  at most 80 columns; without an op, the names of all of them
 #include "autograd/gradcheck.h"
 
-#include "examples/derivations.h"
-#include "examples/program.h"
-#include "examples/worked_examples.h"
+#include "examples/explain/derivations.h"
+#include "examples/explain/worked_examples.h"
+#include "examples/train/program.h"
 
 using namespace skiff;
 

@@ -4,8 +4,8 @@
 // Expect:  one row an op, and the last line "all N ops passed"; exit code 6 if one did not.
 #include "autograd/gradcheck.h"
 
-#include "examples/device.h"
-#include "examples/program.h"
+#include "examples/train/device.h"
+#include "examples/train/program.h"
 
 using namespace skiff;
 

@@ -12,16 +12,16 @@
 #include <filesystem>
 #include <string_view>
 
-#include "data/binary_file.h"
 #include "data/contact_sheet.h"
-#include "data/fashion.h"
-#include "data/image.h"
-#include "data/listops.h"
-#include "data/pathfinder.h"
-#include "data/pathfinder_generator.h"
-#include "data/retrieval.h"
-#include "data/text.h"
-#include "examples/program.h"
+#include "data/files/binary_file.h"
+#include "data/pathfinder/generator.h"
+#include "data/tasks/fashion.h"
+#include "data/tasks/image.h"
+#include "data/tasks/listops.h"
+#include "data/tasks/pathfinder.h"
+#include "data/tasks/retrieval.h"
+#include "data/tasks/text.h"
+#include "examples/train/program.h"
 
 using namespace skiff;
 
@@ -31,8 +31,8 @@ struct Task {
   const char* name;
   TaskReport (*check_files)(const std::string& folder);
   TaskData (*load)(const std::string& folder);
-  const char* between;  // what stands between two tokens in print
-  const char* origin;   // what to do when it is missing
+  const char* between;         // what stands between two tokens in print
+  const char* origin;          // what to do when it is missing
   const char* elsewhere = "";  // where load() looks, too
 };
 constexpr Task kTasks[] = {
@@ -173,7 +173,8 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
       {.overwrite = settings.force, .numpy_metadata = settings.numpy});
   std::printf("pathfinder: wrote %lld images, %lld with a path, to %s\n", (long long)result.images,
               (long long)result.positives, result.folder.c_str());
-  std::printf("%.1f attempts and %.2f distractors an image\n", double(result.attempts) / double(result.images),
+  std::printf("%.1f attempts and %.2f distractors an image\n",
+              double(result.attempts) / double(result.images),
               double(result.distractors) / double(result.images));
   return 0;
 }
@@ -185,16 +186,20 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
   app->add_option("--size", settings.size, "Pixels a side: 32, 64, 128 (Path-X) or 256")
       ->capture_default_str();
   app->add_option("--contour", settings.contours,
-                  "Dashes of a curve: 14; the authors' easier levels have 6 and 9. Several with commas take turns")
+                  "Dashes of a curve: 14; the authors' easier levels have 6 and 9. Several with "
+                  "commas take turns")
       ->delimiter(',')
       ->capture_default_str();
   app->add_option("--distractors", settings.distractors,
-                  "Shorter curves beside the two, as many as find a place; -1: as in the benchmark. Several with commas "
+                  "Shorter curves beside the two, as many as find a place; -1: as in the "
+                  "benchmark. Several with commas "
                   "take turns")
       ->delimiter(',')
       ->check(CLI::Range(-1, 1000))
       ->capture_default_str();
-  app->add_option("--count", settings.count, "Images")->check(not_negative())->capture_default_str();
+  app->add_option("--count", settings.count, "Images")
+      ->check(not_negative())
+      ->capture_default_str();
   app->add_option("--per-batch", settings.per_batch, "Images of one folder")
       ->check(not_negative())
       ->capture_default_str();
@@ -202,8 +207,10 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
       ->check(not_negative())
       ->capture_default_str();
   app->add_flag("--fair-places", settings.fair_places,
-                "Curves begin in any direction that has room. The authors' program allows few directions in images of "
-                "32 or 64 pixels, and many distractors fail. This makes a harder task than the benchmark: 4.65 "
+                "Curves begin in any direction that has room. The authors' program allows few "
+                "directions in images of "
+                "32 or 64 pixels, and many distractors fail. This makes a harder task than the "
+                "benchmark: 4.65 "
                 "distractors an image instead of 1.16 at 32 pixels");
   app->add_flag("--numpy", settings.numpy, "Metadata as NumPy arrays, not as text");
   app->add_flag("--force", settings.force, "Replace existing files");
@@ -219,8 +226,9 @@ void print_report(const Task& task, const TaskReport& report) {
   for (const SplitReport& split : report.splits) {
     if (split.rows() > 0) read.push_back(split);
   }
-  std::puts(read.empty() ? "  no row could be read"
-                         : "  split      rows  length:  min   median     mean      max  majority class");
+  std::puts(read.empty()
+                ? "  no row could be read"
+                : "  split      rows  length:  min   median     mean      max  majority class");
   for (const SplitReport& split : read) {
     const auto& counts = split.class_counts;
     const auto most = std::max_element(counts.begin(), counts.end()) - counts.begin();
@@ -326,7 +334,8 @@ int show_examples(const Show& show) {
       for (const Example& e : examples)
         if (e.label == c && left > 0) shown.push_back(e), --left;
     }
-    write_contact_sheet(shown, data.height, data.width, int64_t(std::max<int64_t>(1, show.count)), show.png);
+    write_contact_sheet(shown, data.height, data.width, int64_t(std::max<int64_t>(1, show.count)),
+                        show.png);
     std::printf("%zu images, a row for each class from 0: %s\n", shown.size(), show.png.c_str());
     return 0;
   }

@@ -8,7 +8,7 @@
 #include <cstdio>
 
 #include "data/batch.h"
-#include "data/listops.h"
+#include "data/tasks/listops.h"
 #include "layers/tnn.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
@@ -45,7 +45,8 @@ int main(int argc, char** argv) try {
       .encoder_dropout = 0};
 
   Parameters params(/*seed=*/1);
-  TnnClassifier model(params.root(), config);  // embedding, 2 x (gated Toeplitz unit, GLU), mean, linear
+  TnnClassifier model(params.root(),
+                      config);  // embedding, 2 x (gated Toeplitz unit, GLU), mean, linear
   Adam optimizer(params, {.weight_decay = 0.01});
   Batches batches(data, &data.train, batch_size, /*seed=*/1);
   const Schedule schedule{ScheduleKind::Cosine, /*warmup=*/100, /*horizon=*/steps};
@@ -61,8 +62,8 @@ int main(int argc, char** argv) try {
     if ((step + 1) % 100 == 0) std::printf("step %5d | training loss %.4f\n", step + 1, item(loss));
   }
   params.set_training(false);  // no dropout; and no tape: nothing is recorded
-  std::printf("validation accuracy %.1f %%, majority class %.1f %%\n",
-              100 * accuracy(model, data), 100 * majority_rate(data.val));
+  std::printf("validation accuracy %.1f %%, majority class %.1f %%\n", 100 * accuracy(model, data),
+              100 * majority_rate(data.val));
   safetensors::write("minimal_listops.safetensors", params.values());
 } catch (const skiff::Error& e) {
   std::fprintf(stderr, "error: %s\n", e.what());

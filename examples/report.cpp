@@ -2,11 +2,11 @@
 // computed when it is written or read from a measurement given to it.
 // Run:     build/cpu/report --run runs/listops-tiny-ski-1 --out report.html; `make report` does it all
 // Expect:  a file of half a MB that needs no network and no scripts; equal inputs give equal bytes
-#include "core/atomic_file.h"
-#include "examples/program.h"
-#include "examples/report_gradients.h"
-#include "examples/report_operators.h"
-#include "examples/report_run.h"
+#include "core/io/atomic_file.h"
+#include "examples/report/gradients.h"
+#include "examples/report/operators.h"
+#include "examples/report/run.h"
+#include "examples/train/program.h"
 
 using namespace skiff;
 

@@ -16,12 +16,12 @@
 #include "core/memory.h"
 #include "data/batch.h"
 #include "data/fingerprint.h"
-#include "examples/device.h"
-#include "examples/display.h"
-#include "examples/profile_table.h"
-#include "examples/run_folder.h"
-#include "examples/settings.h"
-#include "examples/tasks.h"
+#include "examples/train/device.h"
+#include "examples/train/display.h"
+#include "examples/train/profile_table.h"
+#include "examples/train/run_folder.h"
+#include "examples/train/settings.h"
+#include "examples/train/tasks.h"
 #include "optim/adam.h"
 #include "optim/clip.h"
 
@@ -29,8 +29,8 @@ using namespace skiff;
 
 namespace {
 
-// Where batch norm takes its running statistics, a rare example can grow through the products of the
-// units until its logits are not finite. It counts as wrong, whatever class stands first.
+// Where batch norm takes its running statistics, a rare example can grow through the products of
+// the units until its logits are not finite. It counts as wrong, whatever class stands first.
 struct Score {
   double loss = 0, accuracy = 0;
   int64_t not_finite = 0;  // examples
@@ -52,7 +52,8 @@ Verdicts judge(const Tensor& logits, const Tensor& labels) {
     const auto row = values.begin() + b * classes;
     const bool finite = std::all_of(row, row + classes, [](double v) { return std::isfinite(v); });
     verdicts.not_finite += !finite;
-    verdicts.correct += finite && std::max_element(row, row + classes) - row == labels.data<int32_t>()[b];
+    verdicts.correct +=
+        finite && std::max_element(row, row + classes) - row == labels.data<int32_t>()[b];
   }
   return verdicts;
 }
@@ -65,12 +66,13 @@ struct Result {
   int64_t parameters = 0, steps = 0, best_step = 0;
   // NaN where nothing was measured.
   double best_val = NAN, best_test = NAN, last_val = NAN, last_test = NAN;
-  double train_loss = NAN, best_val_loss = NAN, last_val_loss = NAN, best_test_loss = NAN, last_test_loss = NAN;
+  double train_loss = NAN, best_val_loss = NAN, last_val_loss = NAN, best_test_loss = NAN,
+         last_test_loss = NAN;
   double majority_val = 0, majority_test = 0;
   int64_t val_examples = 0, all_val_examples = 0, test_examples = 0, all_test_examples = 0;
   int threads = 0;
   double seconds = 0, tokens_per_second = 0, tensor_bytes = 0, resident_bytes = 0;
-  std::string profile;      // a table, with --profile
+  std::string profile;  // a table, with --profile
   bool evaluated = true;
 };
 
@@ -79,8 +81,10 @@ template <class R, class F>
 void for_each_field(R& r, const F& f) {
   f("task", r.task), f("mixer", r.mixer), f("recipe", r.recipe), f("seed", r.seed);
   f("parameters", r.parameters), f("steps", r.steps), f("best_step", r.best_step);
-  f("best_val", r.best_val), f("best_test", r.best_test), f("last_val", r.last_val), f("last_test", r.last_test);
-  f("train_loss", r.train_loss), f("best_val_loss", r.best_val_loss), f("last_val_loss", r.last_val_loss);
+  f("best_val", r.best_val), f("best_test", r.best_test), f("last_val", r.last_val),
+      f("last_test", r.last_test);
+  f("train_loss", r.train_loss), f("best_val_loss", r.best_val_loss),
+      f("last_val_loss", r.last_val_loss);
   f("best_test_loss", r.best_test_loss), f("last_test_loss", r.last_test_loss);
   f("majority_val", r.majority_val), f("majority_test", r.majority_test);
   f("val_examples", r.val_examples), f("all_val_examples", r.all_val_examples);
@@ -122,7 +126,8 @@ nlohmann::ordered_json to_json(const Result& r) {
 }
 // On one line. A path may hold bytes that are no UTF-8.
 void print_json(const nlohmann::ordered_json& json) {
-  std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+  std::printf("%s\n",
+              json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
 }
 
 // "500 of 25000 validation", or "25000 validation".
@@ -145,11 +150,15 @@ void print_table(const Result& r, const std::string& curves) {
                 examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
                 examples_of(r.test_examples, r.all_test_examples, "test").c_str());
   } else {
-    std::printf("neither validated nor tested: --profile measures the steps alone, unless --eval-every is given\n");
+    std::printf(
+        "neither validated nor tested: --profile measures the steps alone, unless --eval-every is "
+        "given\n");
   }
-  std::printf("trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB resident\n",
-              Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
-              r.tensor_bytes / 1e6, r.resident_bytes / 1e6);
+  std::printf(
+      "trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB "
+      "resident\n",
+      Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
+      r.tensor_bytes / 1e6, r.resident_bytes / 1e6);
   std::printf("curves: %s\n", curves.c_str());
   if (!r.profile.empty()) std::printf("\n%s", r.profile.c_str());
 }
@@ -205,7 +214,8 @@ class Run {
 
  private:
   // The values of a configuration by the names of their options.
-  static std::map<std::string, std::string> option_values(const std::string& config, const std::string& file = "") {
+  static std::map<std::string, std::string> option_values(const std::string& config,
+                                                          const std::string& file = "") {
     std::map<std::string, std::string> values;
     for (const ConfigEntry& e : parse_config(config, file)) values[e.key] = e.value;
     return values;
@@ -229,23 +239,26 @@ class Run {
     CLI::App known;
     add_options(known, defaults);
     std::map<std::string, std::string> then = option_values(config_text(known));
-    for (const auto& [key, value] : option_values(folder_.read("config.toml"), folder_.file("config.toml"))) {
-      check<UsageError>(known.get_option_no_throw("--" + key) != nullptr, "--resume: '", folder_.file("config.toml"),
-                        "' sets '", key, "', which this program does not know; a newer one started this run");
+    for (const auto& [key, value] :
+         option_values(folder_.read("config.toml"), folder_.file("config.toml"))) {
+      check<UsageError>(known.get_option_no_throw("--" + key) != nullptr, "--resume: '",
+                        folder_.file("config.toml"), "' sets '", key,
+                        "', which this program does not know; a newer one started this run");
       then[key] = value;
     }
     std::map<std::string, std::string> now = option_values(config_);
     for (const auto& [key, value] : then) now.try_emplace(key);  // empty texts are left out
     std::string differences;
     for (const auto& [key, value] : now) {
-      const bool shapes_nothing =
-          key == "data" || key == "out" || key == "keep" || key == "save-every" || key == "log-every";
+      const bool shapes_nothing = key == "data" || key == "out" || key == "keep" ||
+                                  key == "save-every" || key == "log-every";
       if (shapes_nothing || same_value(then[key], value)) continue;
       if (key == "steps" && s_.steps_given && s_.steps > 0) {
         other_steps_ = true;
         continue;
       }
-      differences += (differences.empty() ? "" : ", ") + ("--" + key) + " is " + value + ", was " + then[key];
+      differences +=
+          (differences.empty() ? "" : ", ") + ("--" + key) + " is " + value + ", was " + then[key];
     }
     check<UsageError>(differences.empty(), "--resume: '", s_.out,
                       "' was started with other options: ", differences);
@@ -260,23 +273,25 @@ class Run {
 
   void load_data() {
     data_ = load_task(s_);
-    for (const auto& [name, examples] : {std::pair{"training", &data_.train}, {"validation", &data_.val},
-                                         {"test", &data_.test}})
-      check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data, "' is empty");
+    for (const auto& [name, examples] :
+         {std::pair{"training", &data_.train}, {"validation", &data_.val}, {"test", &data_.test}})
+      check<DataError>(!examples->empty(), s_.task, ": the ", name, " split in '", s_.data,
+                       "' is empty");
     check<UsageError>(int64_t(data_.train.size()) >= s_.batch_size, "--batch-size: ", s_.batch_size,
-                      " is more than the ", data_.train.size(), " training examples in '", s_.data, "'");
+                      " is more than the ", data_.train.size(), " training examples in '", s_.data,
+                      "'");
     const int64_t all = all_test_examples_ = int64_t(data_.test.size());
     if (s_.eval_limit > 0) watched_ = evenly_spread(data_.val, s_.eval_limit);
     if (s_.test_limit > 0) data_.test = evenly_spread(data_.test, s_.test_limit);
     if (const int64_t left = int64_t(data_.test.size()); left < all)
-      data_.note += (data_.note.empty() ? "" : "; ") + ("tested on " + std::to_string(left)) + " of " +
-                    std::to_string(all) + " examples";
+      data_.note += (data_.note.empty() ? "" : "; ") + ("tested on " + std::to_string(left)) +
+                    " of " + std::to_string(all) + " examples";
     memory::trim(Device::CPU);  // gives back what reading took
   }
 
   void build() {
-    store_ = std::make_unique<Parameters>(s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32,
-                                          device_);
+    store_ = std::make_unique<Parameters>(
+        s_.seed, s_.dtype == "float64" ? DType::Float64 : DType::Float32, device_);
     const TnnConfig config = model_config(s_, data_.vocab, data_.height, data_.width);
     if (data_.pairs)
       model_.emplace<TwoTowerClassifier>(store_->root(), config);
@@ -284,11 +299,13 @@ class Run {
       model_.emplace<TnnClassifier>(store_->root(), config);
     train_data_ = fingerprint(data_.train);
     val_data_ = fingerprint(data_.val);
-    batches_.emplace(data_, &data_.train, s_.batch_size, s_.seed, BatchOptions{.bucket_by_length = s_.bucket});
+    batches_.emplace(data_, &data_.train, s_.batch_size, s_.seed,
+                     BatchOptions{.bucket_by_length = s_.bucket});
     if (s_.optimizer == "sgd")
       sgd_.emplace(*store_, SgdOptions{.momentum = 0.9, .weight_decay = s_.weight_decay});
     else
-      adam_.emplace(*store_, AdamOptions{.weight_decay = s_.weight_decay, .decoupled = s_.optimizer == "adamw"});
+      adam_.emplace(*store_, AdamOptions{.weight_decay = s_.weight_decay,
+                                         .decoupled = s_.optimizer == "adamw"});
     steps_ = s_.steps > 0 ? s_.steps : s_.epochs * batches_->batches_per_epoch();
     check<UsageError>(steps_ > 0, "--steps or --epochs must be positive");
     const auto every = [&](int64_t asked, int64_t share) {
@@ -305,25 +322,27 @@ class Run {
   void describe(Display& display) const {
     std::ostringstream text;
     text << s_.task << ", " << s_.mixer << ", recipe " << s_.recipe << ": "
-         << store_->trained_count() << " parameters, " << data_.train.size() << " training examples, "
-         << steps_ << " steps of " << s_.batch_size << "; " << s_.dtype << ", " << omp_get_max_threads()
-         << " threads, " << blas::description() << (device_ == Device::CUDA ? ", on cuda" : "")
-         << "; run folder " << s_.out;
+         << store_->trained_count() << " parameters, " << data_.train.size()
+         << " training examples, " << steps_ << " steps of " << s_.batch_size << "; " << s_.dtype
+         << ", " << omp_get_max_threads() << " threads, " << blas::description()
+         << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << s_.out;
     display.note(text.str());
     if (!device_note_.empty()) display.note(device_note_);
     if (!data_.note.empty()) display.note("note: " + data_.note);
     if (const int64_t cut = count_cut(data_.train); cut > 0)
       display.note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +
-                   " training examples are longer than --max-length " + std::to_string(s_.max_length) +
-                   " and are cut");
+                   " training examples are longer than --max-length " +
+                   std::to_string(s_.max_length) + " and are cut");
     if (steps_ < s_.warmup) {
       std::ostringstream note;
       note << "note: " << steps_ << " steps are less than the " << s_.warmup
-           << " of --warmup: the learning rate only rises, to " << s_.lr * schedule_(steps_ - 1) << " of " << s_.lr;
+           << " of --warmup: the learning rate only rises, to " << s_.lr * schedule_(steps_ - 1)
+           << " of " << s_.lr;
       display.note(note.str());
     }
     if (!evaluates_)
-      display.note("note: with --profile nothing is validated or tested, unless --eval-every is given");
+      display.note(
+          "note: with --profile nothing is validated or tested, unless --eval-every is given");
   }
 
   Variable logits_of(const Batch& batch) const {
@@ -344,7 +363,8 @@ class Run {
   };
   State state() const {
     State now{store_->values(), to_metadata(at_)};
-    for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state()) now.tensors.push_back(e);
+    for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state())
+      now.tensors.push_back(e);
     now.metadata["train_data"] = train_data_;
     now.metadata["val_data"] = val_data_;
     return now;
@@ -352,7 +372,8 @@ class Run {
   void write(const std::string& name, const State& state) const {
     safetensors::write(folder_.file(name), state.tensors, state.metadata);
   }
-  // The best weights go first: a checkpoint that is there never speaks of others than best.safetensors.
+  // The best weights go first: a checkpoint that is there never speaks of others than
+  // best.safetensors.
   void save_checkpoint(Display& display) {
     if (unsaved_best_) write("best.safetensors", *unsaved_best_);
     unsaved_best_.reset();
@@ -402,8 +423,8 @@ class Run {
     std::vector<std::pair<std::string, std::string>> damaged;  // name, what is wrong
     std::optional<safetensors::File> file;
     for (auto name = names.rbegin(); name != names.rend() && !file; ++name) {
-      check<DataError>(std::ifstream(folder_.file(*name)).good(), "--resume: cannot open '", folder_.file(*name),
-                       "': ", std::strerror(errno));
+      check<DataError>(std::ifstream(folder_.file(*name)).good(), "--resume: cannot open '",
+                       folder_.file(*name), "': ", std::strerror(errno));
       try {
         file = safetensors::read(folder_.file(*name));
       } catch (const DataError& e) {
@@ -414,15 +435,17 @@ class Run {
                      damaged.empty() ? "" : damaged.front().second);
     check_same_data(*file, display);
     load(*file);
-    check<UsageError>(at_.step < steps_ || (at_.step == steps_ && !other_steps_), "--steps: the run in '", s_.out,
-                      "' has taken ", at_.step, " steps already, got ", steps_);
+    check<UsageError>(at_.step < steps_ || (at_.step == steps_ && !other_steps_),
+                      "--steps: the run in '", s_.out, "' has taken ", at_.step,
+                      " steps already, got ", steps_);
     for (const auto& [name, reason] : damaged)
       display.warn(reason + "; kept as " + folder_.set_aside(name) + ", and the steps since step " +
                    std::to_string(at_.step) + " are taken again");
     batches_->set_position(at_.position);
     display.note("resumed at step " + std::to_string(at_.step));
     if (other_steps_)
-      display.note("note: the run has " + std::to_string(steps_) + " steps now; from here on its learning rate, and "
+      display.note("note: the run has " + std::to_string(steps_) +
+                   " steps now; from here on its learning rate, and "
                    "what comes every so many steps, are those of a run of this length");
     peak_ = read_peak();
     keep_best(display);
@@ -434,23 +457,29 @@ class Run {
       return at == file.metadata.end() ? "" : at->second;
     };
     if (then("train_data").empty()) {
-      display.note("note: the checkpoint does not name the data it was trained on; that it is the same is not checked");
+      display.note(
+          "note: the checkpoint does not name the data it was trained on; that it is the same is "
+          "not checked");
       return;
     }
     for (const auto& [split, key, now] : {std::tuple{"training", "train_data", &train_data_},
                                           {"validation", "val_data", &val_data_}})
-      check<DataError>(then(key) == *now, "--resume: '", s_.out, "' was started on other data: the ", split,
-                       " split in '", s_.data, "' has ", *now, "; it had ", then(key));
+      check<DataError>(then(key) == *now, "--resume: '", s_.out,
+                       "' was started on other data: the ", split, " split in '", s_.data, "' has ",
+                       *now, "; it had ", then(key));
   }
 
-  // Without best.safetensors the best is chosen among the validations that are left, this step's too.
+  // Without best.safetensors the best is chosen among the validations that are left, this step's
+  // too.
   void keep_best(Display& display) {
     if (at_.best_step == 0) return;
     try {
       safetensors::read(folder_.file("best.safetensors"));
       return;
     } catch (const DataError& e) {
-      display.warn(e.what() + std::string("; the best weights so far are lost, and are chosen anew from this step on"));
+      display.warn(
+          e.what() +
+          std::string("; the best weights so far are lost, and are chosen anew from this step on"));
     }
     if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
     at_.best_accuracy = -1;
@@ -500,7 +529,8 @@ class Run {
     const nlohmann::json json = read_json();
     Result result;
     try {
-      if (other_steps_ || s_.profile || json.at("only_best_test").get<bool>() > only_best_test_) return false;
+      if (other_steps_ || s_.profile || json.at("only_best_test").get<bool>() > only_best_test_)
+        return false;
       for_each_field(result, [&](const char* name, auto& value) {
         if constexpr (std::is_same_v<decltype(value), double&>)
           if (json.at(name).is_null()) return void(value = NAN);
@@ -511,13 +541,16 @@ class Run {
     }
     result.folder = s_.out;
     result_ = result;
-    Display(progressing(s_.progress), s_.quiet).note("'" + s_.out + "' holds a finished run; this is its result");
+    Display(progressing(s_.progress), s_.quiet)
+        .note("'" + s_.out + "' holds a finished run; this is its result");
     return true;
   }
 
   // ---- the loop ----
 
-  bool validates_here() const { return evaluates_ && (at_.step % eval_every_ == 0 || at_.step == steps_); }
+  bool validates_here() const {
+    return evaluates_ && (at_.step % eval_every_ == 0 || at_.step == steps_);
+  }
   // Whether the run was stopped between a step and its validation.
   bool validation_is_due() const {
     return at_.step > 0 && validates_here() && at_.validated < at_.step && !other_steps_;
@@ -535,7 +568,8 @@ class Run {
     evaluated_ = 0;
     for (bool again = due; again || at_.step < steps_; again = false) {
       if (!again)
-        display.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_), "after this step",
+        display.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_),
+                      "after this step",
                       /*aside=*/true);
       MetricsRow row = again ? row_of_step() : one_step(display);
       const bool last = at_.step == steps_;
@@ -546,7 +580,8 @@ class Run {
       row.seconds = seconds_so_far();
       row.tokens_per_second = tokens_per_second();
       const Clock::time_point pause = Clock::now();
-      if (evaluates && saves) saved(display, [&] { save_checkpoint(display); });  // a validation may take long
+      if (evaluates && saves)
+        saved(display, [&] { save_checkpoint(display); });  // a validation may take long
       if (logs) take_sums(row);
       show(row, logs, evaluates, display);
       const bool interrupted = evaluates && !validate(row, display);
@@ -554,8 +589,11 @@ class Run {
         at_ = before;  // --resume begins with this validation
       else if (!evaluates_)
         at_.validated = at_.step;  // left out for good
-      if (!logs) row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
-      if (!interrupted && (logs || evaluates)) write_or_warn(display, [&] { folder_.add_row(row); });
+      if (!logs)
+        row.train_loss = row.train_accuracy = row.gradient_norm =
+            NAN;  // means belong to logged rows
+      if (!interrupted && (logs || evaluates))
+        write_or_warn(display, [&] { folder_.add_row(row); });
       const bool stops = stop_signal != 0 || at_.step == s_.stop_at;
       if (stops || last)
         save_checkpoint(display);
@@ -587,22 +625,29 @@ class Run {
 
   void show(const MetricsRow& row, bool logs, bool evaluates, Display& display) const {
     char text[200];
-    std::snprintf(text, sizeof text, "step %lld/%lld  %s left  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s",
-                  (long long)row.step, (long long)steps_, Display::clock(seconds_left(evaluates)).c_str(),
-                  row.train_loss, 100 * row.train_accuracy, row.lr, row.gradient_norm,
-                  Display::thousands(row.tokens_per_second).c_str());
+    std::snprintf(
+        text, sizeof text,
+        "step %lld/%lld  %s left  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s",
+        (long long)row.step, (long long)steps_, Display::clock(seconds_left(evaluates)).c_str(),
+        row.train_loss, 100 * row.train_accuracy, row.lr, row.gradient_norm,
+        Display::thousands(row.tokens_per_second).c_str());
     display.row(text, logs);
   }
 
   // Of steps, and, as soon as one was timed, of evaluations.
   double seconds_left(bool evaluates) const {
     const int64_t done = at_.step - first_, left = steps_ - at_.step;
-    const double steps = done > 0 ? (seconds_since(start_) - evaluation_seconds_) / double(done) * double(left) : 0;
+    const double steps =
+        done > 0 ? (seconds_since(start_) - evaluation_seconds_) / double(done) * double(left) : 0;
     if (!evaluates_ || evaluated_ == 0) return steps;
-    const int64_t later = left == 0 ? 0 : steps_ / eval_every_ - at_.step / eval_every_ + (steps_ % eval_every_ != 0);
+    const int64_t later =
+        left == 0 ? 0 : steps_ / eval_every_ - at_.step / eval_every_ + (steps_ % eval_every_ != 0);
     const int64_t validations = later + evaluates;
-    const int64_t tests = test_is_validation() ? 0 : only_best_test_ ? 1 : 2;  // best and last weights
-    const double examples = double(validations) * double(watched().size()) + double(tests) * double(data_.test.size());
+    const int64_t tests = test_is_validation() ? 0
+                          : only_best_test_    ? 1
+                                               : 2;  // best and last weights
+    const double examples =
+        double(validations) * double(watched().size()) + double(tests) * double(data_.test.size());
     return steps + examples * evaluation_seconds_ / double(evaluated_);
   }
 
@@ -638,7 +683,8 @@ class Run {
       correct = judge(logits.value(), batch.labels).correct;
       if (std::isfinite(loss)) tape.backward(l);
     }
-    if (std::isfinite(loss)) norm = measured("gradient norm", [&] { return gradient_norm(*store_); });
+    if (std::isfinite(loss))
+      norm = measured("gradient norm", [&] { return gradient_norm(*store_); });
     if (!std::isfinite(loss) || !std::isfinite(norm)) explain_non_finite(batch, loss, display);
     const double factor = clip_factor(norm, s_.clip);
     measured("optimizer", [&] { adam_ ? adam_->step(lr, factor) : sgd_->step(lr, factor); });
@@ -685,7 +731,8 @@ class Run {
     std::ostringstream text;
     text << "step " << at_.step + 1 << ": the " << (std::isfinite(loss) ? "gradient" : "loss")
          << " is not finite. " << culprit << ". "
-         << (saved.empty() ? "No checkpoint was saved yet" : "The last good checkpoint is " + folder_.file(saved.back()))
+         << (saved.empty() ? "No checkpoint was saved yet"
+                           : "The last good checkpoint is " + folder_.file(saved.back()))
          << "; a smaller --lr, a longer --warmup or --clip may help";
     display.note("");
     throw NumericalError(text.str());
@@ -694,11 +741,13 @@ class Run {
   const std::vector<Example>& watched() const { return watched_.empty() ? data_.val : watched_; }
   // Then the scores of validation are those of the test, and nothing has to be computed twice.
   bool test_is_validation() const {
-    return data_.val_is_test && watched_.empty() && int64_t(data_.test.size()) == all_test_examples_;
+    return data_.val_is_test && watched_.empty() &&
+           int64_t(data_.test.size()) == all_test_examples_;
   }
 
   // `doing`: "testing". Nothing when a signal stopped it.
-  std::optional<Score> evaluate(const std::vector<Example>& examples, const std::string& doing, Display& display) {
+  std::optional<Score> evaluate(const std::vector<Example>& examples, const std::string& doing,
+                                Display& display) {
     const std::string count = std::to_string(examples.size());
     display.begin(doing + " on " + count + " examples", "after this batch");
     store_->set_training(false);
@@ -716,13 +765,15 @@ class Run {
       all.correct += verdicts.correct;
       all.not_finite += verdicts.not_finite;
       done += batch.size();
-      const double left = seconds_since(start) / double(done) * double(int64_t(examples.size()) - done);
-      display.show(doing + ": " + std::to_string(done) + " of " + count + " examples, " + Display::clock(left) +
-                   " left");
+      const double left =
+          seconds_since(start) / double(done) * double(int64_t(examples.size()) - done);
+      display.show(doing + ": " + std::to_string(done) + " of " + count + " examples, " +
+                   Display::clock(left) + " left");
     }
     evaluation_seconds_ += seconds_since(start);
     evaluated_ += done;
-    return Score{loss / double(examples.size()), double(all.correct) / double(examples.size()), all.not_finite};
+    return Score{loss / double(examples.size()), double(all.correct) / double(examples.size()),
+                 all.not_finite};
   }
 
   // False when a signal stopped it.
@@ -735,7 +786,8 @@ class Run {
     row.val_accuracy = score.accuracy;
     char text[120];
     std::snprintf(text, sizeof text, "step %lld: validation loss %.4f, accuracy %.1f %%",
-                  (long long)at_.step, std::isnan(score.loss) ? NAN : score.loss, 100 * score.accuracy);
+                  (long long)at_.step, std::isnan(score.loss) ? NAN : score.loss,
+                  100 * score.accuracy);
     display.note(text + (score.not_finite == 0 ? "" : "; " + score.remark()));
     if (score.accuracy <= at_.best_accuracy) return true;
     at_.best_accuracy = score.accuracy;
@@ -756,7 +808,8 @@ class Run {
   // The last checkpoint is saved by now: a signal stops at once, and --resume comes back here.
   Score test(const std::string& weights, int64_t step, Display& display) {
     if (test_is_validation()) return {row_of(step).val_loss, row_of(step).val_accuracy};
-    const std::optional<Score> score = evaluate(data_.test, "testing the " + weights + " weights", display);
+    const std::optional<Score> score =
+        evaluate(data_.test, "testing the " + weights + " weights", display);
     if (!score) stopped(display);
     return *score;
   }
@@ -816,7 +869,8 @@ class Run {
   bool other_steps_ = false;  // --resume with another number of steps
   TaskData data_;
   std::string train_data_, val_data_;  // their fingerprints
-  std::vector<Example> watched_;  // what --eval-limit leaves of validation, evenly spread; empty: all
+  std::vector<Example>
+      watched_;  // what --eval-limit leaves of validation, evenly spread; empty: all
   std::unique_ptr<Parameters> store_;
   std::variant<std::monostate, TnnClassifier, TwoTowerClassifier> model_;
   std::optional<Batches> batches_;
@@ -830,9 +884,9 @@ class Run {
   int64_t first_ = 0;          // the step this program began at
   double seconds_before_ = 0;  // of training, before it began
   Clock::time_point start_;
-  double not_training_ = 0;    // seconds of validation and saving
+  double not_training_ = 0;  // seconds of validation and saving
   double evaluation_seconds_ = 0;
-  int64_t evaluated_ = 0;      // examples in these seconds
+  int64_t evaluated_ = 0;  // examples in these seconds
   double train_seconds_ = 0, tokens_per_second_ = 0;
   Profile profile_;
   Peak peak_;  // of memory, before this program resumed the run
@@ -850,7 +904,8 @@ std::string bubble_chart(const std::vector<Result>& results) {
   for (const Result& r : results)
     bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, r.tensor_bytes,
                        int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
-  return plot::bubbles("test accuracy against speed; area: peak memory of tensors", "thousand tokens/s (log)", bubbles, mixers);
+  return plot::bubbles("test accuracy against speed; area: peak memory of tensors",
+                       "thousand tokens/s (log)", bubbles, mixers);
 }
 
 std::string results_csv(const std::vector<Result>& results) {
@@ -885,18 +940,19 @@ struct GivenNumbers {
 };
 // Every task with every mixer; numbers that are given replace those of the recipes.
 int run_several(const Settings& asked, const GivenNumbers& given) {
-  const std::string folder =
-      asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" + std::to_string(asked.seed) : asked.out;
+  const std::string folder = asked.out.empty() ? "runs/" + asked.task + "-" + asked.recipe + "-" +
+                                                     std::to_string(asked.seed)
+                                               : asked.out;
   const RunFolder group(folder);
   std::vector<Result> results;
   std::FILE* const table = asked.json ? stderr : stdout;
   int worst = 0;  // exit code of the runs that went wrong
-  std::fprintf(table, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test", "majority", "parameters",
-              "tokens/s", "tensors", "time");
+  std::fprintf(table, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test",
+               "majority", "parameters", "tokens/s", "tensors", "time");
   for (const TaskShape& task : several_tasks(asked.task)) {
     if (!has_data(task.name, asked.data)) {
-      std::fprintf(table, "%-14s no data in '%s'; 'lra_data check' says where to get it\n", task.name,
-                   asked.data.c_str());
+      std::fprintf(table, "%-14s no data in '%s'; 'lra_data check' says where to get it\n",
+                   task.name, asked.data.c_str());
       continue;
     }
     for (const std::string& mixer : mixer_names()) {
@@ -909,9 +965,10 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       s.eval_limit = given.eval_limit.value_or(s.eval_limit);
       s.test_limit = given.test_limit.value_or(s.test_limit);
       s.out = folder + "/" + task.name + "-" + mixer;
-      if (mixer == "attention" && s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
-        std::fprintf(table, "%-14s %-10s left out: attention over %lld positions\n", task.name, mixer.c_str(),
-                    (long long)s.max_length);
+      if (mixer == "attention" &&
+          s.max_length > 8192) {  // 16384^2 scores of 4 heads: 4 GB a layer and pair
+        std::fprintf(table, "%-14s %-10s left out: attention over %lld positions\n", task.name,
+                     mixer.c_str(), (long long)s.max_length);
         continue;
       }
       s.resume = asked.resume && !RunFolder(s.out).checkpoints().empty();
@@ -931,10 +988,10 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
       }
       if (!r) continue;
       results.push_back(*r);
-      std::fprintf(table, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r->task.c_str(), r->mixer.c_str(),
-                  100 * r->best_test, 100 * r->majority_test, (long long)r->parameters,
-                  Display::thousands(r->tokens_per_second).c_str(), r->tensor_bytes / 1e6,
-                  Display::clock(r->seconds).c_str());
+      std::fprintf(table, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n",
+                   r->task.c_str(), r->mixer.c_str(), 100 * r->best_test, 100 * r->majority_test,
+                   (long long)r->parameters, Display::thousands(r->tokens_per_second).c_str(),
+                   r->tensor_bytes / 1e6, Display::clock(r->seconds).c_str());
       std::fflush(table);
       group.write("results.csv", results_csv(results));
       group.write("results.svg", bubble_chart(results));
@@ -948,7 +1005,8 @@ int run_several(const Settings& asked, const GivenNumbers& given) {
     print_json(runs);
   }
   if (!results.empty())
-    std::fprintf(table, "table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(), folder.c_str());
+    std::fprintf(table, "table: %s/results.csv, chart: %s/results.svg\n", folder.c_str(),
+                 folder.c_str());
   if (worst != 0) std::fprintf(table, "--resume tries again what went wrong\n");
   return worst;
 }
@@ -1012,7 +1070,8 @@ int main(int argc, char** argv) {
       "  train_lra --task listops --mixer fd --data data\n"
       "  train_lra --task all --recipe tiny --data data\n"
       "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
-      "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot write,\n"
+      "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot "
+      "write,\n"
       "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).");
   return run_program(argc, argv, app, [&] {
     if (settings.list) {
@@ -1020,7 +1079,8 @@ int main(int argc, char** argv) {
       return 0;
     }
     choose_places(settings);
-    for (const auto& [name, value] : {std::pair{"--data", &settings.data}, {"--out", &settings.out}}) {
+    for (const auto& [name, value] :
+         {std::pair{"--data", &settings.data}, {"--out", &settings.out}}) {
       app.get_option(name)->clear();  // the file names the folders that are used
       app.get_option(name)->add_result(*value);
     }
@@ -1034,18 +1094,23 @@ int main(int argc, char** argv) {
       for (const std::string& note : notes) std::fprintf(stderr, "note: %s\n", note.c_str());
     catch_stop_signals();
     if (is_several(settings.task)) {
-      const auto is_given = [&](const std::string& name) { return app.count(name) > 0 || in_file.count(name) > 0; };
+      const auto is_given = [&](const std::string& name) {
+        return app.count(name) > 0 || in_file.count(name) > 0;
+      };
       for (const CLI::Option* option : app.get_options()) {
         const std::string group = option->get_group(), name = option->get_name();
-        check<UsageError>(!is_given(name) || name == "--steps" || (group != "Model" && group != "Training"),
-                          name, ": several tasks take the '", settings.recipe,
-                          "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be given");
+        check<UsageError>(
+            !is_given(name) || name == "--steps" || (group != "Model" && group != "Training"), name,
+            ": several tasks take the '", settings.recipe,
+            "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be "
+            "given");
       }
       const auto given = [&](const char* name, int64_t value) {
         return is_given(name) ? std::optional(value) : std::nullopt;
       };
-      return run_several(settings, {given("--steps", settings.steps), given("--eval-limit", settings.eval_limit),
-                                    given("--test-limit", settings.test_limit)});
+      return run_several(
+          settings, {given("--steps", settings.steps), given("--eval-limit", settings.eval_limit),
+                     given("--test-limit", settings.test_limit)});
     }
     settings.steps_given = app.get_option("--steps")->count() > 0;
     Run run(settings, config);
@@ -1054,7 +1119,8 @@ int main(int argc, char** argv) {
       print_json(to_json(*result));
     else if (result)  // else stopped where --stop-at said
       print_table(*result, settings.out + "/curves.svg");
-    check<IoError>(run.write_error().empty(), "the run has ended, but not everything was written: ", run.write_error());
+    check<IoError>(run.write_error().empty(),
+                   "the run has ended, but not everything was written: ", run.write_error());
     return 0;
   });
 }

@@ -89,9 +89,9 @@ void Parameters::load(const safetensors::File& file, const std::vector<std::stri
       report("'", p.name, "' is ", *value, ", expected ", own);
   }
   for (const safetensors::Entry& e : file.tensors) {
-    const bool known = find(e.name) || std::any_of(ignored.begin(), ignored.end(), [&](auto& prefix) {
-                         return e.name.starts_with(prefix);
-                       });
+    const bool known =
+        find(e.name) || std::any_of(ignored.begin(), ignored.end(),
+                                    [&](auto& prefix) { return e.name.starts_with(prefix); });
     if (!known) report("unknown '", e.name, "'");
   }
   check<DataError>(problems.empty(), file.path, ": not a checkpoint of this model: ", problems);

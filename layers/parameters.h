@@ -15,15 +15,15 @@
 #include <vector>
 
 #include "autograd/tape.h"
-#include "core/safetensors.h"
+#include "core/io/safetensors.h"
 
 namespace skiff {
 
 // Makes the first value of a parameter. `stream` is a function of the parameter's name, so adding a
 // layer does not change the numbers another one starts from.
 using Initializer = std::function<Tensor(Shape shape, DType dtype, uint64_t seed, uint64_t stream)>;
-Initializer uniform(double bound);             // U(-bound, bound)
-Initializer normal(double deviation);          // N(0, deviation^2)
+Initializer uniform(double bound);     // U(-bound, bound)
+Initializer normal(double deviation);  // N(0, deviation^2)
 Initializer constant(double value);
 
 struct Parameter {
@@ -49,15 +49,15 @@ class Parameters {
   Scope root();
   const std::vector<Parameter>& all() const { return entries_; }  // in order of creation
   const Parameter* find(const std::string& name) const;
-  int64_t trained_count() const;                                  // numbers that are trained
+  int64_t trained_count() const;  // numbers that are trained
   void zero_grad();
 
   uint64_t seed() const { return seed_; }
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
-  bool training() const { return training_; }                     // dropout, batch statistics
+  bool training() const { return training_; }  // dropout, batch statistics
   void set_training(bool training) { training_ = training; }
-  uint64_t step() const { return step_; }                         // keys the masks of dropout
+  uint64_t step() const { return step_; }  // keys the masks of dropout
   void set_step(uint64_t step) { step_ = step; }
 
   // Values for a checkpoint, and back: every missing, extra or misshapen name in one DataError,

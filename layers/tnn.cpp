@@ -8,8 +8,14 @@ namespace skiff {
 namespace {
 
 GtuConfig gtu_config(const TnnConfig& c) {
-  return {.dim = c.dim, .inner = c.inner, .mixer = c.mixer, .activation = Activation::Silu,
-          .start = c.start, .height = c.height, .width = c.width, .dropout = c.dropout};
+  return {.dim = c.dim,
+          .inner = c.inner,
+          .mixer = c.mixer,
+          .activation = Activation::Silu,
+          .start = c.start,
+          .height = c.height,
+          .width = c.width,
+          .dropout = c.dropout};
 }
 
 std::variant<Gtu, Attention> make_unit(Scope s, const TnnConfig& c) {
@@ -81,8 +87,8 @@ Variable Trunk::features(const Tensor& input) const {
 }
 
 Variable Trunk::operator()(const Tensor& input, const Tensor& lengths) const {
-  Variable x = config.vocab > 0 ? std::get<Embedding>(encoder)(input)
-                                : features(input);  // (B, n, dim)
+  Variable x =
+      config.vocab > 0 ? std::get<Embedding>(encoder)(input) : features(input);  // (B, n, dim)
   if (config.sinusoids)
     x = x + Variable(sinusoid_table(x.size(1), config.dim, x.dtype()).to(x.device()));
   x = encoder_drop(x);
@@ -107,7 +113,8 @@ TwoTowerClassifier::TwoTowerClassifier(Scope s, const TnnConfig& c)
       decoder2(s / "decoder" / "2", c.dim, c.classes) {}
 
 Variable TwoTowerClassifier::operator()(const Tensor& input, const Tensor& lengths) const {
-  const Variable documents = pooled(trunk(input, lengths), lengths, trunk.config.readout);  // (2B, dim)
+  const Variable documents =
+      pooled(trunk(input, lengths), lengths, trunk.config.readout);  // (2B, dim)
   const int64_t pairs = documents.size(0) / 2;
   check(2 * pairs == documents.size(0), "retrieval: documents come in pairs, got ", input);
   const Variable a = slice(documents, 0, 0, pairs), b = slice(documents, 0, pairs, 2 * pairs);

@@ -6,9 +6,9 @@
 #include <variant>
 #include <vector>
 
-#include "layers/attention.h"
-#include "layers/gtu.h"
-#include "layers/norm.h"
+#include "layers/blocks/attention.h"
+#include "layers/blocks/gtu.h"
+#include "layers/units/norm.h"
 
 namespace skiff {
 
@@ -19,27 +19,28 @@ struct TnnConfig {
   int64_t features = 0;  // this many real numbers per position
   int64_t classes = 0;
   int64_t dim = 64;
-  int64_t layers = 2;    // pairs of a gated Toeplitz unit and a gated linear unit
-  int64_t inner = 64;    // width of the Toeplitz unit (e)
+  int64_t layers = 2;  // pairs of a gated Toeplitz unit and a gated linear unit
+  int64_t inner = 64;  // width of the Toeplitz unit (e)
   int64_t glu_inner = 64;
   MixerConfig mixer;
   std::optional<AttentionConfig> attention;  // instead of the Toeplitz unit: the baseline
-  bool mask_padding = false;       // padded positions are not mixed in; published models mix them
+  bool mask_padding = false;  // padded positions are not mixed in; published models mix them
   NormKind norm = NormKind::Batch;
-  bool prenorm = true;             // else x <- norm(x + f(x)), and no final norm
-  bool sinusoids = true;           // absolute positions, added to the encoded input
-  double encoder_dropout = 0.1;    // on the encoded input
-  double dropout = 0;              // on the residual branches and inside the units
+  bool prenorm = true;           // else x <- norm(x + f(x)), and no final norm
+  bool sinusoids = true;         // absolute positions, added to the encoded input
+  double encoder_dropout = 0.1;  // on the encoded input
+  double dropout = 0;            // on the residual branches and inside the units
   Readout readout = Readout::Mean;
-  int64_t height = 0, width = 0;   // both set: mix along rows and columns of an image
+  int64_t height = 0, width = 0;  // both set: mix along rows and columns of an image
   Start start = Start::Small;
-  bool recompute = false;          // training keeps the input of each block and works the rest out again
+  bool recompute = false;  // training keeps the input of each block and works the rest out again
 };
 
 // pe[p, 2i] = sin(p 10000^(-2i/d)), pe[p, 2i+1] = cos(the same);  (n, d)
 Tensor sinusoid_table(int64_t n, int64_t d, DType dtype = DType::Float64);
 
-// x <- x + dropout(f(norm x)) for f = gtu (or attention), glu; or, post-norm, x <- norm(x + dropout(f(x))).
+// x <- x + dropout(f(norm x)) for f = gtu (or attention), glu; or, post-norm, x <- norm(x +
+// dropout(f(x))).
 struct Block {
   bool prenorm;
   Norm gtu_norm;

@@ -47,9 +47,8 @@ template <class T>
 void update_one(AdamTensors& t, const AdamUpdate<T>& update) {
   T *value = t.value.data<T>(), *first = t.first.data<T>(), *second = t.second.data<T>();
   const T* grad = std::as_const(t.grad).data<T>();
-  parallel_for(Device::CPU, t.value.size(), [=] SKIFF_KERNEL(int64_t i) {
-    update(value[i], grad[i], first[i], second[i]);
-  });
+  parallel_for(Device::CPU, t.value.size(),
+               [=] SKIFF_KERNEL(int64_t i) { update(value[i], grad[i], first[i], second[i]); });
 }
 
 #ifdef SKIFF_CUDA_SOURCE
@@ -150,7 +149,8 @@ std::string named(const char* kind, const Parameter& p) {
 
 Adam::Adam(Parameters& parameters, const AdamOptions& options) : options_(options) {
   for (const Parameter& p : parameters.all())
-    if (p.trained) moments_.push_back({p, zeros_like(p.variable.value()), zeros_like(p.variable.value())});
+    if (p.trained)
+      moments_.push_back({p, zeros_like(p.variable.value()), zeros_like(p.variable.value())});
 }
 
 void Adam::step(double lr, double gradient_scale) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "core/safetensors.h"
+#include "core/io/safetensors.h"
 #include "layers/parameters.h"
 
 namespace skiff {
@@ -15,7 +15,8 @@ namespace skiff {
 // Adam (Kingma and Ba 2015), L2 form:   g += weight_decay p, then
 //   m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
 //   p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps),   t = 1, 2, ..
-// decoupled = true is AdamW (Loshchilov and Hutter 2019): p *= 1 - lr weight_decay first, and g as it is.
+// decoupled = true is AdamW (Loshchilov and Hutter 2019): p *= 1 - lr weight_decay first, and g as
+// it is.
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = true;

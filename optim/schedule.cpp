@@ -13,8 +13,8 @@ ScheduleKind schedule_named(const std::string& name) {
   if (name == "cosine") return ScheduleKind::Cosine;
   if (name == "cosine_unclamped") return ScheduleKind::CosineUnclamped;
   if (name == "inverse_sqrt") return ScheduleKind::InverseSqrt;
-  fail<UsageError>(
-      "schedule: known are constant, cosine, cosine_unclamped, inverse_sqrt; got '", name, "'");
+  fail<UsageError>("schedule: known are constant, cosine, cosine_unclamped, inverse_sqrt; got '",
+                   name, "'");
 }
 
 double Schedule::operator()(int64_t step) const {

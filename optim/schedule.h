@@ -9,7 +9,8 @@ namespace skiff {
 enum class ScheduleKind {
   Constant,
   Cosine,           // 1/2 (1 + cos(pi (s-w)/(T-w))), 0 from T on
-  CosineUnclamped,  // the same formula beyond T: the rate rises again, as the released LRA code does
+  CosineUnclamped,  // the same formula beyond T: the rate rises again, as the released LRA code
+                    // does
   InverseSqrt       // sqrt(w/s) (fairseq; w = 1 without warm-up)
 };
 ScheduleKind schedule_named(const std::string& name);  // "constant", "cosine", "cosine_unclamped",

@@ -9,22 +9,23 @@ HOST_FLAGS := $(patsubst -O3,-O1,$(FLAGS)) -Wno-unknown-pragmas -isystem $(CUDA_
 HOST_LIBS := -Wl,--wrap=aligned_alloc,--wrap=free
 
 # As for nvcc: files that see a kernel; and the block cache, which keeps nothing here.
-HOST_KERNELS := core/parallel.h $(shell grep -lF core/parallel.h $(wildcard */*.h */*/*.h))
-HOST_SEES := $(shell grep -lF $(addprefix -e ,$(HOST_KERNELS)) $(SOURCES) $(wildcard tests/*.cpp))
-HOST_SOURCES := $(sort $(wildcard core/*.cu tests/cuda_host/*.cpp) $(HOST_SEES) core/memory.cpp)
+HOST_KERNELS := core/parallel.h $(shell grep -rlF '"core/parallel.h"' --include='*.h' core autograd layers optim)
+HOST_SEES := $(shell grep -lF $(patsubst %,-e '"%"',$(HOST_KERNELS)) $(SOURCES) $(TESTS))
+HOST_SOURCES := $(sort $(wildcard core/cuda/*.cu tests/cuda_host/*.cpp) $(HOST_SEES) core/memory.cpp)
 HOST_OBJECTS := $(addprefix $(HOST)/,$(addsuffix .o,$(basename $(HOST_SOURCES))))
 HOST_LIBRARY := $(filter-out $(HOST)/tests/%,$(HOST_OBJECTS)) $(patsubst %,$(HOST)/tests/cuda_host/%.o,fiber grid libraries memory runtime) \
-                $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(filter-out core/cuda_none.cpp $(HOST_SOURCES),$(SOURCES)))))
-HOST_TESTS := main test_cuda test_rows
+                $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(filter-out core/cuda/none.cpp $(HOST_SOURCES),$(SOURCES)))))
+HOST_TESTS := main core/test_cuda core/test_rows
 HOST_PROGRAMS := $(addprefix $(HOST)/,golden gradcheck train_lra train_lra_cached lra_data cuda_tests faults)
 
 $(HOST_OBJECTS): | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $(firstword $(wildcard $(@:$(HOST)/%.o=%.cu) $(@:$(HOST)/%.o=%.cpp))) (emulated))
 	$(run)$(CXX) $(HOST_FLAGS) -MMD -MP -c $(firstword $(wildcard $(@:$(HOST)/%.o=%.cu) $(@:$(HOST)/%.o=%.cpp))) -o $@
-$(HOST)/golden $(HOST)/gradcheck $(HOST)/train_lra $(HOST)/lra_data: $(HOST)/%: $(BUILD)/examples/%.o $(HOST_LIBRARY)
+$(HOST)/golden: $(BUILD)/tests/golden/golden.o $(HOST_LIBRARY) $(BUILD)/libshared.a
+$(HOST)/gradcheck $(HOST)/train_lra $(HOST)/lra_data: $(HOST)/%: $(BUILD)/examples/%.o $(HOST_LIBRARY) $(BUILD)/libshared.a
 # With the block cache of the product, which hands blocks out again in the order of the stream.
-$(HOST)/train_lra_cached: $(BUILD)/examples/train_lra.o $(patsubst $(HOST)/core/memory.o,$(BUILD)/core/memory.o,$(HOST_LIBRARY))
+$(HOST)/train_lra_cached: $(BUILD)/examples/train_lra.o $(patsubst $(HOST)/core/memory.o,$(BUILD)/core/memory.o,$(HOST_LIBRARY)) $(BUILD)/libshared.a
 $(HOST)/cuda_tests: $(foreach t,$(HOST_TESTS),$(if $(filter tests/$t.cpp,$(HOST_SOURCES)),$(HOST),$(BUILD))/tests/$t.o) $(HOST_LIBRARY)
 $(HOST)/faults: $(HOST)/tests/cuda_host/faults.o $(HOST_LIBRARY)
 $(HOST_PROGRAMS):

@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "core/fft.h"
+#include "core/fft/fft.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 #include "core/tensor.h"

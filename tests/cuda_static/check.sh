@@ -70,7 +70,7 @@ fi
 
 # ---- rules of the sources ----
 grep -n '<<<\|__shared__\|cooperative_groups\|cub::\|asm *(' core/*.cu core/*.h core/*.cpp autograd/*.* autograd/ops/* optim/* |
-  grep -v 'core/parallel_cuda.h:.*\(no <<<>>>\|extern __shared__\)' >"$work/rules"
+  grep -v 'core/cuda/parallel.h:.*\(no <<<>>>\|extern __shared__\)' >"$work/rules"
 verdict "one way to launch, one to shared memory; no CUB, cooperative groups, PTX" "" "$([ ! -s "$work/rules" ]; echo $?)"
 cat "$work/rules"
 

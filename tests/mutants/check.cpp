@@ -188,14 +188,13 @@ ordered_json examine(const Patch& p) {
       {"name", p.name}, {"op", p.op}, {"file", p.file}, {"what", p.what}, {"report", p.report}};
   if (text.empty()) {
     const int signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    j.update(
-        {{"caught", signal != 0 && signal != SIGALRM},
-         {"check", signal == SIGALRM ? "the checks did not end"
-                   : signal == 0     ? "the checks said nothing"
-                                     : "the checks ended with signal " + std::to_string(signal)},
-         {"where", ""},
-         {"error", 1},
-         {"limit", 0}});
+    j.update({{"caught", signal != 0 && signal != SIGALRM},
+              {"check", signal == SIGALRM ? "the checks did not end"
+                        : signal == 0     ? "the checks said nothing"
+                                      : "the checks ended with signal " + std::to_string(signal)},
+              {"where", ""},
+              {"error", 1},
+              {"limit", 0}});
   } else {
     j.update(ordered_json::parse(text));
   }
@@ -235,9 +234,10 @@ int summary(int count, char** files) {
     const std::string op = j.at("op"), name = j.at("name"), check = j.at("check");
     missing.erase(op);
     caught += j.at("caught").get<bool>();
-    std::printf("%-20s %-38s %9.1e %7.0e  %s\n", op.c_str(), name.c_str(),
-                j.at("error").get<double>(), j.at("limit").get<double>(),
-                j.at("caught").get<bool>() ? check.c_str() : ("NOTHING: it survived; " + check).c_str());
+    std::printf(
+        "%-20s %-38s %9.1e %7.0e  %s\n", op.c_str(), name.c_str(), j.at("error").get<double>(),
+        j.at("limit").get<double>(),
+        j.at("caught").get<bool>() ? check.c_str() : ("NOTHING: it survived; " + check).c_str());
   }
   for (const std::string& op : missing) std::printf("%-20s has no mutant\n", op.c_str());
   std::printf("%d of %d mutants caught\n", caught, count);

@@ -338,7 +338,7 @@ class Classifier(nn.Module):
         return self.decoder(self.norm(x).mean(dim=1))  # every sequence has the full length
 
 
-# As in the recipe `paper` of examples/recipes.h.
+# As in the recipe `paper` of examples/train/recipes.h.
 RECIPES = {
     'listops': dict(vocab=18, classes=10, layers=4, dim=128, expand=1, glu=1, gamma=1.0, width=32, layers_rpe=3,
                     rank=64, taps=32, max_lag=1023, dropout=0, size=2048, decay=0.1),

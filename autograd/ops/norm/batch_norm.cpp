@@ -1,0 +1,213 @@
+// batch_norm: every channel to mean 0 and variance 1 over all N leading positions, then an affine
+// map; in evaluation with the running mean and variance in place of the batch's.
+//
+//   forward   m = 1/N sum_r x[r],  v = 1/N sum_r (x[r] - m)^2,  i = (v + eps)^(-1/2)
+//             h[r] = (x[r] - m) i,   y[r] = h[r] w + b,   r < N, for each channel
+//             training: running_mean += momentum (m - running_mean), the variance with v N/(N-1)
+//
+// adjoint. gb = sum_r gy[r], gw = sum_r gy[r] h[r]. In evaluation m and i are constants, so
+// gx[r] = w i gy[r]. In training a channel is to batch_norm what a row is to layer_norm, and the
+// derivation is the same with N for d and r for j (layer_norm.cpp):
+//   gx[r] = w i (gy[r] - gb / N - h[r] gw / N).
+//
+// The statistics are taken in double in one pass, from x - x[0]: with N = B n positions a sum of
+// squares in float32 loses its digits, and subtracting a member of the batch removes a large mean.
+// With N = 1 the variance is 0 and the factor N/(N-1) is taken as 1.
+
+#include <cmath>
+
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "autograd/ops/detail/sum_leading.h"
+#include "core/parallel.h"
+
+namespace skiff {
+namespace {
+
+template <class T>
+struct Moments {  // of x - x[0]
+  const T *x, *first;
+  SKIFF_HOST_DEVICE Terms<2> operator()(int64_t i, int64_t, int64_t d) const {
+    const double c = double(x[i]) - double(first[d]);
+    return {{c, c * c}};
+  }
+};
+
+// Moments -> mean and variance of the batch, in double.
+template <class T>
+void batch_statistics(const Tensor& x_tensor, const Tensor& sums_tensor, Tensor& mean_tensor,
+                      Tensor& var_tensor) {
+  const T* first = x_tensor.data<T>();
+  const double* sums = sums_tensor.data<double>();
+  double *mean = mean_tensor.data<double>(), *var = var_tensor.data<double>();
+  const int64_t D = mean_tensor.size();
+  const double N = double(x_tensor.size() / D);
+  parallel_for(x_tensor.device(), D, [=] SKIFF_KERNEL(int64_t d) {
+    const double c = sums[d] / N, v = sums[D + d] / N - c * c;
+    mean[d] = double(first[d]) + c;
+    var[d] = v > 0 ? v : v < 0 ? 0 : v;  // a NaN stays
+  });
+}
+
+template <class R>
+void move_running(const Tensor& batch_tensor, double factor, double momentum,
+                  Tensor& running_tensor) {
+  const double* batch = batch_tensor.data<double>();
+  R* running = running_tensor.data<R>();
+  parallel_for(batch_tensor.device(), batch_tensor.size(), [=] SKIFF_KERNEL(int64_t d) {
+    running[d] = R(running[d] + momentum * (factor * batch[d] - running[d]));
+  });
+}
+
+template <class R>
+void widen(const Tensor& running_tensor, Tensor& wide_tensor) {
+  const R* running = running_tensor.data<R>();
+  double* wide = wide_tensor.data<double>();
+  parallel_for(running_tensor.device(), running_tensor.size(),
+               [=] SKIFF_KERNEL(int64_t d) { wide[d] = double(running[d]); });
+}
+
+template <class T>
+void center_and_scale(const Tensor& mean_tensor, const Tensor& var_tensor, double eps,
+                      Tensor& m_tensor, Tensor& inverse_tensor) {
+  const double *mean = mean_tensor.data<double>(), *var = var_tensor.data<double>();
+  T *m = m_tensor.data<T>(), *inverse = inverse_tensor.data<T>();
+  parallel_for(mean_tensor.device(), mean_tensor.size(), [=] SKIFF_KERNEL(int64_t d) {
+    m[d] = T(mean[d]);
+    inverse[d] = T(1 / std::sqrt(var[d] + eps));
+  });
+}
+
+template <class T>
+void normalise(const Tensor& x_tensor, const Tensor& w_tensor, const Tensor& b_tensor,
+               const Tensor& m_tensor, const Tensor& inverse_tensor, Tensor& y_tensor) {
+  const T *x = x_tensor.data<T>(), *w = w_tensor.data<T>(), *b = b_tensor.data<T>();
+  const T *m = m_tensor.data<T>(), *inverse = inverse_tensor.data<T>();
+  T* y = y_tensor.data<T>();
+  const int64_t D = w_tensor.size();
+  parallel_rows(x_tensor.device(), x_tensor.size() / D, D, [=] SKIFF_KERNEL(Row row) {
+    const int64_t o = row.index * D;
+    row.for_each(D, [&](int64_t d) { y[o + d] = (x[o + d] - m[d]) * inverse[d] * w[d] + b[d]; });
+  });
+}
+
+template <class T>
+struct WeightTerms {  // gy h and gy
+  const T *gy, *x, *m, *inverse;
+  SKIFF_HOST_DEVICE Terms<2> operator()(int64_t i, int64_t, int64_t d) const {
+    return {{double(gy[i] * (x[i] - m[d]) * inverse[d]), double(gy[i])}};
+  }
+};
+
+// batch_share: 1/N in training, 0 in evaluation, where the statistics are constants
+template <class T>
+void input_gradient(const Tensor& gy_tensor, const Tensor& x_tensor, const Tensor& w_tensor,
+                    const Tensor& m_tensor, const Tensor& inverse_tensor, const Tensor& gw_tensor,
+                    const Tensor& gb_tensor, T batch_share, Tensor& gx_tensor) {
+  const T *gy = gy_tensor.data<T>(), *x = x_tensor.data<T>(), *w = w_tensor.data<T>();
+  const T *m = m_tensor.data<T>(), *inverse = inverse_tensor.data<T>();
+  const T *gw = gw_tensor.data<T>(), *gb = gb_tensor.data<T>();
+  T* gx = gx_tensor.data<T>();
+  const int64_t D = w_tensor.size();
+  parallel_rows(gy_tensor.device(), gy_tensor.size() / D, D, [=] SKIFF_KERNEL(Row row) {
+    const int64_t o = row.index * D;
+    row.for_each(D, [&](int64_t d) {
+      const T h = (x[o + d] - m[d]) * inverse[d];
+      gx[o + d] = w[d] * inverse[d] * (gy[o + d] - batch_share * (gb[d] + h * gw[d]));
+    });
+  });
+}
+
+struct BatchNorm {
+  static constexpr auto name = "batch_norm";
+  bool training = true;  // attributes
+  double momentum = 0.1, eps = 1e-5;
+  Tensor running_mean = {}, running_var = {};   // in training they may be absent
+  Tensor x = {}, w = {}, m = {}, inverse = {};  // saved
+
+  Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) {
+    check_real(name, "x", x);
+    check_like(name, x, w);
+    check_like(name, x, b);
+    check(x.rank() >= 1 && x.size() > 0 && w.shape() == x.shape().last(1) && b.shape() == w.shape(),
+          name, ": x (.., D), weight (D) and bias (D) are needed, got ", x, ", ", w, " and ", b);
+    const bool given = running_mean && running_var;
+    check(given || (training && !running_mean && !running_var), name,
+          ": a running mean and variance are needed, got ", running_mean, " and ", running_var);
+    check(!given || (running_mean.is_real() && running_mean.dtype() == running_var.dtype() &&
+                     running_mean.shape() == w.shape() && running_var.shape() == w.shape() &&
+                     running_mean.device() == x.device() && running_var.device() == x.device()),
+          name, ": running mean and variance (D) are needed for x ", x, ", got ", running_mean,
+          " and ", running_var);
+    this->x = x;
+    this->w = w;
+    const int64_t D = w.size(), N = x.size() / D;
+    Tensor mean({D}, DType::Float64, x.device()), var = empty_like(mean), y = empty_like(x);
+    if (training) {
+      dispatch(x, [&]<class T> {
+        const Tensor sums = column_sums<2>(x.device(), N, D, Moments<T>{x.data<T>(), x.data<T>()});
+        batch_statistics<T>(x, sums, mean, var);
+      });
+      const double unbiased = N > 1 ? double(N) / double(N - 1) : 1;
+      if (given) {
+        dispatch(running_mean, [&]<class R> {
+          move_running<R>(mean, 1, momentum, running_mean);
+          move_running<R>(var, unbiased, momentum, running_var);
+        });
+      }
+    } else {
+      dispatch(running_mean, [&]<class R> {
+        widen<R>(running_mean, mean);
+        widen<R>(running_var, var);
+      });
+    }
+    m = empty_like(w);
+    inverse = empty_like(w);
+    dispatch(x, [&]<class T> {
+      center_and_scale<T>(mean, var, eps, m, inverse);
+      normalise<T>(x, w, b, m, inverse, y);
+    });
+    return y;
+  }
+  Grads backward(const Tensor& gy, Needs needs) const {
+    const int64_t D = w.size(), N = x.size() / D;
+    Tensor gx, gw, gb;
+    dispatch(gy, [&]<class T> {
+      const WeightTerms<T> terms{gy.data<T>(), x.data<T>(), m.data<T>(), inverse.data<T>()};
+      const Tensor sums = column_sums<2>(gy.device(), N, D, terms);
+      gw = sums_row(sums, 0, w.shape(), w.dtype());
+      gb = sums_row(sums, 1, w.shape(), w.dtype());
+      if (needs[0]) {
+        gx = empty_like(x);
+        const T batch_share = training ? T(1) / T(N) : T(0);
+        input_gradient<T>(gy, x, w, m, inverse, gw, gb, batch_share, gx);
+      }
+    });
+    return {gx, gw, gb};
+  }
+  void move_to(Device device) {
+    running_mean = running_mean.to(device);
+    running_var = running_var.to(device);
+  }
+  static std::vector<Sample<BatchNorm>> samples() {
+    const Tensor mean = randn({3}), var = tensor_of({0.5, 1, 2.5}, {3}, DType::Float64);
+    const BatchNorm evaluation{.training = false, .running_mean = mean, .running_var = var};
+    return {{"training", {}, {randn({7, 3}), randn({3}), randn({3})}},
+            {"training, sequence", {}, {randn({2, 4, 5}), randn({5}), randn({5})}},
+            {"training, one channel", {}, {randn({6, 1}), randn({1}), randn({1})}},
+            {"training, one position", {.eps = 0.5}, {randn({4}), randn({4}), randn({4})}},
+            {"training, many positions", {}, {randn({2, 70, 2}), randn({2}), randn({2})}},
+            {"evaluation", evaluation, {randn({5, 3}), randn({3}), randn({3})}},
+            {"evaluation, rank 4", evaluation, {randn({2, 1, 2, 3}), randn({3}), randn({3})}}};
+  }
+};
+
+}  // namespace
+
+Variable batch_norm(const Variable& x, const Variable& weight, const Variable& bias,
+                    const Tensor& running_mean, const Tensor& running_var, bool training,
+                    double momentum, double eps) {
+  return apply(BatchNorm{training, momentum, eps, running_mean, running_var}, x, weight, bias);
+}
+
+}  // namespace skiff

@@ -1,0 +1,77 @@
+// linear_resize: n values along an axis read linearly at m equally spaced places.
+//
+//   AlignedEnds   u_i = i (n-1)/(m-1)                      first and last values are kept
+//   HalfPixel     u_i = max((i + 1/2) n/m - 1/2, 0)        values are centres of cells
+//   forward       j = floor(u_i),  f = u_i - j,  y_i = (1 - f) x[j] + f x[min(j+1, n-1)]
+//
+// Causal SKI takes its kernel from r knots to all lags with AlignedEnds; FD without
+// a network takes its coefficients to all bins with HalfPixel (7.4). The weights are fixed: y = M
+// x.
+//
+//   adjoint       gx = M^T gy
+
+#include <algorithm>
+#include <cmath>
+
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "autograd/ops/detail/two_point_map.h"
+
+namespace skiff {
+namespace {
+
+struct LinearResize {
+  static constexpr auto name = "linear_resize";
+  static constexpr Linearity linear = Linearity::Jointly;
+  int64_t m;
+  Resize mode;
+  int64_t axis = -2;  // attributes
+  int64_t n = 0;      // saved
+
+  TwoPointMap matrix() const {
+    std::vector<TwoPointMap::Entry> rows;
+    for (int64_t i = 0; i < m; ++i) {
+      // u = numerator / denominator, exactly: no place is rounded past a value.
+      int64_t numerator = i * (n - 1), denominator = std::max<int64_t>(m - 1, 1);
+      if (mode == Resize::HalfPixel) {
+        numerator = std::max<int64_t>((2 * i + 1) * n - m, 0);
+        denominator = 2 * m;
+      }
+      const int64_t j = std::min(numerator / denominator, std::max<int64_t>(n - 2, 0));
+      const double f =
+          std::min(double(numerator - j * denominator) / double(denominator), n > 1 ? 1.0 : 0.0);
+      rows.push_back({j, 1 - f, f});
+    }
+    return TwoPointMap(n, rows);
+  }
+  Tensor forward(const Tensor& x) {
+    check_real(name, "x", x);
+    n = x.size(axis);
+    check(n >= 1 && m >= 1, "linear_resize: sizes must be positive, got ", n, " to ", m);
+    check(n <= int64_t(1) << 30 && m <= int64_t(1) << 30,
+          "linear_resize: sizes up to 2^30 are supported, got ", n, " to ", m);
+    return matrix().apply(x, axis);
+  }
+  Grads backward(const Tensor& gy, Needs) const { return {matrix().apply_transposed(gy, axis)}; }
+
+  static std::vector<Sample<LinearResize>> samples() {
+    const Resize aligned = Resize::AlignedEnds, half = Resize::HalfPixel;
+    return {{"aligned, up", {.m = 9, .mode = aligned}, {randn({2, 4, 3})}},
+            {"aligned, down", {.m = 3, .mode = aligned}, {randn({2, 8, 3})}},
+            {"aligned, same", {.m = 5, .mode = aligned}, {randn({5, 3})}},
+            {"aligned, to 1", {.m = 1, .mode = aligned}, {randn({2, 4, 3})}},
+            {"aligned, from 1", {.m = 4, .mode = aligned}, {randn({2, 1, 3})}},
+            {"half pixel, up", {.m = 9, .mode = half}, {randn({2, 4, 3})}},
+            {"half pixel, down", {.m = 3, .mode = half}, {randn({2, 8, 3})}},
+            {"half pixel, from 1", {.m = 3, .mode = half}, {randn({2, 1, 3})}},
+            {"columns", {.m = 6, .mode = half, .axis = -3}, {randn({3, 4, 2})}}};
+  }
+};
+
+}  // namespace
+
+Variable linear_resize(const Variable& x, int64_t m, Resize mode, int64_t axis) {
+  return apply(LinearResize{m, mode, axis}, x);
+}
+
+}  // namespace skiff

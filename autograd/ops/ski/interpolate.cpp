@@ -1,0 +1,121 @@
+// interpolate and interpolate_adjoint: the n x r matrix W of structured kernel interpolation and
+// its transpose, never formed.
+//
+// W reads r knots, spread evenly over positions 0 .. n-1 with the ends aligned, at every position:
+//
+//   u_i = i (r-1)/(n-1),   j_i = min(floor(u_i), r-2),   f_i = u_i - j_i
+//   W[i, j_i] = 1 - f_i,   W[i, j_i + 1] = f_i,          0 elsewhere
+//
+//   interpolate          (W s)_i = (1 - f_i) s[j_i] + f_i s[j_i + 1]
+//   interpolate_adjoint  (W^T x)_j = sum_{i: j_i = j} (1 - f_i) x_i + sum_{i: j_i + 1 = j} f_i x_i
+//
+// W is fixed, so <W s, g> = <s, W^T g>: each op's backward is the other's forward.
+// u_i is taken as the exact fraction i (r-1) / (n-1), so no position is rounded past a knot; the
+// weights are worked out where they are used (knots.cpp).
+//
+// `published` is the matrix of the released code, kept to compare with it:
+// positions stretched to i n/(n-1), the index of the upper knot where the lower belongs, the two
+// weights exchanged, and row i scaled by gamma^(n i n/(n-1)).
+
+#include <cmath>
+
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "autograd/ops/detail/knots.h"
+#include "autograd/ops/detail/two_point_map.h"
+
+namespace skiff {
+namespace {
+
+TwoPointMap::Entry published_row(int64_t i, int64_t n, int64_t r, double gamma) {
+  const double position = double(i) * double(n) / double(n - 1);
+  const double H = double(n - 1) / double(r - 1);
+  int64_t upper = 0;  // the first knot at or after the position, at most r - 2
+  while (upper < r - 2 && double(upper) * H < position) ++upper;
+  const double g = (position - double(upper) * H) / H;
+  const double fall_off = std::pow(gamma, double(n) * position);
+  return {upper, fall_off * g, fall_off * (1 - g)};
+}
+
+TwoPointMap published_matrix(const InterpolationMatrix& W) {
+  std::vector<TwoPointMap::Entry> rows;
+  for (int64_t i = 0; i < W.n; ++i) rows.push_back(published_row(i, W.n, W.r, W.gamma));
+  return TwoPointMap(W.r, rows);
+}
+
+void check_matrix(const InterpolationMatrix& W) {
+  check(W.r >= 2, "interpolate: at least 2 knots are needed, got r = ", W.r);
+  check(W.n >= 1, "interpolate: at least 1 position is needed, got n = ", W.n);
+  check(!W.published || W.n >= 2, "interpolate: the published matrix needs n >= 2, got n = ", W.n);
+}
+
+Tensor product(const InterpolationMatrix& W, const Tensor& s, int64_t axis) {  // W s
+  return W.published ? published_matrix(W).apply(s, axis) : read_knots(s, W.n, axis);
+}
+Tensor transposed_product(const InterpolationMatrix& W, const Tensor& x, int64_t axis) {  // W^T x
+  return W.published ? published_matrix(W).apply_transposed(x, axis) : sum_to_knots(x, W.r, axis);
+}
+
+struct Interpolate {
+  static constexpr auto name = "interpolate";
+  static constexpr Linearity linear = Linearity::Jointly;
+  InterpolationMatrix W;
+  int64_t axis = -2;  // attributes
+
+  Tensor forward(const Tensor& s) {
+    check_real(name, "s", s);
+    check_matrix(W);
+    check(s.size(axis) == W.r, "interpolate: ", W.r, " nodes are needed along axis ", axis,
+          ", got ", s);
+    return product(W, s, axis);
+  }
+  Grads backward(const Tensor& gy, Needs) const { return {transposed_product(W, gy, axis)}; }
+
+  static std::vector<Sample<Interpolate>> samples() {
+    return {{"odd", {.W = {9, 4}}, {randn({2, 4, 3})}},
+            {"even", {.W = {8, 3}}, {randn({2, 3, 3})}},
+            {"r = n", {.W = {5, 5}}, {randn({2, 5, 3})}},
+            {"more knots than positions", {.W = {3, 7}}, {randn({1, 7, 2})}},
+            {"length 1", {.W = {1, 4}}, {randn({2, 4, 2})}},
+            {"length 2", {.W = {2, 2}}, {randn({2, 2, 2})}},
+            {"published", {.W = {9, 4, true, 0.99}}, {randn({2, 4, 3})}},
+            {"columns", {.W = {6, 3}, .axis = -3}, {randn({2, 3, 4, 2})}}};
+  }
+};
+
+struct InterpolateAdjoint {
+  static constexpr auto name = "interpolate_adjoint";
+  static constexpr Linearity linear = Linearity::Jointly;
+  InterpolationMatrix W;
+  int64_t axis = -2;  // attributes
+
+  Tensor forward(const Tensor& x) {
+    check_real(name, "x", x);
+    check_matrix(W);
+    check(x.size(axis) == W.n, "interpolate_adjoint: ", W.n, " positions are needed along axis ",
+          axis, ", got ", x);
+    return transposed_product(W, x, axis);
+  }
+  Grads backward(const Tensor& gy, Needs) const { return {product(W, gy, axis)}; }
+
+  static std::vector<Sample<InterpolateAdjoint>> samples() {
+    return {{"odd", {.W = {9, 4}}, {randn({2, 9, 3})}},
+            {"even", {.W = {8, 3}}, {randn({2, 8, 3})}},
+            {"r = n", {.W = {5, 5}}, {randn({2, 5, 3})}},
+            {"more knots than positions", {.W = {3, 7}}, {randn({1, 3, 2})}},
+            {"length 1", {.W = {1, 4}}, {randn({2, 1, 2})}},
+            {"published", {.W = {9, 4, true, 0.99}}, {randn({2, 9, 3})}},
+            {"columns", {.W = {6, 3}, .axis = -3}, {randn({2, 6, 4, 2})}}};
+  }
+};
+
+}  // namespace
+
+Variable interpolate(const Variable& s, const InterpolationMatrix& W, int64_t axis) {
+  return apply(Interpolate{W, axis}, s);
+}
+Variable interpolate_adjoint(const Variable& x, const InterpolationMatrix& W, int64_t axis) {
+  return apply(InterpolateAdjoint{W, axis}, x);
+}
+
+}  // namespace skiff

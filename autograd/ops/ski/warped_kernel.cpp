@@ -1,0 +1,70 @@
+// warped_kernel: SKI's kernel at given lags, read from a table over a warped lag axis. It takes the
+// place of TNO's position network (arXiv 2305.09028).
+//
+//   warp      w(l) = sign(l) base^|l|, sign(0) = +1: lag 0 sits at 1, lags -> +-infinity at 0
+//   table     V[0 .. 2r] over w = -1 .. 1: [beta_0 .. beta_{r-1}, 0, alpha_0 .. alpha_{r-1}]
+//   forward   u = r (1 + w),  j = min(floor(u), 2r - 1),  f = u - j
+//             k(l) = (1 - f) V[j] + f V[j+1]
+//   causal    V[0 .. r] over w = 0 .. 1: [0, alpha_0 .. alpha_{r-1}],  u = r w
+//
+// The lags are fixed, so k = M V with two entries a row, and
+//
+//   adjoint   gV = M^T gk:  gV[j] += (1 - f) gk(l),  gV[j+1] += f gk(l)
+//
+// The middle node (no influence at infinite distance) is a constant of the caller's table.
+
+#include <cmath>
+
+#include "autograd/op.h"
+#include "autograd/ops.h"
+#include "autograd/ops/detail/two_point_map.h"
+
+namespace skiff {
+namespace {
+
+struct WarpedKernel {
+  static constexpr auto name = "warped_kernel";
+  static constexpr Linearity linear = Linearity::Jointly;
+  std::vector<double> lags;
+  double base;
+  bool causal;        // attributes
+  int64_t nodes = 0;  // saved
+
+  TwoPointMap matrix() const {
+    const double r = causal ? double(nodes - 1) : double(nodes - 1) / 2;
+    std::vector<double> u;
+    for (const double lag : lags) {
+      const double w = std::pow(base, std::abs(lag));
+      u.push_back(causal ? r * w : lag < 0 ? r - r * w : r + r * w);
+    }
+    return TwoPointMap::at_coordinates(nodes, u);
+  }
+  Tensor forward(const Tensor& V) {
+    check_real(name, "V", V);
+    nodes = V.size(0);
+    check(V.rank() == 2 && nodes >= 2 && (causal || nodes % 2 == 1),
+          "warped_kernel: the table must be ", causal ? "(r + 1, D)" : "(2r + 1, D)", ", got ", V);
+    check(base > 0 && base <= 1, "warped_kernel: the base must lie in (0, 1], got ", base);
+    for (const double lag : lags)
+      check(!causal || lag >= 0, "warped_kernel: a causal kernel has no lag ", lag);
+    return matrix().apply(V, 0);
+  }
+  Grads backward(const Tensor& gk, Needs) const { return {matrix().apply_transposed(gk, 0)}; }
+
+  static std::vector<Sample<WarpedKernel>> samples() {
+    return {{"bidirectional", {{0, 3.5, 7, -7, -3.5}, 0.8, false}, {randn({7, 3})}},
+            {"causal", {{0, 1.5, 3, 4.5}, 0.9, true}, {randn({5, 3})}},
+            {"one node a side", {{0, 1, -1}, 0.5, false}, {randn({3, 2})}},
+            {"base 1", {{0, 1, 2, -1}, 1, false}, {randn({5, 2})}},
+            {"one lag", {{0}, 0.7, false}, {randn({5, 2})}}};
+  }
+};
+
+}  // namespace
+
+Variable warped_kernel(const Variable& V, const std::vector<double>& lags, double base,
+                       bool causal) {
+  return apply(WarpedKernel{lags, base, causal}, V);
+}
+
+}  // namespace skiff

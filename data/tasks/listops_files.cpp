@@ -1,0 +1,347 @@
+// The files of ListOps: written, read as tokens and as ids, checked.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <exception>
+#include <filesystem>
+#include <map>
+#include <memory>
+
+#include "core/check.h"
+#include "core/io/atomic_file.h"
+#include "data/cache.h"
+#include "data/files/archive.h"
+#include "data/files/binary_file.h"
+#include "data/files/text_file.h"
+#include "data/tasks/listops.h"
+
+namespace skiff::listops {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Split {
+  const char* name;
+  const char* file;
+};
+constexpr std::array<Split, 3> kSplits = {
+    {{"train", "basic_train.tsv"}, {"val", "basic_val.tsv"}, {"test", "basic_test.tsv"}}};
+constexpr std::array<const char*, 5> kPlaces = {"", "listops", "listops-1000",
+                                                "lra_release/listops-1000",
+                                                "lra_release/lra_release/listops-1000"};
+constexpr const char* kHint = "'lra_data generate listops --out DIR' writes the files";
+
+int parse_label(std::string_view text) {
+  int label = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, label);
+  check<DataError>(!text.empty() && error == std::errc() && rest == end,
+                   "the target must be an integer, got ", quoted(text));
+  check<DataError>(label >= 0 && label < kClasses, "the target must be in 0..9, got ",
+                   quoted(text));
+  return label;
+}
+
+void check_value(const Record& row, std::string_view source) {
+  const int value = evaluate(row.tokens);
+  const std::string original = to_source(row.tokens);
+  if (original != source) {
+    const size_t column =
+        size_t(std::mismatch(source.begin(), source.end(), original.begin(), original.end()).first -
+               source.begin());
+    fail<DataError>("the parentheses do not match the operators, at character ", column + 1, ": ",
+                    quoted(source.substr(column)));
+  }
+  check<DataError>(value == row.label, "the target must be the value ", value,
+                   " of the source, got '", row.label, "'");
+}
+
+Record parse_row(std::string_view line, int64_t number, bool check_values) {
+  check<DataError>(!line.empty(), "the line is empty");
+  const int64_t columns = 1 + std::count(line.begin(), line.end(), '\t');
+  check<DataError>(columns == 2, "2 columns are needed, got ", columns, ": ", quoted(line));
+  const std::string_view source = line.substr(0, line.find('\t'));
+  Record row{number, parse(source), parse_label(line.substr(source.size() + 1))};
+  if (check_values) check_value(row, source);
+  return row;
+}
+
+// Calls take(Record&&) for each good line and refuse(line, reason) for each bad one.
+template <class Take, class Refuse>
+void scan(LineReader& reader, bool check_values, const Take& take, const Refuse& refuse) {
+  std::string_view line;
+  if (!reader.next(&line)) return refuse(int64_t(0), std::string("the file is empty"));
+  if (line != "Source\tTarget") {
+    return refuse(int64_t(1), "the header must be 'Source<TAB>Target', got " + quoted(line));
+  }
+  while (reader.next(&line)) {
+    Record row;
+    try {
+      row = parse_row(line, reader.line(), check_values);
+    } catch (const DataError& error) {
+      refuse(reader.line(), error.what());
+      continue;
+    }
+    take(std::move(row));
+  }
+  if (reader.line() == 1) refuse(int64_t(0), std::string("the file has a header but no rows"));
+}
+
+template <class Take>
+void scan_strict(LineReader& reader, const std::string& file, bool check_values, const Take& take) {
+  scan(reader, check_values, take, [&](int64_t line, const std::string& reason) {
+    fail<DataError>("listops: ", to_string({file, line, reason}));
+  });
+}
+
+[[noreturn]] void fail_missing(const std::string& file) {
+  fail<DataError>("listops: cannot find '", file, "'; ", kHint);
+}
+
+bool is_archive(const std::string& place) { return is_file(place); }
+
+// Calls use(i, file, reader) for the files of split i in an archive. A file that is deeper in
+// folders than the one before replaces it: use() begins anew, and what was wrong with that one is
+// forgotten.
+template <class Use, class Absent>
+void for_each_archived(const std::string& place, const Use& use, const Absent& absent) {
+  constexpr std::string_view kInner = "lra_release/lra_release/";
+  std::array<int64_t, 3> depths = {-1, -1, -1};
+  std::array<std::exception_ptr, 3> errors;
+  int64_t inner = 0;
+  TarReader archive(place);
+  while (inner < 3 && archive.next()) {
+    const std::string& name = archive.name();
+    const int64_t depth = std::count(name.begin(), name.end(), '/');
+    const auto split = std::find_if(kSplits.begin(), kSplits.end(), [&](const Split& s) {
+      return fs::path(name).filename() == s.file;
+    });
+    const size_t i = size_t(split - kSplits.begin());
+    if (split == kSplits.end() || depth <= depths[i]) continue;
+    depths[i] = depth;
+    errors[i] = nullptr;
+    inner += name.find(kInner) != name.npos;
+    LineReader reader(archive.place(),
+                      [&](char* into, size_t count) { return archive.read(into, count); });
+    try {
+      use(i, archive.place(), reader);
+    } catch (const DataError&) {
+      errors[i] = std::current_exception();
+    }
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    if (depths[i] < 0) absent(i, place + ": " + kSplits[i].file);
+    if (errors[i]) std::rethrow_exception(errors[i]);
+  }
+}
+
+// The same for a folder.
+template <class Use, class Absent>
+void for_each_file(const std::string& place, const Use& use, const Absent& absent) {
+  if (is_archive(place)) return for_each_archived(place, use, absent);
+  for (size_t i = 0; i < kSplits.size(); ++i) {
+    const std::string file = (fs::path(place) / kSplits[i].file).string();
+    if (!is_there(file)) {
+      absent(i, file);
+      continue;
+    }
+    LineReader reader(file);
+    use(i, file, reader);
+  }
+}
+
+}  // namespace
+
+std::vector<Record> read_tsv(const std::string& file, bool check_values) {
+  if (!is_there(file)) fail_missing(file);
+  std::vector<Record> rows;
+  LineReader reader(file);
+  scan_strict(reader, file, check_values, [&](Record&& row) { rows.push_back(std::move(row)); });
+  return rows;
+}
+
+std::string find(const std::string& folder) {
+  for (const char* place : kPlaces) {
+    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
+    if (is_there(path / kSplits[0].file)) return path.string();
+  }
+  return find_release(folder);
+}
+
+namespace {
+
+std::string find_or_fail(const std::string& folder) {
+  const fs::path path(folder);
+  for (const Split& split : kSplits) {
+    if (path.filename() == split.file) return path.has_parent_path() ? path.parent_path() : ".";
+  }
+  const std::string found = find(folder);
+  check<DataError>(!found.empty(), "listops: cannot find basic_train.tsv in '", folder,
+                   "', nor there in listops, listops-1000, lra_release/listops-1000 or "
+                   "lra_release/lra_release/listops-1000, nor the archive lra_release.gz; ",
+                   kHint);
+  return found;
+}
+
+std::vector<Example> read_codes(LineReader& reader, const std::string& file,
+                                const LoadOptions& options) {
+  const size_t longest = size_t(options.max_length - (options.append_eos ? 1 : 0));
+  std::vector<Example> examples;
+  scan_strict(reader, file, options.check_values, [&](Record&& row) {
+    const bool cut = row.tokens.size() > longest;
+    if (cut) row.tokens.resize(longest);
+    std::vector<uint16_t> tokens;
+    tokens.reserve(row.tokens.size() + 1);  // the end mark
+    tokens.assign(row.tokens.begin(), row.tokens.end());
+    examples.push_back({std::move(tokens), {}, row.label, cut});
+  });
+  return examples;
+}
+
+// From codes, as read_codes leaves them, to ids.
+void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_of_code, bool eos) {
+  for (Example& example : examples) {
+    for (uint16_t& token : example.tokens) token = id_of_code[size_t(token)];
+    if (eos) example.tokens.push_back(kEosId);
+  }
+}
+
+}  // namespace
+
+TaskData load(const std::string& folder, const LoadOptions& options) {
+  check<UsageError>(options.max_length >= 2, "listops: the max length must be at least 2, got ",
+                    options.max_length);
+  const std::string place = find_or_fail(folder);
+  const CacheKey key = {place, "listops",
+                        std::to_string(options.max_length) + ' ' +
+                            std::to_string(options.min_frequency) + ' ' +
+                            std::to_string(options.append_eos)};
+  const bool keeps = options.cache && !options.check_values && is_archive(place);
+  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
+  TaskData data;
+  std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
+  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
+    *examples_of_split[i] = read_codes(reader, file, options);
+  };
+  for_each_file(place, use, [](size_t, const std::string& file) { fail_missing(file); });
+
+  std::array<int64_t, 128> count_of_code{};
+  for (const Example& example : data.train) {
+    for (const uint16_t code : example.tokens) ++count_of_code[size_t(code)];
+  }
+  std::map<std::string, int64_t> counts;
+  for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
+  data.vocabulary = make_vocabulary(counts, options.min_frequency);
+
+  std::array<uint16_t, 128> id_of_code;
+  id_of_code.fill(kUnknownId);
+  for (const char code : kCodes) {
+    const auto begin = data.vocabulary.begin(), end = data.vocabulary.end();
+    if (const auto entry = std::find(begin, end, name_of(code)); entry != end) {
+      id_of_code[size_t(code)] = uint16_t(entry - begin);
+    }
+  }
+  for (auto* examples : {&data.train, &data.val, &data.test}) {
+    encode(*examples, id_of_code, options.append_eos);
+  }
+  data.vocab = int64_t(data.vocabulary.size());
+  data.classes = kClasses;
+  data.max_length = options.max_length;
+  if (keeps) save_cache(key, data);
+  return data;
+}
+
+TaskReport check_files(const std::string& folder) {
+  constexpr size_t kMostProblems = 20;
+  TaskReport report;
+  report.folder = find(folder);
+  if (!report.found()) return report;
+  report.splits.resize(kSplits.size());
+  std::array<std::vector<uint64_t>, 3> hashes;
+  const auto refuse = [&](size_t i, int64_t line, const std::string& reason) {
+    SplitReport& part = report.splits[i];
+    ++part.problem_count;
+    if (part.problems.size() < kMostProblems) part.problems.push_back({part.file, line, reason});
+  };
+  const auto begin = [&](size_t i, const std::string& file) {
+    report.splits[i] = {kSplits[i].name, file, std::vector<int64_t>(kClasses, 0), {}, 0, {}};
+    hashes[i].clear();
+  };
+  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
+    begin(i, file);
+    std::vector<int64_t> lengths;
+    const auto take = [&](Record&& row) {
+      ++report.splits[i].class_counts[size_t(row.label)];
+      lengths.push_back(int64_t(row.tokens.size()));
+      hashes[i].push_back(hash_name(row.tokens));
+    };
+    try {
+      scan(reader, true, take,
+           [&](int64_t line, const std::string& reason) { refuse(i, line, reason); });
+    } catch (const DataError& error) {
+      refuse(i, 0, error.what());
+    }
+    report.splits[i].lengths = summary_of(std::move(lengths));
+  };
+  for (size_t i = 0; i < kSplits.size(); ++i) begin(i, kSplits[i].file);
+  int absent = 0;
+  try {
+    for_each_file(report.folder, use, [&](size_t i, const std::string& file) {
+      report.splits[i].file = file;
+      refuse(i, 0, "cannot find the file");
+      ++absent;
+    });
+    if (absent == 3) return {};  // an archive of other tasks
+  } catch (const DataError& error) {
+    refuse(0, 0, error.what());
+  }
+  std::unordered_set<uint64_t> seen;
+  for (const std::vector<uint64_t>& of_split : hashes) {
+    for (const uint64_t hash : of_split) report.duplicates += seen.insert(hash).second ? 0 : 1;
+  }
+  return report;
+}
+
+Generated generate(const std::string& folder, uint64_t seed, const Counts& counts,
+                   const Limits& limits, bool overwrite,
+                   const std::function<void(int64_t, int64_t)>& progress) {
+  const std::array<int64_t, 3> sizes = {counts.train, counts.val, counts.test};
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    check<UsageError>(sizes[i] >= 1 && sizes[i] <= 100000000, "listops: the number of ",
+                      kSplits[i].name, " examples must be in 1..100000000, got ", sizes[i]);
+  }
+  Generator generator(seed, limits);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check<IoError>(!error, "cannot make the folder '", folder, "': ", error.message());
+  const FolderLock lock(folder);
+  std::array<std::unique_ptr<AtomicFile>, 3> files;
+  for (size_t i = 0; i < files.size(); ++i) {
+    const std::string path = (fs::path(folder) / kSplits[i].file).string();
+    check<UsageError>(overwrite || !is_there(path), "listops: '", path,
+                      "' is there already; give --force to replace it");
+    files[i] = std::make_unique<AtomicFile>(path);
+  }
+
+  Generated result;
+  int64_t done = 0, tokens = 0;
+  for (size_t i = 0; i < files.size(); ++i) {
+    files[i]->write("Source\tTarget\r\n");
+    for (int64_t row = 0; row < sizes[i]; ++row) {
+      const Tokens& tree = generator.next();
+      files[i]->write(to_source(tree) + '\t' + std::to_string(evaluate(tree)) + "\r\n");
+      tokens += int64_t(tree.size());
+      if (progress) progress(++done, counts.total());
+    }
+    files[i]->finish();
+  }
+  // The training file last: it is the one that find() looks for.
+  for (size_t i = files.size(); i-- > 0;) files[i]->publish();
+  result.attempts = generator.attempts();
+  result.accepted = generator.accepted();
+  result.mean_length = double(tokens) / double(counts.total());
+  return result;
+}
+
+}  // namespace skiff::listops

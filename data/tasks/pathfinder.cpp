@@ -1,0 +1,204 @@
+#include "data/tasks/pathfinder.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "core/check.h"
+#include "core/random.h"
+#include "data/cache.h"
+#include "data/files/png.h"
+#include "data/pixels.h"
+#include "data/tasks/pathfinder_files.h"
+
+namespace skiff::pathfinder {
+
+namespace {
+
+constexpr int64_t kFullSize = 200000;
+constexpr size_t kFewest = 10;    // images, so that each split has some
+constexpr int64_t kChunk = 2048;  // images between two calls of progress
+
+// What becomes of the image of one row.
+struct Outcome {
+  enum Kind { Read, Skipped, Wrong } kind = Read;
+  std::string reason;
+};
+
+Outcome read_image(const LevelFiles& files, const Row& row, int64_t side, Example& example) {
+  const std::string name = files.name_of(row.file);
+  try {
+    const GrayImage image = decode_png(files.read(row.file), name);
+    if (image.height != side || image.width != side) {
+      std::ostringstream reason;
+      reason << name << ": the image must be " << side << " x " << side << " pixels, got "
+             << image.height << " x " << image.width;
+      return {Outcome::Wrong, reason.str()};
+    }
+    example.tokens.assign(image.pixels.begin(), image.pixels.end());
+    example.label = row.label;
+    return {};
+  } catch (const DataError& error) {
+    return {Outcome::Skipped, error.what()};
+  } catch (const std::exception& error) {  // no exception may leave a parallel loop
+    return {Outcome::Wrong, name + ": " + error.what()};
+  }
+}
+
+// The images of the rows, in their order. Calls refuse(file, reason) for those of another size and
+// skip(reason) for those that cannot be read. keep(example) is called in parallel.
+template <class Refuse, class Skip, class Keep>
+std::vector<Example> read_images(const LevelFiles& files, const std::vector<Row>& rows,
+                                 int64_t side,
+                                 const std::function<void(int64_t, int64_t)>& progress,
+                                 const Refuse& refuse, const Skip& skip, const Keep& keep) {
+  std::vector<Example> examples;
+  examples.reserve(rows.size());
+  const int64_t total = int64_t(rows.size());
+  for (int64_t begin = 0; begin < total; begin += kChunk) {
+    const int64_t count = std::min(kChunk, total - begin);
+    std::vector<Example> chunk(static_cast<size_t>(count));
+    std::vector<Outcome> outcomes(static_cast<size_t>(count));
+#pragma omp parallel for schedule(dynamic, 16)
+    for (int64_t i = 0; i < count; ++i) {
+      Outcome& outcome = outcomes[size_t(i)];
+      outcome = read_image(files, rows[size_t(begin + i)], side, chunk[size_t(i)]);
+      if (outcome.kind == Outcome::Read) keep(chunk[size_t(i)]);
+    }
+    for (int64_t i = 0; i < count; ++i) {
+      const Outcome& outcome = outcomes[size_t(i)];
+      if (outcome.kind == Outcome::Read) examples.push_back(std::move(chunk[size_t(i)]));
+      if (outcome.kind == Outcome::Skipped) skip(outcome.reason);
+      if (outcome.kind == Outcome::Wrong) {
+        refuse(files.name_of(rows[size_t(begin + i)].file), outcome.reason);
+      }
+    }
+    if (progress) progress(begin + count, total);
+  }
+  return examples;
+}
+
+template <class Refuse>
+std::vector<Row> read_rows(const LevelFiles& files, const Refuse& refuse) {
+  std::vector<Row> rows;
+  for (const LevelFiles::Metadata& metadata : files.metadata) {
+    const auto refuse_line = [&](int64_t line, const std::string& reason) {
+      refuse(metadata.name, line > 0 ? "line " + std::to_string(line) + ": " + reason : reason);
+    };
+    try {
+      std::vector<Row> more = parse_metadata(metadata.bytes, metadata.name, refuse_line);
+      std::move(more.begin(), more.end(), std::back_inserter(rows));
+    } catch (const DataError& error) {  // no array that can be read: the other files count
+      refuse(metadata.name, error.what());
+    }
+  }
+  return rows;
+}
+
+TaskData make_data(std::vector<Example> examples, int64_t skipped, int64_t side,
+                   const LoadOptions& options) {
+  const int64_t total = int64_t(examples.size()), tenth = total / 10;
+  TaskData data;
+  auto parts = split_examples(std::move(examples), {total - 2 * tenth, tenth, tenth},
+                              options.original ? SplitOrder::Stored : SplitOrder::Seeded);
+  data.train = std::move(parts[0]);
+  data.val = std::move(parts[1]);
+  data.test = std::move(parts[2]);
+  data.classes = kClasses;
+  if (options.original) {
+    set_pixel_tokens(data, side);
+  } else {
+    set_image_format(data, side, 0.5, 0.5);
+  }
+  std::ostringstream note;
+  if (total + skipped != kFullSize && total > 0) {
+    note << data.train.size() << " / " << tenth << " / " << tenth
+         << " examples, the benchmark has 160000 / 20000 / 20000";
+  }
+  if (skipped > 0) {
+    note << (note.str().empty() ? "" : "; ") << skipped << " unreadable images are skipped";
+  }
+  data.note = note.str();
+  return data;
+}
+
+// Four numbers instead of the pixels: enough to find duplicates.
+void keep_digest(Example& example) {
+  const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
+  const uint64_t hash = hash_name({bytes, example.tokens.size() * sizeof(uint16_t)});
+  example.tokens.clear();
+  for (int shift = 0; shift < 64; shift += 16) example.tokens.push_back(uint16_t(hash >> shift));
+  example.tokens.shrink_to_fit();
+}
+
+}  // namespace
+
+std::string find(const std::string& folder, int64_t side) { return find_place(folder, side).path; }
+
+TaskData load(const std::string& folder, int64_t side, const LoadOptions& options) {
+  const Place place = find_place(folder, side);
+  const std::string set = "pathfinder" + std::to_string(side);
+  check<DataError>(!place.path.empty(), "pathfinder: cannot find ", set, "/", kLevel, " in '",
+                   folder,
+                   "', nor there in pathfinder, lra_release or lra_release/lra_release, nor "
+                   "lra_release.gz; 'lra_data generate pathfinder' writes such images");
+  const auto refuse = [](const std::string& file, const std::string& reason) {
+    fail<DataError>(reason.starts_with(file + ": ") ? "" : file + ": ", reason);
+  };
+  int64_t skipped = 0;
+  const auto skip = [&](const std::string& reason) {
+    ++skipped;
+    if (options.warn) options.warn("skipped: " + reason);
+  };
+  const CacheKey key = {place.path, set, options.original ? "original" : ""};
+  const bool keeps = options.cache && place.archive;
+  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
+  if (place.archive && options.warn) {
+    options.warn("reading all of " + place.path + ", which takes minutes");
+  }
+  try {
+    const LevelFiles files = open_level(place, side);
+    std::vector<Example> examples = read_images(files, read_rows(files, refuse), side,
+                                                options.progress, refuse, skip, [](Example&) {});
+    check<DataError>(examples.size() >= kFewest, place.path, ": at least ", kFewest,
+                     " images are needed, got ", examples.size(), " and ", skipped,
+                     " that cannot be read");
+    TaskData data = make_data(std::move(examples), skipped, side, options);
+    if (keeps) save_cache(key, data);
+    return data;
+  } catch (const DataError& error) {
+    fail<DataError>("pathfinder: ", error.what());
+  }
+}
+
+TaskReport check_files(const std::string& folder, int64_t side) {
+  const Place place = find_place(folder, side);
+  ImageReport report(place.path, kClasses);
+  if (place.path.empty()) return report.finish();
+  const auto refuse = [&](const std::string& file, const std::string& reason) {
+    report.add_problem("train", file, reason);
+  };
+  constexpr int64_t kMostNotes = 10;
+  int64_t skipped = 0;
+  const auto skip = [&](const std::string& reason) {
+    if (++skipped <= kMostNotes) report.add_note("skipped: " + reason);
+  };
+  std::vector<Example> examples;
+  try {
+    const LevelFiles files = open_level(place, side);
+    examples = read_images(files, read_rows(files, refuse), side, {}, refuse, skip, keep_digest);
+    if (examples.size() < kFewest) refuse(place.path, "at least 10 images are needed");
+  } catch (const DataError& error) {
+    refuse(place.path, error.what());
+  }
+  const TaskData data = make_data(std::move(examples), skipped, side, {});
+  report.add_split("train", place.path, data.train, side * side);
+  report.add_split("val", place.path, data.val, side * side);
+  report.add_split("test", place.path, data.test, side * side);
+  if (!data.note.empty()) report.add_note(data.note);
+  return report.finish();
+}
+
+TaskReport check_files_32(const std::string& folder) { return check_files(folder, 32); }
+TaskReport check_files_pathx(const std::string& folder) { return check_files(folder, 128); }
+
+}  // namespace skiff::pathfinder

@@ -1,0 +1,325 @@
+#include "data/tasks/retrieval.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <filesystem>
+#include <unordered_set>
+#include <utility>
+
+#include "core/check.h"
+#include "core/random.h"
+#include "data/cache.h"
+#include "data/files/archive.h"
+#include "data/files/binary_file.h"
+#include "data/files/text_file.h"
+
+namespace skiff::retrieval {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Split {
+  const char* name;
+  const char* file;
+};
+constexpr std::array<Split, 3> kSplits = {{{"train", "new_aan_pairs.train.tsv"},
+                                           {"val", "new_aan_pairs.eval.tsv"},
+                                           {"test", "new_aan_pairs.test.tsv"}}};
+constexpr std::array<const char*, 6> kPlaces = {
+    "", "aan", "tsv_data", "retrieval", "lra_release/tsv_data", "lra_release/lra_release/tsv_data"};
+constexpr const char* kHint =
+    "the files are in the folder tsv_data of lra_release.gz "
+    "(https://storage.googleapis.com/long-range-arena/lra_release.gz)";
+
+// ---- Rows
+
+struct Row {
+  int32_t label = 0;
+  std::string_view texts[2];
+};
+
+int32_t parse_label(std::string_view text) {
+  double label = -1;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, label);
+  check<DataError>(error == std::errc() && rest == end && (label == 0 || label == 1),
+                   "the label must be 0.0 or 1.0, got ", quoted(text));
+  return int32_t(label);
+}
+
+bool begins_literal(std::string_view text) {
+  return text.starts_with("b'") || text.starts_with("b\"");
+}
+
+// A literal that begins has to end: else the line was cut.
+void check_text(std::string_view text, const char* side) {
+  check<DataError>(!text.empty(), "the ", side, " text is empty");
+  check<DataError>(!begins_literal(text) || (text.size() >= 3 && text.back() == text[1]), "the ",
+                   side, " text has no end quote, it ends with ",
+                   quoted(text.substr(text.size() - std::min<size_t>(text.size(), 20))));
+}
+
+Row parse_row(std::string_view line) {
+  check<DataError>(!line.empty(), "the line is empty");
+  const int64_t columns = 1 + std::count(line.begin(), line.end(), '\t');
+  check<DataError>(columns == 5, "5 columns are needed, got ", columns, ": ", quoted(line));
+  std::string_view fields[5];
+  for (std::string_view& field : fields) {
+    field = line.substr(0, line.find('\t'));
+    line.remove_prefix(std::min(field.size() + 1, line.size()));
+  }
+  Row row{parse_label(fields[0]), {fields[3], fields[4]}};
+  check_text(row.texts[0], "left");
+  check_text(row.texts[1], "right");
+  return row;
+}
+
+// Calls take(row) for each good line and refuse(line, reason) for each bad one; what take() finds
+// wrong makes the line a bad one, too.
+template <class Take, class Refuse>
+void scan(LineReader& reader, const Take& take, const Refuse& refuse) {
+  std::string_view line;
+  while (reader.next(&line)) {
+    try {
+      take(parse_row(line));
+    } catch (const DataError& error) {
+      refuse(reader.line(), error.what());
+    }
+  }
+  if (reader.line() == 0) refuse(int64_t(0), "the file is empty");
+}
+
+// The split whose file it is; nullptr if it is none.
+const Split* split_of(const std::string& path) {
+  for (const Split& split : kSplits) {
+    if (fs::path(path).filename() == split.file) return &split;
+  }
+  return nullptr;
+}
+
+// Calls use(split, file, reader) for each of the three files, and absent(split, file) for those
+// that are not there. Of an archive, reads on until all three are found; the first of a name
+// counts.
+template <class Use, class Absent>
+void for_each_file(const std::string& place, const Use& use, const Absent& absent) {
+  if (!is_file(place)) {
+    for (const Split& split : kSplits) {
+      const std::string file = (fs::path(place) / split.file).string();
+      if (!is_file(file)) {
+        absent(split, file);
+        continue;
+      }
+      LineReader reader(file);
+      use(split, file, reader);
+    }
+    return;
+  }
+  std::array<bool, 3> found{};
+  TarReader archive(place);
+  while (std::count(found.begin(), found.end(), true) < 3 && archive.next()) {
+    const Split* split = split_of(archive.name());
+    if (split == nullptr || std::exchange(found[size_t(split - kSplits.data())], true)) continue;
+    LineReader reader(archive.place(),
+                      [&](char* into, size_t count) { return archive.read(into, count); });
+    use(*split, archive.place(), reader);
+  }
+  for (size_t i = 0; i < 3; ++i) {
+    if (!found[i]) absent(kSplits[i], place + ": " + kSplits[i].file);
+  }
+}
+
+std::string find_or_fail(const std::string& folder) {
+  const std::string place = find(folder);
+  check<DataError>(!place.empty(), "retrieval: cannot find new_aan_pairs.train.tsv in '", folder,
+                   "', nor there in aan, tsv_data, retrieval, lra_release/tsv_data or "
+                   "lra_release/lra_release/tsv_data, nor the archive lra_release.gz; ",
+                   kHint);
+  return place;
+}
+
+}  // namespace
+
+std::string find(const std::string& folder) {
+  if (is_file(folder)) {
+    if (is_archive_name(folder)) return folder;
+    const fs::path parent = fs::path(folder).parent_path();
+    return split_of(folder) == nullptr ? "" : parent.empty() ? "." : parent.string();
+  }
+  for (const char* place : kPlaces) {
+    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
+    if (is_file(path / kSplits[0].file)) return path.string();
+  }
+  return find_release(folder);
+}
+
+// ---- Byte literals
+
+namespace {
+
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  if (c >= 'a' && c <= 'f') return c - 'a' + 10;
+  return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+// The byte after a backslash at text[*at]; moves behind it.
+char escaped(std::string_view text, size_t* at) {
+  constexpr std::string_view kNames = "nrt\\'\"", kBytes = "\n\r\t\\'\"";
+  const size_t begin = *at;
+  const char name = begin + 1 < text.size() ? text[begin + 1] : '\0';
+  *at = begin + 2;
+  if (const size_t i = kNames.find(name); i != kNames.npos) return kBytes[i];
+  if (name == 'x' && begin + 3 < text.size()) {
+    const int high = hex_digit(text[begin + 2]), low = hex_digit(text[begin + 3]);
+    *at = begin + 4;
+    if (high >= 0 && low >= 0) return char(high * 16 + low);
+  }
+  fail<DataError>("unknown escape ", quoted(text.substr(begin, 4)), " at character ", begin + 1);
+}
+
+// Bytes that are not UTF-8 become U+FFFD, one for each.
+std::string valid_utf8(const std::string& bytes) {
+  std::string text;
+  for (size_t at = 0; at < bytes.size();) {
+    const size_t begin = at;
+    try {
+      next_character(bytes, &at);
+      text.append(bytes, begin, at - begin);
+    } catch (const DataError&) {
+      text += "\xEF\xBF\xBD";
+      at = begin + 1;
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string unescape(std::string_view literal) {
+  check<DataError>(begins_literal(literal) && literal.size() >= 3 && literal.back() == literal[1],
+                   "a text must be a byte literal b'...', got ", quoted(literal));
+  const std::string_view text = literal.substr(2, literal.size() - 3);
+  std::string bytes;
+  bytes.reserve(text.size());
+  for (size_t at = 0; at < text.size();) {
+    check<DataError>(text[at] != literal[1], "the byte literal ends before character ", at + 1);
+    if (text[at] == '\\') {
+      bytes += escaped(text, &at);
+    } else {
+      bytes += text[at++];
+    }
+  }
+  return bytes;
+}
+
+// ---- Loading
+
+namespace {
+
+std::vector<uint16_t> encode(std::string_view text, bool train, const LoadOptions& options,
+                             TextEncoder* encoder, bool* cut) {
+  if (!options.decode) return encoder->read(text, train, cut);
+  const std::string bytes = unescape(text);
+  const bool characters = options.encoding == Encoding::Characters;
+  return encoder->read(characters ? valid_utf8(bytes) : bytes, train, cut);
+}
+
+}  // namespace
+
+TaskData load(const std::string& folder, const LoadOptions& options) {
+  const std::string place = find_or_fail(folder);
+  const CacheKey key = {
+      place, "retrieval",
+      std::to_string(options.max_length) + ' ' + std::to_string(options.min_frequency) + ' ' +
+          std::to_string(int(options.encoding)) + ' ' + std::to_string(options.decode)};
+  const bool keeps = options.cache && is_file(place);
+  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
+  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
+  TaskData data;
+  std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
+  const auto use = [&](const Split& split, const std::string& file, LineReader& reader) {
+    const size_t i = size_t(&split - kSplits.data());
+    const auto take = [&](const Row& row) {
+      Example example{{}, {}, row.label};
+      example.tokens = encode(row.texts[0], i == 0, options, &encoder, &example.cut);
+      example.second = encode(row.texts[1], i == 0, options, &encoder, &example.cut);
+      check<DataError>(!example.tokens.empty() && !example.second.empty(), "a document is empty");
+      examples_of_split[i]->push_back(std::move(example));
+    };
+    scan(reader, take, [&](int64_t line, const std::string& reason) {
+      fail<DataError>("retrieval: ", to_string({file, line, reason}));
+    });
+  };
+  for_each_file(place, use, [](const Split&, const std::string& file) {
+    fail<DataError>("retrieval: cannot find '", file, "'; ", kHint);
+  });
+  encoder.finish(&data);
+  data.pairs = true;
+  data.classes = kClasses;
+  if (keeps) save_cache(key, data);
+  return data;
+}
+
+TaskReport check_files(const std::string& folder) {
+  constexpr size_t kMostProblems = 20;
+  TaskReport report;
+  report.folder = find(folder);
+  if (!report.found()) return report;
+  for (const Split& split : kSplits) {
+    report.splits.push_back({split.name, split.file, std::vector<int64_t>(kClasses, 0), {}, 0, {}});
+  }
+  std::unordered_set<uint64_t> seen;
+  int64_t no_literals = 0;
+  const auto refuse = [&](const Split& split, const std::string& file, int64_t line,
+                          const std::string& reason) {
+    SplitReport& part = report.splits[size_t(&split - kSplits.data())];
+    ++part.problem_count;
+    if (part.problems.size() < kMostProblems) part.problems.push_back({file, line, reason});
+  };
+  const auto use = [&](const Split& split, const std::string& file, LineReader& reader) {
+    SplitReport& part = report.splits[size_t(&split - kSplits.data())];
+    part.file = file;
+    std::vector<int64_t> lengths;
+    const auto take = [&](const Row& row) {
+      int64_t length[2] = {};
+      for (size_t side = 0; side < 2; ++side) {
+        const std::string_view text = row.texts[side];
+        for (size_t at = 0; at < text.size(); ++length[side]) next_character(text, &at);
+        no_literals += !begins_literal(text);
+      }
+      lengths.insert(lengths.end(), length, length + 2);
+      ++part.class_counts[size_t(row.label)];
+      const uint64_t left = hash_name(row.texts[0]), right = hash_name(row.texts[1]);
+      report.duplicates += seen.insert(left * 31 + right).second ? 0 : 1;
+    };
+    const auto refuse_line = [&](int64_t line, const std::string& reason) {
+      refuse(split, file, line, reason);
+    };
+    try {
+      scan(reader, take, refuse_line);
+    } catch (const DataError& error) {
+      refuse_line(reader.line(), error.what());
+    }
+    part.lengths = summary_of(std::move(lengths));
+  };
+  int absent = 0;
+  try {
+    for_each_file(report.folder, use, [&](const Split& split, const std::string& file) {
+      refuse(split, file, 0, "the file is missing");
+      ++absent;
+    });
+    if (absent == 3) return {};  // an archive of other tasks
+  } catch (const DataError& error) {
+    refuse(kSplits[0], report.folder, 0, error.what());
+  }
+  report.notes.push_back("lengths are of single documents, in characters of the printed form");
+  if (no_literals > 0) {
+    report.notes.push_back(std::to_string(no_literals) +
+                           " texts are not byte literals b'...', as those of the published data");
+  }
+  return report;
+}
+
+}  // namespace skiff::retrieval

@@ -1,0 +1,46 @@
+// FdTno: the Toeplitz operator in the frequency domain, FD-TNN of arXiv 2305.09028 (ski-tnn
+// laxtnn/modules/tno_fd.py). A network of the frequency gives the response itself:
+//   F = smallest power of two >= 2n,  w_k = pi k / (F/2),  k = 0 .. F/2
+//   causal         S = hilbert(rpe(w))        real part from the network, imaginary part follows
+//   bidirectional  S = re + i im              two outputs of the network per channel
+//   y = irfft(S rfft(x, F), F), first n samples
+// No decay and no positions: the smoothness of the response plays that role.
+#pragma once
+
+#include "layers/operators/rpe.h"
+
+namespace skiff {
+
+struct FdTnoConfig {
+  int64_t channels = 0;
+  int64_t heads = 1;  // bidirectional outputs: per head its real parts, then its imaginary parts
+  bool causal = false;
+  RpeConfig rpe;
+};
+
+struct FdTno {
+  FdTnoConfig config;
+  Rpe rpe;
+  FdTno(Scope s, const FdTnoConfig& c);
+  Variable response(int64_t F) const;  // complex (F/2 + 1, channels)
+  Variable operator()(const Variable& x, int64_t axis = -2) const;
+};
+
+// FD without a network (tno_fd_norpe.py; an experiment of its authors): `points` coefficients per
+// channel, resized linearly to bins 1 .. F/2, and one value for bin 0.
+struct FdTnoFreeConfig {
+  int64_t channels = 0;
+  bool causal = false;
+  int64_t points = 128;
+};
+
+struct FdTnoFree {
+  FdTnoFreeConfig config;
+  Variable dc;      // (channels, 1)
+  Variable re, im;  // (channels, points); causal: re only
+  FdTnoFree(Scope s, const FdTnoFreeConfig& c);
+  Variable response(int64_t F) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const;
+};
+
+}  // namespace skiff

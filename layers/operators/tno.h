@@ -1,0 +1,48 @@
+// Tno: the Toeplitz operator of TNN (arXiv 2305.04749), a network of the lag times a decay:
+//   t[l] = act( decay(l) rpe(position(l)) ),   y[i] = sum_j t[i-j] x[j]
+// Sources: ski-tnn laxtnn/modules/tno.py; with LraRpe and max_lag = 1023, the LRA baseline of
+// lra-tnn dynamic_toeplitz_encoding_multihead_v4.py.
+#pragma once
+
+#include <variant>
+
+#include "layers/operators/rpe.h"
+
+namespace skiff {
+
+enum class Decay {
+  None,
+  Fixed,   // gamma^|l|, one gamma for all channels, not trained
+  Learned  // g^|l|, g = gamma + (1 - gamma) sigmoid(theta), theta (channels) trained from N(0, 1)
+};
+enum class Positions { Lag = 1, Scaled = 2, Exponential = 3 };  // l;  l/(n-1);  exp(l/(n-1))
+
+struct TnoConfig {
+  int64_t channels = 0;
+  int64_t heads = 1;  // groups of channels; only the shape of gamma shows them
+  bool causal = false;
+  bool lra_rpe = false;  // variant B instead of variant A
+  RpeConfig rpe;
+  Decay decay = Decay::Fixed;
+  double gamma = 0.99;
+  Positions positions = Positions::Lag;
+  int64_t max_lag = 0;  // t = 0 beyond it; 0: no limit
+  Activation activation = Activation::None;
+  bool normalize = false;  // divide by the operator's output for an all-ones input
+};
+
+struct Tno {
+  TnoConfig config;
+  std::variant<Rpe, LraRpe> rpe;
+  Variable gamma;  // (heads, 1, channels / heads): theta if learned, the decay itself if fixed
+
+  Tno(Scope s, const TnoConfig& c);
+  // Taps for sequences of length n, laid out as toeplitz() wants them.
+  Variable taps(int64_t n) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const;  // (.., n, .., channels)
+
+ private:
+  Variable decay(const std::vector<double>& lags) const;
+};
+
+}  // namespace skiff

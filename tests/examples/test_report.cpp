@@ -1,0 +1,314 @@
+// The report, explain and the helpers they stand on: numbers of the page, inputs that are missing
+// or broken, names that are markup. What only a browser can tell is checked in tests/report.
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <iterator>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "autograd/op.h"
+#include "examples/explain/worked_examples.h"
+#include "examples/report/dense.h"
+#include "examples/report/page.h"
+#include "tests/support/folder.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+
+namespace {
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+struct Place : Folder {
+  Outcome run(const std::string& command) const {
+    const char* folder = std::getenv("SKIFF_PROGRAMS");
+    const std::string line = std::string(folder ? folder : "build/cpu") + "/" + command + " >" +
+                             file("out") + " 2>" + file("err");
+    const int status = std::system(line.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(file("out")),
+            slurp(file("err"))};
+  }
+  std::string report(const std::string& options, const std::string& name = "report.html") const {
+    const Outcome o = run("report --out " + file(name) + " " + options);
+    CAPTURE(o.err);
+    REQUIRE(o.code == 0);
+    return slurp(file(name));
+  }
+  // A run of a small model, in the folder `name`.
+  void train(const std::string& name) const {
+    REQUIRE(run("lra_data generate listops --out " + file("data/listops") +
+                " --seed 3 --train 200 --val 40 --test 40 --min-length 2 --max-length 20 --force")
+                .code == 0);
+    REQUIRE(run("train_lra --data " + file("data") + " --out " + file(name) +
+                " --dim 8 --layers 1 --batch-size 8 --steps 20 --max-length 32 --rank 8 "
+                "--eval-every 10 "
+                "--log-every 4 --profile --quiet")
+                .code == 0);
+  }
+};
+
+nlohmann::json numbers_of(const std::string& page) {
+  const std::string open = "<script type=\"application/json\" id=\"numbers\">";
+  const size_t begin = page.find(open);
+  REQUIRE(begin != std::string::npos);
+  const size_t end = page.find("</script>", begin);
+  return nlohmann::json::parse(page.substr(begin + open.size(), end - begin - open.size()))
+      .at("numbers");
+}
+double number(const nlohmann::json& numbers, const std::string& name) {
+  CAPTURE(name);
+  REQUIRE(numbers.contains(name));
+  return numbers.at(name).at("value").get<double>();
+}
+
+std::string without_tags(const std::string& markup) {
+  std::string text;
+  bool inside = false;
+  for (const char c : markup) {
+    if (c == '<') inside = true;
+    if (!inside) text += c;
+    if (c == '>') inside = false;
+  }
+  return text;
+}
+
+size_t count_of(const std::string& text, const std::string& word) {
+  size_t count = 0;
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size()) ++count;
+  return count;
+}
+
+// What stands between the quotation marks of a tag's attributes.
+std::vector<std::string> quoted_in(const std::string& attributes) {
+  std::vector<std::string> values;
+  for (size_t open = 0; (open = attributes.find('"', open)) != std::string::npos;) {
+    const size_t close = attributes.find('"', open + 1);
+    values.push_back(attributes.substr(open + 1, close - open - 1));
+    open = close + 1;
+  }
+  return values;
+}
+
+// What a reader takes a printed number for: "−3.6 × 10−15" is -3.6e-15.
+double parsed(std::string text) {
+  const auto replace = [&](const std::string& from, const std::string& to) {
+    for (size_t at; (at = text.find(from)) != std::string::npos;) text.replace(at, from.size(), to);
+  };
+  replace("\u2212", "-");
+  replace(" \u00d7 10", "e");
+  return std::stod(text);
+}
+
+const char* const kBench =
+    R"({"kind":"op","name":"ski","pass":"train","n":64,"batch":1,"dim":8,"threads":1,"median_s":0.001,"q1_s":0.0009,"q3_s":0.0011,"peak_tensor_bytes":1000})"
+    "\n"
+    R"({"kind":"op","name":"ski","pass":"train","n":128,"batch":1,"dim":8,"threads":1,"median_s":0.0021,"q1_s":0.002,"q3_s":0.0022,"peak_tensor_bytes":2000})"
+    "\n";
+const char* const kMutant =
+    R"({"name":"a bug <b>","op":"rfft","file":"autograd/ops/spectral/rfft.cpp","what":"a < b","report":true,"caught":true,"check":"gradcheck: adjoint","where":"even","error":0.25,"limit":1e-12,"old":"-x < y\n","new":"+x > y\n"})"
+    "\n";
+
+}  // namespace
+
+TEST_CASE(
+    "report: every number on the page is in its JSON, and back; equal inputs give equal bytes") {
+  const Place place;
+  place.train("run");
+  const std::string bench = place.write("bench.jsonl", kBench),
+                    mutants = place.write("mutants.jsonl", kMutant);
+  const std::string options =
+      "--run " + place.file("run") + " --bench " + bench + " --mutants " + mutants;
+  const std::string page = place.report(options);
+  CHECK((page == place.report(options, "again.html")));
+  const nlohmann::json numbers = numbers_of(page);
+  std::map<std::string, std::string> names;  // as markup -> as they are
+  for (const auto& [name, entry] : numbers.items()) names[html(name)] = name;
+  std::set<std::string> seen;
+  const std::string attribute = " data-name=\"";
+  for (size_t at = 0; (at = page.find(attribute, at)) != std::string::npos; ++at) {
+    // <tag data-name="NAME" value="VALUE">TEXT</tag>, in a chart data-value
+    const size_t tag = page.rfind('<', at) + 1;
+    const std::vector<std::string> quoted = quoted_in(page.substr(at, page.find('>', at) - at));
+    REQUIRE(quoted.size() == 2);
+    REQUIRE_MESSAGE(names.contains(quoted[0]), quoted[0]);
+    const std::string name = names[quoted[0]];
+    CAPTURE(name);
+    const double value = number(numbers, name);
+    const size_t begin = page.find('>', at) + 1;
+    const std::string end = "</" + page.substr(tag, at - tag) + ">";
+    const std::string text = without_tags(page.substr(begin, page.find(end, begin) - begin));
+    CHECK(std::stod(quoted[1]) == value);
+    CHECK(numbers.at(name).at("text") == text);
+    CHECK(std::abs(parsed(text) - value) <=
+          0.06 * std::abs(value) + 0.0501 * (text.find('e') == std::string::npos));
+    seen.insert(name);
+  }
+  CHECK(seen.size() == numbers.size());
+  CHECK(seen.size() > 300);
+  CHECK(page.size() < 1500000);
+  // Nothing that runs and nothing that is fetched.
+  CHECK(count_of(page, "<script") == count_of(page, "<script type=\"application/json\""));
+  CHECK(count_of(page, "<link") == count_of(page, "<link rel=\"icon\" href=\"data:,\""));
+  for (const char* word : {"<img", "@import", "url(", "http://", "https://"}) {
+    CAPTURE(word);
+    CHECK(count_of(page, word) == 0);
+  }
+  CHECK_FALSE(contains(page, "Left out"));
+  CHECK(contains(page, "a bug &lt;b&gt;"));
+}
+
+TEST_CASE("report: without inputs it says what it leaves out; its numbers are right where known") {
+  const Place place;
+  const std::string page = place.report("");
+  CHECK(contains(page, "No run was given"));
+  CHECK(contains(page, "no measurement was given"));
+  CHECK(contains(page, "no results were given"));
+  CHECK((page != place.report("--seed 2", "other.html")));
+  const nlohmann::json n = numbers_of(page);
+  CHECK(number(n, "toeplitz.error") < 1e-13);
+  CHECK(number(n, "toeplitz.error-F-2n-2") > 1e-6);
+  CHECK(number(n, "toeplitz.error-F-2n-1") < 1e-13);
+  CHECK(number(n, "fd.negative-energy") < 1e-28);
+  CHECK(number(n, "fd.F8-released.real-part") > 0.1);
+  CHECK(number(n, "fd.slope-jump") == doctest::Approx(-1).epsilon(0.25));
+  CHECK(number(n, "fd.slope-kink") == doctest::Approx(-2).epsilon(0.25));
+  CHECK(number(n, "ski.fused-error") < 1e-13);
+  CHECK(number(n, "ski.residual.32.9") < 1e-12);
+  CHECK(number(n, "ski.residual.16.5") < number(n, "ski.residual.8.5"));
+  CHECK(number(n, "ski.residual.16.5") < number(n, "ski.residual.16.0"));
+  CHECK(number(n, "ski.W.1.0") == doctest::Approx(5.0 / 7));
+  CHECK(number(n, "ski.W-released.1.1") == doctest::Approx(-0.6735).epsilon(1e-4));
+  CHECK(number(n, "ski.fall-off.image.1") ==
+        doctest::Approx(7.6e-6).epsilon(0.02));  // 0.7^(32 32 / 31)
+  CHECK(number(n, "errors.one-interpolation") <= number(n, "errors.one-bound"));
+  CHECK(number(n, "errors.entry") <= number(n, "errors.entry-bound"));
+  CHECK(number(n, "errors.curvature") == doctest::Approx(2.0 / 576).epsilon(1e-4));
+  CHECK(number(n, "errors.slope") == doctest::Approx(-2).epsilon(0.1));
+  CHECK(number(n, "gradients.passed") == number(n, "gradients.ops"));
+  CHECK(number(n, "tape.right") == 4);
+  CHECK(number(n, "tape.wrong") == 6);
+}
+
+TEST_CASE("report: a run whose name is markup is shown as text") {
+  const Place place;
+  place.train("run");
+  const std::string name = "<img src=x onerror=window.pwned=1>&\"'";
+  std::filesystem::rename(place.file("run"), place.file(name));
+  const std::string page =
+      place.report("--run \"" + place.file("<img src=x onerror=window.pwned=1>&\\\"'") + "\"");
+  CHECK_FALSE(contains(page, "<img"));
+  CHECK(contains(page, "&lt;img src=x onerror=window.pwned=1&gt;&amp;&quot;&#39;"));
+}
+
+TEST_CASE("report: bad inputs are one line and exit code 2 or 3") {
+  const Place place;
+  const auto fails = [&](const std::string& options, int code, const std::string& part) {
+    const Outcome o = place.run("report --out " + place.file("r.html") + " " + options);
+    CAPTURE(options);
+    CAPTURE(o.err);
+    CHECK(o.code == code);
+    CHECK(contains(o.err, part));
+    CHECK_FALSE(std::filesystem::exists(place.file("r.html")));
+  };
+  fails("--rnu x", 2, "did you mean '--run'?");
+  fails("--run " + place.file("none"), 3, "holds no run of train_lra");
+  fails("--bench " + place.file("none"), 3, "cannot open");
+  fails("--bench " + place.write("bad.jsonl", "{\"kind\":\"op\"}\n"), 3,
+        "bad.jsonl:1: not a row of bench");
+  fails("--bench " + place.write("empty.jsonl", ""), 3, "holds no row op/");
+  fails("--mutants " + place.write("m.jsonl", "nonsense\n"), 3,
+        "m.jsonl:1: not the result of a mutant");
+  place.train("run");
+  place.write("run/metrics.csv", "step,epoch\n1\n");
+  fails("--run " + place.file("run"), 3, "metrics.csv:2: 2 columns are needed, got 1");
+  place.write("run/config.toml", "mixer=\"ski\"\nno_such_option=1\ntask=\"lstops\"\n");
+  fails("--run " + place.file("run"), 3,
+        "config.toml: --task: unknown task 'lstops'; did you mean 'listops'?");
+}
+
+TEST_CASE("explain: every op in 80 columns, with derivation, example and checks") {
+  const Place place;
+  std::istringstream names(place.run("explain").out);
+  size_t count = 0;
+  for (std::string op; names >> op; ++count) {
+    const Outcome o = place.run("explain " + op);
+    CAPTURE(op);
+    CHECK(o.code == 0);
+    for (const char* part :
+         {"autograd/ops/", "FOUR NUMBERS", "central differences", "CHECKS", "passed"})
+      CHECK(contains(o.out, part));
+    std::istringstream lines(o.out);
+    for (std::string line; std::getline(lines, line);) {
+      CAPTURE(line);
+      CHECK(line.size() <= 80);
+    }
+  }
+  CHECK(count >= 43);
+  const Outcome o = place.run("explain sofmax");
+  CHECK(o.code == 2);
+  CHECK(o.err == "error: unknown op 'sofmax'; did you mean 'softmax'?\n");
+}
+
+TEST_CASE("explain: backward and central differences of every worked example agree") {
+  std::set<std::string> explained;
+  for (const WorkedExample& e : worked_examples()) {
+    CAPTURE(e.op);
+    explained.insert(e.op);
+    const WorkedResult r = work_out(e);
+    for (size_t i = 0; i < r.grads.size(); ++i)
+      if (r.grads[i]) CHECK(distance(r.grads[i], r.differences[i]) < 1e-8);
+  }
+  for (const OpEntry& op : op_table())
+    if (op.name != "probe") CHECK_MESSAGE(explained.contains(op.name), op.name);  // of the tests
+}
+
+TEST_CASE("page: text is never markup, numbers are set as one prints them") {
+  CHECK(html("<a href='x'>&\"\x01") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\xEF\xBF\xBD");
+  CHECK(typeset("-1.5").text == "\u22121.5");
+  CHECK(typeset("3.6e-15").text == "3.6 \u00d7 10\u221215");
+  CHECK(typeset("3.6e-15").markup == "3.6 \u00d7 10<sup>\u221215</sup>");
+  CHECK(typeset("0e+00").text == "0");
+  Page page;
+  page.number("one", 1.25, "%.2f");
+  CHECK(contains(message_of([&] { page.number("one", 2); }), "stands there twice"));
+  CHECK(contains(message_of([&] { page.number("two", NAN); }), "is not finite"));
+  CHECK(page.again("one") == "<data data-name=\"one\" value=\"1.25\">1.25</data>");
+  // A name from outside cannot end the block of JSON.
+  page.number("</script>", 3, "%.0f");
+  const std::string file = page.finish("</title>", "");
+  CHECK(contains(file, "\\u003c/script>"));
+  CHECK(contains(file, "<title>&lt;/title&gt;</title>"));
+}
+
+TEST_CASE("dense: singular values, norms and effective rank of known matrices") {
+  Matrix d(3, 3);
+  d(0, 0) = 3, d(1, 1) = -5, d(2, 2) = 1;
+  const std::vector<double> sigma = singular_values(d);
+  CHECK(distance(sigma, {5, 3, 1}) < 1e-14);
+  CHECK(spectral_norm(d) == doctest::Approx(5).epsilon(1e-12));
+  const Matrix a = matrix_of(7, [](const Variable& x) {
+    return conv1d(x, values({0.5, 2, -1}, {3, 1}), false);
+  });
+  const std::vector<double> s = singular_values(a);
+  CHECK(spectral_norm(a) == doctest::Approx(s[0]).epsilon(1e-4));
+  double frobenius = 0, sum = 0;
+  for (const double v : a.at) frobenius += v * v;
+  for (const double v : s) sum += v * v;
+  CHECK(sum == doctest::Approx(frobenius).epsilon(1e-13));
+  CHECK(effective_rank({1, 1, 1, 1}) == doctest::Approx(4));
+  CHECK(effective_rank({1, 0, 0}) == doctest::Approx(1));
+  CHECK(a(0, 0) == 2);
+  CHECK(a(0, 1) == -1);  // tap q reads position i + q - 1
+  CHECK(a(1, 0) == 0.5);
+}

@@ -1,0 +1,80 @@
+// The softmax baseline, and masks of padding.
+#include "layers/tnn.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+
+namespace {
+// The first n positions of x (B, N, D).
+Tensor head_of(const Tensor& x, int64_t n) { return slice(Variable(x), 1, 0, n).value(); }
+}  // namespace
+
+TEST_CASE("attention: equals the sum of its definition") {
+  const int64_t B = 2, n = 5, dim = 6, heads = 2, d = 3;
+  Parameters store(1, DType::Float64);
+  const Attention attention(store.root(), dim, heads * d, {.heads = heads});
+  const Tensor x = random64({B, n, dim}, 1);
+  const std::vector<double> q = to_vector(attention.q_proj(x).value()),
+                            k = to_vector(attention.k_proj(x).value()),
+                            v = to_vector(attention.v_proj(x).value());
+  Tensor mixed({B, n, heads * d}, DType::Float64);
+  const auto at = [&](int64_t b, int64_t i, int64_t h, int64_t c) {
+    return size_t(((b * n + i) * heads + h) * d + c);
+  };
+  for (int64_t b = 0; b < B; ++b)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t i = 0; i < n; ++i) {
+        std::vector<double> weights;
+        double total = 0;
+        for (int64_t j = 0; j < n; ++j) {
+          double score = 0;
+          for (int64_t c = 0; c < d; ++c) score += q[at(b, i, h, c)] * k[at(b, j, h, c)];
+          weights.push_back(std::exp(score / std::sqrt(double(d))));
+          total += weights.back();
+        }
+        for (int64_t c = 0; c < d; ++c) {
+          double sum = 0;
+          for (int64_t j = 0; j < n; ++j) sum += weights[size_t(j)] / total * v[at(b, j, h, c)];
+          mixed.data<double>()[at(b, i, h, c)] = sum;
+        }
+      }
+  CHECK(distance(attention(x).value(), attention.o(mixed).value()) < 1e-12);
+  CHECK(contains(message_of([&] { Attention(store.root() / "x", 6, 6, {.heads = 4}); }),
+                 "4 heads do not divide 6 channels"));
+}
+
+TEST_CASE("attention: with lengths, a padded sequence gives what the short one gives") {
+  Parameters store(1, DType::Float64);
+  const Attention attention(store.root(), 6, 6, {.heads = 3});
+  const Tensor x = random64({2, 7, 6}, 1), lengths = tensor_of(std::vector<int32_t>{4, 4}, {2});
+  const Tensor padded = head_of(attention(x, lengths).value(), 4);
+  CHECK(distance(padded, attention(head_of(x, 4)).value()) < 1e-12);
+}
+
+TEST_CASE("models: with mask_padding the amount of padding does not change a logit") {
+  for (const bool softmax : {false, true}) {
+    CAPTURE(softmax);
+    TnnConfig config{.vocab = 7,
+                     .classes = 3,
+                     .dim = 8,
+                     .layers = 2,
+                     .inner = 8,
+                     .glu_inner = 8,
+                     .mixer = TnoConfig{.rpe = {.width = 8, .layers = 1}, .gamma = 0.9},
+                     .norm = NormKind::Layer,
+                     .encoder_dropout = 0};
+    if (softmax) config.attention = AttentionConfig{.heads = 2};
+    const auto logits = [&](bool masked, int64_t n) {
+      config.mask_padding = masked;
+      Parameters store(3, DType::Float64);
+      const TnnClassifier model(store.root(), config);
+      Tensor tokens = zeros({1, n}, DType::Int32);
+      for (int64_t i = 0; i < 5; ++i) tokens.data<int32_t>()[i] = int32_t(1 + i);
+      return model(tokens, tensor_of(std::vector<int32_t>{5}, {1})).value();
+    };
+    CHECK(distance(logits(true, 5), logits(true, 12)) < 1e-12);
+    CHECK(distance(logits(true, 5), logits(false, 5)) < 1e-12);
+    CHECK(distance(logits(false, 5), logits(false, 12)) > 1e-6);  // as published
+  }
+}

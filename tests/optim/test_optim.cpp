@@ -1,0 +1,109 @@
+// optim: schedules against their check values, optimizers on a small problem, clipping.
+#include "optim/adam.h"
+#include "optim/clip.h"
+#include "optim/schedule.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+
+TEST_CASE("schedule: the unclamped cosine of the published recipes rises again after its horizon") {
+  const Schedule listops{ScheduleKind::CosineUnclamped, 1000, 50000};
+  CHECK(listops(0) == 0);
+  CHECK(listops(500) == 0.5);
+  CHECK(listops(1000) == 1);
+  CHECK(listops(25500) == doctest::Approx(0.5));
+  CHECK(std::abs(listops(50000)) < 1e-15);
+  CHECK(listops(60000) == doctest::Approx(0.099293).epsilon(1e-5));
+  CHECK(listops(99000) == doctest::Approx(1));
+  const Schedule image{ScheduleKind::CosineUnclamped, 30000, 50000};
+  CHECK(image(40000) == doctest::Approx(0.5));
+  CHECK(std::abs(image(50000)) < 1e-15);
+  CHECK(image(70000) == doctest::Approx(1));
+  CHECK(std::abs(image(90000)) < 1e-15);
+}
+
+TEST_CASE("schedule: clamped cosine, constant, inverse square root") {
+  const Schedule cosine{ScheduleKind::Cosine, 10, 110};
+  CHECK(cosine(5) == 0.5);
+  CHECK(cosine(60) == doctest::Approx(0.5));
+  CHECK(cosine(110) == 0);
+  CHECK(cosine(200) == 0);
+  CHECK(Schedule{ScheduleKind::Constant, 4, 1}(2) == 0.5);
+  CHECK(Schedule{ScheduleKind::Constant, 4, 1}(99) == 1);
+  const Schedule root{ScheduleKind::InverseSqrt, 4000, 1};
+  CHECK(root(2000) == 0.5);
+  CHECK(root(4000) == 1);
+  CHECK(root(16000) == doctest::Approx(0.5));
+  CHECK(Schedule{ScheduleKind::InverseSqrt, 0, 1}(0) == 1);
+  CHECK(contains(message_of([] { schedule_named("cosin"); }), "got 'cosin'"));
+}
+
+TEST_CASE("clip: the global norm, and the factor that brings it to the limit") {
+  Parameters store(1, DType::Float64);
+  const Variable a = store.root().parameter("a", {2}, constant(1)),
+                 b = store.root().parameter("b", {1}, constant(1));
+  const Variable unused = store.root().parameter("unused", {3}, constant(1));
+  {
+    Tape tape;
+    const Variable loss = sum(values({3, 0}, {2}) * a) + sum(4.0 * b);
+    tape.backward(loss);
+  }
+  CHECK(gradient_norm(store) == doctest::Approx(5));
+  CHECK(clip_factor(5, 1) == doctest::Approx(0.2));
+  CHECK(clip_factor(5, 10) == 1);
+  CHECK(clip_factor(5, 0) == 1);
+  Sgd sgd(store, {});
+  sgd.step(1, 0.2);
+  CHECK(distance(a.value(), std::vector<double>{1 - 0.6, 1}) < 1e-15);
+  CHECK(to_vector(unused.value()) == std::vector<double>{1, 1, 1});
+}
+
+TEST_CASE("optimizers: a step between forward and backward is found by a tape that looks for it") {
+  Parameters store(1);
+  const Variable w = store.root().parameter("w", {2}, normal(1));
+  Adam adam(store, {});
+  Sgd sgd(store, {});
+  const auto train = [&](const std::function<void()>& in_between) {
+    Tape tape;
+    tape.check_unchanged();
+    const Variable loss = sum(exp(w));
+    in_between();
+    return message_of([&] { tape.backward(loss); });
+  };
+  const std::string found = "exp: input 0, float32 (2), has changed between forward and backward";
+  CHECK(train([] {}) == "");  // and w has a gradient
+  CHECK(contains(train([&] { adam.step(0.1); }), found));
+  CHECK(contains(train([&] { sgd.step(0.1); }), found));
+}
+
+TEST_CASE("adam: stopping and loading its state changes nothing") {
+  const auto train = [](Parameters& store, Adam& adam, const Variable& w, int steps) {
+    for (int i = 0; i < steps; ++i) {
+      store.zero_grad();
+      Tape tape;
+      tape.backward(sum(w * w) + sum(sigmoid(w)));
+      adam.step(0.1);
+    }
+  };
+  Parameters a(1), b(1);
+  const Variable wa = a.root().parameter("w", {5}, normal(1)),
+                 wb = b.root().parameter("w", {5}, normal(1));
+  Adam adam_a(a, {.weight_decay = 0.1}), adam_b(b, {.weight_decay = 0.1});
+  train(a, adam_a, wa, 10);
+  train(b, adam_b, wb, 4);
+  Parameters c(9);
+  const Variable wc = c.root().parameter("w", {5}, normal(1));
+  Adam adam_c(c, {.weight_decay = 0.1});
+  safetensors::File file;
+  file.path = "state";
+  for (const auto& e : b.values()) file.tensors.push_back({e.name, e.tensor.clone()});
+  for (const auto& e : adam_b.state()) file.tensors.push_back({e.name, e.tensor.clone()});
+  c.load(file, {"optimizer."});
+  adam_c.load(file);
+  CHECK(adam_c.steps() == 4);
+  train(c, adam_c, wc, 6);
+  CHECK(to_vector(wc.value()) == to_vector(wa.value()));
+  file.tensors.pop_back();
+  CHECK(contains(message_of([&] { adam_c.load(file); }), "optimizer.steps"));
+}

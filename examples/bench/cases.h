@@ -414,6 +414,15 @@ inline Work fft_work(int64_t count, int64_t F) {
   };
   return work;
 }
+#else
+// Without FFTW: r2c and c2r of the library, of `count` real signals of length F.
+inline Work fft_work(int64_t count, int64_t F) {
+  const Tensor x = random_input({count, F});
+  Work work;
+  work.transforms = 1;
+  work.run = [=] { fft::any_length_c2r(fft::any_length_r2c(x, F, -1), F, -1, F); };
+  return work;
+}
 #endif
 
 inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
@@ -422,9 +431,7 @@ inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   };
   for (const int64_t n : s.n) {
     add("copy", n, [=] { return copy_work(s.batch * n * s.dim); });
-#ifndef SKIFF_NO_FFTW
     add("fft", n, [=] { return fft_work(s.batch * s.dim, fft::fast_length(2 * n)); });
-#endif
   }
   const int64_t mebi = 1 << 20;
   add("copy-large", 0, [=] { return copy_work(quick ? mebi : 16 * mebi); });  // floats

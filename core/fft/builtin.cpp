@@ -1,48 +1,58 @@
-// The builtin FFT: real transforms of any length F. FFT=builtin builds everything on it, without
-// FFTW; the tests compare the two.
+// The builtin FFT: real transforms of any length F. A build with FFT=builtin
+// uses it in place of FFTW; the tests compare the two.
 //
 // Write w_N = e^(-2 pi i / N). The complex transform of N values is
 //
 //   X[k] = sum_{j<N} x[j] w_N^(jk),   k < N
 //
-// Mixed radix. Let N = R q. Write j = R a + m (m < R) and k = q s + b (b < q). Then
+// Mixed radix. Let N = R q, j = R a + m (m < R) and k = q s + b (b < q). Then
+// jk = N a s + R a b + q m s + m b, and w_N^N = 1, w_N^R = w_q, w_N^q = w_R:
 //
-//   w_N^(jk) = w_N^(R q a s) w_N^(R a b) w_N^(m q s) w_N^(m b) = 1 w_q^(ab) w_R^(ms) w_N^(mb)
-//   X[q s + b] = sum_{m<R} w_R^(ms) ( w_N^(mb) X_m[b] ),   X_m[b] = sum_{a<q} x[R a + m] w_q^(ab)
+//   w_N^(jk)   = w_q^(ab) w_R^(ms) w_N^(mb)
+//   X_m[b]     = sum_{a<q} x[R a + m] w_q^(ab)
+//   X[q s + b] = sum_{m<R} w_R^(ms) ( w_N^(mb) X_m[b] )
 //
-// so X takes R transforms X_m of length q, of every R-th value from the m-th on, then the
-// `twiddles` w_N^(mb), then for each b a transform of length R. In place of N^2 products that is
-// N (R_1 + R_2 + ..) for N = R_1 R_2 ... With X_m in rows m q .. m q + q-1 of the output, the last
-// step reads rows b, q + b, 2 q + b .. and writes the same rows.
+// X_m is the transform, of length q, of every R-th value from the m-th on.
+// Then come the `twiddles` w_N^(mb), and for each b a transform of length R.
+// For N = R_1 R_2 .. that takes N (R_1 + R_2 + ..) products in place of N^2.
+// With X_m in rows m q .. m q + q-1 of the output, the last step reads rows
+// b, q + b, 2 q + b .. and writes the same rows.
 //
-// Radix R: 4 and 2 by sums and exchanges of parts (w_4 = -i). An odd R by pairs m, R-m, because
-// v w_R^(ms) + v' w_R^(-ms) = (v + v') cos(2 pi ms/R) - i (v - v') sin(2 pi ms/R):
+// Radix R. 2 and 4: by sums and exchanges of parts (w_4 = -i). Odd R: in
+// pairs m, R-m, because v w_R^(ms) + v' w_R^(-ms)
+// = (v + v') cos(2 pi ms/R) - i (v - v') sin(2 pi ms/R). For 1 <= s <= R/2
 //
-//   E = v[0] + sum_{1<=m<=R/2} (v[m] + v[R-m]) cos(2 pi ms/R)           y[s]   = E - i O
-//   O =        sum_{1<=m<=R/2} (v[m] - v[R-m]) sin(2 pi ms/R)           y[R-s] = E + i O
+//   E = v[0] + sum_{1<=m<=R/2} (v[m] + v[R-m]) cos(2 pi ms/R)
+//   O =        sum_{1<=m<=R/2} (v[m] - v[R-m]) sin(2 pi ms/R)
+//   y[s] = E - i O,   y[R-s] = E + i O
 //
-// Large primes (Bluestein). jk = (j^2 + k^2 - (k-j)^2) / 2, so with the `chirp`
-// b[j] = e^(pi i j^2 / N) and conj(b) written b*
+// Large primes (Bluestein). jk = (j^2 + k^2 - (k-j)^2) / 2. So with the
+// `chirp` b[j] = e^(pi i j^2 / N) and b* = conj(b)
 //
-//   X[k] = b*[k] sum_{j<N} (x[j] b*[j]) b[k - j],   b[-j] = b[j]:
+//   X[k] = b*[k] sum_{j<N} (x[j] b*[j]) b[k - j],   b[-j] = b[j]
 //
-// a convolution. It is made by transforms of a length L >= 2N - 1 that has small factors only, with
-// b[0 .. N-1] in places 0 .. N-1 and, for negative indices, in places L-1, L-2 ..
+// The sum is a convolution. It is computed by transforms of a length
+// L >= 2N - 1 that has only small factors, with b[j] in places j and L-j.
 //
-// Inverse. With swap(x) = im x + i re x = i conj(x), sum_k X[k] w_N^(-jk) is
-// swap(transform(swap(X)))[j]: both conjugate once more, and i conj(i) = 1.
+// Inverse. Let swap(x) = im x + i re x = i conj(x). Then
 //
-// Real signals of even length F = 2M. The complex numbers z[j] = x[2j] + i x[2j+1], transformed
-// with length M, are Z = A + i B, where A and B are the spectra of the even and of the odd samples
-// and A[-k] = conj(A[k]), B[-k] = conj(B[k]). With Z' = conj(Z[M-k]) = A - i B
+//   sum_k X[k] w_N^(-jk) = conj(sum_k conj(X[k]) w_N^(jk))
+//                        = swap(sum_k swap(X[k]) w_N^(jk))
 //
-//   X[k] = A[k] + w_F^k B[k] = (Z + Z')/2 - i w_F^k (Z - Z')/2,   0 <= k <= M,  Z[M] = Z[0]
+// Real signals of even length F = 2M. The numbers z[j] = x[2j] + i x[2j+1],
+// transformed with length M, are Z = A + i B, where A and B are the spectra
+// of the even and the odd samples: conj(A[M-k]) = A[k], the same for B. With
+// Z' = conj(Z[M-k]) = A - i B and Z[M] = Z[0]
 //
-// and back, without the factor 1/2: A = X[k] + conj(X[M-k]), w_F^k B = X[k] - conj(X[M-k]). Bins k
-// and M-k are made together. A signal of odd length is transformed as it is, with imaginary part 0.
+//   X[k] = A + w_F^k B = (Z + Z')/2 - i w_F^k (Z - Z')/2,   0 <= k <= M
 //
-// A number here is one number for each of the signals that fill a register (core/lanes.h): no
-// signal meets another, so none depends on which others are transformed with it.
+// Back, up to a factor 2, A = X[k] + conj(X[M-k]) and
+// w_F^k B = X[k] - conj(X[M-k]). Bins k and M-k are computed together. A
+// signal of odd length is transformed with imaginary parts 0.
+//
+// A number here is one number per signal, for as many signals as a register
+// has lanes (core/lanes.h). No lane meets another: a result does not depend
+// on which signals are transformed together.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -57,7 +67,6 @@ namespace {
 
 using lanes::kWidth;
 using lanes::Numbers;
-using lanes::unrolled;
 
 constexpr int kLargestRadix = 61;  // a larger prime is left to Bluestein
 
@@ -216,7 +225,7 @@ class Dft {
   std::unique_ptr<Bluestein<T>> bluestein_;  // of the length that the passes leave
 };
 
-// The radices of n: 4 and primes up to `largest`; `rest` is the factor that has none of them.
+// The radices of n: 4 and the primes up to `largest`; `rest` is the factor without them.
 struct Radices {
   std::vector<int> list;
   int64_t rest;

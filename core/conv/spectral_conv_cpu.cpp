@@ -3,7 +3,7 @@
 //
 // The bins k and M-k, M = F/2, of a channel are multiplied together (fft_lanes.h): X[k] by S[k] and
 // conj(X[M-k]) by conj(S[M-k]). At bins 0 and F/2, where X is real, so is the product: imaginary
-// parts of S have no part in it.
+// parts of S are ignored.
 //
 // Backward. With X, G the spectra of a block of x and of gy:
 //
@@ -11,37 +11,36 @@
 //   gS:  the sums of conj(X[k]) G[k] and of X[M-k] conj(G[M-k]), the latter conj(gS[M-k])
 //
 // Tasks are fixed by the shapes, and every sum has one order: the number of threads changes no bit.
-// Backward transforms x again. To keep the spectra from the forward instead would take F/n times
-// the memory of x and save under a tenth of the time of both (n 512 to 8192, D 128, one core).
+// Backward transforms x again. Keeping the spectra of the forward would take F/n times the memory
+// of x and save less than a tenth of the time of both (n 512 to 8192, D 128, one core).
 #include <omp.h>
 
 #include <algorithm>
 
 #include "core/conv/spectral_conv.h"
 #include "core/fft/fft_lanes.h"
+#include "core/scratch.h"
 
 namespace skiff {
 namespace {
 
 using lanes::kGrain;
-using lanes::Layout;
+using lanes::kWidth;
+using lanes::Numbers;
 using lanes::Pair;
 using lanes::Plan;
-using lanes::Row;
-using lanes::Scratch;
 using lanes::Signal;
 using lanes::Vector;
 
-// The work of a block is divided into pieces of rows, each with sums of its own that are added in
-// order: tasks enough for as many threads where the blocks are few, and always the same ones.
-template <class T>
+// The rows of a block are divided into pieces with sums of their own, which are added in order:
+// with few blocks there are still tasks for 16 threads, and they follow from the sizes alone.
 struct Pieces {
   static constexpr int64_t kTasks = 16;
   int64_t rows, count, tasks;
-  explicit Pieces(const Layout<T>& at)
-      : rows(at.rows),
-        count(std::max(std::min(kTasks / at.blocks, rows), int64_t(1))),
-        tasks(count * at.blocks) {}
+  explicit Pieces(const ChannelBlocks& blocks)
+      : rows(blocks.rows),
+        count(std::max(std::min(kTasks / blocks.count, rows), int64_t(1))),
+        tasks(count * blocks.count) {}
   int64_t begin(int64_t piece) const { return piece * rows / count; }
   int64_t end(int64_t piece) const { return begin(piece + 1); }
 };
@@ -50,8 +49,9 @@ struct Pieces {
 // of S[0] and S[F/2] as the two parts of its first number, and conj(S[M/2]) as its second.
 
 // ---- products of a pair of mirrored rows, and of rows 0 and 1 ----
-// The factors that stand in the slots: 1/M of the inverse; 1/4 of the way to the spectrum and back,
-// at slot 0 1/2 and 1. Those of gS are the same: c/F, and 1/4 of 2 X and 2 G but at slot 0.
+// The factors that the slots contain: 1/M of the inverse, and 1/4 of the way to the spectrum and
+// back (1/2 and 1 at slot 0). Those of gS are the same: c/F, and 1/4 of 2 X and 2 G except at slot
+// 0.
 template <class T>
 struct SlotScale {
   T a, b;
@@ -60,14 +60,15 @@ struct SlotScale {
 };
 
 template <bool conjugate, class T>
-[[gnu::always_inline]] inline void multiply(Row<T>& z, Row<T>& mirror, const Pair<T>& s,
+[[gnu::always_inline]] inline void multiply(Numbers<T>& z, Numbers<T>& mirror, const Pair<T>& s,
                                             const T* rotation) {
   const Pair<T> X = lanes::to_spectrum(z, mirror, rotation);
   const Pair<T> Y{(conjugate ? conj(s.a) : s.a) * X.a, (conjugate ? conj(s.b) : s.b) * X.b};
   lanes::from_spectrum(Y, z, mirror, rotation);
 }
 template <bool conjugate, class T>
-[[gnu::always_inline]] inline void multiply_ends(Row<T>& first, Row<T>& middle, const Pair<T>& s) {
+[[gnu::always_inline]] inline void multiply_ends(Numbers<T>& first, Numbers<T>& middle,
+                                                 const Pair<T>& s) {
   const Vector<T> bin_0 = s.a.re * (first.re + first.im), last = s.a.im * (first.re - first.im);
   first = {bin_0 + last, bin_0 - last};
   middle = (conjugate ? conj(s.b) : s.b) * middle;
@@ -80,8 +81,9 @@ template <class T>
   sum.b = sum.b + conj(X.b) * G.b;
 }
 template <class T>
-[[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Row<T>& x0, const Row<T>& x1,
-                                            const Row<T>& g0, const Row<T>& g1) {
+[[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Numbers<T>& x0,
+                                            const Numbers<T>& x1, const Numbers<T>& g0,
+                                            const Numbers<T>& g1) {
   sum.a.re += (x0.re + x0.im) * (g0.re + g0.im);
   sum.a.im += (x0.re - x0.im) * (g0.re - g0.im);
   sum.b = sum.b + conj(x1) * g1;
@@ -142,19 +144,19 @@ struct Backward {
 
 // ---- S to slots, slots to gS ----
 template <class T>
-void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_t F) {
+void fill_slots(const Complex<T>* S, Pair<T>* slots, const ChannelBlocks& blocks, int64_t F) {
   const int64_t M = F / 2;
-#pragma omp parallel for schedule(static) if (at.blocks * M >= kGrain)
+#pragma omp parallel for schedule(static) if (blocks.count * M >= kGrain)
   for (int64_t slot = 0; slot < M / 2; ++slot) {
     const int64_t k = lanes::bin_of(slot, M);
     const SlotScale<T> scale(slot, F);
-    for (int64_t block = 0; block < at.blocks; ++block) {
+    for (int64_t block = 0; block < blocks.count; ++block) {
       const auto bin = [&](int64_t k) {
-        return lanes::load_complex(S + at.first(block) + k * at.D, at.width(block));
+        return lanes::load_complex(S + blocks.first(block) + k * blocks.D, blocks.channels(block));
       };
-      Row<T> a = bin(k);
+      Numbers<T> a = bin(k);
       if (slot == 0) a.im = bin(M).re;
-      const Row<T> b = conj(bin(slot == 0 ? M / 2 : M - k));
+      const Numbers<T> b = conj(bin(slot == 0 ? M / 2 : M - k));
       slots[block * M / 2 + slot] = {{scale.a * a.re, scale.a * a.im},
                                      {scale.b * b.re, scale.b * b.im}};
     }
@@ -163,26 +165,27 @@ void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_
 
 // sums: (pieces, blocks, M/2), added in this order.
 template <class T>
-void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layout<T>& at,
+void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const ChannelBlocks& blocks,
                 int64_t F) {
   const int64_t M = F / 2;
-#pragma omp parallel for schedule(static) if (at.blocks * M >= kGrain)
+#pragma omp parallel for schedule(static) if (blocks.count * M >= kGrain)
   for (int64_t slot = 0; slot < M / 2; ++slot) {
     const int64_t k = lanes::bin_of(slot, M);
     const SlotScale<T> scale(slot, F);
-    for (int64_t block = 0; block < at.blocks; ++block) {
+    for (int64_t block = 0; block < blocks.count; ++block) {
       Pair<T> sum{};
       for (int64_t p = 0; p < pieces; ++p) {
-        const Pair<T>& piece = sums[(p * at.blocks + block) * M / 2 + slot];
+        const Pair<T>& piece = sums[(p * blocks.count + block) * M / 2 + slot];
         sum = {sum.a + piece.a, sum.b + piece.b};
       }
-      Row<T> a{scale.a * sum.a.re, scale.a * sum.a.im};
-      const Row<T> b{scale.b * sum.b.re, -scale.b * sum.b.im};
-      const auto put = [&](int64_t k, const Row<T>& value) {
-        lanes::store_complex(gS + at.first(block) + k * at.D, value, at.width(block));
+      Numbers<T> a{scale.a * sum.a.re, scale.a * sum.a.im};
+      const Numbers<T> b{scale.b * sum.b.re, -scale.b * sum.b.im};
+      const auto put = [&](int64_t k, const Numbers<T>& value) {
+        lanes::store_complex(gS + blocks.first(block) + k * blocks.D, value,
+                             blocks.channels(block));
       };
       if (slot == 0) {
-        put(M, Row<T>{a.im, {}});
+        put(M, Numbers<T>{a.im, {}});
         a.im = Vector<T>{};
       }
       put(k, a);
@@ -193,50 +196,50 @@ void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layou
 
 // ---- all blocks ----
 template <class T>
-void forward(const T* x, const Complex<T>* S, T* y, const Layout<T>& at, int64_t F) {
+void forward(const T* x, const Complex<T>* S, T* y, const ChannelBlocks& blocks, int64_t F) {
   const Plan<T> plan(F);
   const int64_t M = plan.M, in_block = M / 2;
-  const Scratch<Pair<T>, T> slots(at.blocks * in_block);
-  const Scratch<Row<T>, T> rows(omp_get_max_threads() * M);
-  fill_slots(S, slots + 0, at, F);
-  const int64_t tasks = at.blocks * at.rows;
+  const Scratch<Pair<T>> slots(blocks.count * in_block);
+  const Scratch<Numbers<T>> rows(omp_get_max_threads() * M);
+  fill_slots(S, slots + 0, blocks, F);
+  const int64_t tasks = blocks.count * blocks.rows;
 #pragma omp parallel for schedule(static) if (tasks * M >= kGrain)
   for (int64_t task = 0; task < tasks; ++task) {
-    const int64_t block = task / at.rows, row = task % at.rows;
+    const int64_t block = task / blocks.rows, row = task % blocks.rows;
     const Signal<T> signal{plan, rows + omp_get_thread_num() * M};
-    lanes::enter(plan, signal.z, at.block(x, row, block));
+    lanes::enter(plan, signal.z, blocks.block(x, row, block));
     lanes::walk(plan, Forward<T>{signal, slots + block * in_block});
-    lanes::leave(plan, signal.z, at.block(y, row, block));
+    lanes::leave(plan, signal.z, blocks.block(y, row, block));
   }
 }
 
 template <class T>
 void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* gS,
-              const Layout<T>& at, int64_t F) {
+              const ChannelBlocks& blocks, int64_t F) {
   const Plan<T> plan(F);
-  const Pieces<T> pieces(at);
+  const Pieces pieces(blocks);
   const int64_t M = plan.M, in_block = M / 2;
-  const Scratch<Pair<T>, T> slots(gx ? at.blocks * in_block : 0);
-  const Scratch<Pair<T>, T> sums(gS ? pieces.tasks * in_block : 0);
-  const Scratch<Row<T>, T> rows(2 * omp_get_max_threads() * M);
-  if (gx) fill_slots(S, slots + 0, at, F);
-#pragma omp parallel for schedule(static) if (at.blocks * at.rows * M >= kGrain)
+  const Scratch<Pair<T>> slots(gx ? blocks.count * in_block : 0);
+  const Scratch<Pair<T>> sums(gS ? pieces.tasks * in_block : 0);
+  const Scratch<Numbers<T>> rows(2 * omp_get_max_threads() * M);
+  if (gx) fill_slots(S, slots + 0, blocks, F);
+#pragma omp parallel for schedule(static) if (blocks.count * blocks.rows * M >= kGrain)
   for (int64_t task = 0; task < pieces.tasks; ++task) {
-    const int64_t piece = task / at.blocks, block = task % at.blocks;
-    Row<T>* z = rows + 2 * omp_get_thread_num() * M;
+    const int64_t piece = task / blocks.count, block = task % blocks.count;
+    Numbers<T>* z = rows + 2 * omp_get_thread_num() * M;
     const Backward<T> work{{plan, z},
                            {plan, z + M},
                            gx ? slots + block * in_block : nullptr,
                            gS ? sums + task * in_block : nullptr};
     if (gS) std::fill_n(work.sum, in_block, Pair<T>{});
     for (int64_t row = pieces.begin(piece); row < pieces.end(piece); ++row) {
-      if (gS) lanes::enter(plan, work.x.z, at.block(x, row, block));
-      lanes::enter(plan, work.g.z, at.block(gy, row, block));
+      if (gS) lanes::enter(plan, work.x.z, blocks.block(x, row, block));
+      lanes::enter(plan, work.g.z, blocks.block(gy, row, block));
       lanes::walk(plan, work);
-      if (gx) lanes::leave(plan, work.g.z, at.block(gx, row, block));
+      if (gx) lanes::leave(plan, work.g.z, blocks.block(gx, row, block));
     }
   }
-  if (gS) take_slots(sums + 0, pieces.count, gS, at, F);
+  if (gS) take_slots(sums + 0, pieces.count, gS, blocks, F);
 }
 
 }  // namespace
@@ -244,8 +247,8 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
 Tensor lanes_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
   Tensor y = empty_like(x);
   dispatch(x, [&]<class T> {
-    const Layout<T> at(axis_view(x, axis), S.size(1));
-    forward<T>(x.data<T>(), S.data<Complex<T>>(), y.data<T>(), at, F);
+    const ChannelBlocks blocks(axis_view(x, axis), S.size(1), kWidth<T>);
+    forward<T>(x.data<T>(), S.data<Complex<T>>(), y.data<T>(), blocks, F);
   });
   return y;
 }
@@ -257,9 +260,9 @@ std::pair<Tensor, Tensor> lanes_spectral_conv_backward(const Tensor& x, const Te
   if (need_x) gx = empty_like(x);
   if (need_S) gS = empty_like(S);
   dispatch(x, [&]<class T> {
-    const Layout<T> at(axis_view(x, axis), S.size(1));
+    const ChannelBlocks blocks(axis_view(x, axis), S.size(1), kWidth<T>);
     backward<T>(x.data<T>(), S.data<Complex<T>>(), gy.data<T>(), need_x ? gx.data<T>() : nullptr,
-                need_S ? gS.data<Complex<T>>() : nullptr, at, F);
+                need_S ? gS.data<Complex<T>>() : nullptr, blocks, F);
   });
   return {gx, gS};
 }

@@ -10,7 +10,9 @@
 //          and once more for the backward; nothing for the product, the kernel or a transpose
 #pragma once
 
+#ifndef SKIFF_NO_FFTW
 #include <fftw3.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -374,6 +376,7 @@ inline Work gemm_work(int64_t m, int64_t n, int64_t k) {
   return work;
 }
 
+#ifndef SKIFF_NO_FFTW
 // `count` real signals of length F, each by itself in memory, to their half spectra and back.
 inline Work fft_work(int64_t count, int64_t F) {
   const int64_t stride = (F + 15) / 16 * 16, spectrum_stride = (F / 2 + 8) / 8 * 8;  // 64 bytes
@@ -411,6 +414,7 @@ inline Work fft_work(int64_t count, int64_t F) {
   };
   return work;
 }
+#endif
 
 inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   const auto add = [&](const std::string& name, int64_t n, const std::function<Work()>& make) {
@@ -418,7 +422,9 @@ inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   };
   for (const int64_t n : s.n) {
     add("copy", n, [=] { return copy_work(s.batch * n * s.dim); });
+#ifndef SKIFF_NO_FFTW
     add("fft", n, [=] { return fft_work(s.batch * s.dim, fft::fast_length(2 * n)); });
+#endif
   }
   const int64_t mebi = 1 << 20;
   add("copy-large", 0, [=] { return copy_work(quick ? mebi : 16 * mebi); });  // floats

@@ -1,7 +1,9 @@
 # skiff. `make help` lists what can be built; no file has to be listed here to be compiled.
 CXX      ?= g++
 NVCC     ?= nvcc
-ARCH     ?= native
+# The processor to compile for. What is installed has to run on other machines, too.
+PORTABLE := $(if $(filter x86_64,$(shell uname -m)),x86-64-v3,native)
+ARCH     ?= $(if $(filter install,$(MAKECMDGOALS)),$(PORTABLE),native)
 CUDA     ?= 0
 FFT      ?= fftw
 SAN      ?= 0
@@ -247,18 +249,26 @@ layering:
 	forbid examples 'tests'; [ $$bad = 0 ] && echo "layering: includes follow the arrow"
 
 lib: $(BUILD)/libskiff.a
+# Programs to be read or to test the project itself are left out.
 install: all lib
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
-	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(BUILD)/libskiff.a $(DESTDIR)$(PREFIX)/lib
-	for h in $$(find core autograd layers optim data -name '*.h'); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/skiff/$$h; done
+	@DESTDIR='$(DESTDIR)' CXX='$(CXX)' .ci/install.sh $(BUILD) '$(PREFIX)' '$(LIBS)' $(notdir $(filter-out %/golden %/bench_gpu $(BUILD)/minimal_%,$(PROGRAMS)))
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS))) $(DESTDIR)$(PREFIX)/lib/libskiff.a
-	rm -rf $(DESTDIR)$(PREFIX)/include/skiff
+	@DESTDIR='$(DESTDIR)' .ci/install.sh --remove '$(PREFIX)'
+
+# ---- sources ----
+FORMATTED = $(shell find $(FOLDERS) examples tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 format:
-	clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED) && echo 'format: every file is as clang-format writes it'
+# How make compiles each file, for editors and for clang-tidy.
+compdb:
+	@{ echo '['; printf '{"directory": "$(CURDIR)", "file": "%s", "command": "$(CXX) $(FLAGS) $(OWN_FLAGS) -c %s"}\n' \
+	  $(foreach f,$(filter-out $(NVCC_SOURCES),$(SOURCES) $(SHARED) $(MAINS) $(TESTS)),$f $f) | sed '$$!s/$$/,/'; echo ']'; } >compile_commands.json
+tidy: compdb
+	printf '%s\n' $(or $(FILES),$(SOURCES) $(SHARED) $(MAINS)) | xargs -P $$(nproc) -n 1 clang-tidy -p . --quiet --warnings-as-errors='*'
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 
 help:
 	@echo 'make            the programs, into $(BUILD)'
@@ -277,10 +287,14 @@ help:
 	@echo 'make report     one HTML file: kernels, spectra, gradients, planted bugs; RUN=DIR takes the kernels of that run'
 	@echo 'make puzzles    grade the twelve backwards of examples/puzzles, or P=06; SOLUTIONS=1 grades the solutions'
 	@echo 'make layering   includes follow the arrow'
-	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
-	@echo 'make format clean help'
+	@echo 'make lib        libskiff.a, the library as one object'
+	@echo 'make install    library, headers, skiff.pc and programs (as skiff-NAME), for any processor with AVX2 or, with ARCH=native,'
+	@echo '                for this one; PREFIX=$(PREFIX) DESTDIR=;  make uninstall removes what it wrote'
+	@echo 'make format     writes every file as .clang-format says;  make format-check: whether they are'
+	@echo 'make compdb     compile_commands.json;  make tidy: clang-tidy, of all files or of FILES="core/tensor.cpp"'
+	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)
+-include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS))

@@ -86,8 +86,7 @@ std::string svg(const HeatMap& m);
 // Counts of (true class, predicted class), a row per true class, coloured by their share of the
 // row. A file of its own.
 std::string confusion_matrix_svg(const std::vector<std::vector<int64_t>>& counts,
-                                 const std::vector<std::string>& classes,
-                                 const std::string& title);
+                                 const std::vector<std::string>& classes, const std::string& title);
 
 // ---- bubbles ----
 

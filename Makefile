@@ -58,7 +58,8 @@ endif
 PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)) $(BUILD)/golden
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
 TEST_OBJECTS := $(TESTS:%.cpp=$(BUILD)/%.o)
-SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(BUILD)/examples/explain/derivations.o
+MADE     := $(BUILD)/examples/explain/derivations.o $(BUILD)/examples/report/templates.o
+SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(MADE)
 PROGRAM_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard examples/*.cpp) tests/golden/golden.cpp)
 OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
 # The time is spent in the library; a lower level nearly halves what it takes to compile programs and tests.
@@ -83,7 +84,11 @@ $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/
 $(BUILD)/examples/explain/derivations.cpp: examples/explain/derivations.awk $(wildcard autograd/ops/*/*.cpp)
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(BUILD)/examples/explain/derivations.o: $(BUILD)/examples/explain/derivations.cpp | $(BUILD)/.packages
+# The words of the report, as text for the program.
+$(BUILD)/examples/report/templates.cpp: examples/report/templates.awk $(wildcard examples/report/templates/*)
+	@mkdir -p $(@D)
+	$(run)awk -f $^ > $@
+$(MADE): %.o: %.cpp | $(BUILD)/.packages
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 # What programs share: a program takes from the archive what it uses.
 $(BUILD)/libshared.a: $(SHARED_OBJECTS)

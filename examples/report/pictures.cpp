@@ -15,7 +15,7 @@ Picture adjoint_picture() {
   const double weights[2][3] = {{1, -2, 0}, {0.5, 4, 3}};
   Diagram d;
   for (const bool backward : {false, true}) {
-    const double left = backward ? 390 : 30, right = left + 200;
+    const double left = backward ? 380 : 40, right = left + 200;
     d.text(left - 16, 20, backward ? "backward: gx = Aᵀ gy" : "forward: y = A x", "b");
     const auto y_in = [](int j) { return 60.0 + 56 * j; };
     const auto y_out = [](int i) { return 88.0 + 56 * i; };
@@ -25,15 +25,15 @@ Picture adjoint_picture() {
         std::vector<std::pair<double, double>> way = {{left + 16, y_in(j)}, {right - 16, y_out(i)}};
         if (backward) std::swap(way[0], way[1]);
         d.arrow(way, i == 0 ? "s c0" : "s c1");
-        const double share = i == 0 ? 0.3 : 0.55;
+        const double share = i == 0 ? 0.22 : 0.4;
         d.text(left + 16 + share * (right - left - 32), y_in(j) + share * (y_out(i) - y_in(j)) - 4,
                charts::short_number(weights[i][j]), "v halo", "middle");
       }
     for (int j = 0; j < 3; ++j)
-      d.text(left, y_in(j) + 4, (backward ? "gx[" : "x[") + std::to_string(j) + "]", "v", "middle");
+      d.text(left + 10, y_in(j) + 4, (backward ? "gx[" : "x[") + std::to_string(j) + "]", "v",
+             "end");
     for (int i = 0; i < 2; ++i)
-      d.text(right + 8, y_out(i) + 4, (backward ? "gy[" : "y[") + std::to_string(i) + "]", "v",
-             "middle");
+      d.text(right - 10, y_out(i) + 4, (backward ? "gy[" : "y[") + std::to_string(i) + "]", "v");
   }
   return {"adjoint", "A linear map as weighted arrows; backward follows them in reverse", 640, 200,
           d.drawing()};
@@ -61,11 +61,9 @@ void draw_bins(Diagram& d, double top, int F) {
     else
       d.node(x(k), top + 42, "");
     d.text(x(k), top + 46, std::to_string(k), kept ? "badge-text" : "", "middle");
-    if (kept)
-      d.text(x(k), top + 74, k == 0 || 2 * k == F ? "c = 1" : "c = 2", "v", "middle");
-    else
-      d.text(x(k), top + 74, "not kept", "", "middle");
+    if (kept) d.text(x(k), top + 74, k == 0 || 2 * k == F ? "c = 1" : "c = 2", "v", "middle");
   }
+  d.text((x(F / 2 + 1) + x(F - 1)) / 2, top + 74, "not kept: conjugates", "", "middle");
 }
 
 Picture half_spectrum_picture() {
@@ -104,12 +102,12 @@ Picture circle_picture() {
     const int lag = slot < n ? slot : slot - F;
     d.text(wx, wy + 4, slot == n ? "empty" : "lag " + charts::short_number(lag), "v", "middle");
   }
-  d.text(360, 90, "n = 4 positions, F = 2n = 8 slots", "b");
-  d.text(360, 116, "lag l ≥ 0 is in slot l: the past", "");
-  d.text(360, 138, "lag −l is in slot F − l: the future", "");
-  d.text(360, 168, "With F ≥ 2n − 1 no two lags share a slot,");
-  d.text(360, 190, "and the first n outputs are those of a line.");
-  return {"circle", "The lags of a Toeplitz matrix around a circle of slots", 640, 320,
+  d.text(330, 90, "n = 4 positions, F = 2n = 8 slots", "b");
+  d.text(330, 116, "lag l ≥ 0 is in slot l: the past", "");
+  d.text(330, 138, "lag −l is in slot F − l: the future", "");
+  d.text(330, 168, "From F = 2n − 1 on, no two lags share a slot:");
+  d.text(330, 190, "the first n outputs are those of a line.");
+  return {"circle", "The lags of a Toeplitz matrix around a circle of slots", 690, 320,
           d.drawing()};
 }
 
@@ -128,7 +126,8 @@ Picture interpolation_picture() {
   d.line({{px, 190}, {px, py}}, "thin");
   d.dot(px, py, 1, 5);
   d.text(px + 4, 182, "position i", "v halo");
-  d.text(px + 10, py + 22, "(W s)[i] = (1 − f) s[1] + f s[2]", "b halo");
+  d.text(250, 24, "(W s)[i] = (1 − f) s[1] + f s[2]", "b");
+  d.line({{px + 12, 30}, {px + 2, py - 7}}, "thin");
   d.arrow({{px - 3, 226}, {x[1] + 8, 226}}, "s c1");
   d.arrow({{px + 3, 226}, {x[2] - 8, 226}}, "s c1");
   d.text((x[1] + px) / 2, 246, "1 − f", "v", "middle");
@@ -173,7 +172,7 @@ Picture ski_picture() {
   const double foot = top + side * double(n) + 22;
   d.text(12, foot, "any kernel");
   d.text(212, foot, "spikes: a short filter");
-  d.text(412, foot, "the rest is smooth: r inducing points");
+  d.text(412, foot, "smooth: r inducing points");
   return {"ski",
           "A Toeplitz matrix T as a band S plus W A W transposed, where A is a small Toeplitz "
           "matrix between inducing points and W interpolates",
@@ -247,7 +246,7 @@ Picture norm_picture() {
   d.arrow({{x, y}, {x + 60, y - 150}}, "s c1");
   d.text(x + 60, y - 158, "gy", "b", "middle");
   d.arrow({{x, y}, {x + 108, y - 54}}, "s c0 dash");
-  d.text(x + 112, y - 36, "its part along y changes only the length of x", "halo");
+  d.text(x + 112, y - 36, "the part along y is taken out", "halo");
   d.line({{x + 60, y - 150}, {x + 108, y - 54}}, "thin");
   d.arrow({{x, y}, {x - 48, y - 96}}, "s c2");
   d.text(x - 54, y - 104, "ρ gx", "b", "middle");

@@ -10,7 +10,9 @@
 //          and once more for the backward; nothing for the product, the kernel or a transpose
 #pragma once
 
+#ifndef SKIFF_NO_FFTW
 #include <fftw3.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -376,6 +378,7 @@ inline Work gemm_work(int64_t m, int64_t n, int64_t k) {
   return work;
 }
 
+#ifndef SKIFF_NO_FFTW
 // `count` real signals of length F, each by itself in memory, to their half spectra and back.
 inline Work fft_work(int64_t count, int64_t F) {
   const int64_t stride = (F + 15) / 16 * 16, spectrum_stride = (F / 2 + 8) / 8 * 8;  // 64 bytes
@@ -413,6 +416,16 @@ inline Work fft_work(int64_t count, int64_t F) {
   };
   return work;
 }
+#else
+// Without FFTW: r2c and c2r of the library, of `count` real signals of length F.
+inline Work fft_work(int64_t count, int64_t F) {
+  const Tensor x = random_input({count, F});
+  Work work;
+  work.transforms = 1;
+  work.run = [=] { fft::any_length_c2r(fft::any_length_r2c(x, F, -1), F, -1, F); };
+  return work;
+}
+#endif
 
 inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   const auto add = [&](const std::string& name, int64_t n, const std::function<Work()>& make) {

@@ -41,14 +41,15 @@ struct Ski {
     k = k_in;
     check_inputs();
     z = sum_to_knots(x, k.size(0) / 2, axis);
-    return ski_parts::output(x, c, ski_parts::knot_product(k, z, axis, /*transposed=*/false), axis);
+    return ski_parts::output(x, c, ski_parts::kernel_product(k, z, axis, /*transposed=*/false),
+                             axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
     Tensor u, gk;
     if (needs[0] || needs[2]) {
       const Tensor h = sum_to_knots(gy, k.size(0) / 2, axis);
-      if (needs[0]) u = ski_parts::knot_product(k, h, axis, /*transposed=*/true);
-      if (needs[2]) gk = ski_parts::knot_gradient(h, z, k.size(1), axis);
+      if (needs[0]) u = ski_parts::kernel_product(k, h, axis, /*transposed=*/true);
+      if (needs[2]) gk = ski_parts::kernel_gradient(h, z, k.size(1), axis);
     }
     auto [gx, gc] = ski_parts::gradients(x, c, gy, u, axis, needs[0], needs[1]);
     return {gx, gc, gk};

@@ -3,6 +3,7 @@ CXX      ?= g++
 NVCC     ?= nvcc
 ARCH     ?= native
 CUDA     ?= 0
+FFT      ?= fftw
 SAN      ?= 0
 ORDER    ?= forward
 WERROR   ?= 0
@@ -15,27 +16,31 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 
 # ---- one folder per variant, so that none spoils another ----
+WITH_FFTW := $(filter-out builtin,$(FFT))
 CLANG    := $(findstring clang,$(CXX))
-VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
+VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
 BUILD    ?= build/$(VARIANT)
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-restrict)$(if $(filter 1,$(WERROR)), -Werror)
 # Nothing here reads the flags of floating-point exceptions. Without -fno-trapping-math (which changes no
 # result) gcc leaves loops with a comparison, so every exp, unvectorised where AVX-512's masks are missing.
 FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
-LIBS     := -lopenblas -lfftw3 -lfftw3f -lpng -lz
+LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -lz
 ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifneq ($(CLANG),)
 FLAGS    += -Wno-unknown-warning-option -Wno-pass-failed
 endif
+ifeq ($(WITH_FFTW),)
+FLAGS    += -DSKIFF_NO_FFTW
+endif
 ifeq ($(ORDER),reverse)
 FLAGS    += -DSKIFF_ORDER_REVERSE
 endif
 
 # The folders decide: library, what programs share, programs, tests.
-SOURCES  := $(sort $(shell find core autograd layers optim data -name '*.cpp'))
+SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find core autograd layers optim data -name '*.cpp')))
 SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
 TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,core autograd layers optim data examples support)))
 NVCC_OBJECTS :=
@@ -108,7 +113,7 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
+PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -122,7 +127,7 @@ endif
 # One line for each header that is missing, with the command that installs it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D); missing=; \
-	for pair in cblas.h:libopenblas-openmp-dev fftw3.h:libfftw3-dev doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev; do \
+	for pair in cblas.h:libopenblas-openmp-dev $(if $(WITH_FFTW),fftw3.h:libfftw3-dev )doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev; do \
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 
@@ -260,7 +265,7 @@ help:
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
-	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
+	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
 .PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:

@@ -10,7 +10,9 @@
 //          and once more for the backward; nothing for the product, the kernel or a transpose
 #pragma once
 
+#ifndef SKIFF_NO_FFTW
 #include <fftw3.h>
+#endif
 
 #include <algorithm>
 #include <cstring>
@@ -189,7 +191,7 @@ inline Function softmax_attention(const Tensor& x, int64_t heads) {
   };
   const auto apply = [=](const Variable& q) {
     const double scale_of_scores = 1 / std::sqrt(double(q.size(2) / heads));
-    const Variable weights = softmax(matmul(split(scale_of_scores * q), split(k), false, true));
+    const Variable weights = softmax(matmul(split(scale_of_scores * q), transposed(split(k))));
     return reshape(transpose(matmul(weights, split(v)), 1, 2), q.shape());
   };
   return {apply, x, {k, v}, nullptr};
@@ -232,15 +234,17 @@ inline void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   });
   add("toeplitz", Floor::Fft, [=]() -> Function {
     const Variable t = Variable::leaf(random_input({2 * n, D}));
-    return {[=](const Variable& x) { return toeplitz(t, x, false); },
+    return {[=](const Variable& x) { return toeplitz(t, x, Direction::Bidirectional); },
             random_input(shape),
             {t},
             nullptr};
   });
   add("conv1d", Floor::Copy, [=]() -> Function {
     const Variable c = Variable::leaf(random_input({33, D}));
-    return {
-        [=](const Variable& x) { return conv1d(x, c, false); }, random_input(shape), {c}, nullptr};
+    return {[=](const Variable& x) { return conv1d(x, c, Direction::Bidirectional); },
+            random_input(shape),
+            {c},
+            nullptr};
   });
   add("interpolate", Floor::Copy, [=]() -> Function {  // W W^T x, both ways at once
     const InterpolationMatrix W{n, rank};
@@ -374,6 +378,7 @@ inline Work gemm_work(int64_t m, int64_t n, int64_t k) {
   return work;
 }
 
+#ifndef SKIFF_NO_FFTW
 // `count` real signals of length F, each by itself in memory, to their half spectra and back.
 inline Work fft_work(int64_t count, int64_t F) {
   const int64_t stride = (F + 15) / 16 * 16, spectrum_stride = (F / 2 + 8) / 8 * 8;  // 64 bytes
@@ -411,6 +416,16 @@ inline Work fft_work(int64_t count, int64_t F) {
   };
   return work;
 }
+#else
+// Without FFTW: r2c and c2r of the library, of `count` real signals of length F.
+inline Work fft_work(int64_t count, int64_t F) {
+  const Tensor x = random_input({count, F});
+  Work work;
+  work.transforms = 1;
+  work.run = [=] { fft::any_length_c2r(fft::any_length_r2c(x, F, -1), F, -1, F); };
+  return work;
+}
+#endif
 
 inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   const auto add = [&](const std::string& name, int64_t n, const std::function<Work()>& make) {

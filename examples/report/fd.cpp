@@ -102,13 +102,15 @@ void add_bidirectional(Page& page) {
 void add_lengths(Page& page) {
   struct Length {
     int64_t F;
-    bool published;
+    CausalWindow window;
   };
+  using enum CausalWindow;
   std::vector<std::vector<std::string>> rows;
-  for (const auto& [F, published] :
-       {Length{64, false}, {63, false}, {8, false}, {7, false}, {8, true}}) {
+  for (const auto& [F, window] :
+       {Length{64, Exact}, {63, Exact}, {8, Exact}, {7, Exact}, {8, Published}}) {
     const std::vector<double> given = real_part(F);
-    const Tensor spectrum = hilbert(column(given), F, -2, published).value();
+    const Tensor spectrum = hilbert(column(given), F, -2, window).value();
+    const bool published = window == Published;
     const Response r = response_of(spectrum);
     double worst = 0;
     for (size_t k = 0; k < given.size(); ++k) worst = std::max(worst, std::abs(r.re[k] - given[k]));

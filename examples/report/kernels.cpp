@@ -50,7 +50,7 @@ Matrix low_rank_matrix(const Kernel& k, int64_t n, int64_t r) {
   const InterpolationMatrix W{n, r};
   const Tensor between = lags_of(k, r, double(n - 1) / double(r - 1));
   return matrix_of(n, [&](const Variable& x) {
-    return interpolate(toeplitz(between, interpolate_adjoint(x, W), false), W);
+    return interpolate(toeplitz(between, interpolate_adjoint(x, W), Direction::Bidirectional), W);
   });
 }
 
@@ -68,7 +68,8 @@ Tensor band_filter(const Matrix& E, int64_t K) {
 }
 
 Matrix band_matrix(const Tensor& filter, int64_t n) {
-  return matrix_of(n, [&](const Variable& x) { return conv1d(x, filter, false); });
+  return matrix_of(n,
+                   [&](const Variable& x) { return conv1d(x, filter, Direction::Bidirectional); });
 }
 
 ExampleKernel::ExampleKernel(uint64_t seed) {

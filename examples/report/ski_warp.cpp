@@ -21,7 +21,7 @@ void add_warp(Page& page) {
   std::vector<double> broken = lags;  // the sides do not meet: no line from lag -1 to lag 0
   for (std::vector<double>* v : {&broken, &warped, &steep}) v->insert(v->begin() + n - 1, NAN);
   const std::vector<double> kernel =
-      to_vector(warped_kernel(column(table), lags, base, false).value());
+      to_vector(warped_kernel(column(table), lags, base, Direction::Bidirectional).value());
   std::vector<double> grid, grid_lags, grid_values;
   for (int64_t j = 0; j <= 2 * r; ++j) {
     if (j == r || j == 0) continue;  // lag infinity; lag 0 from below, never reached

@@ -41,7 +41,8 @@ void add_toeplitz(Page& page, uint64_t seed) {
   std::vector<double> dense(size_t(n), 0);
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < n; ++j) dense[size_t(i)] += T(i, j) * x[size_t(j)];
-  const std::vector<double> fast = to_vector(toeplitz(lags_of(k, n), column(x), false).value());
+  const std::vector<double> fast =
+      to_vector(toeplitz(lags_of(k, n), column(x), Direction::Bidirectional).value());
   page.number("toeplitz.error", largest_difference(fast, dense), "%.1e");
   charts::HeatMap circulant = heat_map(circulant_matrix(k, n, F));
   circulant.row_label = circulant.column_label = "slot";

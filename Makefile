@@ -72,7 +72,8 @@ endif
 objects   = $(patsubst %,$(BUILD)/%.o,$(basename $(filter $(OWN),$(1)))) $(patsubst %,$(COMMON)/%.o,$(basename $(filter-out $(OWN),$(1))))
 OBJECTS  := $(call objects,$(SOURCES) $(wildcard $(filter %.cu,$(NVCC_SOURCES))))
 TEST_OBJECTS := $(call objects,$(TESTS))
-SHARED_OBJECTS := $(call objects,$(SHARED)) $(COMMON)/examples/explain/derivations.o
+MADE     := $(COMMON)/examples/explain/derivations.o $(COMMON)/examples/report/templates.o
+SHARED_OBJECTS := $(call objects,$(SHARED)) $(MADE)
 PROGRAM_OBJECTS := $(call objects,$(MAINS))
 NVCC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(NVCC_SOURCES)))
 PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
@@ -93,10 +94,10 @@ $(call say,$(CXX) $<)
 $(run)$(CXX) $(flags) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
 endef
 CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS))
-$(filter $(BUILD)/%,$(filter-out %/derivations.o,$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+$(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 ifneq ($(COMMON),$(BUILD))
-$(filter $(COMMON)/%,$(filter-out %/derivations.o,$(CXX_OBJECTS))): $(COMMON)/%.o: %.cpp | $(BUILD)/.packages
+$(filter $(COMMON)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(COMMON)/%.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 endif
 $(NVCC_OBJECTS): | $(BUILD)/.packages
@@ -104,18 +105,24 @@ $(NVCC_OBJECTS): | $(BUILD)/.packages
 	$(call say,nvcc $(patsubst $(BUILD)/%.o,%,$@))
 	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
 	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
-# The comments on top of the ops, as text for the programs that show them.
+# The comments on top of the ops and the words of the report, as text for the programs that show them.
 $(COMMON)/examples/explain/derivations.cpp: examples/explain/derivations.awk $(wildcard autograd/ops/*/*.cpp)
+$(COMMON)/examples/report/templates.cpp: examples/report/templates.awk $(wildcard examples/report/templates/*)
+$(MADE:.o=.cpp):
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(COMMON)/examples/explain/derivations.o: $(COMMON)/examples/explain/derivations.cpp | $(BUILD)/.packages
+$(MADE): %.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 # What programs share: a program takes from the archive what it uses.
 $(BUILD)/libshared.a: $(SHARED_OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 # Of inline functions the linker keeps the first, so the library comes first.
 $(BUILD)/golden: $(OBJECTS) $(COMMON)/tests/golden/golden.o $(BUILD)/libshared.a
-$(foreach p,$(filter examples/%,$(MAINS)),$(eval $(BUILD)/$(notdir $(basename $p)): $(OBJECTS) $(call objects,$p) $(BUILD)/libshared.a))
+# gradcheck and explain know ops alone, so that a new op does not compile the layers and the other programs for them.
+OP_OBJECTS := $(filter-out $(BUILD)/layers/% $(BUILD)/optim/% $(COMMON)/layers/% $(COMMON)/optim/%,$(OBJECTS))
+OP_SHARED := $(filter $(addprefix $(COMMON)/examples/,explain/% $(addprefix train/,program.o flags.o start.o device.o signals.o)),$(SHARED_OBJECTS))
+needs     = $(if $(filter gradcheck explain,$(1)),$(OP_OBJECTS),$(OBJECTS)) $(call objects,examples/$(1).cpp) $(if $(filter gradcheck explain,$(1)),$(OP_SHARED),$(BUILD)/libshared.a)
+$(foreach p,$(notdir $(basename $(filter examples/%,$(MAINS)))),$(eval $(BUILD)/$p: $(call needs,$p)))
 $(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS) $(BUILD)/libshared.a
 $(PROGRAMS) $(BUILD)/skiff_tests:
 	$(call say,link $@)

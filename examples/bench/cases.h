@@ -191,7 +191,7 @@ inline Function softmax_attention(const Tensor& x, int64_t heads) {
   };
   const auto apply = [=](const Variable& q) {
     const double scale_of_scores = 1 / std::sqrt(double(q.size(2) / heads));
-    const Variable weights = softmax(matmul(split(scale_of_scores * q), split(k), false, true));
+    const Variable weights = softmax(matmul(split(scale_of_scores * q), transposed(split(k))));
     return reshape(transpose(matmul(weights, split(v)), 1, 2), q.shape());
   };
   return {apply, x, {k, v}, nullptr};
@@ -234,15 +234,17 @@ inline void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   });
   add("toeplitz", Floor::Fft, [=]() -> Function {
     const Variable t = Variable::leaf(random_input({2 * n, D}));
-    return {[=](const Variable& x) { return toeplitz(t, x, false); },
+    return {[=](const Variable& x) { return toeplitz(t, x, Direction::Bidirectional); },
             random_input(shape),
             {t},
             nullptr};
   });
   add("conv1d", Floor::Copy, [=]() -> Function {
     const Variable c = Variable::leaf(random_input({33, D}));
-    return {
-        [=](const Variable& x) { return conv1d(x, c, false); }, random_input(shape), {c}, nullptr};
+    return {[=](const Variable& x) { return conv1d(x, c, Direction::Bidirectional); },
+            random_input(shape),
+            {c},
+            nullptr};
   });
   add("interpolate", Floor::Copy, [=]() -> Function {  // W W^T x, both ways at once
     const InterpolationMatrix W{n, rank};
@@ -414,6 +416,15 @@ inline Work fft_work(int64_t count, int64_t F) {
   };
   return work;
 }
+#else
+// Without FFTW: r2c and c2r of the library, of `count` real signals of length F.
+inline Work fft_work(int64_t count, int64_t F) {
+  const Tensor x = random_input({count, F});
+  Work work;
+  work.transforms = 1;
+  work.run = [=] { fft::any_length_c2r(fft::any_length_r2c(x, F, -1), F, -1, F); };
+  return work;
+}
 #endif
 
 inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
@@ -422,9 +433,7 @@ inline void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   };
   for (const int64_t n : s.n) {
     add("copy", n, [=] { return copy_work(s.batch * n * s.dim); });
-#ifndef SKIFF_NO_FFTW
     add("fft", n, [=] { return fft_work(s.batch * s.dim, fft::fast_length(2 * n)); });
-#endif
   }
   const int64_t mebi = 1 << 20;
   add("copy-large", 0, [=] { return copy_work(quick ? mebi : 16 * mebi); });  // floats

@@ -129,8 +129,8 @@ TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
       [&] { any_length_spectral_conv_backward(x, S, x, F, -2, true, true); },
       [&] { ski_cpu::output(x, c, s, -2); },
       [&] { ski_cpu::gradients(x, c, x, s, -2, true, true); },
-      [&] { ski_cpu::knot_product(k, s, -2, false); },
-      [&] { ski_cpu::knot_gradient(s, s, D, -2); },
+      [&] { ski_cpu::kernel_product(k, s, -2, false); },
+      [&] { ski_cpu::kernel_gradient(s, s, D, -2); },
   };
   for (size_t i = 0; i < operators.size(); ++i) {
     CAPTURE(i);

@@ -9,9 +9,9 @@
 //     return skiff::run_program(argc, argv, app, [&] { return train(settings); });
 //   }
 //
-// Exit codes: what the body returns; 0 after --help; 2 for a wrong command line; exit_code() of a
-// skiff::Error (1 general, 2 setting, 3 data, 4 not a number, 5 writing); 1 for any other
-// exception.
+// Exit codes: what the body returns; 0 after --help and --version; 2 for a wrong command line;
+// exit_code() of a skiff::Error (1 general, 2 setting, 3 data, 4 not a number, 5 writing); 1 for
+// any other exception.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -27,6 +27,7 @@
 
 #include "core/check.h"
 #include "core/options.h"
+#include "core/version.h"
 #include "data/files/text_file.h"
 #include "examples/train/start.h"
 
@@ -111,6 +112,7 @@ inline std::string unknown_word(const CLI::App* app) {
 
 // Parses the command line and runs the body. Returns the exit code of the program.
 inline int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body) {
+  app.set_version_flag("--version", std::string("skiff ") + kVersion, "Print the version and exit");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

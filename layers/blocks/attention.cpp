@@ -47,7 +47,7 @@ Variable Attention::operator()(const Variable& x, const Tensor& lengths) const {
     q = concat({q, column(q, lengths, 1, 1)}, -1);
     k = concat({k, column(k, lengths, 0, -1e9)}, -1);
   }
-  const Variable weights = softmax(matmul(q, k, false, /*transpose_b=*/true));  // (B, heads, n, n)
+  const Variable weights = softmax(matmul(q, transposed(k)));  // (B, heads, n, n)
   return o(reshape(transpose(matmul(weights, v), 1, 2), {B, n, inner}));
 }
 

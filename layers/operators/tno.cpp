@@ -85,11 +85,12 @@ Variable Tno::taps(int64_t n) const {
 Variable Tno::operator()(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
   const Variable t = taps(n);
-  const Variable y = toeplitz(t, x, config.causal, axis);
+  const Direction direction = config.causal ? Direction::Causal : Direction::Bidirectional;
+  const Variable y = toeplitz(t, x, direction, axis);
   if (!config.normalize) return y;
   const int inside = x.rank() - x.shape().axis_index(axis);
   const Variable ones = full(x.shape().last(inside), 1, x.dtype(), x.device());
-  return y / toeplitz(t, ones, config.causal, -inside);
+  return y / toeplitz(t, ones, direction, -inside);
 }
 
 }  // namespace skiff

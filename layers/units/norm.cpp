@@ -57,8 +57,10 @@ Variable Norm::operator()(const Variable& x) const {
       return layer_norm(x, weight, bias);
     case NormKind::Batch:
       // A value that is worked out again has moved the running statistics once already.
-      if (store->training() && recomputing()) return batch_norm(x, weight, bias, {}, {}, true);
-      return batch_norm(x, weight, bias, running_mean, running_var, store->training());
+      if (store->training() && recomputing())
+        return batch_norm(x, weight, bias, {}, {}, Statistics::Batch);
+      return batch_norm(x, weight, bias, running_mean, running_var,
+                        store->training() ? Statistics::Batch : Statistics::Running);
   }
   return x;
 }

@@ -16,6 +16,7 @@
 
 #include "core/io/safetensors.h"
 #include "core/memory.h"
+#include "core/version.h"
 #include "data/tasks/fashion.h"
 #include "examples/train/recipes.h"
 #include "tests/support/tar.h"
@@ -154,6 +155,13 @@ TEST_CASE("programs: --help explains itself on standard output") {
     CHECK(contains(o.out, "Example"));
     CHECK(o.err.empty());
   }
+}
+
+TEST_CASE("programs: --version prints the version of the project") {
+  const Place place;
+  const Outcome o = place.run("gradcheck --version");
+  CHECK(o.code == 0);
+  CHECK(o.out == "skiff " + std::string(kVersion) + "\n");
 }
 
 TEST_CASE(

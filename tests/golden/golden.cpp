@@ -478,16 +478,19 @@ bool run_case(Case& c) {
     });
   } else if (op == "depthwise_conv") {
     run_op(c, [](const Variable& x, const Leaf& leaf) {
-      return conv1d(x, transpose(leaf("kernel"), 0, 1), /*causal=*/false);
+      return conv1d(x, transpose(leaf("kernel"), 0, 1), Direction::Bidirectional);
     });
   } else if (op == "toeplitz") {
     const bool causal = c.flag("causal");
     run_op(c, [&](const Variable& x, const Leaf& leaf) {
-      return toeplitz(circle_of_lags(leaf("lags"), x.size(-2), causal), x, causal);
+      return toeplitz(circle_of_lags(leaf("lags"), x.size(-2), causal), x,
+                      causal ? Direction::Causal : Direction::Bidirectional);
     });
   } else if (op == "causal_spectrum") {
     run_op(c, [&](const Variable& x, const Leaf&) {
-      return hilbert(x, 2 * (x.size(0) - 1), 0, c.text("variant") == "published");
+      return hilbert(
+          x, 2 * (x.size(0) - 1), 0,
+          c.text("variant") == "published" ? CausalWindow::Published : CausalWindow::Exact);
     });
   } else if (op == "rpe") {
     const int64_t outputs = c.get("y").size(-1), m = c.get("x").size(0);

@@ -41,7 +41,7 @@ endif
 
 # The folders decide: library, what programs share, programs, tests.
 SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find core autograd layers optim data -name '*.cpp')))
-SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
+SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,core autograd layers optim data examples support)))
 NVCC_OBJECTS :=
 ifeq ($(CUDA),1)
@@ -66,6 +66,7 @@ TEST_OBJECTS := $(TESTS:%.cpp=$(BUILD)/%.o)
 MADE     := $(BUILD)/examples/explain/derivations.o $(BUILD)/examples/report/templates.o
 SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(MADE)
 PROGRAM_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard examples/*.cpp) tests/golden/golden.cpp)
+PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp)))
 OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
 # The time is spent in the library; a lower level nearly halves what it takes to compile programs and tests.
 flags     = $(patsubst -O3,-O1,$(patsubst -O1,-O0,$(FLAGS)))
@@ -81,7 +82,7 @@ $(NVCC_OBJECTS): | $(BUILD)/.packages
 	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
 	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
 $(filter-out $(NVCC_OBJECTS),$(OBJECTS)): flags = $(FLAGS)
-$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/%.o) $(PROGRAM_OBJECTS)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/%.o) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
@@ -209,20 +210,17 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
 	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
 
-# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
-$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
+PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
+puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
+$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
+$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
+$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
+$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
 	@mkdir -p $(@D)
-	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
-$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
-	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(GRADERS): $(BUILD)/puzzles/grade-%: $(OBJECTS) $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
-	@$< $(P)
+	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
+	@$< $(P) || [ $$? = 1 ]
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -269,4 +267,4 @@ help:
 
 .PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(PUZZLE_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)

@@ -1,0 +1,91 @@
+#include "examples/train/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <sstream>
+
+namespace skiff {
+
+Flags::Flags(const std::string& description, const std::string& program)
+    : app_(std::make_unique<CLI::App>(description, program)) {
+  // The last of an option that is given twice counts.
+  app_->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+Flags::~Flags() = default;
+
+namespace {
+
+// What --help shows for the value: the words, or the range where there is one.
+std::string type_of(const Field& field, const std::vector<std::string>& words, bool number) {
+  std::ostringstream type;
+  for (const std::string& word : words) type << (&word == &words.front() ? "{" : ", ") << word;
+  if (!words.empty()) type << "}";
+  if (number && field.high < 1e15)
+    type << field.low << ".." << field.high;
+  else if (number)
+    type << "NUMBER";
+  else if (words.empty())
+    type << "TEXT";
+  return type.str();
+}
+
+}  // namespace
+
+void Flags::add_flag(const Field& field, const std::string& group, Kind kind,
+                     const std::vector<std::string>& words, const std::string& shown,
+                     std::function<void(const std::string&)> set) {
+  Flag& flag = flags_.emplace_back();
+  const std::string name = std::string("--") + field.name;
+  if (kind == Kind::Switch)
+    flag.option = app_->add_flag(name + ",!--no-" + field.name, flag.switched, field.help);
+  else
+    flag.option = app_->add_option(name, flag.text, field.help)
+                      ->type_name(type_of(field, words, kind == Kind::Number));
+  flag.option->default_str(shown)->group(group);
+  flag.set = std::move(set);
+}
+
+void Flags::positional(const std::string& name, std::string& value, const std::string& help) {
+  app_->add_option(name, value, help)->required();
+}
+void Flags::positional(const std::string& name, std::vector<std::string>& values,
+                       const std::string& help) {
+  app_->add_option(name, values, help)
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+}
+void Flags::footer(const std::string& text) { app_->footer(text); }
+
+void Flags::parse(int argc, char** argv) {
+  app_->parse(argc, argv);
+  set_fields(/*skip_wrong=*/false);
+}
+
+void Flags::parse_what_is_right(int argc, char** argv) {
+  app_->set_help_flag();
+  app_->allow_extras();
+  try {
+    app_->parse(argc, argv);
+  } catch (const CLI::ParseError&) {
+    return;
+  }
+  set_fields(/*skip_wrong=*/true);
+}
+
+void Flags::set_fields(bool skip_wrong) {
+  for (const Flag& flag : flags_) {
+    if (flag.option->count() == 0) continue;
+    const bool is_switch = flag.option->get_type_size() == 0;
+    try {
+      flag.set(is_switch ? (flag.switched ? "true" : "false") : flag.text);
+    } catch (const UsageError&) {
+      if (!skip_wrong) throw;
+    }
+  }
+}
+
+bool Flags::given(const std::string& name) const {
+  return app_->get_option("--" + name)->count() > 0;
+}
+
+}  // namespace skiff

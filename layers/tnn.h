@@ -8,11 +8,10 @@
 
 #include "layers/blocks/attention.h"
 #include "layers/blocks/gtu.h"
+#include "layers/options.h"
 #include "layers/units/norm.h"
 
 namespace skiff {
-
-enum class Readout { Mean, Last };  // mean over the true length; the last of all positions
 
 struct TnnConfig {
   int64_t vocab = 0;     // token input, or

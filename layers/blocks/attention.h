@@ -6,6 +6,19 @@
 
 namespace skiff {
 
+struct AttentionOptions {
+  int64_t heads = 0;  // 0: of 32 channels, or a few more where the width asks for it
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "heads",
+           .help = "attention: heads; 0: of 32 channels each",
+           .low = 0,
+           .high = 1024},
+          o.heads);
+  }
+};
+
 struct AttentionConfig {
   int64_t heads = 4;
 };

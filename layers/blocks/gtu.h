@@ -31,6 +31,10 @@ struct Mixer2d {
 
 // How weights start: PyTorch's default, or N(0, 0.02^2) for weights and biases, as in the LRA code.
 enum class Start { Default, Small };
+inline std::span<const Word<Start>> words_of(Start) {
+  static constexpr Word<Start> kWords[] = {{Start::Default, "default"}, {Start::Small, "small"}};
+  return kWords;
+}
 
 struct GtuConfig {
   int64_t dim = 0, inner = 0;

@@ -11,6 +11,19 @@
 
 namespace skiff {
 
+struct FdOptions {
+  int64_t heads = 1;  // bidirectional outputs: per head its real parts, then its imaginary parts
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "fd-heads",
+           .help = "fd: groups of channels, in the order of outputs only",
+           .low = 1,
+           .high = 1024},
+          o.heads);
+  }
+};
+
 struct FdTnoConfig {
   int64_t channels = 0;
   int64_t heads = 1;  // bidirectional outputs: per head its real parts, then its imaginary parts

@@ -26,6 +26,51 @@ namespace skiff {
 
 enum class Warp { Auto, Gamma };
 
+enum class SkiForm { Exact, Published };  // see above
+
+inline std::span<const Word<Warp>> words_of(Warp) {
+  static constexpr Word<Warp> kWords[] = {{Warp::Auto, "auto"}, {Warp::Gamma, "gamma"}};
+  return kWords;
+}
+inline std::span<const Word<SkiForm>> words_of(SkiForm) {
+  static constexpr Word<SkiForm> kWords[] = {{SkiForm::Exact, "exact"},
+                                             {SkiForm::Published, "published"}};
+  return kWords;
+}
+
+struct SkiOptions {
+  int64_t inducing_points = 64;  // r
+  int64_t filter = 32;           // length, made odd (m); causal models keep (m+1)/2
+  SkiForm form = SkiForm::Exact;
+  Warp warp = Warp::Auto;
+  bool scaled = false;  // see above
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "inducing-points",
+           .help = "ski: inducing points of the interpolation",
+           .low = 2,
+           .high = 65536,
+           .old_name = "rank"},
+          o.inducing_points);
+    field({.name = "filter",
+           .help = "ski: length of the short filter, made odd",
+           .low = 1,
+           .high = 65536,
+           .old_name = "taps"},
+          o.filter);
+    field({.name = "ski", .help = "ski: exact interpolation, or as the released code computes it"},
+          o.form);
+    field({.name = "warp",
+           .help = "ski: base of the lag warp, from the length of training or "
+                   "--gamma"},
+          o.warp);
+    field({.name = "scaled",
+           .help = "ski: kernels in units in which their sums are O(1), at any length"},
+          o.scaled);
+  }
+};
+
 struct SkiTnoConfig {
   int64_t channels = 0;
   bool causal = false;

@@ -17,6 +17,58 @@ enum class Decay {
 };
 enum class Positions { Lag = 1, Scaled = 2, Exponential = 3 };  // l;  l/(n-1);  exp(l/(n-1))
 
+enum class TnoNetwork { Lra, Tnn };  // variant B or A of rpe.h
+
+inline std::span<const Word<Decay>> words_of(Decay) {
+  static constexpr Word<Decay> kWords[] = {
+      {Decay::None, "none"}, {Decay::Fixed, "fixed"}, {Decay::Learned, "learned"}};
+  return kWords;
+}
+inline std::span<const Word<Positions>> words_of(Positions) {
+  static constexpr Word<Positions> kWords[] = {{Positions::Lag, "lag"},
+                                               {Positions::Scaled, "scaled"},
+                                               {Positions::Exponential, "exponential"}};
+  return kWords;
+}
+inline std::span<const Word<TnoNetwork>> words_of(TnoNetwork) {
+  static constexpr Word<TnoNetwork> kWords[] = {{TnoNetwork::Lra, "lra"}, {TnoNetwork::Tnn, "tnn"}};
+  return kWords;
+}
+
+struct TnoOptions {
+  TnoNetwork network = TnoNetwork::Lra;
+  int64_t max_lag = 0;  // the kernel is 0 beyond it; 0: no limit
+  Decay decay = Decay::Fixed;
+  Positions positions = Positions::Lag;
+  Activation activation = Activation::None;
+  bool normalize = false;  // divide by the operator's output for an all-ones input
+  int64_t heads = 1;       // groups of channels; only the shape of gamma shows them
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "tno-rpe",
+           .help = "tno: the kernel's network, as in the LRA code (lra) or in the language models "
+                   "(tnn)"},
+          o.network);
+    field({.name = "max-lag",
+           .help = "tno: largest lag of the kernel; 0: no limit",
+           .low = 0,
+           .high = 1e15},
+          o.max_lag);
+    field({.name = "tno-decay", .help = "tno: decay of the kernel with the lag"}, o.decay);
+    field({.name = "tno-positions", .help = "tno: the network reads l, l/(n-1) or exp(l/(n-1))"},
+          o.positions);
+    field({.name = "tno-activation", .help = "tno: activation of the kernel"}, o.activation);
+    field({.name = "tno-normalize", .help = "tno: outputs are divided by those for ones"},
+          o.normalize);
+    field({.name = "tno-heads",
+           .help = "tno: groups of channels, in the shape of gamma only",
+           .low = 1,
+           .high = 1024},
+          o.heads);
+  }
+};
+
 struct TnoConfig {
   int64_t channels = 0;
   int64_t heads = 1;  // groups of channels; only the shape of gamma shows them

@@ -1,24 +1,17 @@
 #include "layers/units/linear.h"
 
 namespace skiff {
-namespace {
-struct Named {
-  const char* name;
-  Activation activation;
-};
-constexpr Named kActivations[] = {{"none", Activation::None},       {"relu", Activation::Relu},
-                                  {"silu", Activation::Silu},       {"gelu", Activation::Gelu},
-                                  {"sigmoid", Activation::Sigmoid}, {"tanh", Activation::Tanh},
-                                  {"exp", Activation::Exp},         {"elu", Activation::Elu}};
-}  // namespace
+
+std::span<const Word<Activation>> words_of(Activation) {
+  static constexpr Word<Activation> kWords[] = {
+      {Activation::None, "none"}, {Activation::Relu, "relu"},       {Activation::Silu, "silu"},
+      {Activation::Gelu, "gelu"}, {Activation::Sigmoid, "sigmoid"}, {Activation::Tanh, "tanh"},
+      {Activation::Exp, "exp"},   {Activation::Elu, "elu"}};
+  return kWords;
+}
 
 Activation activation_named(const std::string& name) {
-  std::string known;
-  for (const Named& entry : kActivations) {
-    if (name == entry.name) return entry.activation;
-    known += std::string(known.empty() ? "" : ", ") + entry.name;
-  }
-  fail<UsageError>("activation: known are ", known, "; got '", name, "'");
+  return value_for<Activation>("activation", name);
 }
 
 Variable activate(Activation activation, const Variable& x) {

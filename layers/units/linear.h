@@ -5,6 +5,7 @@
 #include <string>
 
 #include "autograd/ops.h"
+#include "core/options.h"
 #include "core/random.h"
 #include "layers/parameters.h"
 
@@ -30,6 +31,7 @@ struct Embedding {
 };
 
 enum class Activation { None, Relu, Silu, Gelu, Sigmoid, Tanh, Exp, Elu };
+std::span<const Word<Activation>> words_of(Activation);
 Activation activation_named(const std::string& name);  // "none", "relu", ..; UsageError otherwise
 Variable activate(Activation activation, const Variable& x);
 

@@ -3,24 +3,16 @@
 #include "autograd/recompute.h"
 
 namespace skiff {
-namespace {
-struct Named {
-  const char* name;
-  NormKind kind;
-};
-constexpr Named kNorms[] = {{"none", NormKind::None},   {"simplerms", NormKind::SimpleRms},
-                            {"rms", NormKind::Rms},     {"gatedrms", NormKind::GatedRms},
-                            {"layer", NormKind::Layer}, {"batch", NormKind::Batch}};
-}  // namespace
 
-NormKind norm_named(const std::string& name) {
-  std::string known;
-  for (const Named& entry : kNorms) {
-    if (name == entry.name) return entry.kind;
-    known += std::string(known.empty() ? "" : ", ") + entry.name;
-  }
-  fail<UsageError>("norm: known are ", known, "; got '", name, "'");
+std::span<const Word<NormKind>> words_of(NormKind) {
+  static constexpr Word<NormKind> kWords[] = {
+      {NormKind::None, "none"},   {NormKind::SimpleRms, "simplerms"},
+      {NormKind::Rms, "rms"},     {NormKind::GatedRms, "gatedrms"},
+      {NormKind::Layer, "layer"}, {NormKind::Batch, "batch"}};
+  return kWords;
 }
+
+NormKind norm_named(const std::string& name) { return value_for<NormKind>("norm", name); }
 
 Norm::Norm(Scope s, NormKind kind, int64_t dim) : kind(kind), store(&s.store()) {
   switch (kind) {

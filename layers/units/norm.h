@@ -4,6 +4,7 @@
 #include <string>
 
 #include "autograd/ops.h"
+#include "core/options.h"
 #include "layers/parameters.h"
 
 namespace skiff {
@@ -16,6 +17,7 @@ enum class NormKind {
   Layer,      // weight (d), bias (d)
   Batch       // per channel over batch and positions; weight, bias, running_mean, running_var (d)
 };
+std::span<const Word<NormKind>> words_of(NormKind);
 NormKind norm_named(const std::string& name);  // "none", "simplerms", "rms", "gatedrms", ..
 
 struct Norm {

@@ -30,6 +30,13 @@ std::vector<ConfigEntry> read_config(const std::string& path);
 // A value as a file has it: numbers, true and false bare, other texts in quotes.
 std::string config_value(const std::string& value);
 
+template <class Options>
+std::vector<std::string> field_names(const Options& options) {
+  std::vector<std::string> names;
+  for_each_field(options, [&](const Field& field, auto&) { names.push_back(field.name); });
+  return names;
+}
+
 // Every field with its value, one per line.
 template <class Options>
 std::string config_text(const Options& options) {
@@ -41,19 +48,22 @@ std::string config_text(const Options& options) {
 }
 
 // Sets the fields that a file names. UsageError names the place of an entry that is none of them or
-// has a wrong value.
+// has a wrong value. `elsewhere`: names of options that a file may not set.
 template <class Options>
-void apply_config(Options& options, const std::vector<ConfigEntry>& entries) {
-  std::vector<std::string> known;
-  for_each_field(options, [&](const Field& field, auto&) { known.push_back(field.name); });
+void apply_config(Options& options, const std::vector<ConfigEntry>& entries,
+                  const std::vector<std::string>& elsewhere = {}) {
   for (const ConfigEntry& entry : entries) {
-    check<UsageError>(std::find(known.begin(), known.end(), entry.key) != known.end(), entry.place,
-                      ": unknown option '", entry.key, "'", suggestion(entry.key, known));
+    std::vector<std::string> unused;
     try {
-      from_texts(options, {{entry.key, entry.value}});
+      unused = from_texts(options, {{entry.key, entry.value}});
     } catch (const UsageError& error) {
       fail<UsageError>(entry.place, ": ", error.what());
     }
+    if (unused.empty()) continue;
+    check<UsageError>(std::find(elsewhere.begin(), elsewhere.end(), entry.key) == elsewhere.end(),
+                      entry.place, ": '", entry.key, "' belongs on the command line, not in a file");
+    fail<UsageError>(entry.place, ": unknown option '", entry.key, "'",
+                     suggestion(entry.key, field_names(options)));
   }
 }
 

@@ -35,7 +35,9 @@ void Flags::add_flag(const Field& field, const std::string& group, Kind kind,
                      const std::vector<std::string>& words, const std::string& shown,
                      std::function<void(const std::string&)> set) {
   Flag& flag = flags_.emplace_back();
-  const std::string name = std::string("--") + field.name;
+  flag.name = field.name;
+  const std::string name =
+      std::string("--") + field.name + (field.old_name ? std::string(",--") + field.old_name : "");
   if (kind == Kind::Switch)
     flag.option = app_->add_flag(name + ",!--no-" + field.name, flag.switched, field.help);
   else
@@ -86,6 +88,13 @@ void Flags::set_fields(bool skip_wrong) {
 
 bool Flags::given(const std::string& name) const {
   return app_->get_option("--" + name)->count() > 0;
+}
+
+std::vector<std::string> Flags::given() const {
+  std::vector<std::string> names;
+  for (const Flag& flag : flags_)
+    if (flag.option->count() > 0) names.push_back(flag.name);
+  return names;
 }
 
 }  // namespace skiff

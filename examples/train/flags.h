@@ -44,14 +44,15 @@ class Flags {
   // For a first look at the command line: leaves out wrong values, and ignores --help.
   void parse_what_is_right(int argc, char** argv);
   bool given(const std::string& name) const;  // "steps": --steps is on the command line
+  std::vector<std::string> given() const;     // all names that are
   CLI::App& app() { return *app_; }
 
  private:
   enum class Kind { Switch, Number, Text };
   struct Flag {
     CLI::Option* option = nullptr;
-    std::string text;      // the argument
-    bool switched = false;  // that of a switch
+    std::string name, text;  // text: the argument
+    bool switched = false;   // that of a switch
     std::function<void(const std::string&)> set;
   };
 
@@ -59,8 +60,10 @@ class Flags {
   void add_group(Options& options, const std::string& group) {
     Options::visit(options, [&](const Field& field, auto& value) {
       using T = std::remove_reference_t<decltype(value)>;
-      if constexpr (OptionStruct<T>) {
+      if constexpr (requires { T::kTitle; }) {
         add_group(value, T::kTitle);
+      } else if constexpr (OptionStruct<T>) {
+        add_group(value, group);
       } else {
         constexpr Kind kind = std::is_same_v<T, bool>                              ? Kind::Switch
                               : std::is_same_v<T, std::string> || std::is_enum_v<T> ? Kind::Text

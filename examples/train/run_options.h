@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 
-#include "core/tensor.h"
 #include "core/options.h"
 #include "examples/train/device.h"
 #include "examples/train/display.h"
@@ -23,20 +22,12 @@ inline std::span<const Word<OptimizerKind>> words_of(OptimizerKind) {
   return kWords;
 }
 
-// The types in which a model can be trained.
-inline std::span<const Word<DType>> words_of(DType) {
-  static constexpr Word<DType> kWords[] = {{DType::Float32, "float32"},
-                                           {DType::Float64, "float64"}};
-  return kWords;
-}
-
 inline constexpr double kManySteps = 1e15;
 
 struct TrainOptions {
   std::string recipe = "tiny";
   uint64_t seed = 1;
   std::string init;
-  DType dtype = DType::Float32;
   int64_t batch_size = 32, epochs = 0, steps = 0;
   double lr = 1e-3, weight_decay = 0, clip = 0;
   OptimizerKind optimizer = OptimizerKind::AdamW;
@@ -59,9 +50,6 @@ struct TrainOptions {
           o.seed);
     field({.name = "init", .help = "Checkpoint of another run whose parameters this run starts from"},
           o.init);
-    field({.name = "dtype",
-           .help = "Number type of parameters and computation; float64 is for checks"},
-          o.dtype);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
     field({.name = "epochs", .help = "Passes over the training data", .low = 0, .high = 1e6},
           o.epochs);

@@ -135,6 +135,13 @@ void for_each_field(Options& options, F&& f) {
   });
 }
 
+template <class Options>
+std::vector<std::string> field_names(const Options& options = {}) {
+  std::vector<std::string> names;
+  for_each_field(options, [&](const Field& field, const auto&) { names.push_back(field.name); });
+  return names;
+}
+
 // All fields as texts by name, and back. from_texts leaves a field alone whose name is missing (an
 // older file: the field keeps its default) and returns the names it did not use.
 template <class Options>

@@ -20,6 +20,7 @@
 #pragma once
 
 #include "autograd/ops.h"
+#include "core/options.h"
 #include "layers/parameters.h"
 
 namespace skiff {

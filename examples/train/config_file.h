@@ -30,13 +30,6 @@ std::vector<ConfigEntry> read_config(const std::string& path);
 // A value as a file has it: numbers, true and false bare, other texts in quotes.
 std::string config_value(const std::string& value);
 
-template <class Options>
-std::vector<std::string> field_names(const Options& options) {
-  std::vector<std::string> names;
-  for_each_field(options, [&](const Field& field, auto&) { names.push_back(field.name); });
-  return names;
-}
-
 // Every field with its value, one per line.
 template <class Options>
 std::string config_text(const Options& options) {

@@ -13,6 +13,7 @@
 #include "data/fingerprint.h"
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
+#include "examples/train/open_run.h"
 #include "examples/train/profile_table.h"
 
 namespace skiff {
@@ -92,12 +93,14 @@ void LraRun::load_data() {
 void LraRun::build(Display& display) {
   const auto& [model, data, train, run] = options_;
   parameters_.emplace(train.seed, model.dtype, device_);
-  model_.emplace(parameters_->root(), model, input_shape(data_));
+  card_ = {model, input_shape(data_, data.max_length), data.task, data_.vocabulary};
+  model_.emplace(parameters_->root(), card_.options, card_.shape);
   train_data_ = fingerprint(data_.train);
   val_data_ = fingerprint(data_.val);
   batches_.emplace(data_, &data_.train, train.batch_size, train.seed,
                    BatchOptions{.bucket_by_length = train.bucket});
-  trainer_.emplace(train, run, session_, *this, *parameters_, folder_, display);
+  Objective& objective = *this;
+  trainer_.emplace(train, run, session_, objective, *parameters_, folder_, display);
   if (only_best_test_) trainer_->always_validate();
   memory::reset_peak(device_);
 }
@@ -168,7 +171,10 @@ double LraRun::validations_after_training() const {
 }
 
 std::map<std::string, std::string> LraRun::metadata() const {
-  return {{"train_data", train_data_}, {"val_data", val_data_}};
+  Metadata metadata = run_metadata(card_, options_);
+  metadata["train_data"] = train_data_;
+  metadata["val_data"] = val_data_;
+  return metadata;
 }
 
 void LraRun::check_resumable(const safetensors::File& file) const {

@@ -12,7 +12,7 @@
 #include "examples/train/options.h"
 #include "examples/train/result.h"
 #include "examples/train/trainer.h"
-#include "layers/model.h"
+#include "layers/model_file.h"
 
 namespace skiff {
 
@@ -67,6 +67,7 @@ class LraRun : private Objective {
   int64_t all_test_examples_ = 0;   // before --test-limit
   std::string train_data_, val_data_;  // fingerprints
   std::optional<Parameters> parameters_;
+  ModelCard card_;
   std::optional<Model> model_;
   std::optional<Batches> batches_;
   Batch batch_;

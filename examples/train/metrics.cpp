@@ -5,7 +5,7 @@
 #include <charconv>
 #include <cstdio>
 
-#include "examples/charts/plot.h"
+#include "examples/charts/charts.h"
 #include "examples/train/progress.h"
 
 namespace skiff {
@@ -57,24 +57,31 @@ std::optional<MetricsRow> parse_row(std::string_view line) {
 
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
                        double majority_rate) {
-  plot::Line train_loss{"training", {}, {}}, val_loss{"validation", {}, {}};
-  plot::Line train_accuracy = train_loss, val_accuracy = val_loss;
-  plot::Line majority{"majority class", {}, {}, true};
-  // One validation that goes astray must not flatten the rest: it is drawn at the upper edge.
+  using charts::Series;
+  Series train_loss{"training", {}, {}, 0}, val_loss{"validation", {}, {}, 1};
+  Series train_accuracy = train_loss, val_accuracy = val_loss;
+  Series majority{"majority class", {}, {}, 2, Series::Dashed};
+  // One validation that diverges must not flatten the rest: it is drawn at the upper edge.
   double edge = 0;
   for (const MetricsRow& r : rows)
     if (std::isfinite(r.train_loss)) edge = std::max(edge, 2 * r.train_loss);
+  const auto add = [](Series& series, int64_t step, double value) {
+    series.x.push_back(double(step)), series.y.push_back(value);
+  };
   for (const MetricsRow& r : rows) {
-    const double x = double(r.step);
-    train_loss.x.push_back(x), train_loss.y.push_back(r.train_loss);
-    train_accuracy.x.push_back(x), train_accuracy.y.push_back(r.train_accuracy);
-    val_loss.x.push_back(x),
-        val_loss.y.push_back(r.val_loss > edge && edge > 0 ? edge : r.val_loss);
-    val_accuracy.x.push_back(x), val_accuracy.y.push_back(r.val_accuracy);
-    majority.x.push_back(x), majority.y.push_back(majority_rate);
+    add(train_loss, r.step, r.train_loss);
+    add(val_loss, r.step, r.val_loss > edge && edge > 0 ? edge : r.val_loss);
+    add(train_accuracy, r.step, r.train_accuracy);
+    add(val_accuracy, r.step, r.val_accuracy);
+    add(majority, r.step, majority_rate);
   }
-  return plot::svg(title, {{title + ": loss", "step", {train_loss, val_loss}, false},
-                          {"accuracy", "step", {train_accuracy, val_accuracy, majority}, true}});
+  return charts::file(
+      title,
+      {{.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}},
+       {.title = "accuracy",
+        .x_label = "step",
+        .series = {train_accuracy, val_accuracy, majority},
+        .percent = true}});
 }
 
 }  // namespace skiff

@@ -8,6 +8,7 @@
 #include "examples/train/config_file.h"
 #include "examples/train/flags.h"
 #include "examples/train/recipes.h"
+#include "layers/mixers.h"
 
 namespace skiff {
 
@@ -63,28 +64,26 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   }
   const InputShape& shape = task_named(data.task).shape;
   const bool images = shape.height > 0;
-  const std::string& kind = model.mixer;
-  const bool attention = kind == "attention", tno = kind == "tno", ski = kind == "ski",
-             fd = kind == "fd";
-  const std::string task = "with --task " + data.task, mixer = "with --mixer " + kind;
+  const std::string task = "with --task " + data.task, mixer = "with --mixer " + model.mixer;
   needs(!images, task + ": its images have one size", {"max-length", "mask-padding", "bucket"});
   needs(images, task + ": it has no images", {"layout"});
   needs(data.task == "text", task, {"val-split", "bytes"});
   needs(data.task != "listops" && data.task != "fashion", task + ": it has one protocol",
         {"protocol"});
-  needs(attention, mixer, {"heads"});
-  needs(!images || !attention, mixer + ": it reads an image as one sequence", {"layout"});
-  needs(ski, mixer, {"inducing-points", "filter", "ski", "warp", "scaled"});
-  needs(tno, mixer, {"tno-rpe", "max-lag"});
-  needs(tno || fd, mixer, {"rpe-width"});
-  needs(fd || (tno && model.tno.network == TnoNetwork::Tnn), tno ? "with --tno-rpe lra" : mixer,
-        {"rpe-layers"});
-  needs(tno || (ski && (model.ski.warp == Warp::Gamma || model.ski.form == SkiForm::Published)),
-        ski ? "with --warp auto" : mixer, {"gamma"});
+  needs(!images || mixer_named(model.mixer).reads_images(),
+        mixer + ": it reads an image as one sequence", {"layout"});
+  const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;
+  const bool warp = model.mixer == "ski" && model.ski.warp == Warp::Auto;
+  for (const std::string& name : unread_options(model)) {
+    const std::string reason = lra && name == "rpe-layers" ? "with --tno-rpe lra"
+                               : warp && name == "gamma"   ? "with --warp auto"
+                                                           : mixer;
+    needs(false, reason, {name.c_str()});
+  }
   needs(train.steps == 0, "beside --steps", {contains(c.given, "steps") ? "epochs" : ""});
   needs(train.schedule == ScheduleKind::Cosine || train.schedule == ScheduleKind::CosineUnclamped,
         "with --schedule " + value_text(train.schedule), {"horizon"});
-  if (ski && contains(c.given, "inducing-points")) {
+  if (model.mixer == "ski" && contains(c.given, "inducing-points")) {
     const int64_t positions = !images                            ? data.max_length
                               : model.layout == Layout::Sequence ? shape.height * shape.width
                                                                  : std::max(shape.height,

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "data/tasks.h"
-#include "examples/charts/plot.h"
+#include "examples/charts/charts.h"
 #include "examples/train/lra.h"
 #include "examples/train/recipes.h"
 #include "layers/mixers.h"
@@ -49,11 +49,11 @@ CommandLine one_of(const CommandLine& asked, const std::string& task, const std:
 // Speed against accuracy, area = memory: the figure this field knows.
 std::string bubble_chart(const std::vector<Result>& results) {
   const std::vector<std::string> mixers = mixer_names();
-  std::vector<plot::Bubble> bubbles;
+  std::vector<charts::Bubble> bubbles;
   for (const Result& r : results)
     bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, double(r.peak.tensors),
                        int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
-  return plot::bubbles("test accuracy against speed; area: peak memory of tensors",
+  return charts::bubbles_svg("test accuracy against speed; area: peak memory of tensors",
                        "thousand tokens/s (log)", bubbles, mixers);
 }
 

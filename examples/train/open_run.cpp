@@ -1,0 +1,105 @@
+#include "examples/train/open_run.h"
+
+#include <filesystem>
+
+#include "core/check.h"
+#include "data/tasks.h"
+#include "examples/train/config_file.h"
+#include "examples/train/recipes.h"
+
+namespace skiff {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class Group>
+void add_options(Metadata& metadata, const std::string& group, const Group& options) {
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
+  });
+}
+
+template <class Group>
+void read_options(const safetensors::File& file, const std::string& group, Group& options) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : file.metadata)
+    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
+  try {
+    from_texts(options, texts);
+  } catch (const UsageError& e) {
+    fail<DataError>(file.path, ": ", e.what());
+  }
+}
+
+// The options of a run whose checkpoints do not hold them.
+Options options_of_folder(const std::string& folder, const std::string& checkpoint) {
+  const std::string path = folder + "/config.toml";
+  check<DataError>(fs::exists(path), "'", checkpoint,
+                   "' holds no options of its model, and there is no config.toml beside it");
+  Options options;
+  try {
+    const std::vector<ConfigEntry> entries = read_config(path);
+    apply_config(options, entries);
+    options = recipe_named(options.train.recipe, options.data.task).options;
+    apply_config(options, entries);
+  } catch (const UsageError& e) {
+    fail<DataError>(e.what());
+  }
+  return options;
+}
+
+// Of the same run; the number of token ids is that of the embedding.
+ModelCard card_of_options(const Options& options, const safetensors::File& file) {
+  const Task& task = task_named(options.data.task);
+  ModelCard card{options.model, shape_of(task), options.data.task, {}};
+  card.shape.max_length = options.data.max_length;
+  if (card.shape.vocab > 0) card.shape.vocab = file.at("encoder.weight").size(0);
+  return card;
+}
+
+}  // namespace
+
+InputShape input_shape(const TaskData& data, int64_t max_length) {
+  return {.vocab = data.vocab,
+          .features = data.vocab > 0 ? 0 : 1,
+          .classes = data.classes,
+          .max_length = max_length,
+          .height = data.height,
+          .width = data.width,
+          .pairs = data.pairs};
+}
+
+Metadata run_metadata(const ModelCard& card, const Options& options) {
+  Metadata metadata;
+  add_card(metadata, card);
+  add_options(metadata, "data", options.data);
+  add_options(metadata, "train", options.train);
+  metadata.erase("train.steps");
+  return metadata;
+}
+
+OpenedRun open_run(const std::string& path, Device device) {
+  OpenedRun run;
+  const bool folder = fs::is_directory(path);
+  run.checkpoint = folder ? path + "/best.safetensors" : path;
+  run.folder = folder ? path : fs::path(path).parent_path().string();
+  if (run.folder.empty()) run.folder = ".";
+  check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
+                   "' holds no run with weights: there is no best.safetensors");
+  const safetensors::File file = safetensors::read(run.checkpoint);
+  ModelCard card;
+  if (has_card(file)) {
+    card = card_of(file);
+    read_options(file, "data", run.options.data);
+    read_options(file, "train", run.options.train);
+    run.options.model = card.options;
+  } else {
+    run.options = options_of_folder(run.folder, run.checkpoint);
+    card = card_of_options(run.options, file);
+  }
+  run.opened = open_model(file, card, device);
+  return run;
+}
+
+}  // namespace skiff

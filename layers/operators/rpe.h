@@ -4,18 +4,11 @@
 
 #include <vector>
 
+#include "layers/units/activation.h"
 #include "layers/units/linear.h"
 #include "layers/units/norm.h"
 
 namespace skiff {
-
-struct RpeConfig {
-  int64_t width = 32;  // hidden width p
-  int64_t layers = 3;  // hidden layers (variant A)
-  Activation activation = Activation::Relu;
-  NormKind norm = NormKind::SimpleRms;
-  bool residual = false;
-};
 
 // The network of a kernel: hidden layers, their width and what is between them. Variant B, below,
 // has a width only.
@@ -69,13 +62,13 @@ struct KernelOptions {
 // Variant A, `Rpe` of ski-tnn laxtnn/modules/rpe.py and tnn-pytorch:
 //   z = pos_proj(s);  L times: z <- layers.i(act(norm(z))) (+ z);  out(act(norm(z)))
 struct Rpe {
-  RpeConfig config;
+  RpeOptions options;
   Linear pos_proj;
-  std::vector<Norm> norms;
+  std::vector<std::unique_ptr<Norm>> norms;
   std::vector<Linear> hidden;
-  Norm out_norm;
+  std::unique_ptr<Norm> out_norm;
   Linear out;
-  Rpe(Scope s, const RpeConfig& c, int64_t outputs);
+  Rpe(const Scope& s, const RpeOptions& o, int64_t outputs);
   Variable operator()(const Variable& s) const;
 };
 
@@ -83,9 +76,9 @@ struct Rpe {
 // norms, a layer norm before the last activation; always relu. Its depth setting has no effect.
 struct LraRpe {
   Linear pos_proj, pos1, pos2;
-  Norm norm;
+  LayerNorm norm;
   Linear out;
-  LraRpe(Scope s, int64_t width, int64_t outputs);
+  LraRpe(const Scope& s, int64_t width, int64_t outputs);
   Variable operator()(const Variable& s) const;
 };
 

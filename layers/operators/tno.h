@@ -6,6 +6,7 @@
 
 #include <variant>
 
+#include "layers/operators/mixer.h"
 #include "layers/operators/rpe.h"
 
 namespace skiff {
@@ -69,32 +70,26 @@ struct TnoOptions {
   }
 };
 
-struct TnoConfig {
-  int64_t channels = 0;
-  int64_t heads = 1;  // groups of channels; only the shape of gamma shows them
-  bool causal = false;
-  bool lra_rpe = false;  // variant B instead of variant A
-  RpeConfig rpe;
-  Decay decay = Decay::Fixed;
-  double gamma = 0.99;
-  Positions positions = Positions::Lag;
-  int64_t max_lag = 0;  // t = 0 beyond it; 0: no limit
-  Activation activation = Activation::None;
-  bool normalize = false;  // divide by the operator's output for an all-ones input
-};
-
-struct Tno {
-  TnoConfig config;
+struct Tno : Mixer {
+  int64_t channels;
+  KernelOptions kernel_options;
+  TnoOptions options;
   std::variant<Rpe, LraRpe> rpe;
   Variable gamma;  // (heads, 1, channels / heads): theta if learned, the decay itself if fixed
 
-  Tno(Scope s, const TnoConfig& c);
-  // Taps for sequences of length n, laid out as toeplitz() wants them.
-  Variable taps(int64_t n) const;
-  Variable operator()(const Variable& x, int64_t axis = -2) const;  // (.., n, .., channels)
+  Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+      const TnoOptions& o = {});
+  // The kernel for sequences of length n, laid out as toeplitz() wants it.
+  Variable kernel(int64_t n) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const override;
 
  private:
-  Variable decay(const std::vector<double>& lags) const;
+  Variable decay(const std::vector<double>& lags) const;  // (lags, channels)
+  struct FixedDecay {  // the last table: bases and lags as a rule do not change between steps
+    std::vector<double> gamma, lags;
+    Tensor table;
+  };
+  mutable FixedDecay fixed_;
 };
 
 }  // namespace skiff

@@ -1,4 +1,6 @@
-#include "layers/units/linear.h"
+#include "layers/units/activation.h"
+
+#include "autograd/ops.h"
 
 namespace skiff {
 
@@ -8,10 +10,6 @@ std::span<const Word<Activation>> words_of(Activation) {
       {Activation::Gelu, "gelu"}, {Activation::Sigmoid, "sigmoid"}, {Activation::Tanh, "tanh"},
       {Activation::Exp, "exp"},   {Activation::Elu, "elu"}};
   return kWords;
-}
-
-Activation activation_named(const std::string& name) {
-  return value_for<Activation>("activation", name);
 }
 
 Variable activate(Activation activation, const Variable& x) {

@@ -52,8 +52,11 @@ Options options_of_folder(const std::string& folder, const std::string& checkpoi
 // Of the same run; the number of token ids is that of the embedding.
 ModelCard card_of_options(const Options& options, const safetensors::File& file) {
   const Task& task = task_named(options.data.task);
-  ModelCard card{options.model, shape_of(task), options.data.task, {}};
-  card.shape.max_length = options.data.max_length;
+  const auto& [vocab, features, classes, max_length, height, width, pairs] = task.shape;
+  ModelCard card{options.model,
+                 {vocab, features, classes, options.data.max_length, height, width, pairs},
+                 options.data.task,
+                 {}};
   if (card.shape.vocab > 0) card.shape.vocab = file.at("encoder.weight").size(0);
   return card;
 }
@@ -73,6 +76,9 @@ InputShape input_shape(const TaskData& data, int64_t max_length) {
 Metadata run_metadata(const ModelCard& card, const Options& options) {
   Metadata metadata;
   add_card(metadata, card);
+  for_each_field(card.options, [&](const Field& field, const auto&) {
+    if (!field.changes_result) metadata.erase(std::string("model.") + field.name);
+  });
   add_options(metadata, "data", options.data);
   add_options(metadata, "train", options.train);
   metadata.erase("train.steps");

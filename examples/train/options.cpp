@@ -62,7 +62,7 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
     needs(false, "with several tasks: each is trained with every mixer", {"mixer"});
     return notes;
   }
-  const InputShape& shape = task_named(data.task).shape;
+  const TaskShape& shape = task_named(data.task).shape;
   const bool images = shape.height > 0;
   const std::string task = "with --task " + data.task, mixer = "with --mixer " + model.mixer;
   needs(!images, task + ": its images have one size", {"max-length", "mask-padding", "bucket"});

@@ -328,8 +328,8 @@ TEST_CASE("ski: with r = n it is the exact Toeplitz product of its kernel plus t
     Parameters store(9, DType::Float64);
     const SkiTno ski(store.root(), config);
     const Variable x = random64({2, n, 2}, 1);
-    const Variable exact =
-        toeplitz(ski.knot_values(n), x, false) + conv1d(x, transpose(ski.conv_kernel, 0, 1), false);
+    const Variable exact = toeplitz(ski.knot_values(n), x, Direction::Bidirectional) +
+                           conv1d(x, transpose(ski.conv_kernel, 0, 1), Direction::Bidirectional);
     CHECK(distance(ski(x).value(), exact.value()) < 1e-12);
   }
 }

@@ -107,7 +107,7 @@ std::vector<Case> cases(const Sizes& s, Device device) {
        {17 * T, 2 * fft + 12 * E},
        {28 * T, 3 * fft + 28 * E},
        {leaf({2 * N, D}, 2), leaf(x, 1)},
-       [](Inputs v) { return toeplitz(v[0], v[1], /*causal=*/false); }},
+       [](Inputs v) { return toeplitz(v[0], v[1], Direction::Bidirectional); }},
       {"ski, 64 knots, 33 taps",
        shape,
        {4.5 * T, 2 * E * double(K + 4)},

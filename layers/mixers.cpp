@@ -17,11 +17,6 @@ namespace skiff {
 SKIFF_MIXERS(SKIFF_DECLARE)
 #undef SKIFF_DECLARE
 
-std::vector<std::string> join(std::vector<std::string> a, const std::vector<std::string>& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-
 const std::vector<MixerEntry>& mixers() {
 #define SKIFF_ENTRY(name) name##_mixer(),
   static const std::vector<MixerEntry> table = {SKIFF_MIXERS(SKIFF_ENTRY)};

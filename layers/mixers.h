@@ -37,8 +37,6 @@ struct MixerEntry {
   bool reads_images() const { return make != nullptr; }  // by rows and columns
 };
 
-std::vector<std::string> join(std::vector<std::string> a, const std::vector<std::string>& b);
-
 const std::vector<MixerEntry>& mixers();
 // Throws UsageError "--mixer: must be one of .., got 'name'".
 const MixerEntry& mixer_named(const std::string& name);

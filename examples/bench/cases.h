@@ -189,7 +189,7 @@ inline Function softmax_attention(const Tensor& x, int64_t heads) {
   };
   const auto apply = [=](const Variable& q) {
     const double scale_of_scores = 1 / std::sqrt(double(q.size(2) / heads));
-    const Variable weights = softmax(matmul(split(scale_of_scores * q), split(k), false, true));
+    const Variable weights = softmax(matmul(split(scale_of_scores * q), transposed(split(k))));
     return reshape(transpose(matmul(weights, split(v)), 1, 2), q.shape());
   };
   return {apply, x, {k, v}, nullptr};
@@ -232,15 +232,17 @@ inline void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   });
   add("toeplitz", Floor::Fft, [=]() -> Function {
     const Variable t = Variable::leaf(random_input({2 * n, D}));
-    return {[=](const Variable& x) { return toeplitz(t, x, false); },
+    return {[=](const Variable& x) { return toeplitz(t, x, Direction::Bidirectional); },
             random_input(shape),
             {t},
             nullptr};
   });
   add("conv1d", Floor::Copy, [=]() -> Function {
     const Variable c = Variable::leaf(random_input({33, D}));
-    return {
-        [=](const Variable& x) { return conv1d(x, c, false); }, random_input(shape), {c}, nullptr};
+    return {[=](const Variable& x) { return conv1d(x, c, Direction::Bidirectional); },
+            random_input(shape),
+            {c},
+            nullptr};
   });
   add("interpolate", Floor::Copy, [=]() -> Function {  // W W^T x, both ways at once
     const InterpolationMatrix W{n, rank};

@@ -43,10 +43,10 @@ inline Matrix toeplitz_matrix(const Kernel& k, int64_t n) {
 }
 // W A W^T: A holds the kernel at r inducing points.
 inline Matrix low_rank_matrix(const Kernel& k, int64_t n, int64_t r, bool published = false) {
-  const InterpolationMatrix W{n, r, published, 1};
+  const InterpolationMatrix W{.n = n, .r = r, .published = published};
   const Tensor taps = taps_of(k, r, double(n - 1) / double(r - 1));
   return matrix_of(n, [&](const Variable& x) {
-    return interpolate(toeplitz(taps, interpolate_adjoint(x, W), false), W);
+    return interpolate(toeplitz(taps, interpolate_adjoint(x, W), Direction::Bidirectional), W);
   });
 }
 // Taps of a centred convolution that make up for the mean of each diagonal of E, |lag| <= (K-1)/2.
@@ -63,7 +63,7 @@ inline Tensor band_taps(const Matrix& E, int64_t K) {
   return column(c);
 }
 inline Matrix band_matrix(const Tensor& taps, int64_t n) {
-  return matrix_of(n, [&](const Variable& x) { return conv1d(x, taps, false); });
+  return matrix_of(n, [&](const Variable& x) { return conv1d(x, taps, Direction::Bidirectional); });
 }
 inline std::vector<double> values_of(const Kernel& k, const std::vector<double>& lags) {
   std::vector<double> v;
@@ -139,7 +139,8 @@ inline void add_toeplitz(Page& page, uint64_t seed) {
   std::vector<double> dense(size_t(n), 0);
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < n; ++j) dense[size_t(i)] += T(i, j) * x[size_t(j)];
-  const std::vector<double> fast = to_vector(toeplitz(taps_of(k, n), column(x), false).value());
+  const std::vector<double> fast =
+      to_vector(toeplitz(taps_of(k, n), column(x), Direction::Bidirectional).value());
   const auto circular_error = [&](int64_t length) {
     const Variable S = rfft(column(circle_of(k, n, length)), length, 0);
     const std::vector<double> y = to_vector(spectral_conv(column(x), S, length).value());
@@ -318,7 +319,7 @@ inline void add_warp(Page& page) {
   std::vector<double> broken = lags;  // the sides do not meet: no line from lag -1 to lag 0
   for (std::vector<double>* v : {&broken, &warped, &steep}) v->insert(v->begin() + n - 1, NAN);
   const std::vector<double> kernel =
-      to_vector(warped_kernel(column(table), lags, base, false).value());
+      to_vector(warped_kernel(column(table), lags, base, Direction::Bidirectional).value());
   std::vector<double> node_lags, node_values, nodes;
   for (int64_t j = 0; j <= 2 * r; ++j) {
     if (j == r || j == 0) continue;  // lag infinity; lag 0 from below, never reached
@@ -738,7 +739,9 @@ inline void add_fd(Page& page) {
   for (const auto& [length, published] :
        {std::pair<int64_t, bool>{64, false}, {63, false}, {8, false}, {7, false}, {8, true}}) {
     const std::vector<double> given = real_part(length);
-    const Tensor spectrum = hilbert(column(given), length, -2, published).value();
+    const Tensor spectrum = hilbert(column(given), length, -2,
+                                    published ? CausalWindow::Published : CausalWindow::Exact)
+                                .value();
     const Response r = response_of(spectrum);
     double worst = 0;
     for (size_t k = 0; k < given.size(); ++k) worst = std::max(worst, std::abs(r.re[k] - given[k]));

@@ -50,7 +50,7 @@ Variable Attention::operator()(const Variable& x, const Tensor& lengths) const {
     q = concat({q, full({B, heads, n, 1}, 1, q.dtype(), q.device())}, -1);
     k = concat({k, hidden(heads, n, lengths, k)}, -1);
   }
-  const Variable weights = softmax(matmul(q, k, false, /*transpose_b=*/true));  // (B, heads, n, n)
+  const Variable weights = softmax(matmul(q, transposed(k)));  // (B, heads, n, n)
   return o(reshape(transpose(matmul(weights, v), 1, 2), {B, n, inner}));
 }
 

@@ -74,7 +74,9 @@ MixerEntry fd_mixer() {
           .options =
               [](const ModelOptions& o) {
                 if (o.fd.points > 0) return std::vector<std::string>{"fd-points"};
-                return join(field_names(o.fd), field_names(o.kernel.rpe));
+                std::vector<std::string> names = field_names(o.fd);
+                for (const std::string& name : field_names(o.kernel.rpe)) names.push_back(name);
+                return names;
               }};
 }
 

@@ -1,5 +1,8 @@
 #include "layers/operators/rpe.h"
 
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/elementwise.h"
+
 namespace skiff {
 
 // Names follow the published modules: in layers.i and out, 0 is the norm, 1 the activation, 2 the

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "autograd/ops/sequence.h"
 #include "layers/units/activation.h"
 #include "layers/units/linear.h"
 #include "layers/units/norm.h"
@@ -46,6 +47,8 @@ struct KernelOptions {
   bool causal = false;  // outputs depend on earlier positions only
   double gamma = 0.99;  // tno: decay per lag; ski: base of the warp, with Warp::Gamma
   RpeOptions rpe = {};  // tno, fd
+
+  Direction direction() const { return causal ? Direction::Causal : Direction::Bidirectional; }
 
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "autograd/ops.h"
 #include "layers/mixers.h"
 
 namespace skiff {
@@ -44,21 +45,23 @@ Variable SkiTno::inducing_kernel(int64_t n) const {
   for (int64_t s = 0; s < r; ++s) lags.push_back(double(s) * H);
   const Variable middle = zeros({1, channels}, alphas.dtype(), alphas.device());
   const Variable right = table_scale * as_rows(alphas);
-  if (kernel_options.causal)
-    return warped_kernel(concat({middle, right}, 0), lags, warp_base(), true);
+  const Direction direction = kernel_options.direction();
+  if (direction == Direction::Causal)
+    return warped_kernel(concat({middle, right}, 0), lags, warp_base(), direction);
   lags.push_back(0);  // the row that is no lag
   for (int64_t s = r - 1; s >= 1; --s) lags.push_back(-double(s) * H);
   const Variable table = concat({table_scale * as_rows(betas), middle, right}, 0);
-  return warped_kernel(table, lags, warp_base(), false);
+  return warped_kernel(table, lags, warp_base(), direction);
 }
 
 Variable SkiTno::published_product(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
-  const InterpolationMatrix W{n, options.inducing_points, /*published=*/true, kernel_options.gamma};
+  const InterpolationMatrix W{
+      .n = n, .r = options.inducing_points, .published = true, .gamma = kernel_options.gamma};
   const Variable z = interpolate_adjoint(x, W, axis);  // (.., r, ..)
-  const Variable s = toeplitz(inducing_kernel(n), z, /*causal=*/false, axis);
+  const Variable s = toeplitz(inducing_kernel(n), z, Direction::Bidirectional, axis);
   const Variable c = transpose(conv_kernel, 0, 1);
-  return conv1d(x, c, /*causal=*/false, axis) + interpolate(s, W, axis);
+  return conv1d(x, c, Direction::Bidirectional, axis) + interpolate(s, W, axis);
 }
 
 Variable SkiTno::causal_product(const Variable& x, int64_t axis) const {
@@ -66,7 +69,7 @@ Variable SkiTno::causal_product(const Variable& x, int64_t axis) const {
   const Variable smooth = linear_resize(inducing_kernel(n), n, Resize::AlignedEnds, 0);  // (n, D)
   Variable near = slice(transpose(conv_kernel, 0, 1), 0, 0, kept);
   if (kept < n) near = concat({near, zeros({n - kept, channels}, x.dtype(), x.device())}, 0);
-  return toeplitz(smooth + near, x, /*causal=*/true, axis);
+  return toeplitz(smooth + near, x, Direction::Causal, axis);
 }
 
 Variable SkiTno::operator()(const Variable& x, int64_t axis) const {

@@ -18,7 +18,6 @@
 //                    O(1), at the start and in training.
 #pragma once
 
-#include "autograd/ops.h"
 #include "layers/operators/mixer.h"
 #include "layers/operators/rpe.h"
 

@@ -50,9 +50,7 @@ Variable Tno::decay(const std::vector<double>& lags) const {
     std::vector<double> distances = lags;
     for (double& d : distances) d = std::abs(d);
     const double least = kernel_options.gamma;
-    const Variable s = sigmoid(reshape(gamma, {channels}));
-    const Variable lambda = full({channels}, least, gamma.dtype(), gamma.device());
-    return powers((1 - least) * s + lambda, distances);
+    return powers((1 - least) * sigmoid(reshape(gamma, {channels})) + least, distances);
   }
   // The buffer, not the option: a checkpoint may hold another decay.
   const std::vector<double> g = to_vector(gamma.value());
@@ -98,25 +96,29 @@ Variable Tno::kernel(int64_t n) const {
 Variable Tno::operator()(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
   const Variable t = kernel(n);
-  const Variable y = toeplitz(t, x, kernel_options.causal, axis);
+  const Variable y = toeplitz(t, x, kernel_options.direction(), axis);
   if (!options.normalize) return y;
   const int inside = x.rank() - x.shape().axis_index(axis);
   const Variable ones = full(x.shape().last(inside), 1, x.dtype(), x.device());
-  return y / toeplitz(t, ones, kernel_options.causal, -inside);
+  return y / toeplitz(t, ones, kernel_options.direction(), -inside);
 }
 
 MixerEntry tno_mixer() {
-  return {
-      .name = "tno",
-      .hint = "Toeplitz operator whose kernel is a network of the lag times a decay",
-      .make = [](const Scope& s, const MixerShape& shape, const ModelOptions& o)
-          -> std::unique_ptr<Mixer> { return std::make_unique<Tno>(s, shape, o.kernel, o.tno); },
-      .options =
-          [](const ModelOptions& o) {
-            const bool lra = o.tno.network == TnoNetwork::Lra;
-            return join(join(field_names(o.tno), {"gamma"}),
-                        lra ? std::vector<std::string>{"rpe-width"} : field_names(o.kernel.rpe));
-          }};
+  return {.name = "tno",
+          .hint = "Toeplitz operator whose kernel is a network of the lag times a decay",
+          .make = [](const Scope& s, const MixerShape& shape,
+                     const ModelOptions& o) -> std::unique_ptr<Mixer> {
+            return std::make_unique<Tno>(s, shape, o.kernel, o.tno);
+          },
+          .options =
+              [](const ModelOptions& o) {
+                std::vector<std::string> names = field_names(o.tno);
+                names.push_back("gamma");
+                const bool lra = o.tno.network == TnoNetwork::Lra;
+                for (const std::string& name : field_names(o.kernel.rpe))
+                  if (!lra || name == "rpe-width") names.push_back(name);
+                return names;
+              }};
 }
 
 }  // namespace skiff

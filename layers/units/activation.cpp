@@ -1,6 +1,6 @@
 #include "layers/units/activation.h"
 
-#include "autograd/ops.h"
+#include "autograd/ops/elementwise.h"
 
 namespace skiff {
 

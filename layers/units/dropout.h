@@ -1,7 +1,7 @@
 // Zeroes elements with probability `rate` while training.
 #pragma once
 
-#include "autograd/ops.h"
+#include "autograd/ops/elementwise.h"
 #include "core/random.h"
 #include "layers/parameters.h"
 

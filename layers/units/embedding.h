@@ -1,7 +1,7 @@
 // A row of numbers per token.
 #pragma once
 
-#include "autograd/ops.h"
+#include "autograd/ops/classify.h"
 #include "layers/parameters.h"
 
 namespace skiff {

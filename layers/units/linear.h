@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "autograd/ops.h"
+#include "autograd/ops/matrix.h"
 #include "layers/parameters.h"
 
 namespace skiff {

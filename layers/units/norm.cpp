@@ -1,6 +1,8 @@
 #include "layers/units/norm.h"
 
-#include "autograd/ops.h"
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/elementwise.h"
+#include "autograd/ops/norm.h"
 #include "autograd/recompute.h"
 
 namespace skiff {
@@ -59,9 +61,11 @@ BatchNorm::BatchNorm(const Scope& s, int64_t dim)
       bias(s.parameter("bias", {dim}, constant(0))) {}
 
 Variable BatchNorm::operator()(const Variable& x) const {
+  if (!store->training())
+    return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Running);
   // When a block is computed again, its first run has already updated the running statistics.
-  if (store->training() && recomputing()) return batch_norm(x, weight, bias, {}, {}, true);
-  return batch_norm(x, weight, bias, running_mean, running_var, store->training());
+  if (recomputing()) return batch_norm(x, weight, bias, {}, {}, Statistics::Batch);
+  return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Batch);
 }
 
 }  // namespace skiff

@@ -84,9 +84,9 @@ std::map<std::string, std::string> computed() {
   all["odd.gx"] = listed(odd.grads[0]);
   all["odd.gS"] = listed(odd.grads[1]);
 
-  const Result toeplitz_result =
-      differentiate({values({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), x}, gy,
-                    [](const List& in) { return toeplitz(in[0], in[1], false); });
+  const Result toeplitz_result = differentiate(
+      {values({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), x}, gy,
+      [](const List& in) { return toeplitz(in[0], in[1], Direction::Bidirectional); });
   const std::vector<double> gt = to_vector(toeplitz_result.grads[0]);
   all["toeplitz.gx"] = listed(toeplitz_result.grads[1]);
   all["toeplitz.gt"] = listed(values({gt[5], gt[6], gt[7], gt[0], gt[1], gt[2], gt[3]}, {7}));

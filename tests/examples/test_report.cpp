@@ -298,7 +298,7 @@ TEST_CASE("dense: singular values, norms and effective rank of known matrices") 
   CHECK(distance(sigma, {5, 3, 1}) < 1e-14);
   CHECK(spectral_norm(d) == doctest::Approx(5).epsilon(1e-12));
   const Matrix a = matrix_of(7, [](const Variable& x) {
-    return conv1d(x, values({0.5, 2, -1}, {3, 1}), false);
+    return conv1d(x, values({0.5, 2, -1}, {3, 1}), Direction::Bidirectional);
   });
   const std::vector<double> s = singular_values(a);
   CHECK(spectral_norm(a) == doctest::Approx(s[0]).epsilon(1e-4));

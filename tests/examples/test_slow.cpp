@@ -61,17 +61,19 @@ TEST_CASE("slow: adjoint tests of the sequence ops over hundreds of random shape
     check_adjoint(x, seed, [&](const Variable& v) { return rfft(v, F, axis); });
     check_adjoint(complex128(shape.with(axis, F / 2 + 1), seed), seed,
                   [&](const Variable& v) { return irfft(v, F, axis); });
-    check_adjoint(random64(shape.with(axis, F / 2 + 1), seed), seed,
-                  [&](const Variable& v) { return hilbert(v, F, axis, causal); });
+    check_adjoint(random64(shape.with(axis, F / 2 + 1), seed), seed, [&](const Variable& v) {
+      return hilbert(v, F, axis, causal ? CausalWindow::Published : CausalWindow::Exact);
+    });
     const Tensor S = complex128({(F + n) / 2 + 1, D}, seed);
     check_adjoint(x, seed, [&](const Variable& v) { return spectral_conv(v, S, F + n, axis); });
     check_adjoint(S, seed, [&](const Variable& v) { return spectral_conv(x, v, F + n, axis); });
+    const Direction direction = causal ? Direction::Causal : Direction::Bidirectional;
     const Tensor t = random64({causal ? n : 2 * n, D}, seed);
-    check_adjoint(x, seed, [&](const Variable& v) { return toeplitz(t, v, causal, axis); });
-    check_adjoint(t, seed, [&](const Variable& v) { return toeplitz(v, x, causal, axis); });
+    check_adjoint(x, seed, [&](const Variable& v) { return toeplitz(t, v, direction, axis); });
+    check_adjoint(t, seed, [&](const Variable& v) { return toeplitz(v, x, direction, axis); });
     const Tensor c = random64({2 * random.below(8) + 1, D}, seed);
-    check_adjoint(x, seed, [&](const Variable& v) { return conv1d(v, c, causal, axis); });
-    check_adjoint(c, seed, [&](const Variable& v) { return conv1d(x, v, causal, axis); });
+    check_adjoint(x, seed, [&](const Variable& v) { return conv1d(v, c, direction, axis); });
+    check_adjoint(c, seed, [&](const Variable& v) { return conv1d(x, v, direction, axis); });
     check_adjoint(x, seed, [&](const Variable& v) { return interpolate_adjoint(v, {n, r}, axis); });
     check_adjoint(random64(shape.with(axis, r), seed), seed, [&](const Variable& v) {
       return interpolate(v, {n, r}, axis);

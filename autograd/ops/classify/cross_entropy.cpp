@@ -10,7 +10,7 @@
 // before its logarithm, and p is made again in the backward, so no second (B, C) is kept.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/classify.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "core/math.h"
 #include "core/parallel.h"

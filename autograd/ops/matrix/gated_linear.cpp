@@ -16,10 +16,10 @@
 // (affine.h), so p and gp never leave the cache.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/affine.h"
 #include "autograd/ops/detail/dropout_mask.h"
 #include "autograd/ops/detail/gate.h"
+#include "autograd/ops/matrix.h"
 
 namespace skiff {
 namespace {

@@ -16,10 +16,10 @@
 // there were 19. What is kept is the same: x, a and b.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/affine.h"
 #include "autograd/ops/detail/dropout_mask.h"
 #include "autograd/ops/detail/gate.h"
+#include "autograd/ops/matrix.h"
 
 namespace skiff {
 namespace {

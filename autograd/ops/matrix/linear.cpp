@@ -11,8 +11,8 @@
 // rows at a time, since gy and x are read three times in the backward.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/affine.h"
+#include "autograd/ops/matrix.h"
 
 namespace skiff {
 namespace {

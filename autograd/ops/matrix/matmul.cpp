@@ -9,8 +9,8 @@
 // transpose_a, a and y are then tall matrices and the whole is one product.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/matrix.h"
 #include "core/blas.h"
 
 namespace skiff {
@@ -115,8 +115,8 @@ struct Matmul {
 
 }  // namespace
 
-Variable matmul(const Variable& a, const Variable& b, bool transpose_a, bool transpose_b) {
-  return apply(Matmul{transpose_a, transpose_b}, a, b);
+Variable matmul(const MatmulOperand& a, const MatmulOperand& b) {
+  return apply(Matmul{a.transposed, b.transposed}, a.x, b.x);
 }
 
 }  // namespace skiff

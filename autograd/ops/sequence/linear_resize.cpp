@@ -14,8 +14,8 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/two_point_map.h"
+#include "autograd/ops/sequence.h"
 
 namespace skiff {
 namespace {

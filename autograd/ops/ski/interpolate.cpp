@@ -20,9 +20,9 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/knots.h"
 #include "autograd/ops/detail/two_point_map.h"
+#include "autograd/ops/ski.h"
 
 namespace skiff {
 namespace {
@@ -78,7 +78,9 @@ struct Interpolate {
             {"more knots than positions", {.W = {3, 7}}, {randn({1, 7, 2})}},
             {"length 1", {.W = {1, 4}}, {randn({2, 4, 2})}},
             {"length 2", {.W = {2, 2}}, {randn({2, 2, 2})}},
-            {"published", {.W = {9, 4, true, 0.99}}, {randn({2, 4, 3})}},
+            {"published",
+             {.W = {.n = 9, .r = 4, .published = true, .gamma = 0.99}},
+             {randn({2, 4, 3})}},
             {"columns", {.W = {6, 3}, .axis = -3}, {randn({2, 3, 4, 2})}}};
   }
 };
@@ -104,7 +106,9 @@ struct InterpolateAdjoint {
             {"r = n", {.W = {5, 5}}, {randn({2, 5, 3})}},
             {"more knots than positions", {.W = {3, 7}}, {randn({1, 3, 2})}},
             {"length 1", {.W = {1, 4}}, {randn({2, 1, 2})}},
-            {"published", {.W = {9, 4, true, 0.99}}, {randn({2, 9, 3})}},
+            {"published",
+             {.W = {.n = 9, .r = 4, .published = true, .gamma = 0.99}},
+             {randn({2, 9, 3})}},
             {"columns", {.W = {6, 3}, .axis = -3}, {randn({2, 6, 4, 2})}}};
   }
 };

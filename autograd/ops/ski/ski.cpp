@@ -22,8 +22,8 @@
 
 #include "core/conv/ski.h"
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/knots.h"
+#include "autograd/ops/ski.h"
 
 namespace skiff {
 namespace {

@@ -12,8 +12,8 @@
 // the spectrum of the real gx says by itself.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/spectral.h"
 #include "core/fft/fft.h"
 
 namespace skiff {

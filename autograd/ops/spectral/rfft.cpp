@@ -10,8 +10,8 @@
 //   gx = c2r(h) cut or padded back to n,   h[k] = gX[k] for k = 0 or 2k = F,   gX[k] / 2 otherwise.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/spectral.h"
 #include "core/fft/fft.h"
 
 namespace skiff {

@@ -20,7 +20,7 @@
 #include "core/conv/spectral_conv.h"
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/spectral.h"
 
 namespace skiff {
 namespace {

@@ -36,6 +36,7 @@ void Flags::add_flag(const Field& field, const std::string& group, Kind kind,
                      std::function<void(const std::string&)> set) {
   Flag& flag = flags_.emplace_back();
   flag.name = field.name;
+  flag.is_switch = kind == Kind::Switch;
   const std::string name =
       std::string("--") + field.name + (field.old_name ? std::string(",--") + field.old_name : "");
   if (kind == Kind::Switch)
@@ -77,9 +78,8 @@ void Flags::parse_what_is_right(int argc, char** argv) {
 void Flags::set_fields(bool skip_wrong) {
   for (const Flag& flag : flags_) {
     if (flag.option->count() == 0) continue;
-    const bool is_switch = flag.option->get_type_size() == 0;
     try {
-      flag.set(is_switch ? (flag.switched ? "true" : "false") : flag.text);
+      flag.set(flag.is_switch ? (flag.switched ? "true" : "false") : flag.text);
     } catch (const UsageError&) {
       if (!skip_wrong) throw;
     }

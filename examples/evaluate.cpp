@@ -52,9 +52,9 @@ TaskData load_data(const EvaluateOptions& o, OpenedRun& run) {
   const ModelCard& card = run.opened.card;
   check<DataError>(loaded.vocab == card.shape.vocab && loaded.classes == card.shape.classes &&
                        (card.vocabulary.empty() || card.vocabulary == loaded.vocabulary),
-                   "the data in '", data.folder, "' has other symbols than those that '",
-                   run.checkpoint, "' was trained on: ", loaded.vocab, " ids and ", loaded.classes,
-                   " classes; the model has ", card.shape.vocab, " and ", card.shape.classes);
+                   "the data in '", data.folder, "' gives other ids to its symbols than the data that '",
+                   run.checkpoint, "' was trained on; ids: ", loaded.vocab, ", was ",
+                   card.shape.vocab, "; classes: ", loaded.classes, ", was ", card.shape.classes);
   return loaded;
 }
 

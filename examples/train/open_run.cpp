@@ -125,6 +125,7 @@ OpenedRun open_run(const std::string& path, Device device) {
   run.checkpoint = folder ? path + "/best.safetensors" : path;
   run.folder = folder ? path : fs::path(path).parent_path().string();
   if (run.folder.empty()) run.folder = ".";
+  check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
   check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
                    "' holds no run with weights: there is no best.safetensors");
   const safetensors::File file = safetensors::read(run.checkpoint);

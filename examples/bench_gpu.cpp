@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <CLI/CLI.hpp>
 
 #include "autograd/ops.h"
 #include "core/random.h"

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
+#include <CLI/CLI.hpp>
 
 #include "data/contact_sheet.h"
 #include "data/files/binary_file.h"

@@ -12,6 +12,7 @@
 #include "autograd/ops.h"
 #include "core/random.h"
 #include "examples/train/device.h"
+#include "examples/train/program.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
 

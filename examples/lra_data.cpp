@@ -22,6 +22,7 @@
 #include "data/tasks/pathfinder.h"
 #include "data/tasks/retrieval.h"
 #include "data/tasks/text.h"
+#include "data/files/text_file.h"
 #include "examples/train/program.h"
 
 using namespace skiff;

@@ -40,7 +40,7 @@ LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -lz
 # The folders decide: library, what programs share, programs, tests.
 FOLDERS  := core autograd layers optim data
 SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find $(FOLDERS) -name '*.cpp')))
-SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
+SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
 TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDERS) examples support)))
 # $(call affected,PATTERN): the sources that contain it or include a header that does, directly or not.
@@ -75,6 +75,7 @@ TEST_OBJECTS := $(call objects,$(TESTS))
 MADE     := $(COMMON)/examples/explain/derivations.o $(COMMON)/examples/report/templates.o
 SHARED_OBJECTS := $(call objects,$(SHARED)) $(MADE)
 PROGRAM_OBJECTS := $(call objects,$(MAINS))
+PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp)))
 NVCC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(NVCC_SOURCES)))
 PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
@@ -93,7 +94,7 @@ define compile
 $(call say,$(CXX) $<)
 $(run)$(CXX) $(flags) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
 endef
-CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS))
+CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))
 $(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 ifneq ($(COMMON),$(BUILD))
@@ -232,20 +233,17 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
 	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
 
-# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
-$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
+PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
+puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
+$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
+$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
+$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
+$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
 	@mkdir -p $(@D)
-	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
-$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
-	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(GRADERS): $(BUILD)/puzzles/grade-%: $(OBJECTS) $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
-	@$< $(P)
+	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
+	@$< $(P) || [ $$? = 1 ]
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -304,4 +302,4 @@ help:
 
 .PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS))
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))

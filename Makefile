@@ -95,7 +95,10 @@ $(BUILD)/libshared.a: $(SHARED_OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 # Of inline functions the linker keeps the first, so the library comes first.
 $(BUILD)/golden: $(OBJECTS) $(BUILD)/tests/golden/golden.o $(BUILD)/libshared.a
-$(filter-out $(BUILD)/golden,$(PROGRAMS)): $(BUILD)/%: $(OBJECTS) $(BUILD)/examples/%.o $(BUILD)/libshared.a
+$(filter-out $(addprefix $(BUILD)/,golden gradcheck explain),$(PROGRAMS)): $(BUILD)/%: $(OBJECTS) $(BUILD)/examples/%.o $(BUILD)/libshared.a
+# These two know ops alone, so that a new op does not compile the layers and the other programs for them.
+$(BUILD)/gradcheck $(BUILD)/explain: $(BUILD)/%: $(filter-out $(BUILD)/layers/% $(BUILD)/optim/%,$(OBJECTS)) $(BUILD)/examples/%.o \
+  $(filter $(addprefix $(BUILD)/examples/,explain/% $(addprefix train/,program.o flags.o start.o device.o signals.o)),$(SHARED_OBJECTS))
 $(PROGRAMS):
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@

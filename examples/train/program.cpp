@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/options.h"
+#include "core/version.h"
 #include "data/files/text_file.h"
 #include "examples/train/flags.h"
 #include "examples/train/start.h"
@@ -75,6 +76,7 @@ int run_body(const std::function<int()>& body) {
 
 int run(CLI::App& app, const std::function<void()>& parse, const std::function<int()>& body) {
   start::link_start();
+  app.set_version_flag("--version", std::string("skiff ") + kVersion, "Print the version and exit");
   try {
     parse();
   } catch (const CLI::ParseError& error) {

@@ -7,10 +7,12 @@
 #include <chrono>
 #include <cmath>
 #include <functional>
+#include <CLI/CLI.hpp>
 
 #include "autograd/ops.h"
 #include "core/random.h"
 #include "examples/train/device.h"
+#include "examples/train/program.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
 

@@ -2,15 +2,14 @@
 // classes it takes for which.
 // Run:     build/cpu/evaluate runs/listops-tiny-ski-1 --data data --split test
 // Expect:  one row per split, one per class, and confusion-test.svg in the run folder
-#include <omp.h>
-
+#include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "core/io/atomic_file.h"
 #include "data/tasks.h"
 #include "examples/charts/charts.h"
-#include "examples/train/device.h"
+#include "examples/train/display.h"
 #include "examples/train/evaluation.h"
 #include "examples/train/flags.h"
 #include "examples/train/inference.h"
@@ -23,10 +22,11 @@ namespace {
 
 std::vector<std::string> split_words() { return {"all", "train", "val", "test"}; }
 
-struct EvaluateOptions : InferenceOptions {
+struct EvaluateOptions {
   std::string run, data, split = "all", svg;
   int64_t limit = 0, batch_size = 32;
   bool quiet = false;
+  InferenceOptions inference;
 
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
@@ -41,7 +41,7 @@ struct EvaluateOptions : InferenceOptions {
            .help = "File of the confusion matrix; confusion-SPLIT.svg in the run folder if not given"},
           o.svg);
     field({.name = "quiet", .help = "Print no progress"}, o.quiet);
-    InferenceOptions::visit(o, field);
+    field({.name = "inference", .help = ""}, o.inference);
   }
 };
 
@@ -52,9 +52,9 @@ TaskData load_data(const EvaluateOptions& o, OpenedRun& run) {
   const ModelCard& card = run.opened.card;
   check<DataError>(loaded.vocab == card.shape.vocab && loaded.classes == card.shape.classes &&
                        (card.vocabulary.empty() || card.vocabulary == loaded.vocabulary),
-                   "the data in '", data.folder, "' has other symbols than those that '",
-                   run.checkpoint, "' was trained on: ", loaded.vocab, " ids and ", loaded.classes,
-                   " classes; the model has ", card.shape.vocab, " and ", card.shape.classes);
+                   "the data in '", data.folder, "' gives other ids to its symbols than the data that '",
+                   run.checkpoint, "' was trained on; ids: ", loaded.vocab, ", was ",
+                   card.shape.vocab, "; classes: ", loaded.classes, ", was ", card.shape.classes);
   return loaded;
 }
 
@@ -94,7 +94,7 @@ nlohmann::ordered_json to_json(const Evaluation& e, const std::vector<std::strin
 }
 
 int evaluate_run(const EvaluateOptions& o) {
-  const Device device = o.prepare();
+  const Device device = prepare(o.inference);
   check<UsageError>(o.svg.empty() || o.split != "all", "--svg: one file needs one --split");
   OpenedRun run = open_run(o.run, device);
   Display display(progressing("auto"), o.quiet);
@@ -128,8 +128,8 @@ int evaluate_run(const EvaluateOptions& o) {
     json["splits"][name]["svg"] = svg;
     results.emplace_back(name, e);
   }
-  if (o.json) {
-    print_line(json);
+  if (o.inference.json) {
+    std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
     return 0;
   }
   std::printf("%s, %s, from %s\n", run.options.data.task.c_str(), run.options.model.mixer.c_str(),

@@ -6,11 +6,11 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <cstdlib>
 
 #include "examples/train/config_file.h"
 #include "examples/train/flags.h"
 #include "examples/train/lra.h"
+#include "examples/train/open_run.h"
 #include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "examples/train/several.h"
@@ -28,11 +28,7 @@ constexpr const char* kFooter =
     "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).";
 
 void choose_places(Options& o) {
-  if (o.data.folder.empty()) {
-    const char* own = std::getenv("SKIFF_DATA");
-    const char* usual = std::getenv("DATA_PATH");
-    o.data.folder = own ? own : usual ? usual : "data";
-  }
+  o.data.folder = data_folder(o.data.folder);
   if (o.run.out.empty() && !is_several(o.data.task))
     o.run.out = "runs/" + o.data.task + "-" + o.train.recipe + "-" + o.model.mixer + "-" +
                 std::to_string(o.train.seed);

@@ -1,5 +1,6 @@
 #include "examples/train/device.h"
 
+#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "core/memory.h"
@@ -8,6 +9,10 @@
 namespace skiff {
 
 std::vector<std::string> device_words() { return {"cpu", "cuda", "auto"}; }
+
+CLI::Option* add_device_option(CLI::App& app, std::string& device) {
+  return app.add_option("--device", device, kDeviceHelp)->capture_default_str();
+}
 
 Device device_named(const std::string& name, std::string& note) {
   check_word("device", name, device_words());

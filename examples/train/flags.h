@@ -52,7 +52,7 @@ class Flags {
   struct Flag {
     CLI::Option* option = nullptr;
     std::string name, text;  // text: the argument
-    bool switched = false;   // that of a switch
+    bool is_switch = false, switched = false;
     std::function<void(const std::string&)> set;
   };
 

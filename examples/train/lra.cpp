@@ -171,7 +171,7 @@ double LraRun::validations_after_training() const {
 }
 
 std::map<std::string, std::string> LraRun::metadata() const {
-  Metadata metadata = run_metadata(card_, options_);
+  Metadata metadata = run_metadata(card_, data_, options_);
   metadata["train_data"] = train_data_;
   metadata["val_data"] = val_data_;
   return metadata;

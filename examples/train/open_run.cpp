@@ -1,5 +1,6 @@
 #include "examples/train/open_run.h"
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "core/check.h"
@@ -30,6 +31,29 @@ void read_options(const safetensors::File& file, const std::string& group, Group
   } catch (const UsageError& e) {
     fail<DataError>(file.path, ": ", e.what());
   }
+}
+
+// What a batch of new examples needs, under "format.": f(name, value).
+template <class Format, class F>
+void for_each_value(Format& format, const F& f) {
+  f("format.pairs", format.pairs), f("format.height", format.height);
+  f("format.width", format.width), f("format.pixel-mean", format.pixel_mean);
+  f("format.pixel-deviation", format.pixel_deviation), f("format.pad-to", format.pad_to);
+}
+
+bool read_format(const safetensors::File& file, InputFormat& format) {
+  bool whole = true;
+  for_each_value(format, [&](const char* name, auto& value) {
+    const auto found = file.metadata.find(name);
+    whole = whole && found != file.metadata.end();
+    if (!whole) return;
+    try {
+      set_from_text(Field{.name = name, .help = ""}, value, found->second);
+    } catch (const UsageError& e) {
+      fail<DataError>(file.path, ": ", e.what());
+    }
+  });
+  return whole;
 }
 
 // The options of a run whose checkpoints do not hold them.
@@ -73,16 +97,26 @@ InputShape input_shape(const TaskData& data, int64_t max_length) {
           .pairs = data.pairs};
 }
 
-Metadata run_metadata(const ModelCard& card, const Options& options) {
+Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Options& options) {
   Metadata metadata;
   add_card(metadata, card);
   for_each_field(card.options, [&](const Field& field, const auto&) {
     if (!field.changes_result) metadata.erase(std::string("model.") + field.name);
   });
+  for_each_value(format, [&](const char* name, const auto& value) {
+    metadata[name] = value_text(value);
+  });
   add_options(metadata, "data", options.data);
   add_options(metadata, "train", options.train);
   metadata.erase("train.steps");
   return metadata;
+}
+
+std::string data_folder(const std::string& given) {
+  if (!given.empty()) return given;
+  const char* own = std::getenv("SKIFF_DATA");
+  const char* usual = std::getenv("DATA_PATH");
+  return own ? own : usual ? usual : "data";
 }
 
 OpenedRun open_run(const std::string& path, Device device) {
@@ -91,6 +125,7 @@ OpenedRun open_run(const std::string& path, Device device) {
   run.checkpoint = folder ? path + "/best.safetensors" : path;
   run.folder = folder ? path : fs::path(path).parent_path().string();
   if (run.folder.empty()) run.folder = ".";
+  check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
   check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
                    "' holds no run with weights: there is no best.safetensors");
   const safetensors::File file = safetensors::read(run.checkpoint);
@@ -100,6 +135,7 @@ OpenedRun open_run(const std::string& path, Device device) {
     read_options(file, "data", run.options.data);
     read_options(file, "train", run.options.train);
     run.options.model = card.options;
+    run.has_format = read_format(file, run.format);
   } else {
     run.options = options_of_folder(run.folder, run.checkpoint);
     card = card_of_options(run.options, file);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <sstream>
 
 #include "core/check.h"
 #include "data/tasks.h"
@@ -26,6 +27,14 @@ bool CommandLine::is_given(const std::string& name) const {
 
 bool is_several(const std::string& task) {
   return task == "all" || task.find(',') != std::string::npos;
+}
+
+std::vector<std::string> several_tasks(const std::string& text) {
+  if (text == "all") return names_of(tasks());
+  std::vector<std::string> names;
+  std::istringstream parts(text);
+  for (std::string name; std::getline(parts, name, ',');) names.push_back(task_named(name).name);
+  return names;
 }
 
 CommandLine options_before_flags(int argc, char** argv) {

@@ -42,6 +42,7 @@ struct CommandLine {
 CommandLine options_before_flags(int argc, char** argv);
 
 bool is_several(const std::string& task);  // "all", or names with commas between them
+std::vector<std::string> several_tasks(const std::string& text);
 
 // A sentence per option of the command line that changes nothing. UsageError for one that cannot be
 // meant.

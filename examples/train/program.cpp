@@ -89,6 +89,14 @@ int run(CLI::App& app, const std::function<void()>& parse, const std::function<i
 
 }  // namespace
 
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](std::string& text) {
+        return text.starts_with('-') ? "must be at least 0, got " + text : std::string();
+      },
+      "");
+}
+
 int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body) {
   return run(flags.app(), [&] { flags.parse(argc, argv); }, body);
 }

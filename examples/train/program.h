@@ -16,9 +16,14 @@
 
 #include <functional>
 
+#include "core/check.h"
+#include "core/options.h"
+#include "examples/train/signals.h"
+
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace skiff {
 
@@ -28,5 +33,7 @@ class Flags;
 int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body);
 // For a program with commands, which describes them to CLI11 itself (<CLI/CLI.hpp>).
 int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body);
+// The check of such a program's unsigned options: without it "-1" is read as the largest number.
+CLI::Validator not_negative();
 
 }  // namespace skiff

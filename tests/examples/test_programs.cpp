@@ -2,8 +2,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include <fcntl.h>
@@ -90,7 +88,8 @@ TEST_CASE(
 TEST_CASE("programs: --help explains itself on standard output") {
   const Place place;
   for (const char* name :
-       {"train_lra", "lra_data", "gradcheck", "golden", "bench", "report", "explain"}) {
+       {"train_lra", "evaluate", "predict", "lra_data", "gradcheck", "golden", "bench", "report",
+        "explain"}) {
     const Outcome o = place.run(std::string(name) + " --help");
     CAPTURE(name);
     CHECK(o.code == 0);
@@ -368,7 +367,7 @@ TEST_CASE(
 
 TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options without effect") {
   const TinyRun place;
-  const Outcome cut = place.train("cut", "--max-length 4 --rank 4 --steps 11");
+  const Outcome cut = place.train("cut", "--max-length 4 --inducing-points 4 --steps 11");
   CHECK(cut.code == 0);
   CHECK(contains(cut.err, " of 200 training examples are longer than --max-length 4 and are cut"));
   CHECK(contains(cut.err,
@@ -380,7 +379,7 @@ TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options with
   CHECK_FALSE(contains(none.err, "no effect"));
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"--heads 3", "--heads has no effect with --mixer ski"},
-      {"--mixer fd --rank 9", "--rank has no effect with --mixer fd"},
+      {"--mixer fd --inducing-points 9", "--inducing-points has no effect with --mixer fd"},
       {"--mixer attention --gamma 0.5", "--gamma has no effect with --mixer attention"},
       {"--mixer tno --rpe-layers 2", "--rpe-layers has no effect with --tno-rpe lra"},
       {"--gamma 0.5", "--gamma has no effect with --warp auto"},
@@ -395,10 +394,11 @@ TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options with
     CHECK_FALSE(
         contains(place.train("some", "--force --quiet --steps 1 " + c.first).err, "no effect"));
   }
-  const Outcome rank = place.train("rank", "--rank 33");
-  CHECK(rank.code == 2);
-  CHECK(contains(rank.err,
-                 "--rank: at most 32 inducing points fit the 32 positions of a sequence, got 33"));
+  const Outcome points = place.train("points", "--rank 33");  // an old name
+  CHECK(points.code == 2);
+  CHECK(contains(points.err,
+                 "--inducing-points: at most 32 inducing points fit the 32 positions of a "
+                 "sequence, got 33"));
   const Outcome image = place.run("train_lra --task image --max-length 9 --data " + place / "none" +
                                   " --out " + place / "image");
   CHECK(contains(image.err,
@@ -549,7 +549,7 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"--norm batc", "did you mean 'batch'"},
       {"--schedule cosin", "did you mean 'cosine'"},
       {"--seed -3", "--seed"},
-      {"--rank 1", "--rank"},
+      {"--rank 1", "--inducing-points: must be a number from 2"},
       {"--batch-size 0", "--batch-size"},
       {"--batch-size 100000", "is more than the 200 training examples"},
       {"--epochs 0 --steps 0", "--steps or --epochs must be positive"},
@@ -1071,10 +1071,10 @@ TEST_CASE(
   CHECK(place.train("run", same).code == 0);
   CHECK(contains(slurp(path), "save-every=7"));
   std::string older = config;
-  for (const std::string key : {"heads=", "postnorm=", "eval-limit="}) {
+  for (const std::string key : {"\nheads=", "\npostnorm=", "\neval-limit="}) {
     const size_t at = older.find(key);
     REQUIRE(at != std::string::npos);
-    older.erase(at, older.find('\n', at) + 1 - at);
+    older.erase(at, older.find('\n', at + 1) - at);
   }
   spill(path, older);
   CHECK(place.train("run", same).code == 0);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <functional>
+#include <CLI/CLI.hpp>
 
 #include "autograd/ops.h"
 #include "core/memory.h"

@@ -34,11 +34,13 @@ struct EvaluateOptions {
     field({.name = "data", .help = "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')"},
           o.data);
     field({.name = "split", .help = "Which examples", .words = split_words}, o.split);
-    field({.name = "limit", .help = "Examples per split, evenly spread; 0: all", .low = 0}, o.limit);
+    field({.name = "limit", .help = "Examples per split, evenly spread; 0: all", .low = 0},
+          o.limit);
     field({.name = "batch-size", .help = "Examples per batch", .low = 1, .high = 1e6},
           o.batch_size);
     field({.name = "svg",
-           .help = "File of the confusion matrix; confusion-SPLIT.svg in the run folder if not given"},
+           .help =
+               "File of the confusion matrix; confusion-SPLIT.svg in the run folder if not given"},
           o.svg);
     field({.name = "quiet", .help = "Print no progress"}, o.quiet);
     field({.name = "inference", .help = ""}, o.inference);
@@ -52,9 +54,10 @@ TaskData load_data(const EvaluateOptions& o, OpenedRun& run) {
   const ModelCard& card = run.opened.card;
   check<DataError>(loaded.vocab == card.shape.vocab && loaded.classes == card.shape.classes &&
                        (card.vocabulary.empty() || card.vocabulary == loaded.vocabulary),
-                   "the data in '", data.folder, "' gives other ids to its symbols than the data that '",
-                   run.checkpoint, "' was trained on; ids: ", loaded.vocab, ", was ",
-                   card.shape.vocab, "; classes: ", loaded.classes, ", was ", card.shape.classes);
+                   "the data in '", data.folder,
+                   "' gives other ids to its symbols than the data that '", run.checkpoint,
+                   "' was trained on; ids: ", loaded.vocab, ", was ", card.shape.vocab,
+                   "; classes: ", loaded.classes, ", was ", card.shape.classes);
   return loaded;
 }
 
@@ -118,8 +121,7 @@ int evaluate_run(const EvaluateOptions& o) {
       display.show(doing + ": " + std::to_string(n) + " of " + std::to_string(chosen.size()));
       return true;
     });
-    const std::string svg =
-        o.svg.empty() ? run.folder + "/confusion-" + name + ".svg" : o.svg;
+    const std::string svg = o.svg.empty() ? run.folder + "/confusion-" + name + ".svg" : o.svg;
     AtomicFile file(svg);
     file.write(charts::confusion_matrix_svg(
         e.counts, classes, run.options.data.task + ", " + run.options.model.mixer + ": " + name));
@@ -129,7 +131,9 @@ int evaluate_run(const EvaluateOptions& o) {
     results.emplace_back(name, e);
   }
   if (o.inference.json) {
-    std::printf("%s\n", json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    std::printf(
+        "%s\n",
+        json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
     return 0;
   }
   std::printf("%s, %s, from %s\n", run.options.data.task.c_str(), run.options.model.mixer.c_str(),
@@ -138,8 +142,7 @@ int evaluate_run(const EvaluateOptions& o) {
   for (const auto& [name, e] : results) print_row(name, e);
   for (const auto& [name, e] : results) print_classes(name, e, classes);
   for (const auto& [name, e] : results)
-    std::printf("confusion matrix: %s\n",
-                json["splits"][name]["svg"].get<std::string>().c_str());
+    std::printf("confusion matrix: %s\n", json["splits"][name]["svg"].get<std::string>().c_str());
   return 0;
 }
 

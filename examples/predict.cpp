@@ -22,14 +22,15 @@ struct PredictOptions {
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
-    field({.name = "top", .help = "Classes to show, the most probable first", .low = 1, .high = 1e6},
-          o.top);
+    field(
+        {.name = "top", .help = "Classes to show, the most probable first", .low = 1, .high = 1e6},
+        o.top);
     field({.name = "inference", .help = ""}, o.inference);
   }
 };
 
-void print_row(const NamedExample& e, const Prediction& p,
-               const std::vector<std::string>& classes, size_t top) {
+void print_row(const NamedExample& e, const Prediction& p, const std::vector<std::string>& classes,
+               size_t top) {
   std::printf("%s:", e.name.c_str());
   for (size_t i = 0; i < top; ++i) {
     const size_t c = size_t(p.ranking[i]);
@@ -38,17 +39,16 @@ void print_row(const NamedExample& e, const Prediction& p,
   std::printf("  (%lld positions, %.3f s)\n", (long long)e.tokens, p.seconds);
 }
 
-void print_json(const NamedExample& e, const Prediction& p,
-                const std::vector<std::string>& classes, size_t top) {
+void print_json(const NamedExample& e, const Prediction& p, const std::vector<std::string>& classes,
+                size_t top) {
   nlohmann::ordered_json json = {{"input", e.name},
                                  {"class", p.ranking[0]},
                                  {"name", classes[size_t(p.ranking[0])]},
                                  {"probability", p.probabilities[size_t(p.ranking[0])]}};
   for (size_t i = 0; i < top; ++i) {
     const int64_t c = p.ranking[i];
-    json["top"].push_back({{"class", c},
-                           {"name", classes[size_t(c)]},
-                           {"probability", p.probabilities[size_t(c)]}});
+    json["top"].push_back(
+        {{"class", c}, {"name", classes[size_t(c)]}, {"probability", p.probabilities[size_t(c)]}});
   }
   json["positions"] = e.tokens;
   json["unknown"] = e.unknown;
@@ -65,11 +65,15 @@ int run(const PredictOptions& o) {
   const size_t top = std::min(size_t(o.top), classes.size());
   for (const NamedExample& e : read_examples(run, o.files)) {
     if (e.unknown > 0)
-      std::fprintf(stderr, "note: %s: %lld of %lld symbols are unknown to the model, which reads "
-                   "them as <unk>\n", e.name.c_str(), (long long)e.unknown, (long long)e.tokens);
+      std::fprintf(stderr,
+                   "note: %s: %lld of %lld positions hold symbols that are unknown to the "
+                   "model, which reads them as <unk>\n",
+                   e.name.c_str(), (long long)e.unknown, (long long)e.tokens);
     if (e.example.cut)
-      std::fprintf(stderr, "note: %s: longer than the %lld positions of the model; its end is cut "
-                   "off\n", e.name.c_str(), (long long)run.options.data.max_length);
+      std::fprintf(stderr,
+                   "note: %s: longer than the %lld positions of the model; its end is cut "
+                   "off\n",
+                   e.name.c_str(), (long long)run.options.data.max_length);
     const Prediction p = predict(run, e.example, device);
     (o.inference.json ? print_json : print_row)(e, p, classes, top);
   }

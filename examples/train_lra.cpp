@@ -24,7 +24,8 @@ constexpr const char* kFooter =
     "  train_lra --task listops --mixer fd --data data\n"
     "  train_lra --task all --recipe tiny --data data\n"
     "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
-    "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot write,\n"
+    "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot "
+    "write,\n"
     "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).";
 
 void choose_places(Options& o) {

@@ -117,8 +117,7 @@ std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& 
   for (size_t begin = 0; begin < text.size();) {
     const size_t end = std::min(text.find('\n', begin), text.size());
     ConfigEntry entry;
-    if (Line(text.substr(begin, end - begin), file + ":" + std::to_string(++number))
-            .read(&entry)) {
+    if (Line(text.substr(begin, end - begin), file + ":" + std::to_string(++number)).read(&entry)) {
       const auto [before, fresh] = places.emplace(entry.key, entry.place);
       check<UsageError>(fresh, entry.place, ": ", quoted(entry.key),
                         " must stand once, but it is set at ", before->second);

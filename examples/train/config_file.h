@@ -54,7 +54,8 @@ void apply_config(Options& options, const std::vector<ConfigEntry>& entries,
     }
     if (unused.empty()) continue;
     check<UsageError>(std::find(elsewhere.begin(), elsewhere.end(), entry.key) == elsewhere.end(),
-                      entry.place, ": '", entry.key, "' belongs on the command line, not in a file");
+                      entry.place, ": '", entry.key,
+                      "' belongs on the command line, not in a file");
     fail<UsageError>(entry.place, ": unknown option '", entry.key, "'",
                      suggestion(entry.key, field_names(options)));
   }

@@ -65,7 +65,7 @@ class Flags {
       } else if constexpr (OptionStruct<T>) {
         add_group(value, group);
       } else {
-        constexpr Kind kind = std::is_same_v<T, bool>                              ? Kind::Switch
+        constexpr Kind kind = std::is_same_v<T, bool>                               ? Kind::Switch
                               : std::is_same_v<T, std::string> || std::is_enum_v<T> ? Kind::Text
                                                                                     : Kind::Number;
         std::vector<std::string> words;

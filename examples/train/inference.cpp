@@ -104,11 +104,14 @@ std::vector<NamedExample> encoded_lines(const OpenedRun& run, const Task& task,
 std::vector<NamedExample> read_examples(const OpenedRun& run,
                                         const std::vector<std::string>& files) {
   const Task& task = task_named(run.options.data.task);
-  check<DataError>(run.has_format, "'", run.checkpoint,
-                   "' was made by an older program and does not hold what a new example needs, the "
-                   "vocabulary for one; 'train_lra --resume' with more --steps writes one that does");
-  check<UsageError>(!run.format.pairs || files.size() == 2, "the model compares two documents: give "
-                    "two files, got ", files.size());
+  check<DataError>(
+      run.has_format, "'", run.checkpoint,
+      "' was made by an older program and does not hold what a new example needs, the "
+      "vocabulary for one; 'train_lra --resume' with more --steps writes one that does");
+  check<UsageError>(!run.format.pairs || files.size() == 2,
+                    "the model compares two documents: give "
+                    "two files, got ",
+                    files.size());
   std::vector<NamedExample> examples;
   for (const std::string& file : files) {
     const std::string input = read_input(file), name = file == "-" ? "standard input" : file;

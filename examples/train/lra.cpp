@@ -78,8 +78,8 @@ void LraRun::load_data() {
        {std::pair{"training", &data_.train}, {"validation", &data_.val}, {"test", &data_.test}})
     check<DataError>(!examples->empty(), data.task, ": the ", name, " split in '", data.folder,
                      "' is empty");
-  check<UsageError>(int64_t(data_.train.size()) >= train.batch_size, "--batch-size: ",
-                    train.batch_size, " is more than the ", data_.train.size(),
+  check<UsageError>(int64_t(data_.train.size()) >= train.batch_size,
+                    "--batch-size: ", train.batch_size, " is more than the ", data_.train.size(),
                     " training examples in '", data.folder, "'");
   const int64_t all = all_test_examples_ = int64_t(data_.test.size());
   if (train.eval_limit > 0) watched_ = evenly_spread(data_.val, train.eval_limit);
@@ -188,8 +188,8 @@ void LraRun::check_resumable(const safetensors::File& file) const {
         "not checked");
     return;
   }
-  for (const auto& [split, key, now] : {std::tuple{"training", "train_data", &train_data_},
-                                        {"validation", "val_data", &val_data_}})
+  for (const auto& [split, key, now] :
+       {std::tuple{"training", "train_data", &train_data_}, {"validation", "val_data", &val_data_}})
     check<DataError>(then(key) == *now, "--resume: '", options_.run.out,
                      "' was started on other data: the ", split, " split in '",
                      options_.data.folder, "' has ", *now, "; it had ", then(key));
@@ -199,9 +199,8 @@ std::string LraRun::title() const { return options_.data.task + ", " + options_.
 
 void LraRun::write_result() {
   const PeakMemory peak = peak_memory(device_, peak_before_);
-  trainer_->write_or_warn([&] {
-    folder_.write("result.json", result_file(result_, peak, only_best_test_));
-  });
+  trainer_->write_or_warn(
+      [&] { folder_.write("result.json", result_file(result_, peak, only_best_test_)); });
 }
 
 // ---- the result ----
@@ -221,7 +220,8 @@ bool LraRun::test_is_validation() const {
 // The last checkpoint is saved by now: a signal stops at once, and --resume comes back here.
 Scores LraRun::test(const std::string& weights, int64_t step) {
   if (test_is_validation()) return {row_of(step).val_loss, row_of(step).val_accuracy, ""};
-  const std::optional<Evaluation> e = evaluate_on(data_.test, "testing the " + weights + " weights");
+  const std::optional<Evaluation> e =
+      evaluate_on(data_.test, "testing the " + weights + " weights");
   if (!e) trainer_->stopped();
   return {e->loss, e->accuracy(), e->remark()};
 }

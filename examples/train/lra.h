@@ -63,8 +63,8 @@ class LraRun : private Objective {
   bool clears_ = false;       // --force, and there is something to clear
   bool other_steps_ = false;  // --resume with another number of steps
   TaskData data_;
-  std::vector<Example> watched_;    // what --eval-limit leaves of validation; empty: all
-  int64_t all_test_examples_ = 0;   // before --test-limit
+  std::vector<Example> watched_;       // what --eval-limit leaves of validation; empty: all
+  int64_t all_test_examples_ = 0;      // before --test-limit
   std::string train_data_, val_data_;  // fingerprints
   std::optional<Parameters> parameters_;
   ModelCard card_;

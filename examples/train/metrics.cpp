@@ -15,9 +15,9 @@ namespace {
 // The cells after the step, in the order of kMetricsHeader.
 template <class Row>
 auto cells_of(Row& r) {
-  return std::array{&r.epoch,         &r.train_loss, &r.train_accuracy, &r.lr,
-                    &r.gradient_norm, &r.val_loss,   &r.val_accuracy,   &r.seconds,
-                    &r.tokens_per_second};
+  return std::array{&r.epoch,        &r.train_loss,    &r.train_accuracy,
+                    &r.lr,           &r.gradient_norm, &r.val_loss,
+                    &r.val_accuracy, &r.seconds,       &r.tokens_per_second};
 }
 
 }  // namespace
@@ -76,12 +76,11 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
     add(majority, r.step, majority_rate);
   }
   return charts::file(
-      title,
-      {{.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}},
-       {.title = "accuracy",
-        .x_label = "step",
-        .series = {train_accuracy, val_accuracy, majority},
-        .percent = true}});
+      title, {{.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}},
+              {.title = "accuracy",
+               .x_label = "step",
+               .series = {train_accuracy, val_accuracy, majority},
+               .percent = true}});
 }
 
 }  // namespace skiff

@@ -103,9 +103,8 @@ Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Op
   for_each_field(card.options, [&](const Field& field, const auto&) {
     if (!field.changes_result) metadata.erase(std::string("model.") + field.name);
   });
-  for_each_value(format, [&](const char* name, const auto& value) {
-    metadata[name] = value_text(value);
-  });
+  for_each_value(format,
+                 [&](const char* name, const auto& value) { metadata[name] = value_text(value); });
   add_options(metadata, "data", options.data);
   add_options(metadata, "train", options.train);
   metadata.erase("train.steps");

@@ -93,10 +93,10 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   needs(train.schedule == ScheduleKind::Cosine || train.schedule == ScheduleKind::CosineUnclamped,
         "with --schedule " + value_text(train.schedule), {"horizon"});
   if (model.mixer == "ski" && contains(c.given, "inducing-points")) {
-    const int64_t positions = !images                            ? data.max_length
-                              : model.layout == Layout::Sequence ? shape.height * shape.width
-                                                                 : std::max(shape.height,
-                                                                            shape.width);
+    const int64_t positions = !images ? data.max_length
+                              : model.layout == Layout::Sequence
+                                  ? shape.height * shape.width
+                                  : std::max(shape.height, shape.width);
     check<UsageError>(model.ski.inducing_points <= positions, "--inducing-points: at most ",
                       positions, " inducing points fit the ", positions,
                       " positions of a sequence, got ", model.ski.inducing_points);

@@ -100,11 +100,13 @@ CLI::Validator not_negative() {
 }
 
 int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body) {
-  return run(flags.app(), [&] { flags.parse(argc, argv); }, body);
+  return run(
+      flags.app(), [&] { flags.parse(argc, argv); }, body);
 }
 
 int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body) {
-  return run(app, [&] { app.parse(argc, argv); }, body);
+  return run(
+      app, [&] { app.parse(argc, argv); }, body);
 }
 
 }  // namespace skiff

@@ -36,19 +36,17 @@ Options small(const Options& o) { return own("small", o); }
 std::vector<Recipe> make_recipes() {
   constexpr NormKind batch = NormKind::Batch, layer = NormKind::Layer;
   return {
-      {paper({.model = {.layers = 4,
-                        .dim = 128,
-                        .expand = 1,
-                        .glu_expand = 1,
-                        .kernel = {.gamma = 1, .rpe = {.width = 32, .layers = 3}},
-                        .tno = {.max_lag = 1023},
-                        .ski = {.inducing_points = 64, .filter = 32}},
-              .data = {.task = "listops", .max_length = 2048},
-              .train = {.batch_size = 64,
-                        .epochs = 40,
-                        .lr = 5e-4,
-                        .weight_decay = 0.1,
-                        .warmup = 1000}}),
+      {paper(
+           {.model = {.layers = 4,
+                      .dim = 128,
+                      .expand = 1,
+                      .glu_expand = 1,
+                      .kernel = {.gamma = 1, .rpe = {.width = 32, .layers = 3}},
+                      .tno = {.max_lag = 1023},
+                      .ski = {.inducing_points = 64, .filter = 32}},
+            .data = {.task = "listops", .max_length = 2048},
+            .train =
+                {.batch_size = 64, .epochs = 40, .lr = 5e-4, .weight_decay = 0.1, .warmup = 1000}}),
        {}},
       {tiny({.model = {.layers = 2,
                        .dim = 64,

@@ -44,8 +44,8 @@ std::optional<Result> result_from(const std::string& text, bool only_best_test);
 PeakMemory peak_from(const std::string& text);
 
 void print_table(const Result& r);
-void print_json(const Result& r);                            // an object, on one line
-void print_json(const std::vector<Result>& results);         // an array of them
+void print_json(const Result& r);                             // an object, on one line
+void print_json(const std::vector<Result>& results);          // an array of them
 std::string results_csv(const std::vector<Result>& results);  // one row per run
 
 }  // namespace skiff

@@ -16,9 +16,8 @@ namespace skiff {
 
 enum class OptimizerKind { AdamW, Adam, Sgd };
 inline std::span<const Word<OptimizerKind>> words_of(OptimizerKind) {
-  static constexpr Word<OptimizerKind> kWords[] = {{OptimizerKind::AdamW, "adamw"},
-                                                   {OptimizerKind::Adam, "adam"},
-                                                   {OptimizerKind::Sgd, "sgd"}};
+  static constexpr Word<OptimizerKind> kWords[] = {
+      {OptimizerKind::AdamW, "adamw"}, {OptimizerKind::Adam, "adam"}, {OptimizerKind::Sgd, "sgd"}};
   return kWords;
 }
 
@@ -48,8 +47,9 @@ struct TrainOptions {
            .low = 0,
            .high = kManySteps},
           o.seed);
-    field({.name = "init", .help = "Checkpoint of another run whose parameters this run starts from"},
-          o.init);
+    field(
+        {.name = "init", .help = "Checkpoint of another run whose parameters this run starts from"},
+        o.init);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
     field({.name = "epochs", .help = "Passes over the training data", .low = 0, .high = 1e6},
           o.epochs);

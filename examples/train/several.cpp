@@ -54,7 +54,7 @@ std::string bubble_chart(const std::vector<Result>& results) {
     bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, double(r.peak.tensors),
                        int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
   return charts::bubbles_svg("test accuracy against speed; area: peak memory of tensors",
-                       "thousand tokens/s (log)", bubbles, mixers);
+                             "thousand tokens/s (log)", bubbles, mixers);
 }
 
 class Group {
@@ -78,8 +78,8 @@ class Group {
                      ": no run reached its end; is there data in '", data, "'?");
     if (asked_.session.json) print_json(results_);
     if (!results_.empty())
-      std::fprintf(table_, "table: %s/results.csv, chart: %s/results.svg\n",
-                   folder_.path().c_str(), folder_.path().c_str());
+      std::fprintf(table_, "table: %s/results.csv, chart: %s/results.svg\n", folder_.path().c_str(),
+                   folder_.path().c_str());
     if (worst_ != 0) std::fprintf(table_, "--resume tries again what went wrong\n");
     return worst_;
   }
@@ -119,10 +119,10 @@ class Group {
 
   void add(const Result& r) {
     results_.push_back(r);
-    std::fprintf(table_, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n",
-                 r.task.c_str(), r.mixer.c_str(), 100 * r.best_test, 100 * r.majority_test,
-                 (long long)r.parameters, Display::thousands(r.tokens_per_second).c_str(),
-                 double(r.peak.tensors) / 1e6, Display::clock(r.seconds).c_str());
+    std::fprintf(table_, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r.task.c_str(),
+                 r.mixer.c_str(), 100 * r.best_test, 100 * r.majority_test, (long long)r.parameters,
+                 Display::thousands(r.tokens_per_second).c_str(), double(r.peak.tensors) / 1e6,
+                 Display::clock(r.seconds).c_str());
     std::fflush(table_);
     folder_.write("results.csv", results_csv(results_));
     folder_.write("results.svg", bubble_chart(results_));

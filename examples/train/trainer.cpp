@@ -83,9 +83,7 @@ void Trainer::save_best() {
   for (safetensors::Entry& e : unsaved_best_->tensors) e.tensor = e.tensor.clone();
 }
 
-void Trainer::load_weights(const std::string& file) {
-  load(safetensors::read(folder_.file(file)));
-}
+void Trainer::load_weights(const std::string& file) { load(safetensors::read(folder_.file(file))); }
 
 void Trainer::load(const safetensors::File& file) {
   const Progress progress = to_progress(file);

@@ -63,8 +63,8 @@ class Objective {
   // Throws when a checkpoint belongs to other data or another model.
   virtual void check_resumable(const safetensors::File& checkpoint) const = 0;
 
-  virtual std::string title() const = 0;          // of the curves
-  virtual double baseline_accuracy() const = 0;   // a line in the curves
+  virtual std::string title() const = 0;         // of the curves
+  virtual double baseline_accuracy() const = 0;  // a line in the curves
   // Keeps what is known about the run in result.json: when it begins, stops and ends.
   virtual void write_result() = 0;
 };

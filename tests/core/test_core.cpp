@@ -115,13 +115,13 @@ TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
   ::mallopt(M_MMAP_MAX, 1 << 16);
   ::mallopt(M_MMAP_THRESHOLD, 1 << 16);
   ::mallopt(M_TRIM_THRESHOLD, 0);
-  const int64_t F = 3 << 12, n = 2000, taps = 1025, knots = 500, D = 64;
+  const int64_t F = 3 << 12, n = 2000, K = 1025, r = 500, D = 64;
   const Tensor x = random_normal({2, n, D}, DType::Float32, 1);
   const Tensor S = random_normal({F / 2 + 1, D}, DType::Complex64, 2);
   const Tensor X = random_normal({2, F / 2 + 1, D}, DType::Complex64, 3);
-  const Tensor c = random_normal({taps, D}, DType::Float32, 4);
-  const Tensor s = random_normal({2, knots, D}, DType::Float32, 5);
-  const Tensor k = random_normal({2 * knots, D}, DType::Float32, 6);
+  const Tensor c = random_normal({K, D}, DType::Float32, 4);
+  const Tensor s = random_normal({2, r, D}, DType::Float32, 5);
+  const Tensor k = random_normal({2 * r, D}, DType::Float32, 6);
   const std::vector<std::function<void()>> operators = {
       [&] { fft::any_length_r2c(x, F, -2); },
       [&] { fft::any_length_c2r(X, F, -2, n); },

@@ -162,9 +162,9 @@ TEST_CASE("cuda: spectral_conv and its gradients equal the CPU's") {
     }
 }
 
-// 67 taps are three rounds of 32. 96 sequences of two tiles each are three tiles for each of the 64
-// parts of the taps' gradient.
-TEST_CASE("cuda: ski equals the CPU's over several rounds of taps and of tiles in a block") {
+// A filter of 67 rows takes three rounds of 32. 96 sequences of two tiles each are three tiles for
+// each of the 64 parts of the gradient of the filter.
+TEST_CASE("cuda: ski equals the CPU's over several rounds of the filter and of tiles in a block") {
   if (!has_device()) return;
   const Tensor x = random64({96, 70, 2}, 1), c = random64({67, 2}, 2), k = random64({8, 2}, 3);
   check_devices_agree(

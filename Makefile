@@ -1,7 +1,9 @@
 # skiff. `make help` lists what can be built; no file has to be listed here to be compiled.
 CXX      ?= g++
 NVCC     ?= nvcc
-ARCH     ?= native
+# The processor to compile for. What is installed has to run on other machines, too.
+PORTABLE := $(if $(filter x86_64,$(shell uname -m)),x86-64-v3,native)
+ARCH     ?= $(if $(filter install,$(MAKECMDGOALS)),$(PORTABLE),native)
 CUDA     ?= 0
 FFT      ?= fftw
 SAN      ?= 0
@@ -18,55 +20,66 @@ endif
 # ---- one folder per variant, so that none spoils another ----
 WITH_FFTW := $(filter-out builtin,$(FFT))
 CLANG    := $(findstring clang,$(CXX))
-VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
-BUILD    ?= build/$(VARIANT)
+VARIANT  := $(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)$(ARCH:%=-%)
+VARIANT  := $(patsubst %-native,%,$(VARIANT))
+BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(VARIANT)
+# CUDA=1 and FFT=builtin change few objects; the others are those of the build without them.
+COMMON   := $(if $(filter file,$(origin BUILD)),build/cpu$(VARIANT),$(BUILD))
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-restrict)$(if $(filter 1,$(WERROR)), -Werror)
+WARNINGS += $(if $(CLANG),-Wno-unknown-warning-option -Wno-pass-failed)
 # Nothing here reads the flags of floating-point exceptions. Without -fno-trapping-math (which changes no
 # result) gcc leaves loops with a comparison, so every exp, unvectorised where AVX-512's masks are missing.
 FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
-LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -lz
 ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
-ifneq ($(CLANG),)
-FLAGS    += -Wno-unknown-warning-option -Wno-pass-failed
-endif
-ifeq ($(WITH_FFTW),)
-FLAGS    += -DSKIFF_NO_FFTW
-endif
-ifeq ($(ORDER),reverse)
-FLAGS    += -DSKIFF_ORDER_REVERSE
-endif
+FLAGS    += $(if $(filter reverse,$(ORDER)),-DSKIFF_ORDER_REVERSE)
+LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -lz
 
 # The folders decide: library, what programs share, programs, tests.
-SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find core autograd layers optim data -name '*.cpp')))
-SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
-TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,core autograd layers optim data examples support)))
-NVCC_OBJECTS :=
+FOLDERS  := core autograd layers optim data
+SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find $(FOLDERS) -name '*.cpp')))
+SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
+MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
+TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDERS) examples support)))
+# $(call affected,PATTERN): the sources that contain it or include a header that does, directly or not.
+affected  = $(shell seen='$(1)'; for level in 1 2 3; do \
+              headers=$$(grep -rlE "$$seen" --include='*.h' $(FOLDERS) examples tests/support); seen="$(1)$$(printf '|"%s"' $$headers)"; done; \
+              grep -lE "$$seen" $(SOURCES) $(SHARED) $(MAINS) $(TESTS))
+OWN      := # sources whose objects CUDA=1 or FFT=builtin change
+OWN_FLAGS :=
+NVCC_SOURCES :=
+ifeq ($(WITH_FFTW),)
+OWN      += $(call affected,SKIFF_NO_FFTW)
+OWN_FLAGS += -DSKIFF_NO_FFTW
+endif
 ifeq ($(CUDA),1)
 SOURCES  := $(filter-out core/cuda/none.cpp,$(SOURCES))
-FLAGS    += -DSKIFF_CUDA
 CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC) 2>/dev/null)))
 ifeq ($(CUDA_HOME),)
 $(error CUDA=1 needs nvcc: put the bin folder of a CUDA toolkit (12 or newer) into PATH, or set NVCC)
 endif
 CUDA_ARCHS ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
-NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSKIFF_CUDA -I. -diag-suppress 177 \
+NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSKIFF_CUDA $(OWN_FLAGS) -I. -diag-suppress 177 \
              -Xcompiler -fopenmp,-fno-trapping-math,-Wall,-march=$(ARCH) $(if $(filter 1,$(WERROR)),-Werror all-warnings)
 LIBS     += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart
-# Files that see a kernel go through nvcc, directly or by a header that holds one.
-KERNEL_HEADERS := core/parallel.h $(shell grep -rlF '"core/parallel.h"' --include='*.h' core autograd layers optim)
-NVCC_SOURCES := $(wildcard core/cuda/*.cu) $(shell grep -lF $(patsubst %,-e '"%"',$(KERNEL_HEADERS)) $(SOURCES) $(TESTS))
-NVCC_OBJECTS := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(NVCC_SOURCES))))
+# Files that see a kernel go through nvcc; g++ compiles again what else depends on SKIFF_CUDA.
+NVCC_SOURCES := $(wildcard core/cuda/*.cu) $(call affected,"core/parallel[.]h")
+OWN      += $(NVCC_SOURCES) $(call affected,SKIFF_CUDA)
+OWN_FLAGS += -DSKIFF_CUDA
 endif
-PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)) $(BUILD)/golden
+objects   = $(patsubst %,$(BUILD)/%.o,$(basename $(filter $(OWN),$(1)))) $(patsubst %,$(COMMON)/%.o,$(basename $(filter-out $(OWN),$(1))))
+OBJECTS  := $(call objects,$(SOURCES) $(wildcard $(filter %.cu,$(NVCC_SOURCES))))
+TEST_OBJECTS := $(call objects,$(TESTS))
+MADE     := $(COMMON)/examples/explain/derivations.o $(COMMON)/examples/report/templates.o
+SHARED_OBJECTS := $(call objects,$(SHARED)) $(MADE)
+PROGRAM_OBJECTS := $(call objects,$(MAINS))
+PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp)))
+NVCC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(NVCC_SOURCES)))
+PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
-TEST_OBJECTS := $(TESTS:%.cpp=$(BUILD)/%.o)
-SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(BUILD)/examples/explain/derivations.o
-PROGRAM_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard examples/*.cpp) tests/golden/golden.cpp)
-OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
-# The time is spent in the library; a lower level nearly halves what it takes to compile programs and tests.
+# The time is spent in the library. Lower levels halve what it takes to compile programs (-O1) and tests (-O0).
 flags     = $(patsubst -O3,-O1,$(patsubst -O1,-O0,$(FLAGS)))
 say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
 run       = $(if $(filter 0,$(V)),@)
@@ -74,41 +87,54 @@ run       = $(if $(filter 0,$(V)),@)
 all: $(PROGRAMS)
 
 # ---- compiling ----
+$(OBJECTS): flags = $(FLAGS)
+$(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))
+define compile
+@mkdir -p $(@D)
+$(call say,$(CXX) $<)
+$(run)$(CXX) $(flags) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
+endef
+CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))
+$(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+	$(compile)
+ifneq ($(COMMON),$(BUILD))
+$(filter $(COMMON)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(COMMON)/%.o: %.cpp | $(BUILD)/.packages
+	$(compile)
+endif
 $(NVCC_OBJECTS): | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,nvcc $(patsubst $(BUILD)/%.o,%,$@))
 	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
 	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
-$(filter-out $(NVCC_OBJECTS),$(OBJECTS)): flags = $(FLAGS)
-$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/%.o) $(PROGRAM_OBJECTS)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(call say,$(CXX) $<)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-# The comments on top of the ops, as text for the programs that show them.
-$(BUILD)/examples/explain/derivations.cpp: examples/explain/derivations.awk $(wildcard autograd/ops/*/*.cpp)
+# The comments on top of the ops and the words of the report, as text for the programs that show them.
+$(COMMON)/examples/explain/derivations.cpp: examples/explain/derivations.awk $(wildcard autograd/ops/*/*.cpp)
+$(COMMON)/examples/report/templates.cpp: examples/report/templates.awk $(wildcard examples/report/templates/*)
+$(MADE:.o=.cpp):
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(BUILD)/examples/explain/derivations.o: $(BUILD)/examples/explain/derivations.cpp | $(BUILD)/.packages
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
+$(MADE): %.o: %.cpp | $(BUILD)/.packages
+	$(compile)
 # What programs share: a program takes from the archive what it uses.
 $(BUILD)/libshared.a: $(SHARED_OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 # Of inline functions the linker keeps the first, so the library comes first.
-$(BUILD)/golden: $(OBJECTS) $(BUILD)/tests/golden/golden.o $(BUILD)/libshared.a
-$(filter-out $(addprefix $(BUILD)/,golden gradcheck explain),$(PROGRAMS)): $(BUILD)/%: $(OBJECTS) $(BUILD)/examples/%.o $(BUILD)/libshared.a
-# These two know ops alone, so that a new op does not compile the layers and the other programs for them.
-$(BUILD)/gradcheck $(BUILD)/explain: $(BUILD)/%: $(filter-out $(BUILD)/layers/% $(BUILD)/optim/%,$(OBJECTS)) $(BUILD)/examples/%.o \
-  $(filter $(addprefix $(BUILD)/examples/,explain/% $(addprefix train/,program.o flags.o start.o device.o signals.o)),$(SHARED_OBJECTS))
-$(PROGRAMS):
-	$(call say,link $@)
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+$(BUILD)/golden: $(OBJECTS) $(COMMON)/tests/golden/golden.o $(BUILD)/libshared.a
+# gradcheck and explain know ops alone, so that a new op does not compile the layers and the other programs for them.
+OP_OBJECTS := $(filter-out $(BUILD)/layers/% $(BUILD)/optim/% $(COMMON)/layers/% $(COMMON)/optim/%,$(OBJECTS))
+OP_SHARED := $(filter $(addprefix $(COMMON)/examples/,explain/% $(addprefix train/,program.o flags.o start.o device.o signals.o)),$(SHARED_OBJECTS))
+needs     = $(if $(filter gradcheck explain,$(1)),$(OP_OBJECTS),$(OBJECTS)) $(call objects,examples/$(1).cpp) $(if $(filter gradcheck explain,$(1)),$(OP_SHARED),$(BUILD)/libshared.a)
+$(foreach p,$(notdir $(basename $(filter examples/%,$(MAINS)))),$(eval $(BUILD)/$p: $(call needs,$p)))
 $(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS) $(BUILD)/libshared.a
+$(PROGRAMS) $(BUILD)/skiff_tests:
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-# Programs are linked from objects: a linker drops unused archive members, and with them the entries
-# of the op table.
+# The library for others: one object, so that a linker always takes all of it, with the op table whole; and its
+# inline functions are its own, so that none of a client compiled with other flags comes in their place. Data of
+# inline functions (static variables, type information) stays shared with the client.
 $(BUILD)/libskiff.a: $(OBJECTS)
-	$(run)rm -f $@ && ar rcs $@ $^
+	$(call say,link $@)
+	$(run)ld -r --force-group-allocation $^ -o $(@:.a=.o) && nm $(@:.a=.o) | awk '$$2 == "W" { print $$3 }' >$(@:.a=.local) && \
+	  objcopy --strip-debug --localize-symbols=$(@:.a=.local) $(@:.a=.o) && rm -f $@ && ar rcs $@ $(@:.a=.o)
 
 # ---- packages ----
 PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
@@ -207,20 +233,17 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
 	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
 
-# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
-$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
+PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
+puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
+$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
+$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
+$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
+$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
 	@mkdir -p $(@D)
-	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
-$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
-	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(GRADERS): $(BUILD)/puzzles/grade-%: $(OBJECTS) $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
-	@$< $(P)
+	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
+	@$< $(P) || [ $$? = 1 ]
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -231,18 +254,26 @@ layering:
 	forbid examples 'tests'; [ $$bad = 0 ] && echo "layering: includes follow the arrow"
 
 lib: $(BUILD)/libskiff.a
+# Programs to be read or to test the project itself are left out.
 install: all lib
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib
-	install $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(BUILD)/libskiff.a $(DESTDIR)$(PREFIX)/lib
-	for h in $$(find core autograd layers optim data -name '*.h'); do install -D -m 644 $$h $(DESTDIR)$(PREFIX)/include/skiff/$$h; done
+	@DESTDIR='$(DESTDIR)' CXX='$(CXX)' .ci/install.sh $(BUILD) '$(PREFIX)' '$(LIBS)' $(notdir $(filter-out %/golden %/bench_gpu $(BUILD)/minimal_%,$(PROGRAMS)))
 uninstall:
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS))) $(DESTDIR)$(PREFIX)/lib/libskiff.a
-	rm -rf $(DESTDIR)$(PREFIX)/include/skiff
+	@DESTDIR='$(DESTDIR)' .ci/install.sh --remove '$(PREFIX)'
+
+# ---- sources ----
+FORMATTED = $(shell find $(FOLDERS) examples tests -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 format:
-	clang-format -i $$(git ls-files '*.h' '*.cpp' '*.cu')
+	clang-format -i $(FORMATTED)
+format-check:
+	clang-format --dry-run -Werror $(FORMATTED) && echo 'format: every file is as clang-format writes it'
+# How make compiles each file, for editors and for clang-tidy.
+compdb:
+	@{ echo '['; printf '{"directory": "$(CURDIR)", "file": "%s", "command": "$(CXX) $(FLAGS) $(OWN_FLAGS) -c %s"}\n' \
+	  $(foreach f,$(filter-out $(NVCC_SOURCES),$(SOURCES) $(SHARED) $(MAINS) $(TESTS)),$f $f) | sed '$$!s/$$/,/'; echo ']'; } >compile_commands.json
+tidy: compdb
+	printf '%s\n' $(or $(FILES),$(SOURCES) $(SHARED) $(MAINS)) | xargs -P $$(nproc) -n 1 clang-tidy -p . --quiet --warnings-as-errors='*'
 clean:
-	rm -rf build
+	rm -rf build compile_commands.json
 
 help:
 	@echo 'make            the programs, into $(BUILD)'
@@ -261,10 +292,14 @@ help:
 	@echo 'make report     one HTML file: kernels, spectra, gradients, planted bugs; RUN=DIR takes the kernels of that run'
 	@echo 'make puzzles    grade the twelve backwards of examples/puzzles, or P=06; SOLUTIONS=1 grades the solutions'
 	@echo 'make layering   includes follow the arrow'
-	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
-	@echo 'make format clean help'
+	@echo 'make lib        libskiff.a, the library as one object'
+	@echo 'make install    library, headers, skiff.pc and programs (as skiff-NAME), for any processor with AVX2 or, with ARCH=native,'
+	@echo '                for this one; PREFIX=$(PREFIX) DESTDIR=;  make uninstall removes what it wrote'
+	@echo 'make format     writes every file as .clang-format says;  make format-check: whether they are'
+	@echo 'make compdb     compile_commands.json;  make tidy: clang-tidy, of all files or of FILES="core/tensor.cpp"'
+	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
+.PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))

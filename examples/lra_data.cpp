@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
+#include <CLI/CLI.hpp>
 
 #include "data/contact_sheet.h"
 #include "data/files/binary_file.h"
@@ -21,6 +22,7 @@
 #include "data/tasks/pathfinder.h"
 #include "data/tasks/retrieval.h"
 #include "data/tasks/text.h"
+#include "data/files/text_file.h"
 #include "examples/train/program.h"
 
 using namespace skiff;

@@ -226,7 +226,7 @@ TEST_CASE("pathfinder: empty, broken and missing images are skipped and counted"
   CHECK(steps == std::vector<int64_t>{24, 24});
   CHECK(contains(data.note, "3 unreadable images are skipped"));
 
-  const TaskReport report = pathfinder::check_files_32(folder.name());
+  const TaskReport report = pathfinder::check_files(folder.name(), 32);
   CHECK(report.usable());
   REQUIRE(report.splits.size() == 3);
   CHECK(report.splits[0].rows() == 17);
@@ -272,7 +272,7 @@ TEST_CASE("pathfinder: broken folders end with one error that names file, line a
     CAPTURE(message);
     CHECK(contains(message, bad.message));
     CHECK(message.starts_with("pathfinder: " + folder.file(kSet + bad.file) + ": "));
-    const TaskReport report = pathfinder::check_files_32(folder.name());
+    const TaskReport report = pathfinder::check_files(folder.name(), 32);
     CHECK_FALSE(report.usable());
     REQUIRE(report.splits[0].problems.size() == 1);
     CHECK(contains(to_string(report.splits[0].problems[0]), bad.message));
@@ -283,10 +283,10 @@ TEST_CASE("pathfinder: broken folders end with one error that names file, line a
 TEST_CASE("pathfinder: a missing folder, level, metadata or all images are named") {
   const Folder folder;
   CHECK(contains(load_error(folder), "cannot find pathfinder32/curv_contour_length_14 in '"));
-  CHECK_FALSE(pathfinder::check_files_32(folder.name()).found());
+  CHECK_FALSE(pathfinder::check_files(folder.name(), 32).found());
   fs::create_directories(folder.path / "pathfinder32/curv_baseline/metadata");
   CHECK(contains(load_error(folder), "length_14: the folder 'metadata' is missing"));
-  CHECK_FALSE(pathfinder::check_files_32(folder.name()).usable());
+  CHECK_FALSE(pathfinder::check_files(folder.name(), 32).usable());
   fs::create_directories(folder.path / kSet / "metadata");
   CHECK(contains(load_error(folder), "no metadata/<number>.npy is there"));
   write_level(folder, kSet);
@@ -294,7 +294,7 @@ TEST_CASE("pathfinder: a missing folder, level, metadata or all images are named
   fs::remove_all(folder.path / kSet / "imgs");
   CHECK(contains(load_error(folder),
                  "at least 10 images are needed, got 0 and 24 that cannot be read"));
-  CHECK_FALSE(pathfinder::check_files_32(folder.name()).usable());
+  CHECK_FALSE(pathfinder::check_files(folder.name(), 32).usable());
   CHECK(contains(load_error(folder, 128), "cannot find pathfinder128/"));
 }
 
@@ -312,7 +312,7 @@ TEST_CASE("pathfinder: lra_release.gz is read as a stream, and its cache afterwa
   const fs::path kept = folder.path / "lra_release.gz.pathfinder32.cache";
   CHECK(pathfinder::find(folder.name(), 32) == archive);
   CHECK(pathfinder::find(archive, 32) == archive);
-  CHECK(pathfinder::check_files_32(folder.name()).usable());
+  CHECK(pathfinder::check_files(folder.name(), 32).usable());
   CHECK_FALSE(fs::exists(kept));
 
   std::vector<std::string> messages;
@@ -358,8 +358,8 @@ TEST_CASE("pathfinder: Path-X is the same with 128 pixels a side") {
   CHECK(data.train[0].tokens.size() == 16384);
   CHECK(data.max_length == 16384);
   CHECK(data.height == 128);
-  CHECK(pathfinder::check_files_pathx(folder.name()).usable());
-  CHECK_FALSE(pathfinder::check_files_32(folder.name()).found());
+  CHECK(pathfinder::check_files(folder.name(), 128).usable());
+  CHECK_FALSE(pathfinder::check_files(folder.name(), 32).found());
 }
 
 TEST_CASE("npy: arrays of strings of both byte orders and all versions") {

@@ -85,20 +85,21 @@ void print_families() {
   }
 }
 
+void check_matrix_wanted(const WorkedExample& e, int64_t n) {
+  constexpr int64_t kMost = 10;  // columns of 7 characters
+  check<UsageError>(n >= 1 && n <= kMost, "--n must lie in 1 .. ", kMost, ", got ", n);
+  if (e.matrix) return;
+  std::string others;
+  for (const WorkedExample& other : worked_examples())
+    if (other.matrix) others += " " + other.op;
+  fail<UsageError>("--n: '", e.op, "' has no matrix to show; these have:", others);
+}
+
 // The matrix that the op of the example is for n numbers.
 void print_matrix(const WorkedExample& e, int64_t n) {
-  constexpr int64_t kMost = 10;  // 7 columns each
-  check<UsageError>(n >= 1 && n <= kMost, "--n must lie in 1 .. ", kMost, ", got ", n);
-  if (!e.matrix) {
-    std::string others;
-    for (const WorkedExample& other : worked_examples())
-      if (other.matrix) others += " " + other.op;
-    fail<UsageError>("--n: '", e.op, "' has no matrix to show; these have:", others);
-  }
   const Tensor M = e.matrix(n);
-  std::printf("\nMATRIX for n = %lld: output i, down, is the row i times x\n",
-              static_cast<long long>(n));
   const std::vector<double> entries = to_vector(M);
+  std::printf("\nMATRIX for n = %lld: an output is its row times x\n", static_cast<long long>(n));
   for (size_t at = 0; at < entries.size(); ++at)
     std::printf("%7.4g%s", entries[at], (at + 1) % size_t(M.size(1)) == 0 ? "\n" : "");
 }
@@ -121,6 +122,7 @@ int explain(const std::string& name, std::optional<int64_t> n) {
                                     [&](const WorkedExample& e) { return e.op == name; });
   check(d != nullptr && example != examples.end(), "explain: '", name,
         "' has no derivation or no example");
+  if (n) check_matrix_wanted(*example, *n);
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());
   if (const std::string code = reference_of(name); !code.empty())

@@ -2,7 +2,7 @@
 // the padding.
 //
 //   forward   y[b, c] = 1/l[b] sum_{i < l[b]} x[b, i, c],    l = lengths
-//   adjoint   gx[b, i, c] = gy[b, c] / l[b] for i < l[b], and 0 behind: the
+//   adjoint   gx[b, i, c] = gy[b, c] / l[b] for i < l[b], and 0 beyond: the
 //             coefficients of x in y
 
 #include "autograd/op.h"

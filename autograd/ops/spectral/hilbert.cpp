@@ -100,7 +100,7 @@ struct Hilbert {
     const auto in = reference::elements(R, axis);
     const auto out = reference::elements<reference::Bin>(A, axis);
     out.for_each([&](int64_t o, int64_t k, int64_t d) {
-      for (int64_t t = 0; 2 * t <= F; ++t) {  // behind F/2, w is 0
+      for (int64_t t = 0; 2 * t <= F; ++t) {  // beyond F/2, w is 0
         double e = 0;
         for (int64_t q = 0; q < in.n; ++q)
           e += reference::bins(q, F) / double(F) * in(o, q, d) *

@@ -85,7 +85,7 @@ struct LraRpe {
   Variable operator()(const Variable& s) const;
 };
 
-// The column (m, 1) of positions a network is fed with.
+// Positions as the column (m, 1) that a network reads.
 Variable position_column(const std::vector<double>& positions, DType dtype, Device device);
 
 }  // namespace skiff

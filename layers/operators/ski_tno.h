@@ -1,8 +1,8 @@
 // SkiTno: the Toeplitz operator of SKI-TNN (arXiv 2305.09028; ski-tnn skitno_inv_time.py), a short
-// convolution plus an interpolated low-rank part, O(n):
+// filter plus a product that is interpolated between r inducing points, O(n):
 //   T = S + W A W^T,  A[p, q] = k((p - q) (n-1)/(r-1)),  k a table over a warped lag axis
 // Causal: masking W A W^T would cost the gain, so as in the released code the kernel
-// is read at r lags, resized to all lags, the taps are added, and a causal Toeplitz product
+// is read at r lags, resized to all lags, the filter is added, and a causal Toeplitz product
 // follows.
 //
 // What differs from the released code, each an option:

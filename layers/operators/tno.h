@@ -85,7 +85,7 @@ struct Tno : Mixer {
 
  private:
   Variable decay(const std::vector<double>& lags) const;  // (lags, channels)
-  struct FixedDecay {  // the last table: bases and lags as a rule do not change between steps
+  struct FixedDecay {  // the last table; from step to step its bases and lags usually stay the same
     std::vector<double> gamma, lags;
     Tensor table;
   };

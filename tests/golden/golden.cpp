@@ -1,12 +1,12 @@
 // Compares every op, layer and small model with tensors computed elsewhere: outputs, gradients, and
 // the parameters along a training. The format of the files is in tests/reference/README.md.
 // Run:     build/cpu/golden tests/reference
-// Expect:  one row a file, and the last line "all N files agree"; exit code 6 if one does not.
+// Expect:  one row per file, and the last line "all N files agree"; exit code 6 if one does not.
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <functional>
-#include <CLI/CLI.hpp>
 
 #include "autograd/ops.h"
 #include "core/memory.h"
@@ -91,7 +91,8 @@ class Case {
     }
   }
 
-  // Every result in the file must have been compared: a gradient nobody asks for proves nothing.
+  // Every result in the file must have been compared: a gradient that no check reads proves
+  // nothing.
   void require_all_compared() const {
     for (const safetensors::Entry& e : file_.tensors) {
       const bool result = e.name == "y" || e.name == "loss" || e.name.starts_with("grad.") ||
@@ -191,7 +192,6 @@ void fill(const Parameters& store, const Case& c) {
   check<DataError>(trained == 0, c.file().path, ": parameters are missing");
 }
 
-// Settings of a mixer, whatever block it stands in.
 std::string first_name_ending(const Case& c, const std::string& ending) {
   for (const safetensors::Entry& e : c.file().tensors)
     if (e.name.starts_with("param.") && e.name.ends_with(ending)) return e.name;

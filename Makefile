@@ -23,7 +23,7 @@ WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-re
 # Nothing here reads the flags of floating-point exceptions. Without -fno-trapping-math (which changes no
 # result) gcc leaves loops with a comparison, so every exp, unvectorised where AVX-512's masks are missing.
 FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
-LIBS     := -lopenblas -lfftw3 -lfftw3f -lpng -lz
+LIBS     := -lopenblas -lfftw3 -lfftw3f -lpng -larchive -lz
 ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
@@ -103,7 +103,7 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
+PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libarchive-dev patch
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -117,7 +117,7 @@ endif
 # One line for each header that is missing, with the command that installs it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D); missing=; \
-	for pair in cblas.h:libopenblas-openmp-dev fftw3.h:libfftw3-dev doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev; do \
+	for pair in cblas.h:libopenblas-openmp-dev fftw3.h:libfftw3-dev doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev archive.h:libarchive-dev; do \
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 

@@ -72,7 +72,7 @@ using Batches = std::map<std::string, std::string>;  // by name without ending
 
 // Reads the batches of an archive; those before the place where it is damaged are kept.
 void read_archive(const Source& source, Batches& batches) {
-  TarReader archive(source.path);
+  ArchiveReader archive(source.path);
   while (archive.next()) {
     const std::string file = fs::path(archive.name()).filename().string();
     for (const char* name : kNames) {

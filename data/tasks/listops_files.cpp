@@ -111,7 +111,7 @@ void for_each_archived(const std::string& place, const Use& use, const Absent& a
   std::array<int64_t, 3> depths = {-1, -1, -1};
   std::array<std::exception_ptr, 3> errors;
   int64_t inner = 0;
-  TarReader archive(place);
+  ArchiveReader archive(place);
   while (inner < 3 && archive.next()) {
     const std::string& name = archive.name();
     const int64_t depth = std::count(name.begin(), name.end(), '/');

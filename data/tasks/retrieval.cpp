@@ -118,7 +118,7 @@ void for_each_file(const std::string& place, const Use& use, const Absent& absen
     return;
   }
   std::array<bool, 3> found{};
-  TarReader archive(place);
+  ArchiveReader archive(place);
   while (std::count(found.begin(), found.end(), true) < 3 && archive.next()) {
     const Split* split = split_of(archive.name());
     if (split == nullptr || std::exchange(found[size_t(split - kSplits.data())], true)) continue;

@@ -90,7 +90,7 @@ void for_each_review(const std::string& place, const Take& take, const Refuse& r
   }
   std::map<std::pair<const Part*, std::string>, std::string> texts;
   try {
-    TarReader archive(place);
+    ArchiveReader archive(place);
     std::string name;
     while (archive.next()) {
       const Part* part = part_of(archive.name(), &name);

@@ -96,6 +96,7 @@ class Drawing {
       const double middle = std::isfinite(y0) ? y0 : 1;
       y0 = c_.log_y ? middle / 3 : middle - 1, y1 = c_.log_y ? middle * 3 : middle + 1;
     }
+    if (c_.growth) y0 /= 3;  // the guides start below the series
     if (c_.log_y) {
       const double room = std::pow(y1 / y0, 0.06);
       y0 /= room, y1 *= room;
@@ -147,14 +148,9 @@ class Drawing {
     }
   }
 
-  // Guides are named where they leave the chart, inside it, so that their names cannot be taken
-  // for those of the series.
+  // Guides start below the series and are named inside the chart, where they leave it.
   void draw_growth() {
-    double start = INFINITY;
-    for (const Series& s : c_.series)
-      if (s.kind == Series::Line && !s.x.empty() && s.x.front() == x_.low)
-        start = std::min(start, s.y.front());
-    if (!std::isfinite(start)) return;
+    const double start = 1.1 * y_.low;
     const auto guide = [&](const char* name, double below, auto growth) {
       std::string d;
       double end_x = 0, end_y = 0;
@@ -256,7 +252,9 @@ std::string mark_of(const Series& s) {
 
 }  // namespace
 
-std::string svg(const Chart& c) { return element(c.width, c.height, Drawing(c).text()); }
+std::string drawing(const Chart& c) { return Drawing(c).text(); }
+
+std::string svg(const Chart& c) { return element(c.width, c.height, drawing(c)); }
 
 std::string swatch(const Series& s) {
   return "<svg viewBox=\"0 0 28 12\" aria-hidden=\"true\">" + mark_of(s) + "</svg>";

@@ -54,11 +54,13 @@ struct Chart {
   bool percent = false;                           // y is a share, with ticks in %
   double x0 = NAN, x1 = NAN, y0 = NAN, y1 = NAN;  // limits; NaN: from the data
   std::vector<Mark> marks = {};
-  bool growth = false;         // dotted lines n, n log n and n^2 from the lowest first point
+  bool growth =
+      false;  // dotted lines n, n log n and n^2, from below the series; needs both logarithms
   bool names_at_ends = false;  // each series is named at its right end instead of in a legend
   double width = 360, height = 250;
 };
 
+std::string drawing(const Chart& c);
 std::string svg(const Chart& c);     // an element of a page
 std::string legend(const Chart& c);  // its list of names, as HTML; "" if there are none
 std::string swatch(const Series& s);
@@ -82,6 +84,7 @@ struct HeatMap {
 };
 
 std::string svg(const HeatMap& m);
+std::string cells(const HeatMap& m, double side);  // a drawing of the cells alone
 
 // Counts of (true class, predicted class), a row per true class, coloured by their share of the
 // row. A file of its own.

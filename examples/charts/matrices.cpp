@@ -15,8 +15,16 @@ std::string rectangle(const std::string& classes, double x, double y, double wid
          "\" width=\"" + coordinate(width) + "\" height=\"" + coordinate(height) + "\"/>";
 }
 
+double limit_of(const HeatMap& m) {
+  double limit = m.limit;
+  if (limit == 0)
+    for (const double v : m.values) limit = std::max(limit, std::abs(v));
+  return limit == 0 ? 1 : limit;
+}
+
 // Cells of one colour are one path, runs along a row one rectangle.
-std::string cells(const HeatMap& m, double limit) {
+std::string paths_of(const HeatMap& m) {
+  const double limit = limit_of(m);
   std::vector<std::string> paths(15);
   for (int64_t i = 0; i < m.rows; ++i)
     for (int64_t j = 0; j < m.columns;) {
@@ -57,28 +65,28 @@ std::string color_bar(double y, double limit) {
 
 }  // namespace
 
-std::string svg(const HeatMap& m) {
-  double limit = m.limit;
-  if (limit == 0)
-    for (const double v : m.values) limit = std::max(limit, std::abs(v));
-  if (limit == 0) limit = 1;
-  const double width = kWidth - kLeft, side = width / double(m.columns);
-  const double height = side * double(m.rows);
+std::string cells(const HeatMap& m, double side) {
+  const double width = side * double(m.columns), height = side * double(m.rows);
   char scale[32];
   std::snprintf(scale, sizeof scale, "%.5g", side);
+  return rectangle("q7", 0, 0, width, height) +
+         "<g shape-rendering=\"crispEdges\" transform=\"scale(" + scale + ")\">" + paths_of(m) +
+         "</g>" + rectangle("edge", 0, 0, width, height) + "\n";
+}
+
+std::string svg(const HeatMap& m) {
+  const double side = (kWidth - kLeft) / double(m.columns), height = side * double(m.rows);
   std::string s = "<text x=\"" + coordinate(kLeft) + "\" y=\"14\">" + escaped(m.column_label) +
                   " →</text><text text-anchor=\"end\" transform=\"translate(13 " +
-                  coordinate(kTop) + ") rotate(-90)\">← " + escaped(m.row_label) + "</text>\n";
-  s += rectangle("q7", kLeft, kTop, width, height) +
-       "<g shape-rendering=\"crispEdges\" transform=\"translate(" + coordinate(kLeft) + " " +
-       coordinate(kTop) + ") scale(" + scale + ")\">" + cells(m, limit) + "</g>" +
-       rectangle("edge", kLeft, kTop, width, height) + "\n";
+                  coordinate(kTop) + ") rotate(-90)\">← " + escaped(m.row_label) +
+                  "</text>\n<g transform=\"translate(" + coordinate(kLeft) + " " +
+                  coordinate(kTop) + ")\">" + cells(m, side) + "</g>\n";
   for (const Outline& o : m.outlines) {
     const double x = kLeft + o.column * side, y = kTop + o.row * side;
     s += rectangle("mark", x, y, o.columns * side, o.rows * side) + "<text class=\"b halo\" x=\"" +
          coordinate(x + 5) + "\" y=\"" + coordinate(y + 14) + "\">" + escaped(o.word) + "</text>\n";
   }
-  if (m.bar) s += color_bar(kTop + height + 12, limit);
+  if (m.bar) s += color_bar(kTop + height + 12, limit_of(m));
   return element(kWidth, kTop + height + (m.bar ? 44 : 4), s);
 }
 
@@ -123,7 +131,7 @@ std::string confusion_matrix_svg(const std::vector<std::vector<int64_t>>& counts
   const double width = left + side * double(n) + 16, height = top + side * double(n) + below + 22;
   s += "<text text-anchor=\"middle\" x=\"" + coordinate(left + side * double(n) / 2) + "\" y=\"" +
        coordinate(height - 8) + "\">predicted class</text>\n";
-  return document(title, std::max(width, 7.5 * double(title.size()) + 20), height, s);
+  return document(title, std::max({width, 7.5 * double(title.size()) + 20, left + 290}), height, s);
 }
 
 }  // namespace skiff::charts

@@ -93,17 +93,20 @@ std::string in_place(std::string rules, std::string Color::*scheme) {
 
 // The rules of the classes that a drawing uses.
 std::string used_rules(const std::string& rules, const std::string& drawing) {
-  std::string used;
+  std::string used, classes = " ";
+  const std::string open = "class=\"";
+  for (size_t at = 0; (at = drawing.find(open, at)) != std::string::npos;) {
+    at += open.size();
+    classes += drawing.substr(at, drawing.find('"', at) - at) + " ";
+  }
   for (size_t at = 0; at < rules.size();) {
     const size_t end = rules.find('}', at) + 1, dot = rules.find('.', at);
     const std::string selectors = rules.substr(at, rules.find('{', at) - at);
     const size_t last = selectors.rfind('.');
     const std::string name = last == std::string::npos ? "" : selectors.substr(last + 1);
     const bool several = selectors.find(',') != std::string::npos || dot >= end;
-    if (several || drawing.find('"' + name + '"') != std::string::npos ||
-        drawing.find('"' + name + ' ') != std::string::npos ||
-        drawing.find(' ' + name + '"') != std::string::npos)
-      used += rules.substr(at, end - at);
+    const std::string padded = " " + name + " ";
+    if (several || classes.find(padded) != std::string::npos) used += rules.substr(at, end - at);
     at = end;
   }
   return used;

@@ -26,7 +26,7 @@ std::vector<Tick> linear_ticks(double low, double high, int about) {
     if (raw <= f * power * (1 + 1e-9)) step = f * power;
   std::vector<Tick> all;
   for (double i = std::ceil(low / step - 1e-9); i <= high / step + 1e-9; ++i)
-    all.push_back({i * step, short_number(i == 0 ? 0 : i * step)});
+    all.push_back({i == 0 ? 0 : i * step, short_number(i == 0 ? 0 : i * step)});  // no -0
   return all;
 }
 

@@ -17,6 +17,7 @@
 #include <cmath>
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "autograd/ops/norm.h"
 #include "core/parallel.h"
@@ -189,6 +190,22 @@ struct BatchNorm {
   void move_to(Device device) {
     running_mean = running_mean.to(device);
     running_var = running_var.to(device);
+  }
+  Tensor reference(const Tensor& x, const Tensor& w, const Tensor& b) const {
+    Tensor y = empty_like(x);
+    const auto in = reference::elements(x, -1);
+    const auto out = reference::elements(y, -1);
+    const double N = double(in.outer);
+    for (int64_t d = 0; d < in.n; ++d) {
+      double m = 0, v = 0;
+      for (int64_t r = 0; r < in.outer; ++r) m += in(r, d, 0) / N;
+      for (int64_t r = 0; r < in.outer; ++r) v += (in(r, d, 0) - m) * (in(r, d, 0) - m) / N;
+      if (!training()) m = running_mean.data<double>()[d], v = running_var.data<double>()[d];
+      for (int64_t r = 0; r < in.outer; ++r)
+        out(r, d, 0) =
+            (in(r, d, 0) - m) / std::sqrt(v + eps) * w.data<double>()[d] + b.data<double>()[d];
+    }
+    return y;
   }
   static std::vector<Sample<BatchNorm>> samples() {
     const Tensor mean = randn({3}), var = tensor_of({0.5, 1, 2.5}, {3}, DType::Float64);

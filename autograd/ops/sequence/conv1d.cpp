@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/sequence.h"
 #include "core/parallel.h"
 
@@ -124,6 +125,18 @@ struct Conv1d {
       });
     }
     return {gx, gc};
+  }
+  Tensor reference(const Tensor& x, const Tensor& c) const {
+    Tensor y = zeros_like(x);
+    const auto tap = reference::elements(c, 0), in = reference::elements(x, axis);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t q = 0; q < tap.n; ++q) {
+        const int64_t j = causal() ? i - q : i + q - (tap.n - 1) / 2;
+        if (0 <= j && j < in.n) out(o, i, d) += tap(0, q, d % tap.inner) * in(o, j, d);
+      }
+    });
+    return y;
   }
   static std::vector<Sample<Conv1d>> samples() {
     constexpr Direction causal = Direction::Causal, both = Direction::Bidirectional;

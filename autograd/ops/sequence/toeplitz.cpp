@@ -16,6 +16,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/sequence.h"
 #include "core/conv/spectral_conv.h"
 #include "core/fft/fft.h"
@@ -85,6 +86,17 @@ struct Toeplitz {
       dispatch(gt, [&]<class T> { take_taps<T>(circle, gt, n, F); });
     }
     return {gt, gx};
+  }
+  // The row of lag l is l mod 2n: lag -l has row 2n - l.
+  Tensor reference(const Tensor& t, const Tensor& x) const {
+    Tensor y = zeros_like(x);
+    const auto lag = reference::elements(t, 0), in = reference::elements(x, axis);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t j = 0; j < (causal() ? i + 1 : in.n); ++j)
+        out(o, i, d) += lag(0, (i - j + 2 * in.n) % (2 * in.n), d % lag.inner) * in(o, j, d);
+    });
+    return y;
   }
   static std::vector<Sample<Toeplitz>> samples() {
     constexpr Direction causal = Direction::Causal, both = Direction::Bidirectional;

@@ -16,6 +16,7 @@
 #include <cmath>
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/two_point_map.h"
 #include "autograd/ops/ski.h"
 
@@ -53,6 +54,19 @@ struct WarpedKernel {
   }
   Grads backward(const Tensor& gk, Needs) const { return {matrix().apply_transposed(gk, 0)}; }
 
+  Tensor reference(const Tensor& V) const {
+    Tensor k = zeros({int64_t(lags.size()), V.size(1)}, V.dtype());
+    const auto in = reference::elements(V, 0);
+    const auto out = reference::elements(k, 0);
+    const double middle = causal() ? 0 : double(in.n / 2), r = double(in.n - 1) - middle;
+    out.for_each([&](int64_t, int64_t i, int64_t d) {
+      const double lag = lags[size_t(i)], w = std::pow(base, std::abs(lag));
+      const double u = middle + (lag < 0 ? -r * w : r * w);
+      for (int64_t j = 0; j < in.n; ++j)
+        out(0, i, d) += reference::hat(u - double(j)) * in(0, j, d);
+    });
+    return k;
+  }
   static std::vector<Sample<WarpedKernel>> samples() {
     constexpr Direction causal = Direction::Causal, both = Direction::Bidirectional;
     return {{"bidirectional", {{0, 3.5, 7, -7, -3.5}, 0.8, both}, {randn({7, 3})}},

@@ -22,6 +22,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/spectral.h"
 #include "core/fft/fft.h"
 #include "core/parallel.h"
@@ -88,6 +89,22 @@ struct Hilbert {
     dispatch(h, [&]<class T> {
       window_kernel<T>(h, axis_view(h, axis), F, T(s), kind == CausalWindow::Published);
     });
+  }
+  Tensor reference(const Tensor& R) const {
+    Tensor A = zeros(R.shape(), DType::Complex128);
+    const auto in = reference::elements(R, axis);
+    const auto out = reference::elements<reference::Bin>(A, axis);
+    out.for_each([&](int64_t o, int64_t k, int64_t d) {
+      for (int64_t t = 0; 2 * t <= F; ++t) {  // behind F/2, w is 0
+        double e = 0;
+        for (int64_t q = 0; q < in.n; ++q)
+          e += reference::bins(q, F) / double(F) * in(o, q, d) *
+               std::real(reference::turn(q * t, F));
+        const bool once = t == 0 || (2 * t == F && kind == CausalWindow::Exact);
+        out(o, k, d) += (once ? 1.0 : 2.0) * e * std::conj(reference::turn(t * k, F));
+      }
+    });
+    return A;
   }
   static std::vector<Sample<Hilbert>> samples() {
     return {{"even", {.F = 8}, {randn({5, 3})}},

@@ -1,4 +1,4 @@
-// KnotPlace: where a position of a sequence lies between the knots of SKI, exactly.
+// InducingPlace: where a position of a sequence lies between the inducing points of SKI, exactly.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,14 @@
 
 namespace skiff {
 
-// Where position i of n lies between r >= 2 knots whose ends are aligned with 0 and n-1:
+// Where position i of n lies between r >= 2 inducing points, the first at 0, the last at n-1:
 //   u = i (r-1)/(n-1),  j = min(floor(u), r-2),  f = u - j = (i (r-1) - j (n-1)) / (n-1),
 // exact: the numerator is an integer. One division finds a place, next() needs none.
-struct KnotPlace {
+struct InducingPlace {
   int64_t n, r, j, numerator;
 
-  SKIFF_HOST_DEVICE KnotPlace(int64_t n, int64_t r, int64_t i) : n(n), r(r), j(0), numerator(0) {
+  SKIFF_HOST_DEVICE InducingPlace(int64_t n, int64_t r, int64_t i)
+      : n(n), r(r), j(0), numerator(0) {
     if (n == 1) return;
     j = i * (r - 1) / (n - 1);
     if (j > r - 2) j = r - 2;

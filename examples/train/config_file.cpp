@@ -97,7 +97,7 @@ class Line {
     const bool whole = digits.size() == 4 && std::isxdigit(uint8_t(digits[0])) && *end == '\0';
     if (!whole || code == 0 || (code >= 0xD800 && code < 0xE000))
       refuse(
-          "after \\ must stand one of \" \\ n t r b f, or u and four hexadecimal digits of a "
+          "after \\ must follow one of \" \\ n t r b f, or u and four hexadecimal digits of a "
           "character");
     at_ += 6;
     return to_utf8(char32_t(code));
@@ -120,7 +120,7 @@ std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& 
     if (Line(text.substr(begin, end - begin), file + ":" + std::to_string(++number)).read(&entry)) {
       const auto [before, fresh] = places.emplace(entry.key, entry.place);
       check<UsageError>(fresh, entry.place, ": ", quoted(entry.key),
-                        " must stand once, but it is set at ", before->second);
+                        " must occur once, but it is set at ", before->second);
       entries.push_back(entry);
     }
     begin = end + 1;

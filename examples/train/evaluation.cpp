@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "autograd/ops.h"
 
@@ -76,6 +77,27 @@ std::string Evaluation::remark() const {
   if (count == 0) return "";
   return std::to_string(count) + (count == 1 ? " example has" : " examples have") +
          " logits that are not finite, counted as wrong";
+}
+
+std::string class_table(const std::string& title, const Evaluation& e,
+                        const std::vector<std::string>& classes) {
+  std::string table;
+  char row[160];
+  const auto share = [](double v) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1f %%", 100 * v);
+    return std::isnan(v) ? std::string("-") : std::string(text);
+  };
+  std::snprintf(row, sizeof row, "%-16s %9s %9s %9s\n", title.c_str(), "examples", "precision",
+                "recall");
+  table += row;
+  for (int64_t c = 0; c < int64_t(classes.size()); ++c) {
+    std::snprintf(row, sizeof row, "%-16s %9lld %9s %9s\n", classes[size_t(c)].c_str(),
+                  (long long)e.examples_of(c), share(e.precision(c)).c_str(),
+                  share(e.recall(c)).c_str());
+    table += row;
+  }
+  return table + (e.remark().empty() ? "" : "note: " + e.remark() + "\n");
 }
 
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,

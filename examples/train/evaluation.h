@@ -37,6 +37,10 @@ struct Evaluation {
   double loss = 0;                           // mean over the examples
 };
 
+// Examples, precision and recall per class, one row each, under the title.
+std::string class_table(const std::string& title, const Evaluation& e,
+                        const std::vector<std::string>& classes);
+
 // Every example once. `progress` is called after each batch with the number of examples done; when
 // it returns false, evaluation stops and nothing is returned.
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,

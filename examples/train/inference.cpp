@@ -20,6 +20,19 @@ Device prepare(const InferenceOptions& options) {
   return device_named(options.device);
 }
 
+TaskData labelled_data(OpenedRun& run, const std::string& folder) {
+  run.options.data.folder = data_folder(folder);
+  TaskData data = task_named(run.options.data.task).load(run.options.data);
+  const ModelCard& card = run.opened.card;
+  check<DataError>(data.vocab == card.shape.vocab && data.classes == card.shape.classes &&
+                       (card.vocabulary.empty() || card.vocabulary == data.vocabulary),
+                   "the data in '", run.options.data.folder,
+                   "' gives other ids to its symbols than the data that '", run.checkpoint,
+                   "' was trained on; ids: ", data.vocab, ", was ", card.shape.vocab,
+                   "; classes: ", data.classes, ", was ", card.shape.classes);
+  return data;
+}
+
 std::vector<std::string> class_names(const OpenedRun& run) {
   const Task& task = task_named(run.options.data.task);
   std::vector<std::string> names;

@@ -29,6 +29,9 @@ struct InferenceOptions {
 // Sets the number of threads; returns the device.
 Device prepare(const InferenceOptions& options);
 
+// The data of a run's task. DataError if it gives other ids to its symbols than the training data.
+TaskData labelled_data(OpenedRun& run, const std::string& folder);
+
 // Words for the classes of a run: those of the task, or numbers.
 std::vector<std::string> class_names(const OpenedRun& run);
 

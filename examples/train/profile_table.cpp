@@ -23,7 +23,7 @@ std::string profile_table(const Profile& profile) {
     text += row;
   };
   char head[160];
-  std::snprintf(head, sizeof head, "%-20s %-9s %12s %10s %10s %12s\n", "a step, on average", "",
+  std::snprintf(head, sizeof head, "%-20s %-9s %12s %10s %10s %12s\n", "per step, on average", "",
                 "ms", "share", "calls", "MB made");
   text += head;
   if (profile.steps() == 0) return text;

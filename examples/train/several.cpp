@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <iterator>
 #include <optional>
 
 #include "data/tasks.h"
@@ -17,32 +18,35 @@ namespace {
 // Attention over so many positions needs 4 GB per layer and pair of sequences.
 constexpr int64_t kLongestAttention = 8192;
 
+// What may be said of all tasks at once; their recipes decide the rest.
+constexpr const char* kOfAllTasks[] = {
+    "task",       "data",       "protocol",  "bytes", "val-split",  "mixer",
+    "recipe",     "seed",       "init",      "steps", "eval-every", "eval-limit",
+    "test-limit", "save-every", "log-every", "keep",  "out",        "checkpoint-activations"};
+
+bool of_all_tasks(const std::string& name) {
+  return std::find(std::begin(kOfAllTasks), std::end(kOfAllTasks), name) != std::end(kOfAllTasks);
+}
+
 void refuse_options_of_one_task(const CommandLine& asked) {
-  const auto refuse = [&](const auto& group) {
-    for (const std::string& name : field_names(group))
-      check<UsageError>(
-          !asked.is_given(name) || name == "steps" || name == "eval-limit" ||
-              name == "test-limit" || name == "mixer" || name == "recipe" || name == "seed",
-          "--", name, ": several tasks take the '", asked.options.train.recipe,
-          "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be "
-          "given");
-  };
-  refuse(asked.options.model);
-  refuse(asked.options.train);
+  for (const std::string& name : field_names(asked.options))
+    check<UsageError>(
+        !asked.is_given(name) || of_all_tasks(name), "--", name, ": several tasks take the '",
+        asked.options.train.recipe,
+        "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be "
+        "given");
 }
 
 // The run of one task and mixer, as if its options had been given alone.
-CommandLine one_of(const CommandLine& asked, const std::string& task, const std::string& mixer) {
+CommandLine command_for(const CommandLine& asked, const std::string& task,
+                        const std::string& mixer) {
   CommandLine c = asked;
   c.options = recipe_named(asked.options.train.recipe, task).options;
-  c.options.model.mixer = mixer;
+  for (const auto& [name, text] : to_texts(asked.options))
+    if (asked.is_given(name) && of_all_tasks(name)) from_texts(c.options, {{name, text}});
+  c.options.data.task = task;
   c.options.data.folder = asked.options.data.folder;
-  c.options.run = asked.options.run;
-  TrainOptions& train = c.options.train;
-  train.seed = asked.options.train.seed;
-  if (asked.is_given("steps")) train.steps = asked.options.train.steps;
-  if (asked.is_given("eval-limit")) train.eval_limit = asked.options.train.eval_limit;
-  if (asked.is_given("test-limit")) train.test_limit = asked.options.train.test_limit;
+  c.options.model.mixer = mixer;
   return c;
 }
 
@@ -92,7 +96,7 @@ class Group {
   }
 
   void run_one(const std::string& task, const std::string& mixer) {
-    CommandLine c = one_of(asked_, task, mixer);
+    CommandLine c = command_for(asked_, task, mixer);
     c.options.run.out = folder_.file(task + "-" + mixer);
     if (mixer == "attention" && c.options.data.max_length > kLongestAttention) {
       std::fprintf(table_, "%-14s %-10s left out: attention over %lld positions\n", task.c_str(),

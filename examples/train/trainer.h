@@ -1,3 +1,7 @@
+// examples/train: what programs that train or use models share: command line and configuration
+// files, recipes, the run folder, progress, evaluation, and the loop itself. What draws belongs in
+// examples/charts, what reads data sets in data.
+//
 // The training loop, for every program that trains: optimizer, schedule, clipping, validations,
 // checkpoints and their resumption, metrics.csv and curves, progress, signals.
 //

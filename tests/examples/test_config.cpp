@@ -74,11 +74,11 @@ TEST_CASE("config: what cannot be read is refused with file, line and column") {
       {"out='a", "file:1:5: the text has no closing '"},
       {"out=\"a\" b", "file:1:9: nothing but a comment"},
       {"steps=7,8", "file:1:8: nothing but a comment"},
-      {"out=\"\\d\"", "file:1:6: after \\ must stand"},
-      {"out=\"\\u00g0\"", "file:1:6: after \\ must stand"},
-      {"out=\"\\u0000\"", "file:1:6: after \\ must stand"},
-      {"out=\"\\", "file:1:6: after \\ must stand"},
-      {"steps=7\n\nsteps=8", "file:3: 'steps' must stand once, but it is set at file:1"}};
+      {"out=\"\\d\"", "file:1:6: after \\ must follow"},
+      {"out=\"\\u00g0\"", "file:1:6: after \\ must follow"},
+      {"out=\"\\u0000\"", "file:1:6: after \\ must follow"},
+      {"out=\"\\", "file:1:6: after \\ must follow"},
+      {"steps=7\n\nsteps=8", "file:3: 'steps' must occur once, but it is set at file:1"}};
   for (const auto& c : cases) {
     CAPTURE(c.first);
     CHECK(contains(problem_of(c.first), c.second));

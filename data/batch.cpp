@@ -15,16 +15,12 @@ int64_t length_of(const Example& example) {
   return int64_t(std::max(example.tokens.size(), example.second.size()));
 }
 
-// Why an example is none of this format; nullptr if it is one.
-const char* problem_of(const Example& example, const InputFormat& format) {
-  if (example.tokens.empty()) return "has no tokens";
-  if (format.pairs && example.second.empty()) return "has no second document";
-  if (!format.pairs && !example.second.empty()) return "is a pair of documents";
-  if (format.images() && int64_t(example.tokens.size()) != format.height * format.width) {
-    return "is not an image of height x width pixels";
-  }
-  if (format.pad_to > 0 && length_of(example) > format.pad_to) return "is longer than pad_to";
-  return nullptr;
+// "has the id 300, but ids are 0..255", or "".
+std::string out_of_range(const char* what, int64_t value, int64_t size) {
+  if (size == 0 || (value >= 0 && value < size)) return "";
+  const std::string name(what);
+  return "has the " + name + " " + std::to_string(value) + ", but " + name + "s are 0.." +
+         std::to_string(size - 1);
 }
 
 void check_examples(const InputFormat& format, const std::vector<Example>* examples,
@@ -34,8 +30,8 @@ void check_examples(const InputFormat& format, const std::vector<Example>* examp
                     batch_size);
   check<UsageError>(format.pad_to >= 0, "batches: pad_to must be at least 0, got ", format.pad_to);
   for (size_t i = 0; i < examples->size(); ++i) {
-    const char* problem = problem_of((*examples)[i], format);
-    check<DataError>(problem == nullptr, "batches: example ", i, " ", problem ? problem : "");
+    const std::string problem = problem_of((*examples)[i], format);
+    check<DataError>(problem.empty(), "batches: example ", i, " ", problem);
   }
 }
 
@@ -48,10 +44,6 @@ void shuffle(std::vector<int64_t>& order, Random& random, int64_t group = 1) {
                      order.begin() + j * group);
   }
 }
-
-}  // namespace
-
-namespace {
 
 void fill_row(const std::vector<uint16_t>& tokens, int32_t* row, int64_t n, int32_t* length) {
   std::fill(std::copy(tokens.begin(), tokens.end(), row), row + n, kPadId);
@@ -66,6 +58,27 @@ void fill_row(const std::vector<uint16_t>& pixels, const InputFormat& format, fl
 
 }  // namespace
 
+std::string problem_of(const Example& example, const InputFormat& format) {
+  const auto& [tokens, second, label, cut] = example;
+  if (tokens.empty()) return "has no tokens";
+  if (format.pairs && second.empty()) return "has no second document";
+  if (!format.pairs && !second.empty()) return "is a pair of documents";
+  if (format.images() && int64_t(tokens.size()) != format.height * format.width) {
+    return "is not an image of height x width pixels";
+  }
+  const int64_t length = length_of(example);
+  if (format.pad_to > 0 && length > format.pad_to) return "is longer than pad_to";
+  if (format.max_length > 0 && length > format.max_length) {
+    return "has the length " + std::to_string(length) + ", but the max length is " +
+           std::to_string(format.max_length);
+  }
+  uint16_t largest = *std::max_element(tokens.begin(), tokens.end());
+  if (!second.empty()) largest = std::max(largest, *std::max_element(second.begin(), second.end()));
+  const std::string id = format.images() ? out_of_range("pixel", largest, 256)
+                                         : out_of_range("id", largest, format.vocab);
+  return id.empty() ? out_of_range("label", label, format.classes) : id;
+}
+
 Batch make_batch(const InputFormat& format, const std::vector<Example>& examples,
                  std::span<const int64_t> indices) {
   check(!indices.empty(), "batch: at least one example is needed");
@@ -73,8 +86,8 @@ Batch make_batch(const InputFormat& format, const std::vector<Example>& examples
   for (const int64_t index : indices) {
     check(index >= 0 && index < int64_t(examples.size()), "batch: an index must be in 0..",
           int64_t(examples.size()) - 1, ", got ", index);
-    const char* problem = problem_of(examples[size_t(index)], format);
-    check(problem == nullptr, "batch: example ", index, " ", problem ? problem : "");
+    const std::string problem = problem_of(examples[size_t(index)], format);
+    check<DataError>(problem.empty(), "batch: example ", index, " ", problem);
     n = std::max(n, length_of(examples[size_t(index)]));
   }
   const int64_t size = int64_t(indices.size()), rows = format.pairs ? 2 * size : size;

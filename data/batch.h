@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "core/tensor.h"
@@ -19,6 +20,10 @@ struct Batch {
   Tensor labels;   // int32 (B)
   int64_t size() const { return labels ? labels.size(0) : 0; }
 };
+
+// Why an example is none of this format, with the value that is out of range; "" if it is one. A
+// model looks up ids and labels without a further check.
+std::string problem_of(const Example& example, const InputFormat& format);
 
 // The examples at these indices. n is the longest of their rows, or format.pad_to.
 Batch make_batch(const InputFormat& format, const std::vector<Example>& examples,

@@ -15,6 +15,7 @@
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "core/random.h"
+#include "data/batch.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 
@@ -26,7 +27,7 @@ namespace {
 
 // The file: kMagic, the fingerprint, the data, and the CRC-32 of all that. The last character of
 // kMagic is the version of the format.
-constexpr std::string_view kMagic = "skiffdc2";
+constexpr std::string_view kMagic = "skiffdc3";
 
 // What the file holds for; empty when the source is not there.
 std::string fingerprint_of(const CacheKey& key) {
@@ -179,24 +180,16 @@ concept MakesTaskData = requires(Members... members) {
   TaskData{InputFormat{}, members...};
 };
 using A = Anything;
-static_assert(MakesTaskData<A, A, A, A, A, A, A, A, A> &&
-                  !MakesTaskData<A, A, A, A, A, A, A, A, A, A>,
+static_assert(MakesTaskData<A, A, A, A, A, A> && !MakesTaskData<A, A, A, A, A, A, A>,
               "TaskData has another number of members: name all of them in fields()");
 
 template <class File>
 void fields(File& file, TaskData& data) {
-  auto& [pairs, height, width, pixel_mean, pixel_deviation, pad_to] =
+  auto& [pairs, height, width, mean, deviation, pad_to, vocab, classes, max_length] =
       static_cast<InputFormat&>(data);
-  field(file, pairs);
-  field(file, height);
-  field(file, width);
-  field(file, pixel_mean);
-  field(file, pixel_deviation);
-  field(file, pad_to);
+  const auto all = [&](auto&... members) { (field(file, members), ...); };
+  all(pairs, height, width, mean, deviation, pad_to, vocab, classes, max_length);
   field(file, data.val_is_test);
-  field(file, data.vocab);
-  field(file, data.classes);
-  field(file, data.max_length);
   field_size(file, data.vocabulary, sizeof(uint64_t));
   for (std::string& name : data.vocabulary) field(file, name);
   field(file, data.note);
@@ -219,20 +212,13 @@ void fields(File& file, TaskData& data) {
 // Whether every id, pixel and label is one that the rest of the data knows. A file with a right
 // checksum may still come from anywhere.
 bool in_range(const TaskData& data) {
-  const int64_t ids = data.images() ? 256 : data.vocab;
-  const auto known = [&](const std::vector<uint16_t>& values) {
-    return std::all_of(values.begin(), values.end(), [&](uint16_t value) { return value < ids; });
-  };
+  const bool known = data.classes >= 1 && (data.images() || data.vocab >= 1);
   if (!data.vocabulary.empty() && int64_t(data.vocabulary.size()) != data.vocab) return false;
+  constexpr int64_t kLargestSide = int64_t(1) << 20;
+  if (data.height > kLargestSide || data.width < 0 || data.width > kLargestSide) return false;
   for (const auto* examples : {&data.train, &data.val, &data.test}) {
     for (const Example& example : *examples) {
-      const int64_t length = int64_t(example.tokens.size());
-      if (example.label < 0 || example.label >= data.classes) return false;
-      if (!known(example.tokens) || !known(example.second)) return false;
-      if (data.images() &&
-          (data.width <= 0 || length % data.width != 0 || length / data.width != data.height)) {
-        return false;
-      }
+      if (!known || !problem_of(example, data).empty()) return false;
     }
   }
   return true;

@@ -16,7 +16,7 @@ namespace skiff {
 
 struct CacheKey {
   std::string source;   // the archive
-  std::string task;     // "retrieval"; each has a file of its own
+  std::string task;     // "retrieval"; one file per task
   std::string options;  // everything else that the data depends on
 };
 

@@ -51,6 +51,12 @@ char32_t next_character(std::string_view text, size_t* at) {
   return character;
 }
 
+int64_t count_characters(std::string_view text) {
+  int64_t count = 0;
+  for (size_t at = 0; at < text.size(); ++count) next_character(text, &at);
+  return count;
+}
+
 std::string to_utf8(char32_t c) {
   const auto tail = [&](int shift) { return char(0x80 | ((c >> shift) & 0x3F)); };
   if (c < 0x80) return {char(c)};

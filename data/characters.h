@@ -24,6 +24,7 @@ char32_t next_character(std::string_view text, size_t* at);
 // The same without an error: false for such bytes, and *at stays.
 bool read_character(std::string_view text, size_t* at, char32_t* character);
 std::string to_utf8(char32_t character);
+int64_t count_characters(std::string_view text);  // DataError as next_character()
 
 // One text with the vocabulary of a training, as TextEncoder would have given it. `cut` as there.
 std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,

@@ -1,7 +1,7 @@
 #include "data/pixels.h"
 
-#include <algorithm>
 #include <numeric>
+#include <utility>
 
 #include "core/check.h"
 #include "core/random.h"
@@ -52,56 +52,17 @@ std::vector<std::vector<Example>> split_examples(std::vector<Example> all,
   return parts;
 }
 
-ImageReport::ImageReport(const std::string& folder, int64_t classes) {
-  report_.folder = folder;
-  for (const char* name : {"train", "val", "test"}) {
-    if (folder.empty()) break;
-    SplitReport& part = report_.splits.emplace_back();
-    part.name = name;
-    part.file = folder;
-    part.class_counts.assign(size_t(classes), 0);
+TaskReport finish_report(ReportBuilder report, const TaskData& data, int64_t pixels) {
+  for (const auto& [split, examples] :
+       {std::pair{"train", &data.train}, {"val", &data.val}, {"test", &data.test}}) {
+    for (const Example& example : *examples) {
+      const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
+      report.add_row(split, example.label, {pixels},
+                     hash_name({bytes, example.tokens.size() * sizeof(uint16_t)}));
+    }
   }
-}
-
-SplitReport& ImageReport::split(const std::string& name) {
-  const auto part = std::find_if(report_.splits.begin(), report_.splits.end(),
-                                 [&](const SplitReport& split) { return split.name == name; });
-  check(part != report_.splits.end(), "ImageReport: no split is called ", name);
-  return *part;
-}
-
-void ImageReport::add_problem(const std::string& name, const std::string& file,
-                              const std::string& reason) {
-  constexpr size_t kMostProblems = 20;
-  SplitReport& part = split(name);
-  ++part.problem_count;
-  if (part.problems.size() == kMostProblems) return;
-  // Many errors begin with the file, or with a file in the folder, themselves.
-  const size_t end = reason.starts_with(file) ? reason.find(": ", file.size()) : std::string::npos;
-  if (end == std::string::npos) {
-    part.problems.push_back({file, 0, reason});
-  } else {
-    part.problems.push_back({reason.substr(0, end), 0, reason.substr(end + 2)});
-  }
-}
-
-void ImageReport::add_split(const std::string& name, const std::string& file,
-                            const std::vector<Example>& examples, int64_t length) {
-  SplitReport& part = split(name);
-  part.file = file;
-  part.class_counts = class_counts(examples, int64_t(part.class_counts.size()));
-  for (const Example& example : examples) {
-    const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
-    hashes_.push_back(hash_name({bytes, example.tokens.size() * sizeof(uint16_t)}));
-  }
-  if (!examples.empty()) part.lengths = {length, length, double(length), double(length)};
-}
-
-TaskReport ImageReport::finish() {
-  std::sort(hashes_.begin(), hashes_.end());
-  const auto different = std::unique(hashes_.begin(), hashes_.end());
-  report_.duplicates = int64_t(hashes_.end() - different);
-  return std::move(report_);
+  if (!data.note.empty()) report.add_note(data.note);
+  return report.finish();
 }
 
 }  // namespace skiff

@@ -1,11 +1,11 @@
 // What the tasks of gray images have in common: the format, the split and the report of a check.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {
@@ -29,23 +29,8 @@ std::vector<std::vector<Example>> split_examples(std::vector<Example> all,
                                                  const std::vector<int64_t>& sizes,
                                                  SplitOrder order);
 
-// The report of a check of train, val and test; empty for an empty folder.
-class ImageReport {
- public:
-  ImageReport(const std::string& folder, int64_t classes);
-  // What is wrong in the files of a split; the first 20 are kept.
-  void add_problem(const std::string& split, const std::string& file, const std::string& reason);
-  void add_note(const std::string& note) { report_.notes.push_back(note); }
-  // length: of every example, in pixels. Equal tokens count as duplicates.
-  void add_split(const std::string& name, const std::string& file,
-                 const std::vector<Example>& examples, int64_t length);
-  TaskReport finish();
-
- private:
-  SplitReport& split(const std::string& name);
-
-  TaskReport report_;
-  std::vector<uint64_t> hashes_;  // of all images
-};
+// Adds the examples and the note of the data to a report; `pixels` of every image. Equal images
+// count as duplicates.
+TaskReport finish_report(ReportBuilder report, const TaskData& data, int64_t pixels);
 
 }  // namespace skiff

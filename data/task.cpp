@@ -47,33 +47,4 @@ double majority_rate(const std::vector<Example>& examples) {
   return majority_rate(class_counts(examples, classes));
 }
 
-LengthSummary summary_of(std::vector<int64_t> lengths) {
-  if (lengths.empty()) return {};
-  std::sort(lengths.begin(), lengths.end());
-  const size_t n = lengths.size();
-  const int64_t total = std::accumulate(lengths.begin(), lengths.end(), int64_t(0));
-  return {lengths.front(), lengths.back(), double(lengths[(n - 1) / 2] + lengths[n / 2]) / 2,
-          double(total) / double(n)};
-}
-
-std::string to_string(const Problem& problem) {
-  const std::string place =
-      problem.line > 0 ? problem.file + ":" + std::to_string(problem.line) : problem.file;
-  return place + ": " + problem.reason;
-}
-
-std::string reason_of(const std::exception& error, const std::string& file) {
-  const std::string message = error.what();
-  return message.starts_with(file + ": ") ? message.substr(file.size() + 2) : message;
-}
-
-int64_t SplitReport::rows() const {
-  return std::accumulate(class_counts.begin(), class_counts.end(), int64_t(0));
-}
-
-bool TaskReport::usable() const {
-  return found() && std::all_of(splits.begin(), splits.end(),
-                                [](const SplitReport& split) { return split.problem_count == 0; });
-}
-
 }  // namespace skiff

@@ -1,11 +1,10 @@
 // data: loaders and generators of the Long Range Arena tasks, one task per file. Knows no layers.
 //
-// What every task has in common: examples, the vocabulary of the S4 protocol (Gu et al.,
-// state-spaces/s4, src/dataloaders/lra.py), and the report of a check of the files.
+// What every task has in common: examples, and the vocabulary of the S4 protocol (Gu et al.,
+// state-spaces/s4, src/dataloaders/lra.py).
 #pragma once
 
 #include <cstdint>
-#include <exception>
 #include <map>
 #include <string>
 #include <vector>
@@ -26,16 +25,16 @@ struct InputFormat {
   bool pairs = false;
   int64_t height = 0, width = 0;
   double pixel_mean = 0, pixel_deviation = 1;
-  int64_t pad_to = 0;  // length of every batch; 0: the longest of the batch
+  int64_t pad_to = 0;      // length of every batch; 0: the longest of the batch
+  int64_t vocab = 0;       // ids are 0 .. vocab-1; 0: not known
+  int64_t classes = 0;     // labels are 0 .. classes-1; 0: not known
+  int64_t max_length = 0;  // no example is longer, end mark included; 0: not known
   bool images() const { return height > 0; }
 };
 
 struct TaskData : InputFormat {
   std::vector<Example> train, val, test;
   bool val_is_test = false;             // as some published protocols have it
-  int64_t vocab = 0;                    // ids are 0 .. vocab-1
-  int64_t classes = 0;                  // labels are 0 .. classes-1
-  int64_t max_length = 0;               // no example is longer, end mark included
   std::vector<std::string> vocabulary;  // vocabulary[id]; empty for images
   std::string note;  // for the reader of a result: "validation is the test split"
 };
@@ -55,40 +54,5 @@ int64_t count_cut(const std::vector<Example>& examples);
 // Share of the most frequent class: what a model that ignores its input scores. 0 without examples.
 double majority_rate(const std::vector<Example>& examples);
 double majority_rate(const std::vector<int64_t>& class_counts);
-
-struct LengthSummary {
-  int64_t min = 0, max = 0;
-  double median = 0, mean = 0;
-};
-LengthSummary summary_of(std::vector<int64_t> lengths);
-
-// What a check of the files of a task found.
-struct Problem {
-  std::string file;
-  int64_t line = 0;  // from 1; 0 means the file as a whole
-  std::string reason;
-};
-std::string to_string(const Problem& problem);  // file:line: reason
-// The message of an error, without the name of the file where it begins with that.
-std::string reason_of(const std::exception& error, const std::string& file);
-
-struct SplitReport {
-  std::string name;  // train, val or test
-  std::string file;
-  std::vector<int64_t> class_counts;
-  LengthSummary lengths;  // in tokens, without the end mark
-  int64_t problem_count = 0;
-  std::vector<Problem> problems;  // the first ones
-  int64_t rows() const;           // good ones
-};
-
-struct TaskReport {
-  std::string folder;  // empty: the task was not found
-  std::vector<SplitReport> splits;
-  int64_t duplicates = 0;          // examples that occur before, in any split
-  std::vector<std::string> notes;  // what is unusual, but can be used
-  bool found() const { return !folder.empty(); }
-  bool usable() const;  // found, and no problem in it
-};
 
 }  // namespace skiff

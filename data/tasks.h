@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/options.h"
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {

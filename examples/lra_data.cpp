@@ -45,7 +45,7 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
                              std::function<int()>& chosen) {
   CLI::App* app = generate.add_subcommand("pathfinder", "Are two discs joined by a dashed curve?");
   app->add_option("--out", settings.out, "Folder for pathfinder<size>")->required();
-  app->add_option("--size", settings.size, "Pixels a side: 32, 64, 128 (Path-X) or 256")
+  app->add_option("--size", settings.size, "Pixels per side: 32, 64, 128 (Path-X) or 256")
       ->capture_default_str();
   app->add_option("--contour", settings.contours,
                   "Dashes of a curve: 14; the authors' easier levels have 6 and 9. Several with "

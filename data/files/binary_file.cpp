@@ -55,6 +55,15 @@ std::vector<std::string> names_in(const fs::path& folder) {
   return names;
 }
 
+std::string first_place(const std::string& folder, const std::vector<const char*>& places,
+                        const std::function<bool(const fs::path&)>& holds) {
+  for (const char* place : places) {
+    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
+    if (holds(path)) return path.string();
+  }
+  return {};
+}
+
 int open_file(const std::string& path) {
   int file = -1;
   do {  // without O_NONBLOCK, to open a pipe is to wait for its writer

@@ -3,19 +3,24 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
 namespace skiff {
 
 // Whether a file or folder, a regular file, a folder of that name is there. DataError when a
-// folder above it may not be searched: then nobody can tell.
+// folder above it may not be searched, so that the answer is not known.
 bool is_there(const std::filesystem::path& path);
 bool is_file(const std::filesystem::path& path);
 bool is_folder(const std::filesystem::path& path);
 
 // The names in a folder, sorted. Throws DataError when it cannot be read.
 std::vector<std::string> names_in(const std::filesystem::path& folder);
+
+// The first of some folders below `folder` ("" is itself) for which holds(path); "" if none is.
+std::string first_place(const std::string& folder, const std::vector<const char*>& places,
+                        const std::function<bool(const std::filesystem::path&)>& holds);
 
 // A file descriptor for reading, to be closed by the caller. Throws DataError when the file cannot
 // be opened and when it is no regular file: one could wait for a pipe or a device for ever.

@@ -30,7 +30,7 @@ void check_format(const png_image& image, const std::string& name, bool colors) 
                    colors ? ": the image must have no transparency"
                           : ": the image must be gray, got gray with transparency");
   check<DataError>(image.width <= kLargestSide && image.height <= kLargestSide, name,
-                   ": the image must have at most ", kLargestSide, " pixels a side, got ",
+                   ": the image must have at most ", kLargestSide, " pixels per side, got ",
                    image.height, " x ", image.width);
 }
 

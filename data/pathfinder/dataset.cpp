@@ -1,4 +1,5 @@
-// Pathfinder images as files, in the layout of the Long Range Arena archive.
+#include "data/pathfinder/dataset.h"
+
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
@@ -12,7 +13,6 @@
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "data/files/binary_file.h"
-#include "data/pathfinder/generator.h"
 
 namespace skiff::pathfinder {
 

@@ -1,4 +1,4 @@
-// The drawing of Pathfinder images (Linsley et al., 2018): rasters of one byte a pixel, lines,
+// The drawing of Pathfinder images (Linsley et al., 2018): rasters of one byte per pixel, lines,
 // dilation, and Lanczos reduction from a finer raster. Source: drewlinsley/pathfinder, snakes.py;
 // lines and reduction pixel for pixel as Pillow makes them, which that program draws with.
 #pragma once

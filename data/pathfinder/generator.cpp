@@ -1,4 +1,4 @@
-// The curves of Pathfinder. The mask M of the comments is what is taken, 0..255 a pixel: a dash
+// The curves of Pathfinder. The mask M of the comments is what is taken, 0..255 per pixel: a dash
 // with a margin around it. The last dash of a curve is not in M yet, so that it does not block the
 // next one.
 #include "data/pathfinder/generator.h"

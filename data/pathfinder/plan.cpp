@@ -99,7 +99,7 @@ MarginPlan::MarginPlan(const PathfinderSettings& settings, int64_t margin,
     const auto row = kernel.pixels.begin() + y * kernel.width;
     disc_width.push_back((std::count(row, row + kernel.width, 1) - 1) / 2);
   }
-  // The kernel of the dilation has 2 (length + margin) + 1 pixels a side, and the dash starts one
+  // The kernel of the dilation has 2 (length + margin) + 1 pixels per side, and the dash starts one
   // pixel past its centre in both directions, as in the original.
   const int64_t reach = settings.dash_length + margin;
   for (int64_t degree = -180; degree < 180; ++degree) {

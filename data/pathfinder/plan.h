@@ -1,4 +1,4 @@
-// What the Pathfinder generator works out once for its settings: the shapes of the dashes, where a
+// What the Pathfinder generator prepares once for its settings: the shapes of the dashes, where a
 // dash may follow another, and where a curve may begin.
 #pragma once
 
@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "data/pathfinder/drawing.h"
-#include "data/pathfinder/generator.h"
+#include "data/pathfinder/settings.h"
 
 namespace skiff::pathfinder {
 
-// One bit a pixel, with zeros around: 64 rows above and below, a word left and right. So a row
+// One bit per pixel, with zeros around: 64 rows above and below, a word left and right. So a row
 // shifted by less than 64 either way needs no test.
 class Bits {
  public:
@@ -35,7 +35,7 @@ class Bits {
   std::vector<uint64_t> bits_;
 };
 
-// The pixels where a first dash may be: a bit each, row by row.
+// The pixels where a first dash may be: one bit per pixel, row by row.
 struct Places {
   int64_t words = 0;  // in a row
   std::vector<uint64_t> bits;

@@ -1,9 +1,10 @@
 // The parameters of Pathfinder images, by resolution.
+#include "data/pathfinder/settings.h"
+
 #include <algorithm>
 #include <cmath>
 
 #include "core/check.h"
-#include "data/pathfinder/generator.h"
 
 namespace skiff::pathfinder {
 

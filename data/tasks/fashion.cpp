@@ -133,11 +133,8 @@ TaskData make_data(std::vector<Example> train, std::vector<Example> test) {
 }  // namespace
 
 std::string find(const std::string& folder) {
-  for (const char* place : {"", "fashion-mnist", "fashion_mnist", "fashion", "FashionMNIST/raw"}) {
-    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
-    if (!path_of(path, kTrain.images).empty()) return path.string();
-  }
-  return {};
+  return first_place(folder, {"", "fashion-mnist", "fashion_mnist", "fashion", "FashionMNIST/raw"},
+                     [](const fs::path& path) { return !path_of(path, kTrain.images).empty(); });
 }
 
 TaskData load(const std::string& folder) {
@@ -163,25 +160,20 @@ TaskData load(const std::string& folder) {
 
 TaskReport check_files(const std::string& folder) {
   const std::string place = find(folder);
-  ImageReport report(place, kClasses);
-  if (place.empty()) return report.finish();
+  if (place.empty()) return {};
+  ReportBuilder report(place, kClasses);
   const auto read = [&](const char* split, const Files& files) -> std::vector<Example> {
     try {
       return read_images(place, files, [&](const std::string& file, const std::string& reason) {
-        report.add_problem(split, file, reason);
+        report.add_problem(split, file, 0, reason);
       });
     } catch (const DataError& error) {
-      report.add_problem(split, place, error.what());
+      report.add_problem(split, place, 0, error.what());
       return {};
     }
   };
   std::vector<Example> train = read("train", kTrain), test = read("test", kTest);
-  const TaskData data = make_data(std::move(train), std::move(test));
-  report.add_split("train", place, data.train, kPixels);
-  report.add_split("val", place, data.val, kPixels);
-  report.add_split("test", place, data.test, kPixels);
-  if (!data.note.empty()) report.add_note(data.note);
-  return report.finish();
+  return finish_report(std::move(report), make_data(std::move(train), std::move(test)), kPixels);
 }
 
 Task task() {

@@ -231,18 +231,13 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
 
 TaskReport check_files(const std::string& folder) {
   const Source source = find_source(folder);
-  ImageReport report(source.path, kClasses);
-  if (source.path.empty()) return report.finish();
+  if (source.path.empty()) return {};
+  ReportBuilder report(source.path, kClasses);
   Images images = read_images(
       source, [&](const char* split, const std::string& file, const std::string& reason) {
-        report.add_problem(split, file, reason);
+        report.add_problem(split, file, 0, reason);
       });
-  const TaskData data = make_data(std::move(images), {});
-  report.add_split("train", source.path, data.train, kPlane);
-  report.add_split("val", source.path, data.val, kPlane);
-  report.add_split("test", source.path, data.test, kPlane);
-  if (!data.note.empty()) report.add_note(data.note);
-  return report.finish();
+  return finish_report(std::move(report), make_data(std::move(images), {}), kPlane);
 }
 
 // ---- The task

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {

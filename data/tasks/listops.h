@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/random.h"
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {

@@ -2,7 +2,6 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <exception>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -10,11 +9,11 @@
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "data/cache.h"
-#include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 #include "data/tasks.h"
 #include "data/tasks/listops.h"
+#include "data/tasks/split_files.h"
 
 namespace skiff::listops {
 
@@ -22,15 +21,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-struct Split {
-  const char* name;
-  const char* file;
-};
-constexpr std::array<Split, 3> kSplits = {
-    {{"train", "basic_train.tsv"}, {"val", "basic_val.tsv"}, {"test", "basic_test.tsv"}}};
-constexpr std::array<const char*, 5> kPlaces = {"", "listops", "listops-1000",
-                                                "lra_release/listops-1000",
-                                                "lra_release/lra_release/listops-1000"};
+const SplitFiles& split_files() {
+  static const SplitFiles files = {
+      {{{"train", "basic_train.tsv"}, {"val", "basic_val.tsv"}, {"test", "basic_test.tsv"}}},
+      {"", "listops", "listops-1000", "lra_release/lra_release/listops-1000",
+       "lra_release/listops-1000"},
+      /*deepest=*/true};
+  return files;
+}
 constexpr const char* kHint = "'lra_data generate listops --out DIR' writes the files";
 
 int parse_label(std::string_view text) {
@@ -100,58 +98,6 @@ void scan_strict(LineReader& reader, const std::string& file, bool check_values,
   fail<DataError>("listops: cannot find '", file, "'; ", kHint);
 }
 
-bool is_archive(const std::string& place) { return is_file(place); }
-
-// Calls use(i, file, reader) for the files of split i in an archive. A file that is deeper in
-// folders than the one before replaces it: use() begins anew, and what was wrong with that one is
-// forgotten.
-template <class Use, class Absent>
-void for_each_archived(const std::string& place, const Use& use, const Absent& absent) {
-  constexpr std::string_view kInner = "lra_release/lra_release/";
-  std::array<int64_t, 3> depths = {-1, -1, -1};
-  std::array<std::exception_ptr, 3> errors;
-  int64_t inner = 0;
-  ArchiveReader archive(place);
-  while (inner < 3 && archive.next()) {
-    const std::string& name = archive.name();
-    const int64_t depth = std::count(name.begin(), name.end(), '/');
-    const auto split = std::find_if(kSplits.begin(), kSplits.end(), [&](const Split& s) {
-      return fs::path(name).filename() == s.file;
-    });
-    const size_t i = size_t(split - kSplits.begin());
-    if (split == kSplits.end() || depth <= depths[i]) continue;
-    depths[i] = depth;
-    errors[i] = nullptr;
-    inner += name.find(kInner) != name.npos;
-    LineReader reader(archive.place(),
-                      [&](char* into, size_t count) { return archive.read(into, count); });
-    try {
-      use(i, archive.place(), reader);
-    } catch (const DataError&) {
-      errors[i] = std::current_exception();
-    }
-  }
-  for (size_t i = 0; i < 3; ++i) {
-    if (depths[i] < 0) absent(i, place + ": " + kSplits[i].file);
-    if (errors[i]) std::rethrow_exception(errors[i]);
-  }
-}
-
-// The same for a folder.
-template <class Use, class Absent>
-void for_each_file(const std::string& place, const Use& use, const Absent& absent) {
-  if (is_archive(place)) return for_each_archived(place, use, absent);
-  for (size_t i = 0; i < kSplits.size(); ++i) {
-    const std::string file = (fs::path(place) / kSplits[i].file).string();
-    if (!is_there(file)) {
-      absent(i, file);
-      continue;
-    }
-    LineReader reader(file);
-    use(i, file, reader);
-  }
-}
-
 }  // namespace
 
 std::vector<Record> read_tsv(const std::string& file, bool check_values) {
@@ -162,21 +108,11 @@ std::vector<Record> read_tsv(const std::string& file, bool check_values) {
   return rows;
 }
 
-std::string find(const std::string& folder) {
-  for (const char* place : kPlaces) {
-    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
-    if (is_there(path / kSplits[0].file)) return path.string();
-  }
-  return find_release(folder);
-}
+std::string find(const std::string& folder) { return split_files().find(folder); }
 
 namespace {
 
 std::string find_or_fail(const std::string& folder) {
-  const fs::path path(folder);
-  for (const Split& split : kSplits) {
-    if (path.filename() == split.file) return path.has_parent_path() ? path.parent_path() : ".";
-  }
   const std::string found = find(folder);
   check<DataError>(!found.empty(), "listops: cannot find basic_train.tsv in '", folder,
                    "', nor there in listops, listops-1000, lra_release/listops-1000 or "
@@ -228,14 +164,14 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
                         std::to_string(options.max_length) + ' ' +
                             std::to_string(options.min_frequency) + ' ' +
                             std::to_string(options.append_eos)};
-  const bool keeps = options.cache && !options.check_values && is_archive(place);
+  const bool keeps = options.cache && !options.check_values && is_file(place);
   if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
   const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
     *examples_of_split[i] = read_codes(reader, file, options);
   };
-  for_each_file(place, use, [](size_t, const std::string& file) { fail_missing(file); });
+  split_files().for_each(place, use, [](size_t, const std::string& file) { fail_missing(file); });
 
   std::array<int64_t, 128> count_of_code{};
   for (const Example& example : data.train) {
@@ -257,54 +193,36 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
 }
 
 TaskReport check_files(const std::string& folder) {
-  constexpr size_t kMostProblems = 20;
-  TaskReport report;
-  report.folder = find(folder);
-  if (!report.found()) return report;
-  report.splits.resize(kSplits.size());
-  std::array<std::vector<uint64_t>, 3> hashes;
-  const auto refuse = [&](size_t i, int64_t line, const std::string& reason) {
-    SplitReport& part = report.splits[i];
-    ++part.problem_count;
-    if (part.problems.size() < kMostProblems) part.problems.push_back({part.file, line, reason});
-  };
-  const auto begin = [&](size_t i, const std::string& file) {
-    report.splits[i] = {kSplits[i].name, file, std::vector<int64_t>(kClasses, 0), {}, 0, {}};
-    hashes[i].clear();
-  };
+  const std::string place = find(folder);
+  if (place.empty()) return {};
+  ReportBuilder report(place, kClasses);
   const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    begin(i, file);
-    std::vector<int64_t> lengths;
+    const char* split = split_files().files[i].split;
+    report.begin(split, file);
     const auto take = [&](Record&& row) {
-      ++report.splits[i].class_counts[size_t(row.label)];
-      lengths.push_back(int64_t(row.tokens.size()));
-      hashes[i].push_back(hash_name(row.tokens));
+      report.add_row(split, row.label, {int64_t(row.tokens.size())}, hash_name(row.tokens));
+    };
+    const auto refuse = [&](int64_t line, const std::string& reason) {
+      report.add_problem(split, file, line, reason);
     };
     try {
-      scan(reader, true, take,
-           [&](int64_t line, const std::string& reason) { refuse(i, line, reason); });
+      scan(reader, true, take, refuse);
     } catch (const DataError& error) {
-      refuse(i, 0, error.what());
+      refuse(0, error.what());
     }
-    report.splits[i].lengths = summary_of(std::move(lengths));
   };
-  for (size_t i = 0; i < kSplits.size(); ++i) begin(i, kSplits[i].file);
   int absent = 0;
   try {
-    for_each_file(report.folder, use, [&](size_t i, const std::string& file) {
-      report.splits[i].file = file;
-      refuse(i, 0, "cannot find the file");
+    split_files().for_each(place, use, [&](size_t i, const std::string& file) {
+      report.begin(split_files().files[i].split, file);
+      report.add_problem(split_files().files[i].split, file, 0, "cannot find the file");
       ++absent;
     });
     if (absent == 3) return {};  // an archive of other tasks
   } catch (const DataError& error) {
-    refuse(0, 0, error.what());
+    report.add_problem("train", place, 0, error.what());
   }
-  std::unordered_set<uint64_t> seen;
-  for (const std::vector<uint64_t>& of_split : hashes) {
-    for (const uint64_t hash : of_split) report.duplicates += seen.insert(hash).second ? 0 : 1;
-  }
-  return report;
+  return report.finish();
 }
 
 Generated generate(const std::string& folder, uint64_t seed, const Counts& counts,
@@ -313,7 +231,8 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
   const std::array<int64_t, 3> sizes = {counts.train, counts.val, counts.test};
   for (size_t i = 0; i < sizes.size(); ++i) {
     check<UsageError>(sizes[i] >= 1 && sizes[i] <= 100000000, "listops: the number of ",
-                      kSplits[i].name, " examples must be in 1..100000000, got ", sizes[i]);
+                      split_files().files[i].split, " examples must be in 1..100000000, got ",
+                      sizes[i]);
   }
   Generator generator(seed, limits);
   std::error_code error;
@@ -322,7 +241,7 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
   const FolderLock lock(folder);
   std::array<std::unique_ptr<AtomicFile>, 3> files;
   for (size_t i = 0; i < files.size(); ++i) {
-    const std::string path = (fs::path(folder) / kSplits[i].file).string();
+    const std::string path = (fs::path(folder) / split_files().files[i].name).string();
     check<UsageError>(overwrite || !is_there(path), "listops: '", path,
                       "' is there already; give --force to replace it");
     files[i] = std::make_unique<AtomicFile>(path);

@@ -173,10 +173,10 @@ TaskData load(const std::string& folder, int64_t side, const LoadOptions& option
 
 TaskReport check_files(const std::string& folder, int64_t side) {
   const Place place = find_place(folder, side);
-  ImageReport report(place.path, kClasses);
-  if (place.path.empty()) return report.finish();
+  if (place.path.empty()) return {};
+  ReportBuilder report(place.path, kClasses);
   const auto refuse = [&](const std::string& file, const std::string& reason) {
-    report.add_problem("train", file, reason);
+    report.add_problem("train", file, 0, reason);
   };
   constexpr int64_t kMostNotes = 10;
   int64_t skipped = 0;
@@ -191,12 +191,8 @@ TaskReport check_files(const std::string& folder, int64_t side) {
   } catch (const DataError& error) {
     refuse(place.path, error.what());
   }
-  const TaskData data = make_data(std::move(examples), skipped, side, {});
-  report.add_split("train", place.path, data.train, side * side);
-  report.add_split("val", place.path, data.val, side * side);
-  report.add_split("test", place.path, data.test, side * side);
-  if (!data.note.empty()) report.add_note(data.note);
-  return report.finish();
+  return finish_report(std::move(report), make_data(std::move(examples), skipped, side, {}),
+                       side * side);
 }
 
 namespace {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <string>
 
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {
@@ -17,7 +18,6 @@ struct Task;  // data/tasks.h
 namespace skiff::pathfinder {
 
 inline constexpr int64_t kClasses = 2;  // 1: there is a path
-inline constexpr const char* kLevel = "curv_contour_length_14";
 
 struct LoadOptions {
   // The original protocol: pixels are tokens, and the three splits follow one another. (The S4

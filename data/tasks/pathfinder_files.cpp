@@ -14,7 +14,6 @@
 #include "data/files/binary_file.h"
 #include "data/files/npy.h"
 #include "data/files/text_file.h"
-#include "data/tasks/pathfinder.h"
 
 namespace skiff::pathfinder {
 
@@ -216,10 +215,7 @@ Place find_place(const std::string& folder, int64_t side) {
   for (const fs::path& level : {root / kLevel, root}) {
     if (is_level(level) && first_image_has_side(level, side)) return {level.string(), false};
   }
-  for (const char* file :
-       {"lra_release.gz", "lra_release.tar.gz", "lra_release.tgz", "lra_release.tar"}) {
-    if (is_file(root / file)) return {(root / file).string(), true};
-  }
+  if (const std::string release = find_release(folder); !release.empty()) return {release, true};
   return {};
 }
 

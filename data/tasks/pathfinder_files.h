@@ -8,6 +8,8 @@
 
 namespace skiff::pathfinder {
 
+inline constexpr const char* kLevel = "curv_contour_length_14";
+
 struct Place {
   std::string path;  // the folder of the level, or the archive; "" if there is none
   bool archive = false;

@@ -1,35 +1,29 @@
 #include "data/tasks/retrieval.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
-#include <filesystem>
-#include <unordered_set>
 #include <utility>
 
 #include "core/check.h"
 #include "core/random.h"
 #include "data/cache.h"
-#include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 #include "data/tasks.h"
+#include "data/tasks/split_files.h"
 
 namespace skiff::retrieval {
 
-namespace fs = std::filesystem;
-
 namespace {
 
-struct Split {
-  const char* name;
-  const char* file;
-};
-constexpr std::array<Split, 3> kSplits = {{{"train", "new_aan_pairs.train.tsv"},
-                                           {"val", "new_aan_pairs.eval.tsv"},
-                                           {"test", "new_aan_pairs.test.tsv"}}};
-constexpr std::array<const char*, 6> kPlaces = {
-    "", "aan", "tsv_data", "retrieval", "lra_release/tsv_data", "lra_release/lra_release/tsv_data"};
+const SplitFiles& split_files() {
+  static const SplitFiles files = {{{{"train", "new_aan_pairs.train.tsv"},
+                                     {"val", "new_aan_pairs.eval.tsv"},
+                                     {"test", "new_aan_pairs.test.tsv"}}},
+                                   {"", "aan", "tsv_data", "retrieval",
+                                    "lra_release/lra_release/tsv_data", "lra_release/tsv_data"}};
+  return files;
+}
 constexpr const char* kHint =
     "the files are in the folder tsv_data of lra_release.gz "
     "(https://storage.googleapis.com/long-range-arena/lra_release.gz)";
@@ -92,45 +86,6 @@ void scan(LineReader& reader, const Take& take, const Refuse& refuse) {
   if (reader.line() == 0) refuse(int64_t(0), "the file is empty");
 }
 
-// The split whose file it is; nullptr if it is none.
-const Split* split_of(const std::string& path) {
-  for (const Split& split : kSplits) {
-    if (fs::path(path).filename() == split.file) return &split;
-  }
-  return nullptr;
-}
-
-// Calls use(split, file, reader) for each of the three files, and absent(split, file) for those
-// that are not there. Of an archive, reads on until all three are found; the first of a name
-// counts.
-template <class Use, class Absent>
-void for_each_file(const std::string& place, const Use& use, const Absent& absent) {
-  if (!is_file(place)) {
-    for (const Split& split : kSplits) {
-      const std::string file = (fs::path(place) / split.file).string();
-      if (!is_file(file)) {
-        absent(split, file);
-        continue;
-      }
-      LineReader reader(file);
-      use(split, file, reader);
-    }
-    return;
-  }
-  std::array<bool, 3> found{};
-  ArchiveReader archive(place);
-  while (std::count(found.begin(), found.end(), true) < 3 && archive.next()) {
-    const Split* split = split_of(archive.name());
-    if (split == nullptr || std::exchange(found[size_t(split - kSplits.data())], true)) continue;
-    LineReader reader(archive.place(),
-                      [&](char* into, size_t count) { return archive.read(into, count); });
-    use(*split, archive.place(), reader);
-  }
-  for (size_t i = 0; i < 3; ++i) {
-    if (!found[i]) absent(kSplits[i], place + ": " + kSplits[i].file);
-  }
-}
-
 std::string find_or_fail(const std::string& folder) {
   const std::string place = find(folder);
   check<DataError>(!place.empty(), "retrieval: cannot find new_aan_pairs.train.tsv in '", folder,
@@ -142,18 +97,7 @@ std::string find_or_fail(const std::string& folder) {
 
 }  // namespace
 
-std::string find(const std::string& folder) {
-  if (is_file(folder)) {
-    if (is_archive_name(folder)) return folder;
-    const fs::path parent = fs::path(folder).parent_path();
-    return split_of(folder) == nullptr ? "" : parent.empty() ? "." : parent.string();
-  }
-  for (const char* place : kPlaces) {
-    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
-    if (is_file(path / kSplits[0].file)) return path.string();
-  }
-  return find_release(folder);
-}
+std::string find(const std::string& folder) { return split_files().find(folder); }
 
 // ---- Byte literals
 
@@ -240,8 +184,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
-  const auto use = [&](const Split& split, const std::string& file, LineReader& reader) {
-    const size_t i = size_t(&split - kSplits.data());
+  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
     const auto take = [&](const Row& row) {
       Example example{{}, {}, row.label};
       example.tokens = encode(row.texts[0], i == 0, options, &encoder, &example.cut);
@@ -253,7 +196,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
       fail<DataError>("retrieval: ", to_string({file, line, reason}));
     });
   };
-  for_each_file(place, use, [](const Split&, const std::string& file) {
+  split_files().for_each(place, use, [](size_t, const std::string& file) {
     fail<DataError>("retrieval: cannot find '", file, "'; ", kHint);
   });
   encoder.finish(&data);
@@ -264,63 +207,46 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
 }
 
 TaskReport check_files(const std::string& folder) {
-  constexpr size_t kMostProblems = 20;
-  TaskReport report;
-  report.folder = find(folder);
-  if (!report.found()) return report;
-  for (const Split& split : kSplits) {
-    report.splits.push_back({split.name, split.file, std::vector<int64_t>(kClasses, 0), {}, 0, {}});
-  }
-  std::unordered_set<uint64_t> seen;
+  const std::string place = find(folder);
+  if (place.empty()) return {};
+  ReportBuilder report(place, kClasses);
   int64_t no_literals = 0;
-  const auto refuse = [&](const Split& split, const std::string& file, int64_t line,
-                          const std::string& reason) {
-    SplitReport& part = report.splits[size_t(&split - kSplits.data())];
-    ++part.problem_count;
-    if (part.problems.size() < kMostProblems) part.problems.push_back({file, line, reason});
-  };
-  const auto use = [&](const Split& split, const std::string& file, LineReader& reader) {
-    SplitReport& part = report.splits[size_t(&split - kSplits.data())];
-    part.file = file;
-    std::vector<int64_t> lengths;
+  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
+    const char* split = split_files().files[i].split;
+    report.begin(split, file);
     const auto take = [&](const Row& row) {
-      int64_t length[2] = {};
-      for (size_t side = 0; side < 2; ++side) {
-        const std::string_view text = row.texts[side];
-        for (size_t at = 0; at < text.size(); ++length[side]) next_character(text, &at);
-        no_literals += !begins_literal(text);
-      }
-      lengths.insert(lengths.end(), length, length + 2);
-      ++part.class_counts[size_t(row.label)];
-      const uint64_t left = hash_name(row.texts[0]), right = hash_name(row.texts[1]);
-      report.duplicates += seen.insert(left * 31 + right).second ? 0 : 1;
+      const auto& [left, right] = row.texts;
+      report.add_row(split, row.label, {count_characters(left), count_characters(right)},
+                     hash_name(left) * 31 + hash_name(right));
+      no_literals += !begins_literal(left) + !begins_literal(right);
     };
-    const auto refuse_line = [&](int64_t line, const std::string& reason) {
-      refuse(split, file, line, reason);
+    const auto refuse = [&](int64_t line, const std::string& reason) {
+      report.add_problem(split, file, line, reason);
     };
     try {
-      scan(reader, take, refuse_line);
+      scan(reader, take, refuse);
     } catch (const DataError& error) {
-      refuse_line(reader.line(), error.what());
+      refuse(reader.line(), error.what());
     }
-    part.lengths = summary_of(std::move(lengths));
   };
   int absent = 0;
   try {
-    for_each_file(report.folder, use, [&](const Split& split, const std::string& file) {
-      refuse(split, file, 0, "the file is missing");
+    split_files().for_each(place, use, [&](size_t i, const std::string& file) {
+      const char* split = split_files().files[i].split;
+      report.begin(split, file);
+      report.add_problem(split, file, 0, "the file is missing");
       ++absent;
     });
     if (absent == 3) return {};  // an archive of other tasks
   } catch (const DataError& error) {
-    refuse(kSplits[0], report.folder, 0, error.what());
+    report.add_problem("train", place, 0, error.what());
   }
-  report.notes.push_back("lengths are of single documents, in characters of the printed form");
+  report.add_note("lengths are of single documents, in characters of the printed form");
   if (no_literals > 0) {
-    report.notes.push_back(std::to_string(no_literals) +
-                           " texts are not byte literals b'...', as those of the published data");
+    report.add_note(std::to_string(no_literals) +
+                    " texts are not byte literals b'...', as those of the published data");
   }
-  return report;
+  return report.finish();
 }
 
 // ---- The task

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "data/characters.h"
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {

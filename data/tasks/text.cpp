@@ -6,7 +6,6 @@
 #include <filesystem>
 #include <map>
 #include <sstream>
-#include <unordered_set>
 #include <utility>
 
 #include "core/check.h"
@@ -22,8 +21,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array<const char*, 6> kPlaces = {"",     "aclImdb",     "imdb", "imdb/aclImdb",
-                                                "text", "text/aclImdb"};
+const std::vector<const char*> kPlaces = {"",     "aclImdb",     "imdb", "imdb/aclImdb",
+                                          "text", "text/aclImdb"};
 constexpr std::array<const char*, 5> kArchives = {
     "aclImdb_v1.tar.gz", "aclImdb_v1.tgz", "aclImdb_v1.tar", "aclImdb.tar.gz", "aclImdb.tar"};
 constexpr const char* kHint =
@@ -67,7 +66,7 @@ const Part* part_of(const std::string& path, std::string* name) {
 
 // Calls take(part, file, text) for each review, the parts in order and the names sorted, or
 // refuse(part, file, reason) where it cannot be read. Of an archive that is damaged, calls
-// damaged(error) and takes what stands before.
+// damaged(error) and takes what comes before the damage.
 template <class Take, class Refuse, class Damaged>
 void for_each_review(const std::string& place, const Take& take, const Refuse& refuse,
                      const Damaged& damaged) {
@@ -140,10 +139,10 @@ void hold_out(TaskData* data, double share) {
 
 std::string find(const std::string& folder) {
   if (is_file(folder) && is_archive_name(folder)) return folder;
-  for (const char* place : kPlaces) {
-    const fs::path path = *place ? fs::path(folder) / place : fs::path(folder);
-    if (is_folder(path / "train/neg") || is_folder(path / "train/pos")) return path.string();
-  }
+  const std::string found = first_place(folder, kPlaces, [](const fs::path& path) {
+    return is_folder(path / "train/neg") || is_folder(path / "train/pos");
+  });
+  if (!found.empty()) return found;
   for (const char* place : kPlaces) {
     for (const char* archive : kArchives) {
       const fs::path path = fs::path(folder) / place / archive;
@@ -196,55 +195,36 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
 }
 
 TaskReport check_files(const std::string& folder) {
-  constexpr size_t kMostProblems = 20;
-  TaskReport report;
-  report.folder = find(folder);
-  if (!report.found()) return report;
-  std::array<std::vector<int64_t>, 2> lengths;
+  const std::string place = find(folder);
+  if (place.empty()) return {};
+  ReportBuilder report(place, kClasses, {"train", "test"});
   std::array<int64_t, 4> counts{};
-  std::unordered_set<uint64_t> seen;
-  for (const char* name : {"train", "test"}) {
-    report.splits.push_back({name, report.folder, std::vector<int64_t>(kClasses, 0), {}, 0, {}});
-  }
+  const auto split_of = [](const Part& part) { return part.train ? "train" : "test"; };
   const auto refuse = [&](const Part& part, const std::string& file, const std::string& reason) {
-    SplitReport& split = report.splits[part.train ? 0 : 1];
-    ++split.problem_count;
-    if (split.problems.size() < kMostProblems) split.problems.push_back({file, 0, reason});
+    report.add_problem(split_of(part), file, 0, reason);
   };
   const auto take = [&](const Part& part, const std::string& file, const std::string& text) {
     if (text.empty()) return refuse(part, file, "the review is empty");
-    int64_t length = 0;
     try {
-      for (size_t at = 0; at < text.size(); ++length) next_character(text, &at);
+      report.add_row(split_of(part), part.label, {count_characters(text)}, hash_name(text));
     } catch (const DataError& error) {
       return refuse(part, file, error.what());
     }
-    ++report.splits[part.train ? 0 : 1].class_counts[size_t(part.label)];
     ++counts[size_t(&part - kParts.data())];
-    lengths[part.train ? 0 : 1].push_back(length);
-    report.duplicates += seen.insert(hash_name(text)).second ? 0 : 1;
   };
-  const auto damaged = [&](const DataError& error) {
-    refuse(kParts[0], report.folder, reason_of(error, report.folder));
-  };
+  const auto damaged = [&](const DataError& error) { refuse(kParts[0], place, error.what()); };
   try {
-    for_each_review(report.folder, take, refuse, damaged);
-    const bool none =
-        std::all_of(report.splits.begin(), report.splits.end(),
-                    [](const auto& split) { return split.rows() + split.problem_count == 0; });
-    if (none) return {};  // an archive of other tasks
+    for_each_review(place, take, refuse, damaged);
+    if (!report.any()) return {};  // an archive of other tasks
     for (size_t i = 0; i < kParts.size(); ++i) {
       if (counts[i] == 0) refuse(kParts[i], kParts[i].folder, "there are no reviews");
     }
   } catch (const DataError& error) {  // a folder that cannot be read
     damaged(error);
   }
-  for (size_t i = 0; i < 2; ++i) report.splits[i].lengths = summary_of(std::move(lengths[i]));
-  report.notes.push_back("validation is the test split, unless training reviews are held out");
-  if (const std::string warning = warning_of(counts); !warning.empty()) {
-    report.notes.push_back(warning);
-  }
-  return report;
+  report.add_note("validation is the test split, unless training reviews are held out");
+  if (const std::string warning = warning_of(counts); !warning.empty()) report.add_note(warning);
+  return report.finish();
 }
 
 // ---- The task

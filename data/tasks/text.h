@@ -7,6 +7,7 @@
 #include <string>
 
 #include "data/characters.h"
+#include "data/report.h"
 #include "data/task.h"
 
 namespace skiff {

@@ -7,7 +7,7 @@
 #include <functional>
 #include <string_view>
 
-#include "data/pathfinder/generator.h"
+#include "data/pathfinder/dataset.h"
 #include "examples/data/commands.h"
 #include "examples/train/signals.h"
 

@@ -95,15 +95,13 @@ TEST_CASE("archive: plain and gzipped tar give the same files, whatever the name
 
 TEST_CASE("archive: folders, links, other types and './' are passed over") {
   const Folder folder;
+  const auto linked = [](std::string header) { return with_sum(header.replace(157, 1, "b")); };
   const std::string bytes = member("folder/", "", '5') + member("./folder/a", "1") +
-                            header_of({"link", 700, '2'}) + header_of({"hard", 700, '1'}) +
+                            linked(header_of({"link", 700, '2'})) +
+                            linked(header_of({"hard", 700, '1'})) +
                             member("global", pax("comment", "x"), 'g') + member("label", "", 'V') +
                             member("old folder/", "") + member("./././b", "2", '\0') + kTarEnd;
   const Files files = files_of(folder.write("a.tar", bytes));
-  for (const auto& f : files) {
-    MESSAGE(f.first);
-    MESSAGE(f.second);
-  }
   CHECK(files == Files{{"folder/a", "1"}, {"b", "2"}});
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/random.h"
 #include "data/batch.h"
+#include "data/report.h"
 
 using namespace skiff;
 
@@ -246,6 +247,45 @@ TEST_CASE("batches: images are float32 (B, n, 1), shifted and scaled") {
   const InputFormat larger = {.height = 3, .width = 3};
   CHECK_THROWS_WITH_AS(Batches(larger, &examples, 1, 1), doctest::Contains("not an image"),
                        DataError);
+}
+
+TEST_CASE("batches: ids, pixels, labels and lengths out of range are refused with their value") {
+  const InputFormat text = {.vocab = 8, .classes = 2, .max_length = 3};
+  const InputFormat pairs = {.pairs = true, .vocab = 8, .classes = 2, .max_length = 3};
+  const InputFormat image = {.height = 1, .width = 2, .classes = 2};
+  struct Case {
+    InputFormat format;
+    Example example;
+    std::string reason;
+  };
+  const Case cases[] = {
+      {text, {{7, 0, 2}, {}, 1}, ""},
+      {text, {{7, 8}, {}, 1}, "has the id 8, but ids are 0..7"},
+      {text, {{7, 1}, {}, 2}, "has the label 2, but labels are 0..1"},
+      {text, {{7, 1}, {}, -1}, "has the label -1, but labels are 0..1"},
+      {text, {{7, 1, 1, 1}, {}, 1}, "has the length 4, but the max length is 3"},
+      {pairs, {{7}, {7, 2}, 1}, ""},
+      {pairs, {{7}, {7, 65535}, 1}, "has the id 65535, but ids are 0..7"},
+      {pairs, {{7}, {1, 1, 1, 1}, 1}, "has the length 4, but the max length is 3"},
+      {image, {{0, 255}, {}, 0}, ""},
+      {image, {{0, 256}, {}, 0}, "has the pixel 256, but pixels are 0..255"},
+      {image, {{0, 255}, {}, 3}, "has the label 3, but labels are 0..1"},
+  };
+  const std::vector<int64_t> first = {0};
+  for (const Case& c : cases) {
+    CAPTURE(c.reason);
+    CHECK(problem_of(c.example, c.format) == c.reason);
+    const std::vector<Example> examples = {c.example};
+    const auto make = [&] { make_batch(c.format, examples, first); };
+    const auto train = [&] { Batches(c.format, &examples, 1, 1); };
+    if (c.reason.empty()) {
+      CHECK_NOTHROW(make());
+      continue;
+    }
+    const std::string reason = c.reason;
+    CHECK_THROWS_WITH_AS(make(), doctest::Contains(reason.c_str()), DataError);
+    CHECK_THROWS_WITH_AS(train(), doctest::Contains(reason.c_str()), DataError);
+  }
 }
 
 TEST_CASE("evaluation: covers every example once, longest first, last batch partial") {

@@ -1,6 +1,6 @@
 // The Pathfinder generator: its drawing against slow references, its images against their record,
 // its files against the loader.
-#include "data/pathfinder/generator.h"
+#include "data/pathfinder/dataset.h"
 
 #include <omp.h>
 

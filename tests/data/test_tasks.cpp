@@ -7,7 +7,7 @@
 
 #include "core/check.h"
 #include "data/files/png.h"
-#include "data/pathfinder/generator.h"
+#include "data/pathfinder/dataset.h"
 #include "data/tasks.h"
 #include "data/tasks/listops.h"
 #include "tests/support/folder.h"

@@ -1,0 +1,75 @@
+#include "data/tasks/split_files.h"
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+
+#include "core/check.h"
+#include "data/files/archive.h"
+#include "data/files/binary_file.h"
+
+namespace skiff {
+
+namespace fs = std::filesystem;
+
+size_t SplitFiles::index_of(const std::string& path) const {
+  size_t i = 0;
+  while (i < files.size() && fs::path(path).filename() != files[i].name) ++i;
+  return i;
+}
+
+std::string SplitFiles::find(const std::string& dir) const {
+  if (index_of(dir) < files.size()) {
+    const fs::path parent = fs::path(dir).parent_path();
+    return parent.empty() ? "." : parent.string();
+  }
+  const std::string place = first_place(
+      dir, places, [&](const fs::path& path) { return is_there(path / files[0].name); });
+  if (!place.empty()) return place;
+  return is_archive_name(dir) && is_file(dir) ? dir : find_release(dir);
+}
+
+void SplitFiles::for_each(const std::string& place,
+                          const std::function<void(size_t, const std::string&, LineReader&)>& use,
+                          const std::function<void(size_t, const std::string&)>& absent) const {
+  if (!is_file(place)) {
+    for (size_t i = 0; i < files.size(); ++i) {
+      const std::string path = (fs::path(place) / files[i].name).string();
+      if (!is_there(path)) {
+        absent(i, path);
+        continue;
+      }
+      LineReader reader(path);
+      use(i, path, reader);
+    }
+    return;
+  }
+  constexpr std::string_view kInner = "lra_release/lra_release/";  // nothing is deeper
+  std::array<int64_t, 3> depths = {-1, -1, -1};
+  std::array<std::exception_ptr, 3> errors;
+  int64_t final = 0;
+  ArchiveReader archive(place);
+  while (final < 3 && archive.next()) {
+    const std::string& name = archive.name();
+    const size_t i = index_of(name);
+    const int64_t depth = deepest ? std::count(name.begin(), name.end(), '/') : 0;
+    if (i == files.size() || depth <= depths[i]) continue;
+    depths[i] = depth;
+    errors[i] = nullptr;
+    final += !deepest || name.find(kInner) != name.npos;
+    LineReader reader(archive.place(),
+                      [&](char* into, size_t count) { return archive.read(into, count); });
+    try {
+      use(i, archive.place(), reader);
+    } catch (const DataError&) {
+      if (!deepest) throw;
+      errors[i] = std::current_exception();
+    }
+  }
+  for (size_t i = 0; i < files.size(); ++i) {
+    if (depths[i] < 0) absent(i, place + ": " + files[i].name);
+    if (errors[i]) std::rethrow_exception(errors[i]);
+  }
+}
+
+}  // namespace skiff

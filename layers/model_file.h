@@ -19,8 +19,8 @@ using Metadata = std::map<std::string, std::string>;
 struct ModelCard {
   ModelOptions options;
   InputShape shape;
-  std::string task;                     // name of the data it was trained on
-  std::vector<std::string> vocabulary;  // by token id; empty for images
+  std::string task = {};                     // name of the data it was trained on
+  std::vector<std::string> vocabulary = {};  // by token id; empty for images
 };
 
 // For programs that write more into a checkpoint than a model, such as a trainer.

@@ -169,7 +169,9 @@ TEST_CASE("models: the two towers are one shared encoder on stacked documents") 
   const Variable a = slice(h, 0, 1, 2), b = slice(h, 0, 4, 5);
   const Variable pair = head.decoder2(gelu(head.decoder1(concat({a, b, a - b, a * b}, 1))));
   CHECK(distance(pair.value(), slice(logits, 0, 1, 2).value()) < 1e-13);
-  CHECK(contains(message_of([&] { model(ids(3, 12, 7, 1), full({3}, 12, DType::Int32)); }),
+  CHECK(contains(message_of([&] {
+                   model(ids(3, 12, 7, 1), tensor_of(std::vector<int32_t>{12, 12, 12}, {3}));
+                 }),
                  "documents come in pairs"));
 }
 

@@ -1,4 +1,4 @@
-// The report, explain and the helpers they stand on: numbers of the page, inputs that are missing
+// The report, explain and their helpers: numbers of the page, inputs that are missing
 // or broken, names that are markup. What only a browser can tell is checked in tests/report.
 #include <sys/wait.h>
 
@@ -92,7 +92,7 @@ size_t count_of(const std::string& text, const std::string& word) {
   return count;
 }
 
-// What stands between the quotation marks of a tag's attributes.
+// What is between the quotation marks of a tag's attributes.
 std::vector<std::string> quoted_in(const std::string& attributes) {
   std::vector<std::string> values;
   for (size_t open = 0; (open = attributes.find('"', open)) != std::string::npos;) {

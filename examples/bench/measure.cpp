@@ -42,8 +42,8 @@ void measure_round(Row& row) {
 
 // The rates of this run, from the rows of the floors.
 void set_floors(std::vector<Row>& rows) {
-  double flops = 0;                        // a second, the best shape's
-  std::map<int64_t, double> bytes, pairs;  // a second, by n; 0: a large copy
+  double flops = 0;                        // per second, of the best shape
+  std::map<int64_t, double> bytes, pairs;  // per second, by n; 0: a large copy
   for (const Row& r : rows) {
     if (r.what->kind != "floor") continue;
     const Work& work = r.what->work;

@@ -44,7 +44,7 @@ std::string json_line(const Row& r, const Sizes& sizes) {
 }
 
 void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
-  std::printf("batch %lld, width %lld, float32, %d threads, %s, %zu rounds; times in ms, a call\n",
+  std::printf("batch %lld, width %lld, float32, %d threads, %s, %zu rounds; times in ms per call\n",
               (long long)sizes.batch, (long long)sizes.dim, omp_get_max_threads(),
               blas::description().c_str(), rows.front().samples.seconds.size());
   std::printf("floor: copy, fft, gemm as measured in this run\n\n");

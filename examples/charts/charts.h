@@ -86,7 +86,7 @@ struct HeatMap {
 std::string svg(const HeatMap& m);
 std::string cells(const HeatMap& m, double side);  // a drawing of the cells alone
 
-// Counts of (true class, predicted class), a row per true class, coloured by their share of the
+// Counts of (true class, predicted class), one row per true class, coloured by their share of the
 // row. A file of its own.
 std::string confusion_matrix_svg(const std::vector<std::vector<int64_t>>& counts,
                                  const std::vector<std::string>& classes, const std::string& title);

@@ -22,7 +22,7 @@ double limit_of(const HeatMap& m) {
   return limit == 0 ? 1 : limit;
 }
 
-// Cells of one colour are one path, runs along a row one rectangle.
+// One path per colour, one rectangle per run along a row.
 std::string paths_of(const HeatMap& m) {
   const double limit = limit_of(m);
   std::vector<std::string> paths(15);

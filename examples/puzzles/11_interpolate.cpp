@@ -1,5 +1,5 @@
-// 11 interpolate: r knots read at n positions. Position i lies at u = i (r-1)/(n-1), between knots
-// j and j + 1: y[i] = (1 - f) s[j] + f s[j+1].
+// 11 interpolate: r inducing points read at n positions. Position i lies at u = i (r-1)/(n-1),
+// between points j and j + 1: y[i] = (1 - f) s[j] + f s[j+1].
 //
 // Write gs (part 8). place(i) gives j and f.
 #include "examples/puzzles/puzzle.h"

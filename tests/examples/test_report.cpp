@@ -1,4 +1,4 @@
-// The report, explain and the helpers they stand on: numbers of the page, inputs that are missing
+// The report, explain and their helpers: numbers of the page, inputs that are missing
 // or broken, names that are markup. What only a browser can tell is checked in tests/report.
 #include <sys/wait.h>
 
@@ -54,7 +54,7 @@ struct Place : Folder {
                 " --seed 3 --train 200 --val 40 --test 40 --min-length 2 --max-length 20 --force")
                 .code == 0);
     REQUIRE(run("train_lra --data " + file("data") + " --out " + file(name) +
-                " --dim 8 --layers 1 --batch-size 8 --steps 20 --max-length 32 --rank 8 "
+                " --dim 8 --layers 1 --batch-size 8 --steps 20 --max-length 32 --inducing-points 8 "
                 "--eval-every 10 "
                 "--log-every 4 --profile --quiet")
                 .code == 0);
@@ -92,7 +92,7 @@ size_t count_of(const std::string& text, const std::string& word) {
   return count;
 }
 
-// What stands between the quotation marks of a tag's attributes.
+// What is between the quotation marks of a tag's attributes.
 std::vector<std::string> quoted_in(const std::string& attributes) {
   std::vector<std::string> values;
   for (size_t open = 0; (open = attributes.find('"', open)) != std::string::npos;) {
@@ -235,9 +235,10 @@ TEST_CASE("report: bad inputs are one line and exit code 2 or 3") {
   place.train("run");
   place.write("run/metrics.csv", "step,epoch\n1\n");
   fails("--run " + place.file("run"), 3, "metrics.csv:2: 2 columns are needed, got 1");
-  place.write("run/config.toml", "mixer=\"ski\"\nno_such_option=1\ntask=\"lstops\"\n");
-  fails("--run " + place.file("run"), 3,
-        "config.toml: --task: unknown task 'lstops'; did you mean 'listops'?");
+  place.write("run/best.safetensors", "no weights");
+  fails("--run " + place.file("run"), 3, "best.safetensors");
+  std::filesystem::remove(place.file("run/best.safetensors"));
+  fails("--run " + place.file("run"), 3, "has no best.safetensors yet");
 }
 
 TEST_CASE("explain: every op in 80 columns, with derivation, example and checks") {

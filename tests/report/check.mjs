@@ -6,7 +6,7 @@
 //   scripts     the same text with scripts and without
 //   width       no horizontal scroll at 360, 768 and 1280 pixels
 //   axe-core    no violation, light and dark, also with every <details> open
-//   numbers     every number shown stands in the JSON of the page under its name, and the other way round
+//   numbers     every number shown is in the JSON of the page under its name, and the other way round
 //   hostile     a report whose run has markup for a name shows it as text
 import { readFileSync, mkdirSync, existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

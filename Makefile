@@ -269,7 +269,7 @@ FORMATTED = $(shell find $(FOLDERS) examples tests -name '*.h' -o -name '*.cpp' 
 format:
 	clang-format -i $(FORMATTED)
 format-check:
-	clang-format --dry-run -Werror $(FORMATTED) && echo 'format: every file is as clang-format writes it'
+	@clang-format --dry-run -Werror $(FORMATTED) && echo 'format: every file is as clang-format writes it'
 # How make compiles each file, for editors and for clang-tidy.
 compdb:
 	@{ echo '['; printf '{"directory": "$(CURDIR)", "file": "%s", "command": "$(CXX) $(FLAGS) $(OWN_FLAGS) -c %s"}\n' \

@@ -35,12 +35,12 @@ ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 FLAGS    += $(if $(filter reverse,$(ORDER)),-DSKIFF_ORDER_REVERSE)
-LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -lz
+LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -larchive -lz
 
 # The folders decide: library, what programs share, programs, tests.
 FOLDERS  := core autograd layers optim data
 SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find $(FOLDERS) -name '*.cpp')))
-SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
+SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
 TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDERS) examples support)))
 # $(call affected,PATTERN): the sources that contain it or include a header that does, directly or not.
@@ -75,6 +75,7 @@ TEST_OBJECTS := $(call objects,$(TESTS))
 MADE     := $(COMMON)/examples/explain/derivations.o $(COMMON)/examples/report/templates.o
 SHARED_OBJECTS := $(call objects,$(SHARED)) $(MADE)
 PROGRAM_OBJECTS := $(call objects,$(MAINS))
+PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp)))
 NVCC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(NVCC_SOURCES)))
 PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
@@ -94,7 +95,7 @@ define compile
 $(call say,$(CXX) $<)
 $(run)$(CXX) $(flags) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
 endef
-CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS))
+CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))
 $(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 ifneq ($(COMMON),$(BUILD))
@@ -137,7 +138,7 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	  objcopy --strip-debug --localize-symbols=$(@:.a=.local) $(@:.a=.o) && rm -f $@ && ar rcs $@ $(@:.a=.o)
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev patch
+PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libarchive-dev patch
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -151,7 +152,7 @@ endif
 # One line for each header that is missing, with the command that installs it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D); missing=; \
-	for pair in cblas.h:libopenblas-openmp-dev $(if $(WITH_FFTW),fftw3.h:libfftw3-dev )doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev; do \
+	for pair in cblas.h:libopenblas-openmp-dev $(if $(WITH_FFTW),fftw3.h:libfftw3-dev )doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev archive.h:libarchive-dev; do \
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 
@@ -234,20 +235,17 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
 	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
 
-# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
-$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
+PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
+puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
+$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
+$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
+$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
+$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
 	@mkdir -p $(@D)
-	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
-$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
-	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(GRADERS): $(BUILD)/puzzles/grade-%: $(OBJECTS) $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
-	@$< $(P)
+	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
+	@$< $(P) || [ $$? = 1 ]
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -306,4 +304,4 @@ help:
 
 .PHONY: all deps demo tests test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS))
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))

@@ -1,6 +1,6 @@
 // What an op is.
 //
-// An op is a struct, alone in its file under its derivation, with
+// An op is a struct in a file of ops/<family>, under its derivation, with
 //   static constexpr auto name        "rfft"
 //   attributes and saved values       its members: attributes first, then what backward will need
 //   Tensor forward(const Tensor&...)  one output; may set saved members
@@ -17,6 +17,11 @@
 //   void move_to(Device)              if attributes are tensors: samples run on every device
 // apply() runs it and records it. It also enters it into the op table, which is how the gradient
 // check finds every op; an op without a name or samples does not compile.
+//
+// A new op is one file ops/<family>/<op>.cpp, one declaration in ops/<family>.h, one worked example
+// in examples/explain/worked_examples.cpp and one planted bug in tests/mutants: tests ask for each.
+// Op files include the header of their family, not the list of all ops, so a new op compiles its
+// own family again and no other. Code that two or more ops share is in ops/detail.
 //
 // Gradients of complex tensors. For a real loss L and a complex z,
 //   gz = dL/dRe z + i dL/dIm z:
@@ -160,7 +165,7 @@ struct Entered {
 
 }  // namespace detail
 
-// Runs an op on a list of inputs. An empty Variable stands for an optional input left out.
+// Runs an op on a list of inputs. An empty Variable is an optional input that is left out.
 template <class Op>
 Variable apply_to(Op op, const std::vector<Variable>& inputs) {
   (void)detail::Entered<Op>::done;

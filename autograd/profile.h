@@ -8,9 +8,9 @@
 //   }
 //   for (const Profile::Row& row : profile.rows()) ..
 //
-// apply() and Tape::backward() measure; without a Step that costs one branch an op. Clocks are read
-// between ops, never inside, so results are the same bits. Times are those of the calling thread:
-// work a GPU still has queued when an op returns is counted where it is waited for.
+// apply() and Tape::backward() measure; without a Step that costs one branch per op. Clocks are
+// read between ops, never inside, so results are the same bits. Times are those of the calling
+// thread: work a GPU still has queued when an op returns is counted where it is waited for.
 #pragma once
 
 #include <chrono>
@@ -27,7 +27,7 @@ class Profile {
   using Clock = std::chrono::steady_clock;
   enum class Phase { Forward, Backward, Other };
 
-  // Bytes: of the tensors that came out and share no storage with what went in.
+  // bytes: newly allocated output (views do not count).
   struct Row {
     std::string name;
     Phase phase;
@@ -83,7 +83,7 @@ class ProfileSpan {
   Profile::Clock::time_point start_;
 };
 
-// Runs what is no op, such as the optimizer, as a row of its own. No ops inside.
+// Measures code that is not an op, such as the optimizer, as a row of its own. f must run no ops.
 template <class F>
 auto measured(const char* name, const F& f) {
   struct Ended {

@@ -7,7 +7,7 @@
 
 namespace skiff {
 
-// y = f(x), keeping x alone of all that f works out: the backward runs f once more, on a tape of
+// y = f(x), keeping x alone of all that f computes: the backward runs f once more, on a tape of
 // its own, and walks that back. f must compute the same again: the values it uses besides x are
 // leaves and constants, not results of this tape, and they outlive the tape. Effects of the second
 // run are up to f, which can ask recomputing(). (Chen et al. 2016, "Training Deep Nets with

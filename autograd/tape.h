@@ -47,9 +47,8 @@ class Variable {
   explicit operator bool() const { return bool(value_); }
   const Tensor& value() const { return value_; }
   bool requires_grad() const { return slot_ != nullptr; }
-  const Tensor& grad()
-      const;               // empty if none has arrived; further ones are added to the same tensor
-  void zero_grad() const;  // drops the gradient
+  const Tensor& grad() const;  // empty if none has arrived; later ones are added to the same tensor
+  void zero_grad() const;      // drops the gradient
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }
@@ -113,7 +112,7 @@ class Tape {
   void check_finite() { check_finite_ = true; }
   // From here on, backward throws with the names of op and tensor when an input or the output of an
   // op was written after the op ran, by a step of an optimizer for example: its gradients could be
-  // wrong. core/tensor.h says what counts as writing (ChangeMark); of what recompute() works out
+  // wrong. core/tensor.h says what counts as writing (ChangeMark). Of what recompute() computes
   // again, only its x is watched.
   void check_unchanged() { check_unchanged_ = true; }
   size_t size() const { return nodes_.size(); }

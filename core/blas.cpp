@@ -1,6 +1,6 @@
 // gemm on OpenBLAS, one thread per call; the pieces of a product run in parallel here. OpenBLAS's
-// own threads are not used: its pthread build would fight with OpenMP for the cores, and its
-// split of the work depends on the number of threads, which would change the last bits.
+// own threads are not used: its pthread build would compete with OpenMP for the cores, and its
+// division of the work depends on the number of threads, which would change the last bits.
 #include "core/blas.h"
 
 #include <cblas.h>
@@ -27,10 +27,10 @@ void call(const Gemm& g, int64_t m, int64_t n, int64_t k, double beta, const dou
               g.alpha, a, blasint(lda), b, blasint(ldb), beta, c, blasint(n));
 }
 
-// Keeps OpenBLAS to one thread while it lives. Its OpenMP build starts as many threads as OpenMP
-// would, and openblas_set_num_threads() there takes them from our own loops as well: so OpenMP's
-// number, which each thread has for itself, is lowered for the call and put back. Its pthread build
-// has a number of its own, set once.
+// Limits OpenBLAS to one thread while it exists. The OpenMP build of OpenBLAS uses OpenMP's number
+// of threads, and openblas_set_num_threads() would change it for our own loops, too; so that
+// number, which each thread has for itself, is set to 1 for the call and restored. The pthread
+// build has a number of its own, which is set once.
 class OneBlasThread {
  public:
   OneBlasThread() : threads_(omp_get_max_threads()) {
@@ -51,9 +51,9 @@ class OneBlasThread {
 
 constexpr int64_t kRowsPerPiece = 512;   // of op(A)
 constexpr int64_t kSumsPerPiece = 4096;  // of the inner size, when there are few rows
-constexpr int64_t kSmall = 1 << 16;      // multiplications not worth a second thread
+constexpr int64_t kSmall = 1 << 16;      // multiplications; with fewer, one thread is faster
 
-// Few rows, a long inner size (the gradient of a weight): pieces of the sum, added in order.
+// For few rows and a long inner size (the gradient of a weight): pieces of the sum, added in order.
 template <class T>
 void gemm_long_sum(const Gemm& g, const T* a, const T* b, T* c, int64_t lda, int64_t ldb) {
   const int64_t pieces = (g.k + kSumsPerPiece - 1) / kSumsPerPiece;

@@ -1,4 +1,4 @@
-// Dense matrix products.
+// Dense matrix products, on OpenBLAS or cuBLAS.
 #pragma once
 
 #include <cstdint>
@@ -22,7 +22,7 @@ struct Gemm {
 template <class T>
 void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c);
 
-std::string description();  // which BLAS, for the line programs print at the start
+std::string description();  // name and version of the BLAS
 
 template <class T>
 void cuda_gemm(const Gemm& g, const T* a, const T* b, T* c);

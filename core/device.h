@@ -20,7 +20,7 @@ enum class Device { CPU, CUDA };
 #define SKIFF_HOST_DEVICE
 #endif
 
-// For the few functions without which a loop around them does not vectorise.
+// For the few functions that have to be inlined so that the loop around them is vectorised.
 #if defined(__GNUC__) && !defined(__CUDACC__)
 #define SKIFF_ALWAYS_INLINE [[gnu::always_inline]] inline
 #else

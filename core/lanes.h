@@ -1,5 +1,6 @@
-// Blocks of channels: one instruction does the same step for every channel of a block. Private to
-// _cpu files that leave out parallel.h: g++ or clang compiles them also in a CUDA build.
+// Vectors with one channel per lane: an instruction does the same step for every channel of a
+// block. Private to files that do not include parallel.h: g++ or clang compiles them in a CUDA
+// build, too.
 #pragma once
 
 #include <algorithm>
@@ -42,32 +43,34 @@ inline Vector<T> vector_at(const T* from) {
   return v;
 }
 
-// A complex number for each channel of a block.
+// A complex number per channel of a block.
 template <class T>
-struct Row {
+struct Numbers {
   Vector<T> re, im;
 };
 template <class T>
-inline Row<T> operator+(const Row<T>& a, const Row<T>& b) {
+inline Numbers<T> operator+(const Numbers<T>& a, const Numbers<T>& b) {
   return {a.re + b.re, a.im + b.im};
 }
 template <class T>
-inline Row<T> operator-(const Row<T>& a, const Row<T>& b) {
+inline Numbers<T> operator-(const Numbers<T>& a, const Numbers<T>& b) {
   return {a.re - b.re, a.im - b.im};
 }
 template <class T>
-inline Row<T> operator*(const Row<T>& a, const Row<T>& b) {
+inline Numbers<T> operator*(const Numbers<T>& a, const Numbers<T>& b) {
   return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re};
 }
 template <class T>
-inline Row<T> conj(const Row<T>& a) {
+inline Numbers<T> conj(const Numbers<T>& a) {
   return {a.re, -a.im};
 }
 
-// After the parameters of a lambda: g++ leaves some of them as calls, and arrays then in memory.
+// After the parameters of a lambda: without it g++ keeps some lambdas as calls, and what they are
+// given in memory.
 #define SKIFF_INLINED __attribute__((always_inline))
 
-// f(0), f(1), .. f(n-1), each argument a constant: arrays indexed by it can live in registers.
+// f(0), f(1), .. f(n-1), each argument a constant, so that an array indexed by it can be in
+// registers.
 template <int n, class F>
 [[gnu::always_inline]] inline void unrolled(const F& f) {
   [&]<int... i>(std::integer_sequence<int, i...>) SKIFF_INLINED {
@@ -96,9 +99,9 @@ void store_some(T* to, const Vector<T>& v, int64_t channels) {
   std::copy_n(values, channels, to);
 }
 
-// `channels` complex numbers that stand side by side, zeros for the channels beyond.
+// `channels` neighbouring complex numbers; zeros for the channels beyond.
 template <class T>
-inline Row<T> load_complex(const Complex<T>* from, int64_t channels) {
+inline Numbers<T> load_complex(const Complex<T>* from, int64_t channels) {
   Complex<T> some[kWidth<T>] = {};
   if (channels < kWidth<T>) from = std::copy_n(from, channels, some) - channels;
   T re[kWidth<T>], im[kWidth<T>];
@@ -107,14 +110,14 @@ inline Row<T> load_complex(const Complex<T>* from, int64_t channels) {
   return {vector_at(re), vector_at(im)};
 }
 template <class T>
-inline void store_complex(Complex<T>* to, const Row<T>& z, int64_t channels) {
+inline void store_complex(Complex<T>* to, const Numbers<T>& z, int64_t channels) {
   T re[kWidth<T>], im[kWidth<T>];
   store<T>(re, z.re);
   store<T>(im, z.im);
   for (int64_t c = 0; c < channels; ++c) to[c] = {re[c], im[c]};
 }
 
-// Less work than this, in rows of blocks, is left to one thread.
+// Less work than this, in positions of blocks, is left to one thread.
 inline constexpr int64_t kGrain = 1 << 10;
 
 }  // namespace skiff::lanes

@@ -27,12 +27,12 @@ struct Pool {
   Stats stats{0, 0, 0};
 };
 
-// Where sizes vary from batch to batch the cache gives blocks back and asks for others. By default
-// the C library returns a large block to the system at once, and every page of the next one is then
-// a page fault that fills it with zeros. So freed memory stays with the process, until trim().
+// Where sizes vary from batch to batch the cache frees blocks and asks for others. By default the C
+// library returns a large block to the system at once, and the next one costs a page fault per
+// page, which fills it with zeros. So freed memory stays with the process until trim().
 void keep_freed_memory() {
-  ::mallopt(M_MMAP_MAX, 0);         // no block is mapped by itself
-  ::mallopt(M_TRIM_THRESHOLD, -1);  // nothing is given back unasked
+  ::mallopt(M_MMAP_MAX, 0);         // no block is a mapping of its own
+  ::mallopt(M_TRIM_THRESHOLD, -1);  // nothing returns to the system by itself
 }
 
 // Never destroyed: tensors of static storage duration may outlive any order of destructors.
@@ -83,7 +83,8 @@ void* allocate(Device device, size_t bytes) {
     p.free_blocks.erase(found);
     p.stats.cached -= int64_t(size);
   } else {
-    // Sizes that vary from batch to batch would let the cache grow: keep it below the peak need.
+    // Sizes that vary from batch to batch would let the cache grow without end: keep it below the
+    // peak of live memory.
     const int64_t slack = p.stats.peak / 4 + (int64_t(64) << 20);
     if (p.stats.live + p.stats.cached + int64_t(size) > p.stats.peak + slack)
       trim_locked(p, device);
@@ -112,7 +113,7 @@ void release(Device device, void* block, size_t bytes) noexcept {
       p.stats.cached += int64_t(size);
       return;
     } catch (const std::bad_alloc&) {
-      // no memory for the entry: give the block back instead
+      // there is no memory for the entry: free the block instead
     }
   }
   system_release(device, block);

@@ -1,8 +1,8 @@
 // Memory of tensors: a cache of blocks per device, and a counter of live bytes.
 //
-// A training step asks for the same sizes again and again. Released blocks are kept and handed out
-// again, and what the cache gives back stays with the process until trim(), so that the steady
-// state touches no new pages. Sizes are rounded up to one of eight steps per power of two.
+// A training step asks for the same sizes again and again. Released blocks are kept and reused, and
+// what the cache frees stays with the process until trim(), so that a step after the first few
+// touches no new pages. Sizes are rounded up to one of eight steps per power of two.
 // Sanitizer builds keep nothing and fill fresh blocks with NaN patterns.
 #pragma once
 

@@ -10,8 +10,8 @@
 // Rules. A body writes only its own index or row, so the order does not matter (a build with
 // ORDER=reverse runs every loop backwards to find a body for which it does) and neither does the
 // number of threads. A row is serial on the CPU and its inner loops are vectorised; sum() may
-// reorder its terms, but always in the same way. A body stands in a function template, never
-// inside a dispatch() lambda, and captures by value: both are rules of nvcc.
+// reorder its terms, but always in the same way. Two rules of nvcc: a body is written in a function
+// template, never inside a dispatch() lambda, and it captures by value.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +27,7 @@
 #ifdef SKIFF_CUDA_SOURCE
 #include "core/cuda/parallel.h"
 #endif
-#ifdef SKIFF_CUDA_HOST  // one function serves both sides: which one is known when it runs
+#ifdef SKIFF_CUDA_HOST  // one function serves both sides, and asks when it runs which one it is on
 #define SKIFF_IN_KERNEL(statement) \
   if (::cuda_host::in_kernel) statement
 #else
@@ -39,17 +39,17 @@ namespace skiff {
 // Loops with less work than this run on one thread: starting the others would cost more.
 inline constexpr int64_t kParallelGrain = 1 << 13;
 
-// Threads get whole pieces of a loop over indices. So an index is always at the same place of its
-// piece, in the vector part of the loop or in the scalar rest, whatever the number of threads: the
-// two may round differently (fused multiply-adds).
+// A thread takes whole pieces of a loop over indices. So an index is in the vector part of the loop
+// or in its scalar rest independently of the number of threads: the two may round differently
+// (fused multiply-adds).
 inline constexpr int64_t kParallelPiece = 1 << 12;
 
-// A row of work: `index` says which; its loops run over [0, n).
+// A row of work, number `index`; its loops run over [0, n).
 struct Row {
   int64_t index;
-  // Partial results, always this many: the compiler vectorises them as it is, without leave to
-  // reorder, and the order of a sum does not depend on the width of the registers.
-  static constexpr int kLanes = 16;
+  // A sum has this many partial sums on every machine: the compiler can vectorise them without
+  // changing an order, and the order does not depend on the width of the registers.
+  static constexpr int kPartials = 16;
 #ifdef __CUDA_ARCH__
   template <class F>
   __device__ auto sum(int64_t n, F f) const {
@@ -68,37 +68,37 @@ struct Row {
   SKIFF_HOST_DEVICE auto sum(int64_t n, F f) const {
     SKIFF_IN_KERNEL(return cuda::row_sum(n, f);)
     using T = std::decay_t<decltype(f(int64_t(0)))>;
-    T lane[kLanes];
-    for (int l = 0; l < kLanes; ++l) lane[l] = T(0);
+    T partial[kPartials];
+    for (int p = 0; p < kPartials; ++p) partial[p] = T(0);
     int64_t j = 0;
-    for (; j + kLanes <= n; j += kLanes) {
+    for (; j + kPartials <= n; j += kPartials) {
 #pragma omp simd
-      for (int l = 0; l < kLanes; ++l) lane[l] += f(j + l);
+      for (int p = 0; p < kPartials; ++p) partial[p] += f(j + p);
     }
     T s = T(0);
     for (; j < n; ++j) s += f(j);
-    for (int l = 0; l < kLanes; ++l) s += lane[l];
+    for (int p = 0; p < kPartials; ++p) s += partial[p];
     return s;
   }
   template <class F>
   SKIFF_HOST_DEVICE auto max(int64_t n, F f) const {  // n >= 1
     SKIFF_IN_KERNEL(return cuda::row_max(n, f);)
     auto m = f(int64_t(0));
-    decltype(m) lane[kLanes];
-    for (int l = 0; l < kLanes; ++l) lane[l] = m;
+    decltype(m) partial[kPartials];
+    for (int p = 0; p < kPartials; ++p) partial[p] = m;
     int64_t j = 0;
-    for (; j + kLanes <= n; j += kLanes) {
+    for (; j + kPartials <= n; j += kPartials) {
 #pragma omp simd
-      for (int l = 0; l < kLanes; ++l) {
-        const auto v = f(j + l);
-        lane[l] = v > lane[l] ? v : lane[l];
+      for (int p = 0; p < kPartials; ++p) {
+        const auto v = f(j + p);
+        partial[p] = v > partial[p] ? v : partial[p];
       }
     }
     for (; j < n; ++j) {
       const auto v = f(j);
       m = v > m ? v : m;
     }
-    for (int l = 0; l < kLanes; ++l) m = lane[l] > m ? lane[l] : m;
+    for (int p = 0; p < kPartials; ++p) m = partial[p] > m ? partial[p] : m;
     return m;
   }
   template <class F>
@@ -157,7 +157,8 @@ void parallel_for(Device device, int64_t n, const Body& body) {
   cpu::for_each_index(n, body);
 }
 
-// body(Row{r}) for r in [0, rows). work_per_row (elements touched) decides whether threads pay.
+// body(Row{r}) for r in [0, rows). work_per_row: elements touched; with few,
+// one thread is faster.
 template <class Body>
 void parallel_rows(Device device, int64_t rows, int64_t work_per_row, const Body& body) {
 #ifdef SKIFF_CUDA_SOURCE

@@ -1,6 +1,6 @@
-// Philox for a run of counters, a block in each 64-bit lane of a vector. A number of 32 bits lies
-// in the lower half of its lane, where the processor's product of lower halves finds it; the upper
-// half may hold anything, since nothing moves downwards but the upper half of such a product.
+// Philox for consecutive counters, one block per 64-bit lane of a vector. A number of 32 bits is in
+// the lower half of its lane, as the product of lower halves (one instruction) needs it. The upper
+// half may contain anything: nothing but the upper half of such a product moves down from it.
 
 #ifdef __AVX2__
 #include <immintrin.h>

@@ -144,8 +144,8 @@ Tensor::Tensor(Shape shape, DType dtype, Device device)
 
 void* Tensor::raw() {
   check(storage_ != nullptr, "tensor: this tensor is empty");
-  // Threads may ask at once. A count can get lost then, which harms nothing, and this is no locked
-  // instruction.
+  // Load and store, not a locked increment: when two threads write at once, a count may get lost,
+  // which does no harm.
   storage_->writes.store(storage_->writes.load(std::memory_order_relaxed) + 1,
                          std::memory_order_relaxed);
   return storage_->block;

@@ -1,5 +1,5 @@
-// core: tensors and what computes on them: memory, loops, gemm, FFT, random numbers, files.
-// Nothing in this folder knows a gradient.
+// core: tensors and what computes on them: memory, loops, gemm, FFT, convolutions, random numbers,
+// files (core/README.md lists the rooms). Nothing in this folder knows a gradient.
 //
 // Tensor: a shared handle to a contiguous, row-major array with a shape (at most 5 sizes), an
 // element type known at run time, and a device. Copying a Tensor copies no data. There are no

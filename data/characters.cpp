@@ -66,22 +66,19 @@ constexpr int32_t kFirst = kEosId + 1;  // id or number of the first character
 constexpr size_t kMostNumbers = 0xFFFF;
 }  // namespace
 
-TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency)
-    : encoding_(encoding), max_length_(max_length), min_frequency_(min_frequency) {
+namespace {
+
+void check_length(Encoding encoding, int64_t max_length) {
   const int64_t least = encoding == Encoding::Original ? 1 : 2;
   check<UsageError>(max_length >= least, "the max length must be at least ", least, ", got ",
                     max_length);
-  if (encoding != Encoding::Characters) return;
-  number_of_character_.resize(kCharacters, 0);
-  character_of_number_.resize(kFirst, 0);
-  count_of_number_.resize(kFirst, 0);
 }
 
-std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts, bool* cut) {
-  if (encoding_ == Encoding::Characters) return read_characters(text, counts, cut);
-  const bool eos = encoding_ == Encoding::Bytes;
+std::vector<uint16_t> encode_bytes(std::string_view text, Encoding encoding, int64_t max_length,
+                                   bool* cut) {
+  const bool eos = encoding == Encoding::Bytes;
   const int first = eos ? kFirst : 1;
-  const size_t longest = size_t(max_length_ - eos);
+  const size_t longest = size_t(max_length - eos);
   if (cut != nullptr && text.size() > longest) *cut = true;
   text = text.substr(0, longest);
   std::vector<uint16_t> ids;
@@ -89,6 +86,43 @@ std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts, bool
   for (const char c : text) ids.push_back(uint16_t(uint8_t(c) + first));
   if (eos) ids.push_back(kEosId);
   return ids;
+}
+
+}  // namespace
+
+std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,
+                                  const std::vector<std::string>& vocabulary, bool* cut) {
+  check_length(encoding, max_length);
+  if (encoding != Encoding::Characters) return encode_bytes(text, encoding, max_length, cut);
+  std::map<std::string_view, uint16_t> id_of;
+  for (size_t id = kFirst; id < vocabulary.size(); ++id) id_of[vocabulary[id]] = uint16_t(id);
+  std::vector<uint16_t> ids;
+  for (size_t at = 0; at < text.size();) {
+    const size_t begin = at;
+    next_character(text, &at);
+    if (int64_t(ids.size()) == max_length - 1) {
+      if (cut != nullptr) *cut = true;
+      continue;  // the rest must still be UTF-8
+    }
+    const auto entry = id_of.find(text.substr(begin, at - begin));
+    ids.push_back(entry == id_of.end() ? uint16_t(kUnknownId) : entry->second);
+  }
+  ids.push_back(kEosId);
+  return ids;
+}
+
+TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency)
+    : encoding_(encoding), max_length_(max_length), min_frequency_(min_frequency) {
+  check_length(encoding, max_length);
+  if (encoding != Encoding::Characters) return;
+  number_of_character_.resize(kCharacters, 0);
+  character_of_number_.resize(kFirst, 0);
+  count_of_number_.resize(kFirst, 0);
+}
+
+std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts, bool* cut) {
+  return encoding_ == Encoding::Characters ? read_characters(text, counts, cut)
+                                           : encode_bytes(text, encoding_, max_length_, cut);
 }
 
 std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts, bool* cut) {

@@ -25,6 +25,10 @@ char32_t next_character(std::string_view text, size_t* at);
 bool read_character(std::string_view text, size_t* at, char32_t* character);
 std::string to_utf8(char32_t character);
 
+// One text with the vocabulary of a training, as TextEncoder would have given it. `cut` as there.
+std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,
+                                  const std::vector<std::string>& vocabulary, bool* cut = nullptr);
+
 // Encodes the texts of a task. The vocabulary is known only after all training texts, so the ids
 // of read() are provisional until finish().
 class TextEncoder {

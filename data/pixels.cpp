@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "data/files/png.h"
 #include "data/split.h"
 
 namespace skiff {
@@ -19,6 +20,17 @@ void set_image_format(TaskData& data, int64_t side, double mean, double deviatio
 void set_pixel_tokens(TaskData& data, int64_t side) {
   data.vocab = 256;
   data.max_length = side * side;
+}
+
+void check_side(int64_t height, int64_t width, int64_t side) {
+  check<DataError>(height == side && width == side, "the image must be ", side, " x ", side,
+                   " pixels, got ", height, " x ", width);
+}
+
+Example encode_gray(std::string_view png, int64_t side) {
+  const GrayImage image = decode_png(png, "the image");
+  check_side(image.height, image.width, side);
+  return {{image.pixels.begin(), image.pixels.end()}, {}};
 }
 
 std::vector<std::vector<Example>> split_examples(std::vector<Example> all,

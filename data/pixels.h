@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "data/task.h"
@@ -14,6 +15,10 @@ void set_image_format(TaskData& data, int64_t side, double mean, double deviatio
 
 // The input format of the original protocol (Tay et al.): a pixel is a token, vocabulary 256.
 void set_pixel_tokens(TaskData& data, int64_t side);
+
+// A gray PNG of this side as an example without a label. DataError for another size.
+Example encode_gray(std::string_view png, int64_t side);
+void check_side(int64_t height, int64_t width, int64_t side);
 
 enum class SplitOrder {
   Seeded,  // random_split with seed 42

@@ -1,8 +1,14 @@
-// Explains an op in a terminal: formula and derivation as they stand in its source, an example of
-// four numbers, the checks of its derivative.
+// Explains an op in a terminal: formula, derivation and plain reference as in its source, an
+// example of four numbers, the checks of its derivative.
 // Run:     build/cpu/explain rfft
-// Expect:  at most 80 columns; without an op, the names of all of them
+// Expect:  at most 80 columns; without an op, the names of all of them by family
 #include "autograd/gradcheck.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <optional>
 
 #include "examples/explain/derivations.h"
 #include "examples/explain/worked_examples.h"
@@ -16,6 +22,16 @@ constexpr size_t kColumns = 80;
 
 std::string wrapped(const std::string& text, const std::string& margin) {
   return filled(text, kColumns, margin);
+}
+
+// Code keeps its indentation: with the margin, lines of up to 100 columns are wrapped.
+std::string as_code(const std::string& code) {
+  std::string indented;
+  for (size_t begin = 0, end; begin < code.size(); begin = end + 1) {
+    end = std::min(code.find('\n', begin), code.size());
+    indented += "  " + code.substr(begin, end - begin) + "\n";
+  }
+  return filled(indented, kColumns);
 }
 
 void print_entry(const std::string& name, const std::string& values, const std::string& note) {
@@ -42,6 +58,9 @@ bool print_checks(const OpEntry& op) {
   const GradcheckLimits limits;
   const GradcheckResult r = gradcheck(op, limits);
   std::printf("\nCHECKS of %d samples, largest relative errors\n", r.samples);
+  if (r.reference >= 0)
+    std::printf("  reference     %8.1e   limit %.0e   against the formula as code\n", r.reference,
+                limits.reference);
   if (r.adjoint >= 0)
     std::printf("  adjoint       %8.1e   limit %.0e   <A v, gy> against <v, A^T gy>\n", r.adjoint,
                 limits.adjoint);
@@ -55,28 +74,59 @@ bool print_checks(const OpEntry& op) {
   return r.passed;
 }
 
-int explain(const std::string& name) {
+// One line per family: "spectral      complex_mul hilbert irfft ..".
+void print_families() {
+  std::map<std::string, std::string> families;
+  for (const Derivation& d : derivations())
+    for (const std::string& op : d.ops) families[d.family()] += " " + op;
+  for (const auto& [family, ops] : families) {
+    const std::string name = family + std::string(family.size() < 12 ? 12 - family.size() : 1, ' ');
+    std::printf("%s", filled("  " + name + ops, kColumns).c_str() + 2);
+  }
+}
+
+// The matrix that the op of the example is for n numbers.
+void print_matrix(const WorkedExample& e, int64_t n) {
+  constexpr int64_t kMost = 10;  // 7 columns each
+  check<UsageError>(n >= 1 && n <= kMost, "--n must lie in 1 .. ", kMost, ", got ", n);
+  if (!e.matrix) {
+    std::string others;
+    for (const WorkedExample& other : worked_examples())
+      if (other.matrix) others += " " + other.op;
+    fail<UsageError>("--n: '", e.op, "' has no matrix to show; these have:", others);
+  }
+  const Tensor M = e.matrix(n);
+  std::printf("\nMATRIX for n = %lld: output i, down, is the row i times x\n",
+              static_cast<long long>(n));
+  const std::vector<double> entries = to_vector(M);
+  for (size_t at = 0; at < entries.size(); ++at)
+    std::printf("%7.4g%s", entries[at], (at + 1) % size_t(M.size(1)) == 0 ? "\n" : "");
+}
+
+int explain(const std::string& name, std::optional<int64_t> n) {
+  if (name.empty()) {
+    print_families();
+    return 0;
+  }
   std::vector<std::string> known;
   const OpEntry* op = nullptr;
   for (const OpEntry& entry : op_table()) {
     known.push_back(entry.name);
     if (entry.name == name) op = &entry;
   }
-  if (name.empty()) {
-    std::string names;
-    for (const std::string& n : known) names += (names.empty() ? "" : " ") + n;
-    std::printf("%s", wrapped(names, "").c_str());
-    return 0;
-  }
   check<UsageError>(op != nullptr, "unknown op '", name, "'", suggestion(name, known));
   const Derivation* d = derivation_of(name);
-  const std::vector<WorkedExample> examples = worked_examples();
+  const std::vector<WorkedExample>& examples = worked_examples();
   const auto example = std::find_if(examples.begin(), examples.end(),
                                     [&](const WorkedExample& e) { return e.op == name; });
   check(d != nullptr && example != examples.end(), "explain: '", name,
         "' has no derivation or no example");
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());
+  if (const std::string code = reference_of(name); !code.empty())
+    std::printf("\nTHE FORMULA AS CODE, which the op is checked against\n%s",
+                as_code(code).c_str());
+  if (n) print_matrix(*example, *n);
   print_example(*example);
   return print_checks(*op) ? 0 : 6;
 }
@@ -87,7 +137,9 @@ int main(int argc, char** argv) {
   CLI::App app("Explains an op: formula, derivation, an example of four numbers, its checks.",
                "explain");
   std::string name;
-  app.add_option("op", name, "Op to explain; without one, their names");
-  app.footer("Example:\n  explain spectral_conv");
-  return run_program(argc, argv, app, [&] { return explain(name); });
+  std::optional<int64_t> n;
+  app.add_option("op", name, "Op to explain; without one, their names by family");
+  app.add_option("--n", n, "Also print the matrix of a linear op for N positions, 1 to 10");
+  app.footer("Example:\n  explain toeplitz --n 4");
+  return run_program(argc, argv, app, [&] { return explain(name, n); });
 }

@@ -1,8 +1,12 @@
-// Checks the derivative of every op, or of the ops named: adjoint test, central differences,
-// float32 against float64 (autograd/gradcheck.h).
+// Checks every op, or the ops named: forward against its plain formula, the derivative by the
+// adjoint test and central differences, float32 against float64 (autograd/gradcheck.h).
 // Run:     build/cpu/gradcheck [OP ...]
-// Expect:  one row an op, and the last line "all N ops passed"; exit code 6 if one did not.
+// Expect:  one row per op, and the last line "all N ops passed"; exit code 6 if one did not.
 #include "autograd/gradcheck.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <sstream>
 
 #include "examples/train/device.h"
 #include "examples/train/program.h"
@@ -35,13 +39,14 @@ std::vector<OpEntry> chosen(const std::vector<std::string>& names) {
 int report(const std::vector<std::string>& names, const GradcheckLimits& limits, Device device,
            bool verbose) {
   const std::vector<OpEntry> ops = chosen(names);
-  std::printf("%-20s %7s %10s %12s %10s\n", "op", "samples", "adjoint", "differences", "float32");
+  std::printf("%-20s %7s %10s %10s %12s %10s\n", "op", "samples", "reference", "adjoint",
+              "differences", "float32");
   int failed = 0;
   for (const OpEntry& op : ops) {
     const GradcheckResult r = gradcheck(op, limits, device);
-    std::printf("%-20s %7d %10s %12s %10s%s\n", r.op.c_str(), r.samples, shown(r.adjoint).c_str(),
-                shown(r.difference).c_str(), shown(r.precision).c_str(),
-                r.passed ? "" : ("  FAILED: " + r.worst).c_str());
+    std::printf("%-20s %7d %10s %10s %12s %10s%s\n", r.op.c_str(), r.samples,
+                shown(r.reference).c_str(), shown(r.adjoint).c_str(), shown(r.difference).c_str(),
+                shown(r.precision).c_str(), r.passed ? "" : ("  FAILED: " + r.worst).c_str());
     if (verbose)
       for (const OpSample& sample : op.samples()) {
         std::ostringstream inputs;
@@ -51,8 +56,10 @@ int report(const std::vector<std::string>& names, const GradcheckLimits& limits,
     failed += !r.passed;
   }
   if (failed == 0) {
-    std::printf("all %zu ops passed (limits: adjoint %.0e, differences %.0e, float32 %.0e)\n",
-                ops.size(), limits.adjoint, limits.difference, limits.precision);
+    std::printf(
+        "all %zu ops passed (limits: reference %.0e, adjoint %.0e, differences %.0e, float32 "
+        "%.0e)\n",
+        ops.size(), limits.reference, limits.adjoint, limits.difference, limits.precision);
     return 0;
   }
   std::printf("%d of %zu ops failed\n", failed, ops.size());
@@ -68,6 +75,8 @@ int main(int argc, char** argv) {
   GradcheckLimits limits;
   bool verbose = false;
   app.add_option("op", names, "Ops to check; all without one");
+  app.add_option("--reference", limits.reference, "Limit of forward against the plain formula")
+      ->capture_default_str();
   app.add_option("--adjoint", limits.adjoint, "Limit of the adjoint test")->capture_default_str();
   app.add_option("--differences", limits.difference, "Limit of central differences")
       ->capture_default_str();
@@ -77,7 +86,8 @@ int main(int argc, char** argv) {
   app.add_flag("--verbose", verbose, "List the samples too");
   app.footer(
       "Example:\n  gradcheck rfft toeplitz --verbose\n"
-      "adjoint: <A v, gy> against <v, A^T gy>, linear ops; '-' for others. Errors are relative.");
+      "reference: forward against the plain formula of ops with a fast path. adjoint: <A v, gy>\n"
+      "against <v, A^T gy>, for linear ops. '-': not for this op. Errors are relative.");
   return run_program(argc, argv, app,
                      [&] { return report(names, limits, device_named(device), verbose); });
 }

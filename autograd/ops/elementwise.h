@@ -12,7 +12,10 @@ Variable gelu(const Variable& x);  // x (1 + erf(x / sqrt 2)) / 2
 Variable sigmoid(const Variable& x);
 Variable tanh(const Variable& x);
 Variable exp(const Variable& x);
-Variable elu(const Variable& x);  // x for x > 0, e^x - 1 otherwise
+Variable log(const Variable& x);   // x > 0
+Variable sqrt(const Variable& x);  // x > 0 for a finite gradient
+Variable abs(const Variable& x);   // gradient 0 at 0
+Variable elu(const Variable& x);   // x for x > 0, e^x - 1 otherwise
 
 // k x, k the mask: every element is 0 with probability mask.rate, otherwise divided by 1 - rate.
 Variable dropout(const Variable& x, const DropoutMask& mask);

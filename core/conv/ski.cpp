@@ -1,4 +1,4 @@
-// The parts of SKI: which of their forms computes.
+// The parts of SKI: which implementation computes.
 #include "core/conv/ski.h"
 
 namespace skiff::ski_parts {

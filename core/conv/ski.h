@@ -1,3 +1,6 @@
+// core/conv: convolutions along an axis that autograd/ops are made of, one implementation per
+// device.
+//
 // The parts of the SKI operator; autograd/ops/ski/ski.cpp has the derivation and the checks.
 //
 // A tensor is (outer, n, inner) along `axis`, or (outer, r, inner) with a value per inducing point.
@@ -15,7 +18,7 @@ namespace skiff::ski_parts {
 // y[i] = sum_q c[q] x[i + q - m] + (W s)[i],  x = 0 outside 0 .. n-1
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
 
-// One pass over gy and x. A gradient that is not needed comes back empty.
+// One pass over gy and x. A gradient that is not needed is an empty tensor.
 //   gx[j] = sum_q c[q] gy[j - q + m] + (W u)[j]
 //   gc[q] = sum over the batch and i of gy[i] x[i + q - m]
 std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,

@@ -1,4 +1,4 @@
-// spectral_conv: the checks, and which of its forms computes.
+// spectral_conv: the checks, and which implementation computes.
 #include "core/conv/spectral_conv.h"
 
 #include "core/fft/fft.h"

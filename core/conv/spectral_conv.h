@@ -1,5 +1,6 @@
-// The product of a spectrum with a signal's, in one pass over memory: the work of every Toeplitz
-// operator here. Channel of an element: its inner index mod D, where S is (F/2 + 1, D).
+// The product of a spectrum S with that of a signal, in one pass over memory: the work of every
+// Toeplitz operator here. S is (F/2 + 1, D); the channel of an element of x is its inner index mod
+// D.
 #pragma once
 
 #include <utility>
@@ -14,12 +15,12 @@ Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_
 // With X, G the spectra of x and gy (both zero-padded to F):
 //   gx = irfft(conj(S) G), its first n samples;
 //   gS = (c / F) sum over batch of conj(X) G;   c[k] = 1 for k = 0 and 2k = F, else 2.
-// A gradient that is not needed comes back empty.
+// A gradient that is not needed is an empty tensor.
 std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& S, const Tensor& gy,
                                                  int64_t F, int64_t axis, bool need_x, bool need_S);
 
-// The forms behind the two functions; they check nothing. The CPU's own for the lengths of
-// fft::use_lanes, FFTW's for every length, CUDA's.
+// Implementations; they check no arguments. lanes_*: where fft::use_lanes says so. any_length_*: by
+// the transforms of core/fft/signals.h. cuda_*: on a GPU.
 Tensor lanes_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
 std::pair<Tensor, Tensor> lanes_spectral_conv_backward(const Tensor& x, const Tensor& S,
                                                        const Tensor& gy, int64_t F, int64_t axis,

@@ -3,7 +3,7 @@
 //
 // The bins k and M-k, M = F/2, of a channel are multiplied together (fft_lanes.h): X[k] by S[k] and
 // conj(X[M-k]) by conj(S[M-k]). At bins 0 and F/2, where X is real, so is the product: imaginary
-// parts of S have no part in it.
+// parts of S are ignored.
 //
 // Backward. With X, G the spectra of a block of x and of gy:
 //
@@ -11,8 +11,8 @@
 //   gS:  the sums of conj(X[k]) G[k] and of X[M-k] conj(G[M-k]), the latter conj(gS[M-k])
 //
 // Tasks are fixed by the shapes, and every sum has one order: the number of threads changes no bit.
-// Backward transforms x again. To keep the spectra from the forward instead would take F/n times
-// the memory of x and save under a tenth of the time of both (n 512 to 8192, D 128, one core).
+// Backward transforms x again. Keeping the spectra of the forward would take F/n times the memory
+// of x and save less than a tenth of the time of both (n 512 to 8192, D 128, one core).
 #include <omp.h>
 
 #include <algorithm>
@@ -26,14 +26,14 @@ namespace {
 
 using lanes::kGrain;
 using lanes::kWidth;
+using lanes::Numbers;
 using lanes::Pair;
 using lanes::Plan;
-using lanes::Row;
 using lanes::Signal;
 using lanes::Vector;
 
-// The work of a block is divided into pieces of rows, each with sums of its own that are added in
-// order: tasks enough for as many threads where the blocks are few, and always the same ones.
+// The rows of a block are divided into pieces with sums of their own, which are added in order:
+// with few blocks there are still tasks for 16 threads, and they follow from the sizes alone.
 struct Pieces {
   static constexpr int64_t kTasks = 16;
   int64_t rows, count, tasks;
@@ -49,8 +49,9 @@ struct Pieces {
 // of S[0] and S[F/2] as the two parts of its first number, and conj(S[M/2]) as its second.
 
 // ---- products of a pair of mirrored rows, and of rows 0 and 1 ----
-// The factors that stand in the slots: 1/M of the inverse; 1/4 of the way to the spectrum and back,
-// at slot 0 1/2 and 1. Those of gS are the same: c/F, and 1/4 of 2 X and 2 G but at slot 0.
+// The factors that the slots contain: 1/M of the inverse, and 1/4 of the way to the spectrum and
+// back (1/2 and 1 at slot 0). Those of gS are the same: c/F, and 1/4 of 2 X and 2 G except at slot
+// 0.
 template <class T>
 struct SlotScale {
   T a, b;
@@ -59,14 +60,15 @@ struct SlotScale {
 };
 
 template <bool conjugate, class T>
-[[gnu::always_inline]] inline void multiply(Row<T>& z, Row<T>& mirror, const Pair<T>& s,
+[[gnu::always_inline]] inline void multiply(Numbers<T>& z, Numbers<T>& mirror, const Pair<T>& s,
                                             const T* rotation) {
   const Pair<T> X = lanes::to_spectrum(z, mirror, rotation);
   const Pair<T> Y{(conjugate ? conj(s.a) : s.a) * X.a, (conjugate ? conj(s.b) : s.b) * X.b};
   lanes::from_spectrum(Y, z, mirror, rotation);
 }
 template <bool conjugate, class T>
-[[gnu::always_inline]] inline void multiply_ends(Row<T>& first, Row<T>& middle, const Pair<T>& s) {
+[[gnu::always_inline]] inline void multiply_ends(Numbers<T>& first, Numbers<T>& middle,
+                                                 const Pair<T>& s) {
   const Vector<T> bin_0 = s.a.re * (first.re + first.im), last = s.a.im * (first.re - first.im);
   first = {bin_0 + last, bin_0 - last};
   middle = (conjugate ? conj(s.b) : s.b) * middle;
@@ -79,8 +81,9 @@ template <class T>
   sum.b = sum.b + conj(X.b) * G.b;
 }
 template <class T>
-[[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Row<T>& x0, const Row<T>& x1,
-                                            const Row<T>& g0, const Row<T>& g1) {
+[[gnu::always_inline]] inline void add_ends(Pair<T>& sum, const Numbers<T>& x0,
+                                            const Numbers<T>& x1, const Numbers<T>& g0,
+                                            const Numbers<T>& g1) {
   sum.a.re += (x0.re + x0.im) * (g0.re + g0.im);
   sum.a.im += (x0.re - x0.im) * (g0.re - g0.im);
   sum.b = sum.b + conj(x1) * g1;
@@ -151,9 +154,9 @@ void fill_slots(const Complex<T>* S, Pair<T>* slots, const ChannelBlocks& blocks
       const auto bin = [&](int64_t k) {
         return lanes::load_complex(S + blocks.first(block) + k * blocks.D, blocks.channels(block));
       };
-      Row<T> a = bin(k);
+      Numbers<T> a = bin(k);
       if (slot == 0) a.im = bin(M).re;
-      const Row<T> b = conj(bin(slot == 0 ? M / 2 : M - k));
+      const Numbers<T> b = conj(bin(slot == 0 ? M / 2 : M - k));
       slots[block * M / 2 + slot] = {{scale.a * a.re, scale.a * a.im},
                                      {scale.b * b.re, scale.b * b.im}};
     }
@@ -175,14 +178,14 @@ void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Chann
         const Pair<T>& piece = sums[(p * blocks.count + block) * M / 2 + slot];
         sum = {sum.a + piece.a, sum.b + piece.b};
       }
-      Row<T> a{scale.a * sum.a.re, scale.a * sum.a.im};
-      const Row<T> b{scale.b * sum.b.re, -scale.b * sum.b.im};
-      const auto put = [&](int64_t k, const Row<T>& value) {
+      Numbers<T> a{scale.a * sum.a.re, scale.a * sum.a.im};
+      const Numbers<T> b{scale.b * sum.b.re, -scale.b * sum.b.im};
+      const auto put = [&](int64_t k, const Numbers<T>& value) {
         lanes::store_complex(gS + blocks.first(block) + k * blocks.D, value,
                              blocks.channels(block));
       };
       if (slot == 0) {
-        put(M, Row<T>{a.im, {}});
+        put(M, Numbers<T>{a.im, {}});
         a.im = Vector<T>{};
       }
       put(k, a);
@@ -197,7 +200,7 @@ void forward(const T* x, const Complex<T>* S, T* y, const ChannelBlocks& blocks,
   const Plan<T> plan(F);
   const int64_t M = plan.M, in_block = M / 2;
   const Scratch<Pair<T>> slots(blocks.count * in_block);
-  const Scratch<Row<T>> rows(omp_get_max_threads() * M);
+  const Scratch<Numbers<T>> rows(omp_get_max_threads() * M);
   fill_slots(S, slots + 0, blocks, F);
   const int64_t tasks = blocks.count * blocks.rows;
 #pragma omp parallel for schedule(static) if (tasks * M >= kGrain)
@@ -218,12 +221,12 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
   const int64_t M = plan.M, in_block = M / 2;
   const Scratch<Pair<T>> slots(gx ? blocks.count * in_block : 0);
   const Scratch<Pair<T>> sums(gS ? pieces.tasks * in_block : 0);
-  const Scratch<Row<T>> rows(2 * omp_get_max_threads() * M);
+  const Scratch<Numbers<T>> rows(2 * omp_get_max_threads() * M);
   if (gx) fill_slots(S, slots + 0, blocks, F);
 #pragma omp parallel for schedule(static) if (blocks.count * blocks.rows * M >= kGrain)
   for (int64_t task = 0; task < pieces.tasks; ++task) {
     const int64_t piece = task / blocks.count, block = task % blocks.count;
-    Row<T>* z = rows + 2 * omp_get_thread_num() * M;
+    Numbers<T>* z = rows + 2 * omp_get_thread_num() * M;
     const Backward<T> work{{plan, z},
                            {plan, z + M},
                            gx ? slots + block * in_block : nullptr,

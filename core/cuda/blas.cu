@@ -1,6 +1,6 @@
 // gemm on cuBLAS. cuBLAS is column-major, and a row-major matrix read that way is its transpose: so
-// C = op(A) op(B) is asked for as C^T = op(B)^T op(A)^T, the operands exchanged, nothing moved.
-// The math mode is the default: float32 is float32, no TF32.
+// C = op(A) op(B) is computed as C^T = op(B)^T op(A)^T, with the operands exchanged and nothing
+// moved. The math mode is the default: float32 is float32, no TF32.
 #include <cublas_v2.h>
 
 #include "core/blas.h"

@@ -1,11 +1,11 @@
-// Spectra as cuFFT leaves them, for products that need no other layout.
+// Spectra in cuFFT's layout, for products that need no other one.
 #pragma once
 
 #include "core/fft/fft.h"
 
 namespace skiff::fft {
 
-// Where bin k of signal (o, i) stands: rows (o, k) when inner = 1, else columns (k, o, i).
+// The place of bin k of signal (o, i): in rows (o, k) when inner = 1, else in columns (k, o, i).
 struct SpectraIndex {
   int64_t outer, bins, inner, last;  // last: F/2 for an even F, else 0
   SKIFF_HOST_DEVICE int64_t at(int64_t o, int64_t k, int64_t i) const {

@@ -1,9 +1,9 @@
 // Device memory and copies, all on the default stream: work queued there runs in order, so a block
 // that is released while a kernel still uses it may be handed out again at once.
 //
-// A copy to the device does not wait: the bytes are put into pinned memory, and the stream takes
-// them from there when it comes to it (while 4 MB are on their way, for room). A copy back waits
-// for the stream.
+// A copy to the device does not wait: the bytes are put into pinned memory, from which the stream
+// copies them in its turn. With 4 MB on their way it waits for room. A copy back waits for the
+// stream.
 #include "core/memory.h"
 
 #include <cstring>

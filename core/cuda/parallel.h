@@ -1,3 +1,5 @@
+// core/cuda: what exists for a GPU alone (core/README.md).
+//
 // The CUDA side of parallel_for and parallel_rows: two generic kernels and the loops of a row, and
 // what every kernel written by hand uses: one launch, one shared memory. Included by
 // core/parallel.h in a CUDA build only.

@@ -1,5 +1,5 @@
 // The parts of SKI on CUDA. A warp takes 32 neighbours of the inner axis, a block 64 positions of
-// them; what it reads more than once lies in shared memory, zeros outside of the sequence:
+// them. What it reads more than once is in shared memory, with zeros outside the sequence:
 //
 //   correlate   sum[e] += sum_t factor[t] window[t + e]      a thread keeps a few e in registers
 //
@@ -212,8 +212,7 @@ void sum_filter(const Tensor& x, const Tensor& gy, Tensor& gc, int64_t axis) {
   add_parts<T>(part, gc);
 }
 
-// ---- between inducing points: r is small, and neighbouring threads take neighbouring channels
-// ----
+// ---- between inducing points: neighbouring threads take neighbouring channels ----
 
 template <class T>
 void multiply_by_kernel(const Tensor& k_tensor, const Tensor& z_tensor, Tensor& s_tensor,

@@ -1,6 +1,6 @@
-// spectral_conv from transforms and products: the spectra of the batch are stored, in cuFFT's
-// layout from one transform to the other, and the product scales them and makes their ends real.
-// Channel of an element: its inner index mod D.
+// spectral_conv from transforms and a product. The spectra of the batch are stored and stay in
+// cuFFT's layout; the product also scales them and makes bins 0 and F/2 real. The channel of an
+// element is its inner index mod D.
 #include "core/conv/spectral_conv.h"
 #include "core/cuda/fft.h"
 #include "core/parallel.h"

@@ -1,48 +1,58 @@
-// The builtin FFT: real transforms of any length F. FFT=builtin builds everything on it, without
-// FFTW; the tests compare the two.
+// The builtin FFT: real transforms of any length F. A build with FFT=builtin
+// uses it in place of FFTW; the tests compare the two.
 //
 // Write w_N = e^(-2 pi i / N). The complex transform of N values is
 //
 //   X[k] = sum_{j<N} x[j] w_N^(jk),   k < N
 //
-// Mixed radix. Let N = R q. Write j = R a + m (m < R) and k = q s + b (b < q). Then
+// Mixed radix. Let N = R q, j = R a + m (m < R) and k = q s + b (b < q). Then
+// jk = N a s + R a b + q m s + m b, and w_N^N = 1, w_N^R = w_q, w_N^q = w_R:
 //
-//   w_N^(jk) = w_N^(R q a s) w_N^(R a b) w_N^(m q s) w_N^(m b) = 1 w_q^(ab) w_R^(ms) w_N^(mb)
-//   X[q s + b] = sum_{m<R} w_R^(ms) ( w_N^(mb) X_m[b] ),   X_m[b] = sum_{a<q} x[R a + m] w_q^(ab)
+//   w_N^(jk)   = w_q^(ab) w_R^(ms) w_N^(mb)
+//   X_m[b]     = sum_{a<q} x[R a + m] w_q^(ab)
+//   X[q s + b] = sum_{m<R} w_R^(ms) ( w_N^(mb) X_m[b] )
 //
-// so X takes R transforms X_m of length q, of every R-th value from the m-th on, then the
-// `twiddles` w_N^(mb), then for each b a transform of length R. In place of N^2 products that is
-// N (R_1 + R_2 + ..) for N = R_1 R_2 ... With X_m in rows m q .. m q + q-1 of the output, the last
-// step reads rows b, q + b, 2 q + b .. and writes the same rows.
+// X_m is the transform, of length q, of every R-th value from the m-th on.
+// Then come the `twiddles` w_N^(mb), and for each b a transform of length R.
+// For N = R_1 R_2 .. that takes N (R_1 + R_2 + ..) products in place of N^2.
+// With X_m in rows m q .. m q + q-1 of the output, the last step reads rows
+// b, q + b, 2 q + b .. and writes the same rows.
 //
-// Radix R: 4 and 2 by sums and exchanges of parts (w_4 = -i). An odd R by pairs m, R-m, because
-// v w_R^(ms) + v' w_R^(-ms) = (v + v') cos(2 pi ms/R) - i (v - v') sin(2 pi ms/R):
+// Radix R. 2 and 4: by sums and exchanges of parts (w_4 = -i). Odd R: in
+// pairs m, R-m, because v w_R^(ms) + v' w_R^(-ms)
+// = (v + v') cos(2 pi ms/R) - i (v - v') sin(2 pi ms/R). For 1 <= s <= R/2
 //
-//   E = v[0] + sum_{1<=m<=R/2} (v[m] + v[R-m]) cos(2 pi ms/R)           y[s]   = E - i O
-//   O =        sum_{1<=m<=R/2} (v[m] - v[R-m]) sin(2 pi ms/R)           y[R-s] = E + i O
+//   E = v[0] + sum_{1<=m<=R/2} (v[m] + v[R-m]) cos(2 pi ms/R)
+//   O =        sum_{1<=m<=R/2} (v[m] - v[R-m]) sin(2 pi ms/R)
+//   y[s] = E - i O,   y[R-s] = E + i O
 //
-// Large primes (Bluestein). jk = (j^2 + k^2 - (k-j)^2) / 2, so with the `chirp`
-// b[j] = e^(pi i j^2 / N) and conj(b) written b*
+// Large primes (Bluestein). jk = (j^2 + k^2 - (k-j)^2) / 2. So with the
+// `chirp` b[j] = e^(pi i j^2 / N) and b* = conj(b)
 //
-//   X[k] = b*[k] sum_{j<N} (x[j] b*[j]) b[k - j],   b[-j] = b[j]:
+//   X[k] = b*[k] sum_{j<N} (x[j] b*[j]) b[k - j],   b[-j] = b[j]
 //
-// a convolution. It is made by transforms of a length L >= 2N - 1 that has small factors only, with
-// b[0 .. N-1] in places 0 .. N-1 and, for negative indices, in places L-1, L-2 ..
+// The sum is a convolution. It is computed by transforms of a length
+// L >= 2N - 1 that has only small factors, with b[j] in places j and L-j.
 //
-// Inverse. With swap(x) = im x + i re x = i conj(x), sum_k X[k] w_N^(-jk) is
-// swap(transform(swap(X)))[j]: both conjugate once more, and i conj(i) = 1.
+// Inverse. Let swap(x) = im x + i re x = i conj(x). Then
 //
-// Real signals of even length F = 2M. The complex numbers z[j] = x[2j] + i x[2j+1], transformed
-// with length M, are Z = A + i B, where A and B are the spectra of the even and of the odd samples
-// and A[-k] = conj(A[k]), B[-k] = conj(B[k]). With Z' = conj(Z[M-k]) = A - i B
+//   sum_k X[k] w_N^(-jk) = conj(sum_k conj(X[k]) w_N^(jk))
+//                        = swap(sum_k swap(X[k]) w_N^(jk))
 //
-//   X[k] = A[k] + w_F^k B[k] = (Z + Z')/2 - i w_F^k (Z - Z')/2,   0 <= k <= M,  Z[M] = Z[0]
+// Real signals of even length F = 2M. The numbers z[j] = x[2j] + i x[2j+1],
+// transformed with length M, are Z = A + i B, where A and B are the spectra
+// of the even and the odd samples: conj(A[M-k]) = A[k], the same for B. With
+// Z' = conj(Z[M-k]) = A - i B and Z[M] = Z[0]
 //
-// and back, without the factor 1/2: A = X[k] + conj(X[M-k]), w_F^k B = X[k] - conj(X[M-k]). Bins k
-// and M-k are made together. A signal of odd length is transformed as it is, with imaginary part 0.
+//   X[k] = A + w_F^k B = (Z + Z')/2 - i w_F^k (Z - Z')/2,   0 <= k <= M
 //
-// A number here is one number for each of the signals that fill a register (core/lanes.h): no
-// signal meets another, so none depends on which others are transformed with it.
+// Back, up to a factor 2, A = X[k] + conj(X[M-k]) and
+// w_F^k B = X[k] - conj(X[M-k]). Bins k and M-k are computed together. A
+// signal of odd length is transformed with imaginary parts 0.
+//
+// A number here is one number per signal, for as many signals as a register
+// has lanes (core/lanes.h). No lane meets another: a result does not depend
+// on which signals are transformed together.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -56,8 +66,7 @@ namespace skiff::fft {
 namespace {
 
 using lanes::kWidth;
-using lanes::Row;
-using lanes::unrolled;
+using lanes::Numbers;
 
 constexpr int kLargestRadix = 61;  // a larger prime is left to Bluestein
 
@@ -69,19 +78,19 @@ Complex<T> root(int64_t k, int64_t N) {
 }
 
 template <class T>
-Row<T> times(const Row<T>& a, Complex<T> w) {
+Numbers<T> times(const Numbers<T>& a, Complex<T> w) {
   return {a.re * w.re - a.im * w.im, a.re * w.im + a.im * w.re};
 }
 template <class T>
-Row<T> half(const Row<T>& a) {
+Numbers<T> half(const Numbers<T>& a) {
   return {T(0.5) * a.re, T(0.5) * a.im};
 }
 template <class T>
-Row<T> swapped(const Row<T>& a) {
+Numbers<T> swapped(const Numbers<T>& a) {
   return {a.im, a.re};
 }
 template <class T>
-Row<T> minus_i(const Row<T>& a) {
+Numbers<T> minus_i(const Numbers<T>& a) {
   return {a.im, -a.re};
 }
 
@@ -89,8 +98,8 @@ Row<T> minus_i(const Row<T>& a) {
 template <class T>
 struct Radix2 {
   static constexpr int kRadix = 2;
-  void operator()(Row<T>* v) const {
-    const Row<T> a = v[0], b = v[1];
+  void operator()(Numbers<T>* v) const {
+    const Numbers<T> a = v[0], b = v[1];
     v[0] = a + b;
     v[1] = a - b;
   }
@@ -98,8 +107,8 @@ struct Radix2 {
 template <class T>
 struct Radix4 {
   static constexpr int kRadix = 4;
-  void operator()(Row<T>* v) const {
-    const Row<T> a = v[0] + v[2], b = v[0] - v[2], c = v[1] + v[3], d = minus_i(v[1] - v[3]);
+  void operator()(Numbers<T>* v) const {
+    const Numbers<T> a = v[0] + v[2], b = v[0] - v[2], c = v[1] + v[3], d = minus_i(v[1] - v[3]);
     v[0] = a + c;
     v[1] = b + d;
     v[2] = a - c;
@@ -112,18 +121,18 @@ struct OddRadix {
   const Complex<T>* roots;              // w_R^0 .. w_R^(R-1)
   int R = radix;
 
-  void operator()(Row<T>* v) const {
+  void operator()(Numbers<T>* v) const {
     constexpr int kMost = (radix ? radix : kLargestRadix) / 2 + 1;
     const int size = radix ? radix : R, half = size / 2;
-    const Row<T> first = v[0];
-    Row<T> sum[kMost], difference[kMost];
+    const Numbers<T> first = v[0];
+    Numbers<T> sum[kMost], difference[kMost];
     for (int m = 1; m <= half; ++m) {
       sum[m] = v[m] + v[size - m];
       difference[m] = v[m] - v[size - m];
       v[0] = v[0] + sum[m];
     }
     for (int s = 1; s <= half; ++s) {
-      Row<T> E = first, O{};
+      Numbers<T> E = first, O{};
       for (int m = 1; m <= half; ++m) {
         const Complex<T> w = roots[m * s % size];  // cos - i sin
         E = {E.re + w.re * sum[m].re, E.im + w.re * sum[m].im};
@@ -150,7 +159,7 @@ struct Pass {
   }
 
   // The transforms of length R, from rows `stride` apart to rows q apart.
-  void combine(const Row<T>* x, int64_t stride, Row<T>* y) const {
+  void combine(const Numbers<T>* x, int64_t stride, Numbers<T>* y) const {
     switch (R) {
       case 2:
         return combine(x, stride, y, Radix2<T>{});
@@ -165,9 +174,9 @@ struct Pass {
     }
   }
   template <class Radix>
-  void combine(const Row<T>* x, int64_t stride, Row<T>* y, const Radix& transform) const {
+  void combine(const Numbers<T>* x, int64_t stride, Numbers<T>* y, const Radix& transform) const {
     const int size = Radix::kRadix ? Radix::kRadix : R;
-    Row<T> v[Radix::kRadix ? Radix::kRadix : kLargestRadix];
+    Numbers<T> v[Radix::kRadix ? Radix::kRadix : kLargestRadix];
     const Complex<T>* w = twiddles.data();
     for (int64_t b = 0; b < q; ++b, w += size - 1) {
       v[0] = x[b];
@@ -190,11 +199,14 @@ class Dft {
   int64_t length() const { return N_; }
   int64_t work_rows() const { return bluestein_ ? 2 * bluestein_->dft.length() : 0; }
   // y = transform of x; work: work_rows() rows
-  void operator()(const Row<T>* x, Row<T>* y, Row<T>* work) const { step(0, x, 1, y, work); }
+  void operator()(const Numbers<T>* x, Numbers<T>* y, Numbers<T>* work) const {
+    step(0, x, 1, y, work);
+  }
 
  private:
   // y = transform of x[0], x[stride], x[2 stride] .. by the passes from `depth` on.
-  void step(size_t depth, const Row<T>* x, int64_t stride, Row<T>* y, Row<T>* work) const {
+  void step(size_t depth, const Numbers<T>* x, int64_t stride, Numbers<T>* y,
+            Numbers<T>* work) const {
     if (depth == passes_.size()) {
       if (bluestein_)
         (*bluestein_)(x, stride, y, work);
@@ -213,7 +225,7 @@ class Dft {
   std::unique_ptr<Bluestein<T>> bluestein_;  // of the length that the passes leave
 };
 
-// The radices of n: 4 and primes up to `largest`; `rest` is the factor that has none of them.
+// The radices of n: 4 and the primes up to `largest`; `rest` is the factor without them.
 struct Radices {
   std::vector<int> list;
   int64_t rest;
@@ -248,14 +260,14 @@ struct Bluestein {
     const int64_t L = dft.length();
     for (int64_t j = 0, square = 0; j < N; square = (square + 2 * j + 1) % (2 * N), ++j)
       chirp.push_back(root<T>(square, 2 * N));  // square = j^2 mod 2N
-    std::vector<Row<T>> b(size_t(L), Row<T>{}), B(b);
+    std::vector<Numbers<T>> b(size_t(L), Numbers<T>{}), B(b);
     for (int64_t j = 0; j < N; ++j) {
       const Complex<T> value = conj(chirp[size_t(j)]);
       b[size_t(j)].re[0] = b[size_t((L - j) % L)].re[0] = value.re;
       b[size_t(j)].im[0] = b[size_t((L - j) % L)].im[0] = value.im;
     }
     dft(b.data(), B.data(), nullptr);
-    for (const Row<T>& row : B) spectrum.push_back({row.re[0] / T(L), row.im[0] / T(L)});
+    for (const Numbers<T>& row : B) spectrum.push_back({row.re[0] / T(L), row.im[0] / T(L)});
   }
   static int64_t length(int64_t N) {
     int64_t L = 2 * N - 1;
@@ -263,11 +275,11 @@ struct Bluestein {
     return L;
   }
 
-  void operator()(const Row<T>* x, int64_t stride, Row<T>* y, Row<T>* work) const {
+  void operator()(const Numbers<T>* x, int64_t stride, Numbers<T>* y, Numbers<T>* work) const {
     const int64_t L = dft.length();
-    Row<T>*a = work, *A = work + L;
+    Numbers<T>*a = work, *A = work + L;
     for (int64_t j = 0; j < N; ++j) a[j] = times(x[j * stride], chirp[size_t(j)]);
-    std::fill(a + N, a + L, Row<T>{});
+    std::fill(a + N, a + L, Numbers<T>{});
     dft(a, A, nullptr);
     for (int64_t k = 0; k < L; ++k) A[k] = swapped(times(A[k], spectrum[size_t(k)]));
     dft(A, a, nullptr);
@@ -278,7 +290,7 @@ struct Bluestein {
 // ---- real signals, one per lane of a register ----
 // Row j, lane i = from(i, j), a complex number; lanes from `count` on are 0.
 template <class T, class From>
-void to_rows(Row<T>* rows, int64_t n, int64_t count, const From& from) {
+void to_rows(Numbers<T>* rows, int64_t n, int64_t count, const From& from) {
   for (int64_t j = 0; j < n; ++j) {
     T re[kWidth<T>] = {}, im[kWidth<T>] = {};
     for (int64_t i = 0; i < count; ++i) {
@@ -291,7 +303,7 @@ void to_rows(Row<T>* rows, int64_t n, int64_t count, const From& from) {
 }
 // to(i, j, row j, lane i)
 template <class T, class To>
-void from_rows(const Row<T>* rows, int64_t n, int64_t count, const To& to) {
+void from_rows(const Numbers<T>* rows, int64_t n, int64_t count, const To& to) {
   for (int64_t j = 0; j < n; ++j) {
     T re[kWidth<T>], im[kWidth<T>];
     lanes::store<T>(re, rows[j].re);
@@ -326,9 +338,9 @@ class Builtin : public Transform<T> {
 
  private:
   struct Work {
-    Row<T>*in, *out, *of_dft;
+    Numbers<T>*in, *out, *of_dft;
     Work(const Signals<T>& s, int64_t rows)
-        : in(reinterpret_cast<Row<T>*>(s.work())), out(in + rows), of_dft(out + rows) {}
+        : in(reinterpret_cast<Numbers<T>*>(s.work())), out(in + rows), of_dft(out + rows) {}
   };
   Builtin(int64_t F, Dft<T> dft)
       : Transform<T>(F, kWidth<T>, (2 * (dft.length() + 1) + dft.work_rows()) * 2 * kWidth<T>),
@@ -336,7 +348,7 @@ class Builtin : public Transform<T> {
         bins_(F / 2 + 1),
         rows_(dft_.length() + 1) {}
 
-  void store_spectra(Signals<T>& s, int64_t first, int64_t count, const Row<T>* X) const {
+  void store_spectra(Signals<T>& s, int64_t first, int64_t count, const Numbers<T>* X) const {
     from_rows<T>(X, bins_, count,
                  [&](int64_t i, int64_t k, Complex<T> z) { s.spectrum(first + i)[k] = z; });
   }
@@ -347,11 +359,11 @@ class Builtin : public Transform<T> {
       return Complex<T>{pair[0], pair[1]};
     });
     dft_(work.in, work.out, work.of_dft);
-    Row<T>* X = work.out;
+    Numbers<T>* X = work.out;
     X[M] = X[0];
     for (int64_t k = 0; 2 * k <= M; ++k) {
-      const Row<T> Z = half(X[k]), mirrored = half(conj(X[M - k]));
-      const Row<T> A = Z + mirrored, B = times(minus_i(Z - mirrored), turns_[size_t(k)]);
+      const Numbers<T> Z = half(X[k]), mirrored = half(conj(X[M - k]));
+      const Numbers<T> A = Z + mirrored, B = times(minus_i(Z - mirrored), turns_[size_t(k)]);
       X[k] = A + B;
       X[M - k] = conj(A - B);
     }
@@ -359,10 +371,10 @@ class Builtin : public Transform<T> {
   }
   void even_c2r(Signals<T>& s, int64_t first, int64_t count, const Work& work) const {
     const int64_t M = this->F / 2;
-    Row<T>* X = work.in;
+    Numbers<T>* X = work.in;
     for (int64_t k = 0; 2 * k <= M; ++k) {
-      const Row<T> P = X[k], Q = conj(X[M - k]);
-      const Row<T> A = P + Q, minus_iB = minus_i(times(P - Q, conj(turns_[size_t(k)])));
+      const Numbers<T> P = X[k], Q = conj(X[M - k]);
+      const Numbers<T> A = P + Q, minus_iB = minus_i(times(P - Q, conj(turns_[size_t(k)])));
       X[k] = swapped(A - minus_iB);
       X[M - k] = swapped(conj(A + minus_iB));
     }
@@ -381,7 +393,7 @@ class Builtin : public Transform<T> {
     store_spectra(s, first, count, work.out);
   }
   void odd_c2r(Signals<T>& s, int64_t first, int64_t count, const Work& work) const {
-    Row<T>* X = work.in;
+    Numbers<T>* X = work.in;
     for (int64_t k = 1; k < bins_; ++k) X[this->F - k] = swapped(conj(X[k]));
     for (int64_t k = 0; k < bins_; ++k) X[k] = swapped(X[k]);
     dft_(X, work.out, work.of_dft);

@@ -1,4 +1,4 @@
-// Real FFTs along any axis, of any length F (odd too), F/2 + 1 bins.
+// core/fft: real FFTs along any axis, of any length F (odd, too), F/2 + 1 bins.
 #pragma once
 
 #include <string>

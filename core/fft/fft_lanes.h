@@ -1,10 +1,10 @@
-// FFT of power-of-two length F of a block of real channels. Private to the _cpu files of this
-// folder.
+// FFT of power-of-two length F of a block of real channels, in place. Private to the _cpu files of
+// core.
 //
-// A block has as many channels as a register has lanes, and no lane ever meets another: channels
-// are independent of each other, of their sizes and of their NaNs. Two neighbouring samples of a
-// channel make one complex number, z[j] = x[2j] + i x[2j+1], so that a complex transform of length
-// M = F/2 serves the F real samples.
+// A block has as many channels as a register has lanes, and no lane meets another: the result of a
+// channel depends on no other channel, NaNs included. Two neighbouring samples of a channel make
+// one complex number, z[j] = x[2j] + i x[2j+1], so that a complex transform of length M = F/2
+// serves the F real samples.
 //
 // A pass of radix R splits a transform of length L = R q into R of length q (decimation in
 // frequency). With w = e^(-2 pi i / L), k = R k' + r and row j + q m, m < R:
@@ -12,11 +12,10 @@
 //   Z[R k' + r] = sum_{j<q} e^(-2 pi i j k'/q)  w^(j r)  sum_{m<R} z[j + q m] e^(-2 pi i m r / R)
 //
 // The inner sum is `dft<R>`, w^(j r) the twiddle, the outer sum the transforms that are left.
-// dft<R> leaves residue r at place s = the bits of r reversed, and sub-transform s in rows s q .. s
-// q + q-1. So the finished transform has bin k at the row whose bits are those of k reversed;
-// nothing is ever put in order. `join_pass` undoes `split_pass` up to a factor R (decimation in
-// time): conjugate twiddles, then `inverse_dft<R>`, each step the inverse of the matching one, last
-// to first.
+// dft<R> leaves residue r at place s = the bits of r reversed, and sub-transform s in the q rows
+// from s q on. So the finished transform has bin k in the row whose bits are those of k reversed;
+// nothing is put in order. `join_pass` undoes `split_pass` up to a factor R: conjugate twiddles,
+// then `inverse_dft<R>`, each step the inverse of the matching one, from last to first.
 #pragma once
 
 #include <bit>
@@ -29,17 +28,17 @@ namespace skiff::lanes {
 
 // a times the scalar w[0] + i w[1], or its conjugate
 template <class T>
-inline Row<T> times(const Row<T>& a, const T* w) {
+inline Numbers<T> times(const Numbers<T>& a, const T* w) {
   return {a.re * w[0] - a.im * w[1], a.re * w[1] + a.im * w[0]};
 }
 template <class T>
-inline Row<T> times_conj(const Row<T>& a, const T* w) {
+inline Numbers<T> times_conj(const Numbers<T>& a, const T* w) {
   return {a.re * w[0] + a.im * w[1], a.im * w[0] - a.re * w[1]};
 }
 
 // a e^(-2 pi i eighths / 8), eighths < 4
 template <int eighths, class T>
-inline Row<T> turned(const Row<T>& a) {
+inline Numbers<T> turned(const Numbers<T>& a) {
   constexpr T h = T(0.70710678118654752440);
   if constexpr (eighths == 0) return a;
   if constexpr (eighths == 1) return {h * (a.re + a.im), h * (a.im - a.re)};
@@ -47,7 +46,7 @@ inline Row<T> turned(const Row<T>& a) {
   if constexpr (eighths == 3) return {h * (a.im - a.re), -h * (a.re + a.im)};
 }
 template <int eighths, class T>
-inline Row<T> turned_back(const Row<T>& a) {
+inline Numbers<T> turned_back(const Numbers<T>& a) {
   constexpr T h = T(0.70710678118654752440);
   if constexpr (eighths == 0) return a;
   if constexpr (eighths == 1) return {h * (a.re - a.im), h * (a.im + a.re)};
@@ -55,15 +54,15 @@ inline Row<T> turned_back(const Row<T>& a) {
   if constexpr (eighths == 3) return {-h * (a.re + a.im), h * (a.re - a.im)};
 }
 
-// v[s] = sum_m v[m] e^(-2 pi i m r / R), s = bits of r reversed. Rows `count` and up are zero, and
+// v[s] = sum_m v[m] e^(-2 pi i m r / R), s = bits of r reversed. Rows from `count` on are zero, and
 // need not be set.
 template <int R, int count, class T>
-[[gnu::always_inline]] inline void dft(Row<T>* v) {
+[[gnu::always_inline]] inline void dft(Numbers<T>* v) {
   if constexpr (R > 1) {
     constexpr int half = R / 2;
     unrolled<half>([&](auto i) SKIFF_INLINED {
       if constexpr (i + half < count) {
-        const Row<T> difference = v[i] - v[i + half];
+        const Numbers<T> difference = v[i] - v[i + half];
         v[i] = v[i] + v[i + half];
         v[i + half] = turned<8 * i / R>(difference);
       } else if constexpr (i < count) {
@@ -75,15 +74,15 @@ template <int R, int count, class T>
   }
 }
 
-// The inverse up to a factor R. Only the first `count` results are made.
+// The inverse up to a factor R. Only the first `count` results are computed.
 template <int R, int count, class T>
-[[gnu::always_inline]] inline void inverse_dft(Row<T>* v) {
+[[gnu::always_inline]] inline void inverse_dft(Numbers<T>* v) {
   if constexpr (R > 1) {
     constexpr int half = R / 2;
     inverse_dft<half, (count < half ? count : half)>(v);
     inverse_dft<half, (count < half ? count : half)>(v + half);
     unrolled<(count < half ? count : half)>([&](auto i) SKIFF_INLINED {
-      const Row<T> back = turned_back<8 * i / R>(v[i + half]);
+      const Numbers<T> back = turned_back<8 * i / R>(v[i + half]);
       if constexpr (i + half < count) v[i + half] = v[i] - back;
       v[i] = v[i] + back;
     });
@@ -91,11 +90,12 @@ template <int R, int count, class T>
 }
 
 // ---- passes: one radix R step of a transform of length R q, twiddles w ----
-// From load(row) to z. Rows count * q and up are zero and not loaded.
+// From load(row) to z. Rows from count * q on are zero and not loaded.
 template <int R, int count, class T, class Load>
-[[gnu::always_inline]] inline void split_pass(Row<T>* z, int64_t q, const T* w, const Load& load) {
+[[gnu::always_inline]] inline void split_pass(Numbers<T>* z, int64_t q, const T* w,
+                                              const Load& load) {
   for (int64_t j = 0; j < q; ++j, w += 2 * (R - 1)) {
-    Row<T> v[R];
+    Numbers<T> v[R];
     unrolled<count>([&](auto m) SKIFF_INLINED { v[m] = load(j + m * q); });
     dft<R, count>(v);
     z[j] = v[0];
@@ -105,13 +105,13 @@ template <int R, int count, class T, class Load>
 
 // From z to store(row, value), rows below count * q only.
 template <int R, int count, class T, class Store>
-[[gnu::always_inline]] inline void join_pass(const Row<T>* z, int64_t q, const T* w,
+[[gnu::always_inline]] inline void join_pass(const Numbers<T>* z, int64_t q, const T* w,
                                              const Store& store) {
   for (int64_t j = 0; j < q; ++j, w += 2 * (R - 1)) {
-    Row<T> v[R];
+    Numbers<T> v[R];
     v[0] = z[j];
     unrolled<R - 1>([&](auto s) SKIFF_INLINED {
-      const Row<T>& from = z[j + (s + 1) * q];
+      const Numbers<T>& from = z[j + (s + 1) * q];
       v[s + 1] = times_conj(from, w + 2 * s);
     });
     inverse_dft<R, count>(v);
@@ -154,28 +154,28 @@ struct Plan {
 
 // The first pass from a block: zeros beyond its rows and beyond the channels that are there.
 template <int R, int count, class T>
-void enter(const Plan<T>& plan, Row<T>* z, Block<const T> x) {
+void enter(const Plan<T>& plan, Numbers<T>* z, Block<const T> x) {
   const int64_t q = plan.M / R;
   if (x.n == 2 * count * q && x.channels == kWidth<T>) {
     split_pass<R, count>(z, q, plan.first, [x](int64_t j) {
       const T* from = x.data + 2 * j * x.stride;
-      return Row<T>{vector_at(from), vector_at(from + x.stride)};
+      return Numbers<T>{vector_at(from), vector_at(from + x.stride)};
     });
   } else {
     const auto sample = [x](int64_t j) {
       return j >= x.n ? Vector<T>{} : load_some(x.data + j * x.stride, x.channels);
     };
     split_pass<R, count>(z, q, plan.first, [sample](int64_t j) {
-      return Row<T>{sample(2 * j), sample(2 * j + 1)};
+      return Numbers<T>{sample(2 * j), sample(2 * j + 1)};
     });
   }
 }
 // The last pass into a block.
 template <int R, int count, class T>
-void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
+void leave(const Plan<T>& plan, const Numbers<T>* z, Block<T> y) {
   const int64_t q = plan.M / R;
   if (y.n == 2 * count * q && y.channels == kWidth<T>) {
-    join_pass<R, count>(z, q, plan.first, [y](int64_t j, const Row<T>& v) {
+    join_pass<R, count>(z, q, plan.first, [y](int64_t j, const Numbers<T>& v) {
       T* to = y.data + 2 * j * y.stride;
       store<T>(to, v.re);
       store<T>(to + y.stride, v.im);
@@ -184,7 +184,7 @@ void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
     const auto put = [y](int64_t j, const Vector<T>& v) {
       if (j < y.n) store_some<T>(y.data + j * y.stride, v, y.channels);
     };
-    join_pass<R, count>(z, q, plan.first, [put](int64_t j, const Row<T>& v) {
+    join_pass<R, count>(z, q, plan.first, [put](int64_t j, const Numbers<T>& v) {
       put(2 * j, v.re);
       put(2 * j + 1, v.im);
     });
@@ -193,7 +193,7 @@ void leave(const Plan<T>& plan, const Row<T>* z, Block<T> y) {
 
 // Half of the rows are zero, or not needed, when there are not more than F/2 samples.
 template <class T>
-void enter(const Plan<T>& plan, Row<T>* z, const Block<const T>& x) {
+void enter(const Plan<T>& plan, Numbers<T>* z, const Block<const T>& x) {
   const bool half = x.n <= plan.F / 2;
   if (plan.first_radix == 4) {
     half ? enter<4, 2>(plan, z, x) : enter<4, 4>(plan, z, x);
@@ -202,7 +202,7 @@ void enter(const Plan<T>& plan, Row<T>* z, const Block<const T>& x) {
   }
 }
 template <class T>
-void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
+void leave(const Plan<T>& plan, const Numbers<T>* z, const Block<T>& y) {
   const bool half = y.n <= plan.F / 2;
   if (plan.first_radix == 4) {
     half ? leave<4, 2>(plan, z, y) : leave<4, 4>(plan, z, y);
@@ -220,7 +220,7 @@ void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
 //   E = Z + Z' = 2 A        O = Z - Z' = 2 i B
 //   E + r O = 2 X[k]        E - r O = 2 conj(X[M-k])
 //
-// so the bins k and -k are worked on together. Back, from P = X[k] and Q = conj(X[M-k]):
+// so bins k and M-k are made together. Back, from P = X[k] and Q = conj(X[M-k]):
 //
 //   2 Z = (P + Q) + conj(r) (P - Q)        2 Z' = (P + Q) - conj(r) (P - Q)
 //
@@ -228,22 +228,30 @@ void leave(const Plan<T>& plan, const Row<T>* z, const Block<T>& y) {
 //
 //   X[0] = re Z[0] + im Z[0]    X[M] = re Z[0] - im Z[0]    X[M/2] = conj(Z[M/2])
 //
-// Mirrored rows. Bin k stands in row p, the bits of k reversed. -k keeps the lowest set bit of k
-// and what is below it, and flips what is above. So the mirror of p keeps the highest set bit m of
-// p and flips what is below:  p = m + i  <->  2m - 1 - i.  Rows [m, 2m), m >= 2, are pairs, first
-// against last; row 0 is bin 0 and row 1 is bin M/2. The pair of row p = m + i, i < m/2, has slot
-// p - m/2: slots m/2 .. m-1 are the pairs of rows [m, 2m), and slot 0 is left for rows 0 and 1.
+// Mirrored rows. The bits of k reversed are the row of bin k. For M = 16:
 //
-// A pass splits rows [0, L) into R parts. Part 0 is again such a start; part 1, rows [q, 2q),
-// mirrors itself; parts m .. 2m-1 mirror each other in pairs, first against last. Of a part that
-// mirrors itself, or of two that mirror each other, the parts do so in turn, again first against
-// last. So the walk goes down mirrored parts together, to where 4 rows are left, and joins them on
-// the way back: depth first, and a part that fits into a cache level is fetched into it once.
+//   row p          0  1    2  3    4  5  6  7    8  9 10 11 12 13 14 15
+//   bin k          0  8    4 12    2 10  6 14    1  9  5 13  3 11  7 15
+//   row of M - k   0  1    3  2    7  6  5  4   15 14 13 12 11 10  9  8
+//   slot           0  0    1  1    2  3  3  2    4  5  6  7  7  6  5  4
 //
-// `work` says what is done: split(at, length), join(at, length) are passes over rows at .. at +
-// length-1; take(at), put(at, four) the last and the first one, between memory and registers;
-// pair(u, i, v, j, slot) gets rows i of u and j of v, which mirror each other, ends(u) rows 0
-// and 1.
+// In a group of rows m .. 2m-1, m = 2, 4, 8 .., the first row and the last one mirror each other,
+// then the second and the last but one, and so on. For M - k keeps the lowest set bit of k and the
+// bits below it and flips those above it; reversed, the mirror of row p keeps the highest set bit m
+// of p and flips those below it: p = m + i  <->  2m-1 - i. The pair of rows m + i and 2m-1 - i,
+// i < m/2, has slot m/2 + i. Slot 0 is for rows 0 and 1, bins 0 and M/2, their own mirrors.
+//
+// A pass of radix 4 splits rows 0 .. 15 into four parts. Part 0, rows 0 .. 3, is again such a
+// start; part 1, rows 4 .. 7, mirrors itself; parts 2 and 3 mirror each other. (Radix 8: parts 4
+// and 7, 5 and 6 as well.) A part that mirrors itself, or two that mirror each other, split into
+// parts that mirror each other, first against last. So the walk goes down mirrored parts together,
+// until 4 rows are left, and joins them on the way back. It goes depth first, so that a part that
+// fits into a level of the cache is fetched into it once.
+//
+// The walk calls `work`: split(at, length) and join(at, length) are passes over rows at .. at +
+// length-1; take(at) and put(at, four) are the last pass and the first one back, between memory and
+// registers; pair(u, i, v, j, slot) gets row i of u and row j of v, which mirror each other, and
+// ends(u) gets rows 0 and 1.
 
 // Rows [a, a + length) and [b, b + length) mirror each other; `slot` is that of row a.
 template <class Work>
@@ -314,21 +322,21 @@ void walk(const Plan<T>& plan, const Work& work) {
 // X[k] of a channel and conj(X[M-k]), both times the same factor.
 template <class T>
 struct Pair {
-  Row<T> a, b;
+  Numbers<T> a, b;
 };
 
 // 2 X[k], 2 conj(X[M-k]) from Z and Z at the mirrored bin
 template <class T>
-[[gnu::always_inline]] inline Pair<T> to_spectrum(const Row<T>& z, const Row<T>& mirror,
+[[gnu::always_inline]] inline Pair<T> to_spectrum(const Numbers<T>& z, const Numbers<T>& mirror,
                                                   const T* rotation) {
-  const Row<T> E = z + conj(mirror), O = times(z - conj(mirror), rotation);
+  const Numbers<T> E = z + conj(mirror), O = times(z - conj(mirror), rotation);
   return {E + O, E - O};
 }
 // The inverse up to a factor 4.
 template <class T>
-[[gnu::always_inline]] inline void from_spectrum(const Pair<T>& X, Row<T>& z, Row<T>& mirror,
-                                                 const T* rotation) {
-  const Row<T> E = X.a + X.b, O = times_conj(X.a - X.b, rotation);
+[[gnu::always_inline]] inline void from_spectrum(const Pair<T>& X, Numbers<T>& z,
+                                                 Numbers<T>& mirror, const T* rotation) {
+  const Numbers<T> E = X.a + X.b, O = times_conj(X.a - X.b, rotation);
   z = E + O;
   mirror = conj(E - O);
 }
@@ -337,19 +345,19 @@ template <class T>
 template <class T>
 struct Signal {
   const Plan<T>& plan;
-  Row<T>* z;
+  Numbers<T>* z;
 
   struct Four {
-    Row<T> v[4];
+    Numbers<T> v[4];
   };
   void split(int64_t at, int64_t length) const {
-    Row<T>* part = z + at;
+    Numbers<T>* part = z + at;
     split_pass<4, 4>(part, length / 4, plan.later(length), [=](int64_t row) { return part[row]; });
   }
   void join(int64_t at, int64_t length) const {
-    Row<T>* part = z + at;
+    Numbers<T>* part = z + at;
     join_pass<4, 4>(part, length / 4, plan.later(length),
-                    [=](int64_t row, const Row<T>& value) { part[row] = value; });
+                    [=](int64_t row, const Numbers<T>& value) { part[row] = value; });
   }
   [[gnu::always_inline]] Four take(int64_t at) const {
     Four four{{z[at], z[at + 1], z[at + 2], z[at + 3]}};

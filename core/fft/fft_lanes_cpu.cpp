@@ -1,4 +1,4 @@
-// Twiddle tables and plans of the FFT of blocks of channels, and r2c and c2r made of it.
+// Twiddle tables and plans of fft_lanes.h, and r2c and c2r by it.
 #include "core/fft/fft_lanes.h"
 
 #include <omp.h>
@@ -91,16 +91,16 @@ struct Analysis {
   void put(int64_t, Four&) const {}
   void ends(Four& u) const {
     const int64_t M = x.plan.M;
-    store_complex(X, Row<T>{u.v[0].re + u.v[0].im, {}}, width);
-    store_complex(X + M * inner, Row<T>{u.v[0].re - u.v[0].im, {}}, width);
+    store_complex(X, Numbers<T>{u.v[0].re + u.v[0].im, {}}, width);
+    store_complex(X + M * inner, Numbers<T>{u.v[0].re - u.v[0].im, {}}, width);
     store_complex(X + M / 2 * inner, conj(u.v[1]), width);
   }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
     const int64_t M = x.plan.M, k = bin_of(slot, M);
     const Pair<T> two = to_spectrum(u.v[i], v.v[j], x.plan.rotation + 2 * slot);
     const T half = T(0.5);
-    store_complex(X + k * inner, Row<T>{half * two.a.re, half * two.a.im}, width);
-    store_complex(X + (M - k) * inner, Row<T>{half * two.b.re, -half * two.b.im}, width);
+    store_complex(X + k * inner, Numbers<T>{half * two.a.re, half * two.a.im}, width);
+    store_complex(X + (M - k) * inner, Numbers<T>{half * two.b.re, -half * two.b.im}, width);
   }
 };
 
@@ -119,7 +119,7 @@ struct Synthesis {
   void ends(Four& u) const {
     const int64_t M = x.plan.M;
     const Vector<T> first = load_complex(X, width).re, last = load_complex(X + M * inner, width).re;
-    const Row<T> middle = load_complex(X + M / 2 * inner, width);
+    const Numbers<T> middle = load_complex(X + M / 2 * inner, width);
     u.v[0] = {first + last, first - last};
     u.v[1] = conj(middle + middle);
   }
@@ -134,7 +134,7 @@ struct Synthesis {
 // body(work rows, row, block) for all blocks.
 template <class T, class Body>
 void for_each_block(const ChannelBlocks& blocks, int64_t M, const Body& body) {
-  const Scratch<Row<T>> rows(omp_get_max_threads() * M);
+  const Scratch<Numbers<T>> rows(omp_get_max_threads() * M);
   const int64_t tasks = blocks.rows * blocks.count;
 #pragma omp parallel for schedule(static) if (tasks * M >= kGrain)
   for (int64_t task = 0; task < tasks; ++task)
@@ -145,7 +145,7 @@ template <class T>
 void r2c(const T* x, Complex<T>* X, AxisView v, int64_t F) {
   const Plan<T> plan(F);
   const ChannelBlocks blocks(v, v.inner, kWidth<T>);
-  for_each_block<T>(blocks, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
+  for_each_block<T>(blocks, plan.M, [&](Numbers<T>* z, int64_t row, int64_t block) {
     Block<const T> from = blocks.block(x, row, block);
     from.n = std::min(from.n, F);
     enter(plan, z, from);
@@ -158,7 +158,7 @@ template <class T>
 void c2r(const Complex<T>* X, T* x, AxisView v, int64_t F) {
   const Plan<T> plan(F);
   const ChannelBlocks blocks(v, v.inner, kWidth<T>);
-  for_each_block<T>(blocks, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
+  for_each_block<T>(blocks, plan.M, [&](Numbers<T>* z, int64_t row, int64_t block) {
     const Block<const Complex<T>> from = blocks.block(X, F / 2 + 1, row, block);
     walk(plan, Synthesis<T>{{plan, z}, from.data, from.stride, from.channels});
     Block<T> to = blocks.block(x, row, block);

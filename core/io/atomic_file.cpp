@@ -1,4 +1,4 @@
-// Writes, syncs and renames, with every result looked at.
+// Writes, syncs and renames; every result is checked.
 #include "core/io/atomic_file.h"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 constexpr size_t kBuffer = size_t(1) << 16;
 
-// Where the links of `path` lead; the last target need not be there yet.
+// The file that `path` leads to through its links; it need not exist.
 std::string follow_links(const std::string& path) {
   fs::path target = path;
   std::error_code error;
@@ -58,8 +58,8 @@ AtomicFile::AtomicFile(const std::string& path, const FileCalls& calls)
   check<IoError>(!replaces || S_ISREG(old.st_mode), "cannot write '", path,
                  "': only a regular file can be replaced, got ", kind_of(old.st_mode));
   target_ = follow_links(path);
-  // Another host that shares the folder may have a process of the same number, and a program that
-  // was killed may have left its file: the next free name is taken.
+  // Names may be taken: by a process of the same number on another host that shares the folder, or
+  // by the file of a program that was killed. The next free name is used.
   for (int64_t number = ::getpid(), last = number + 1000; file_ < 0; ++number) {
     temporary_ = target_ + ".tmp." + std::to_string(number);
     file_ = uninterrupted([&] {
@@ -69,7 +69,7 @@ AtomicFile::AtomicFile(const std::string& path, const FileCalls& calls)
     temporary_.clear();
     check_call(false, "create");
   }
-  if (replaces) (void)::fchmod(file_, old.st_mode & 0777);  // not every file system can
+  if (replaces) (void)::fchmod(file_, old.st_mode & 0777);  // some file systems cannot
 }
 
 void AtomicFile::write(std::string_view bytes) {
@@ -115,7 +115,7 @@ void AtomicFile::publish() {
   sync_folder();
 }
 
-// The new name is on the disk when its folder is.
+// A new name is on the disk only when its folder is.
 void AtomicFile::sync_folder() {
   const std::string parent = fs::path(target_).parent_path().string();
   const std::string folder = parent.empty() ? "." : parent;

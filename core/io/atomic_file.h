@@ -1,4 +1,6 @@
-// A file that appears under its name only when it is complete and on the disk.
+// core/io: files and system calls.
+//
+// AtomicFile: a file that appears under its name only when it is complete and on the disk.
 #pragma once
 
 #include <sys/types.h>
@@ -32,8 +34,8 @@ class AtomicFile {
   AtomicFile& operator=(const AtomicFile&) = delete;
 
   void write(std::string_view bytes);
-  void finish();   // everything is on the disk; write no more
-  void publish();  // finish(), and replace what has that name
+  void finish();   // everything is on the disk; no write() may follow
+  void publish();  // finish(), then replace the file of that name
 
  private:
   void flush();

@@ -10,7 +10,7 @@ namespace skiff {
 
 inline std::string system_message(int error) { return std::generic_category().message(error); }
 
-// Repeats a call that a signal interrupted; gives up after many, so that nothing loops for ever.
+// Repeats a call that a signal interrupted, but not for ever.
 template <class Call>
 auto uninterrupted(const Call& call) {
   auto result = call();

@@ -1,5 +1,6 @@
-// Archives read as a stream, never unpacked to a folder: gzip (zlib) and tar (POSIX ustar and pax,
-// GNU long names). An archive that is damaged or cut is a DataError with its name and the offset.
+// Archives read as a stream, never unpacked to a folder. zlib reads gzip, because it compares the
+// checksum, which libarchive does not; libarchive reads tar and zip. An archive that is damaged or
+// cut is a DataError with its name and the place.
 #pragma once
 
 #include <cstdint>
@@ -27,17 +28,18 @@ class GzipReader {
   int64_t offset_ = 0;
 };
 
-// The regular files of a tar archive, in its order; .tar, .tar.gz, .tgz and lra_release.gz alike.
-//   TarReader archive(path);
+// The regular files of a tar archive (plain or gzipped, whatever its name) or of a zip archive, in
+// its order. Folders, links and devices are passed over.
+//   ArchiveReader archive(path);
 //   while (archive.next()) use(archive.name(), archive.read_all());
-class TarReader {
+class ArchiveReader {
  public:
-  explicit TarReader(const std::string& path);
+  explicit ArchiveReader(const std::string& path);
+  ~ArchiveReader();
 
   bool next();                                       // to the next file; false at the end
   const std::string& name() const { return name_; }  // as written, without a leading "./"
-  int64_t size() const { return size_; }
-  std::string place() const;  // "archive: name", for messages
+  std::string place() const;                         // "archive: name", for messages
 
   size_t read(char* into, size_t count);  // the next bytes of the file; 0 at its end
   // The rest of the file; DataError when it has more than max_bytes, or when all that was read so
@@ -46,22 +48,18 @@ class TarReader {
   std::string read_all(int64_t max_bytes = int64_t(1) << 30);
 
  private:
-  bool read_header(char* header);  // false at the end of the archive
-  void read_pax(std::string_view records, std::string* name, int64_t* size) const;
-  std::string read_extra();  // a long name or pax records, which come as files of their own
-  void skip(int64_t count);
-  template <class... Parts>
-  [[noreturn]] void fail_here(const Parts&... parts) const;
+  struct Stream;
+  [[noreturn]] void fail_here(const std::string& where = "");
 
-  GzipReader file_;
-  int64_t header_at_ = 0;  // offset of the header of this file
+  std::string path_;
+  std::unique_ptr<Stream> stream_;
   std::string name_;
-  int64_t size_ = 0, left_ = 0, padding_ = 0;
+  int64_t left_ = 0;                  // of the file, as stated; -1: not stated
   int64_t kept_ = 0, most_kept_ = 0;  // bytes given by read_all(), and their limit
   bool ended_ = false;
 };
 
-// Whether a name ends as those of tar archives do: .tar, .tgz, .gz
+// Whether a name ends as those of archives do: .tar, .tgz, .gz, .zip
 bool is_archive_name(std::string_view name);
 
 // The archive of the Long Range Arena (lra_release.gz, .tar.gz, .tgz or .tar) in `folder` or there

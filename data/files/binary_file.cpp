@@ -10,7 +10,6 @@
 #include <cstring>
 
 #include "core/check.h"
-#include "data/files/archive.h"
 
 namespace skiff {
 
@@ -26,11 +25,6 @@ struct Handle {
     if (file >= 0) ::close(file);
   }
 };
-
-void check_size(const std::string& path, size_t size, int64_t max_bytes) {
-  check<DataError>(int64_t(size) <= max_bytes, path, ": a file of at most ", max_bytes,
-                   " bytes is expected");
-}
 
 fs::file_type type_of(const fs::path& path) {
   std::error_code error;
@@ -89,20 +83,8 @@ std::string read_file(const std::string& path, int64_t max_bytes) {
     check<DataError>(count >= 0, "cannot read '", path, "': ", std::strerror(errno));
     bytes.resize(size + size_t(count));
     if (count == 0) return bytes;
-    check_size(path, bytes.size(), max_bytes);
-  }
-}
-
-std::string read_gzip_file(const std::string& path, int64_t max_bytes) {
-  GzipReader reader(path);
-  std::string bytes;
-  while (true) {
-    const size_t size = bytes.size();
-    bytes.resize(size + kChunk);
-    const size_t count = reader.read(bytes.data() + size, kChunk);
-    bytes.resize(size + count);
-    check_size(path, bytes.size(), max_bytes);
-    if (count < kChunk) return bytes;
+    check<DataError>(int64_t(bytes.size()) <= max_bytes, path, ": a file of at most ", max_bytes,
+                     " bytes is expected");
   }
 }
 

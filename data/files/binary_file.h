@@ -24,9 +24,6 @@ int open_file(const std::string& path);
 // Throws DataError when the file cannot be read or has more than max_bytes.
 std::string read_file(const std::string& path, int64_t max_bytes = int64_t(1) << 30);
 
-// The same for a file that may be gzipped, whatever its name; max_bytes counts after unpacking.
-std::string read_gzip_file(const std::string& path, int64_t max_bytes = int64_t(1) << 30);
-
 // Holds a folder while files are written there. UsageError while another program holds it.
 class FolderLock {
  public:

@@ -1,7 +1,7 @@
-// Reads the pickles of CIFAR-10's python version and nothing else: a dictionary with the pixels as
-// a NumPy array of bytes (or as a string) and the labels as a list. It knows the opcodes that such
-// files use, protocols 0 to 3, builds plain values and calls nothing: a pickle that names another
-// function is refused.
+// Reads the pickles in torchvision's cifar-10-python.tar.gz and nothing else: protocol 2, a
+// dictionary with the pixels as a NumPy array of bytes (or as one string) and the labels as a list.
+// It knows the opcodes that these files use, builds plain values and calls nothing: a pickle that
+// names another function is refused.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +13,7 @@ namespace skiff {
 
 struct PickledBatch {
   int64_t rows = 0, columns = 0;
-  std::string data;  // rows * columns bytes, row-major
+  std::string_view data;  // rows * columns bytes, row-major; a part of the pickle
   std::vector<int64_t> labels;
 };
 

@@ -19,13 +19,16 @@ struct Control {
   ~Control() { ::png_image_free(&image); }
 };
 
-void check_format(const png_image& image, const std::string& name) {
+// Throws DataError for what is not 8 bits of gray, or of colours where these are allowed.
+void check_format(const png_image& image, const std::string& name, bool colors) {
   check<DataError>((image.format & PNG_FORMAT_FLAG_LINEAR) == 0, name,
                    ": the image must have 8 bits per pixel, got 16");
-  check<DataError>((image.format & (PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_COLORMAP)) == 0, name,
-                   ": the image must be gray, got colours");
+  check<DataError>(
+      colors || (image.format & (PNG_FORMAT_FLAG_COLOR | PNG_FORMAT_FLAG_COLORMAP)) == 0, name,
+      ": the image must be gray, got colours");
   check<DataError>((image.format & PNG_FORMAT_FLAG_ALPHA) == 0, name,
-                   ": the image must be gray, got gray with transparency");
+                   colors ? ": the image must have no transparency"
+                          : ": the image must be gray, got gray with transparency");
   check<DataError>(image.width <= kLargestSide && image.height <= kLargestSide, name,
                    ": the image must have at most ", kLargestSide, " pixels a side, got ",
                    image.height, " x ", image.width);
@@ -50,22 +53,31 @@ std::string pixel_chunks(std::string_view bytes) {
   return result += bytes.substr(at);  // a cut chunk: libpng names the reason
 }
 
-}  // namespace
-
-GrayImage decode_png(std::string_view bytes, const std::string& name) {
+template <class Image>
+Image decode(std::string_view bytes, const std::string& name, png_uint_32 format) {
   check<DataError>(!bytes.empty(), name, ": the file is empty");
   const std::string chunks = pixel_chunks(bytes);
   Control control;
   png_image& png = control.image;
   check<DataError>(::png_image_begin_read_from_memory(&png, chunks.data(), chunks.size()) != 0,
                    name, ": not a readable PNG image: ", png.message);
-  check_format(png, name);
-  png.format = PNG_FORMAT_GRAY;
-  GrayImage result{png.height, png.width, {}};
+  check_format(png, name, format != PNG_FORMAT_GRAY);
+  png.format = format;
+  Image result{png.height, png.width, {}};
   result.pixels.resize(PNG_IMAGE_SIZE(png));
   check<DataError>(::png_image_finish_read(&png, nullptr, result.pixels.data(), 0, nullptr) != 0,
                    name, ": not a readable PNG image: ", png.message);
   return result;
+}
+
+}  // namespace
+
+GrayImage decode_png(std::string_view bytes, const std::string& name) {
+  return decode<GrayImage>(bytes, name, PNG_FORMAT_GRAY);
+}
+
+ColorImage decode_color_png(std::string_view bytes, const std::string& name) {
+  return decode<ColorImage>(bytes, name, PNG_FORMAT_RGB);
 }
 
 GrayImage read_png(const std::string& path) { return decode_png(read_file(path), path); }

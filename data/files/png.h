@@ -18,6 +18,13 @@ struct GrayImage {
 GrayImage read_png(const std::string& path);
 GrayImage decode_png(std::string_view bytes, const std::string& name);
 
+// Also of images in colour: the red, green and blue of each pixel, row-major.
+struct ColorImage {
+  int64_t height = 0, width = 0;
+  std::vector<uint8_t> pixels;  // height * width * 3
+};
+ColorImage decode_color_png(std::string_view bytes, const std::string& name);
+
 // Throws IoError; the file appears only when it is complete.
 void write_png(const std::string& path, const GrayImage& image);
 std::string encode_png(const GrayImage& image);

@@ -7,6 +7,7 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/pixels.h"
+#include "data/tasks.h"
 
 namespace skiff::fashion {
 
@@ -181,6 +182,29 @@ TaskReport check_files(const std::string& folder) {
   report.add_split("test", place, data.test, kPixels);
   if (!data.note.empty()) report.add_note(data.note);
   return report.finish();
+}
+
+Task task() {
+  return {.name = "fashion",
+          .hint = "what garment a gray image of 28 x 28 pixels shows (Fashion-MNIST)",
+          .origin =
+              "Debian's package dataset-fashion-mnist has it; train_lra finds it without a "
+              "folder",
+          .shape = {.features = 1,
+                    .classes = kClasses,
+                    .max_length = kPixels,
+                    .height = kSide,
+                    .width = kSide},
+          .class_names = {kClassNames, kClassNames + kClasses},
+          .has_data =
+              [](const std::string& folder) {
+                return !find(folder).empty() || !find(kSystemFolder).empty();
+              },
+          .load = [](const DataOptions& o) { return load(o.folder); },
+          .check_files = check_files,
+          .encode = [](std::string_view png, const std::vector<std::string>&,
+                       const DataOptions&) { return encode_gray(png, kSide); },
+          .elsewhere = kSystemFolder};
 }
 
 }  // namespace skiff::fashion

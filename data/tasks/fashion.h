@@ -8,6 +8,10 @@
 
 #include "data/task.h"
 
+namespace skiff {
+struct Task;  // data/tasks.h
+}
+
 namespace skiff::fashion {
 
 inline constexpr int64_t kSide = 28, kClasses = 10;
@@ -26,5 +30,7 @@ TaskData load(const std::string& folder);
 
 // Looks into `folder` alone, reads every record and goes on after a bad one.
 TaskReport check_files(const std::string& folder);
+
+Task task();  // its row in the table of tasks
 
 }  // namespace skiff::fashion

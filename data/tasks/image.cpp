@@ -10,7 +10,9 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/pickle.h"
+#include "data/files/png.h"
 #include "data/pixels.h"
+#include "data/tasks.h"
 
 namespace skiff::image {
 
@@ -70,7 +72,7 @@ using Batches = std::map<std::string, std::string>;  // by name without ending
 
 // Reads the batches of an archive; those before the place where it is damaged are kept.
 void read_archive(const Source& source, Batches& batches) {
-  TarReader archive(source.path);
+  ArchiveReader archive(source.path);
   while (archive.next()) {
     const std::string file = fs::path(archive.name()).filename().string();
     for (const char* name : kNames) {
@@ -241,6 +243,42 @@ TaskReport check_files(const std::string& folder) {
   report.add_split("test", source.path, data.test, kPlane);
   if (!data.note.empty()) report.add_note(data.note);
   return report.finish();
+}
+
+// ---- The task
+
+namespace {
+
+Example encode(std::string_view png, const std::vector<std::string>&, const DataOptions&) {
+  const ColorImage image = decode_color_png(png, "the image");
+  check_side(image.height, image.width, kSide);
+  Example example;
+  for (size_t i = 0; i < image.pixels.size(); i += 3) {
+    const uint8_t* rgb = image.pixels.data() + i;
+    example.tokens.push_back(gray_of(rgb[0], rgb[1], rgb[2]));
+  }
+  return example;
+}
+
+}  // namespace
+
+Task task() {
+  return {.name = "image",
+          .hint = "what a photo of 32 x 32 pixels shows, in gray (CIFAR-10)",
+          .origin = "put cifar-10-binary.tar.gz or cifar-10-python.tar.gz there, as it is",
+          .shape = {.features = 1,
+                    .classes = kClasses,
+                    .max_length = kPlane,
+                    .height = kSide,
+                    .width = kSide},
+          .class_names = {kClassNames, kClassNames + kClasses},
+          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .load =
+              [](const DataOptions& o) {
+                return load(o.folder, {.original = o.protocol == Protocol::Original});
+              },
+          .check_files = check_files,
+          .encode = encode};
 }
 
 }  // namespace skiff::image

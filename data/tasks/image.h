@@ -9,6 +9,10 @@
 
 #include "data/task.h"
 
+namespace skiff {
+struct Task;  // data/tasks.h
+}
+
 namespace skiff::image {
 
 inline constexpr int64_t kSide = 32, kClasses = 10;
@@ -37,5 +41,7 @@ TaskData load(const std::string& folder, const LoadOptions& options = {});
 
 // Reads every record, and goes on after a bad one.
 TaskReport check_files(const std::string& folder);
+
+Task task();  // its row in the table of tasks
 
 }  // namespace skiff::image

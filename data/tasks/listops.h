@@ -15,6 +15,10 @@
 #include "core/random.h"
 #include "data/task.h"
 
+namespace skiff {
+struct Task;  // data/tasks.h
+}
+
 namespace skiff::listops {
 
 // An expression, one character per token: a digit, or 'n' [MIN, 'x' [MAX, 'd' [MED, 's' [SM,
@@ -118,5 +122,7 @@ TaskData load(const std::string& folder, const LoadOptions& options = {});
 
 // Reads every row of the three files, and goes on after a bad one.
 TaskReport check_files(const std::string& folder);
+
+Task task();  // its row in the table of tasks
 
 }  // namespace skiff::listops

@@ -13,6 +13,7 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
+#include "data/tasks.h"
 #include "data/tasks/listops.h"
 
 namespace skiff::listops {
@@ -110,7 +111,7 @@ void for_each_archived(const std::string& place, const Use& use, const Absent& a
   std::array<int64_t, 3> depths = {-1, -1, -1};
   std::array<std::exception_ptr, 3> errors;
   int64_t inner = 0;
-  TarReader archive(place);
+  ArchiveReader archive(place);
   while (inner < 3 && archive.next()) {
     const std::string& name = archive.name();
     const int64_t depth = std::count(name.begin(), name.end(), '/');
@@ -199,6 +200,16 @@ std::vector<Example> read_codes(LineReader& reader, const std::string& file,
   return examples;
 }
 
+std::array<uint16_t, 128> ids_of_codes(const std::vector<std::string>& vocabulary) {
+  std::array<uint16_t, 128> ids;
+  ids.fill(kUnknownId);
+  for (const char code : kCodes) {
+    const auto entry = std::find(vocabulary.begin(), vocabulary.end(), name_of(code));
+    if (entry != vocabulary.end()) ids[size_t(code)] = uint16_t(entry - vocabulary.begin());
+  }
+  return ids;
+}
+
 // From codes, as read_codes leaves them, to ids.
 void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_of_code, bool eos) {
   for (Example& example : examples) {
@@ -234,14 +245,7 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
   data.vocabulary = make_vocabulary(counts, options.min_frequency);
 
-  std::array<uint16_t, 128> id_of_code;
-  id_of_code.fill(kUnknownId);
-  for (const char code : kCodes) {
-    const auto begin = data.vocabulary.begin(), end = data.vocabulary.end();
-    if (const auto entry = std::find(begin, end, name_of(code)); entry != end) {
-      id_of_code[size_t(code)] = uint16_t(entry - begin);
-    }
-  }
+  const std::array<uint16_t, 128> id_of_code = ids_of_codes(data.vocabulary);
   for (auto* examples : {&data.train, &data.val, &data.test}) {
     encode(*examples, id_of_code, options.append_eos);
   }
@@ -342,6 +346,40 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
   result.accepted = generator.accepted();
   result.mean_length = double(tokens) / double(counts.total());
   return result;
+}
+
+// ---- The task
+
+namespace {
+
+Example encode_one(std::string_view input, const std::vector<std::string>& vocabulary,
+                   const DataOptions& options) {
+  Tokens tokens = parse(input);
+  evaluate(tokens);  // throws unless it is one expression
+  Example example;
+  const size_t longest = size_t(options.max_length - 1);
+  example.cut = tokens.size() > longest;
+  if (example.cut) tokens.resize(longest);
+  const std::array<uint16_t, 128> ids = ids_of_codes(vocabulary);
+  for (const char code : tokens) example.tokens.push_back(ids[size_t(code)]);
+  example.tokens.push_back(kEosId);
+  return example;
+}
+
+}  // namespace
+
+Task task() {
+  return {.name = "listops",
+          .hint = "the value of nested minimum, maximum, median and sum modulo 10 of digits",
+          .origin =
+              "'lra_data generate listops --out DIR' writes it; the original is the folder "
+              "listops-1000 of lra_release.gz",
+          .shape = {.vocab = 18, .classes = kClasses, .max_length = 2048},
+          .separator = " ",
+          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .load = [](const DataOptions& o) { return load(o.folder, {.max_length = o.max_length}); },
+          .check_files = check_files,
+          .encode = encode_one};
 }
 
 }  // namespace skiff::listops

@@ -8,6 +8,7 @@
 #include "data/cache.h"
 #include "data/files/png.h"
 #include "data/pixels.h"
+#include "data/tasks.h"
 #include "data/tasks/pathfinder_files.h"
 
 namespace skiff::pathfinder {
@@ -198,7 +199,42 @@ TaskReport check_files(const std::string& folder, int64_t side) {
   return report.finish();
 }
 
-TaskReport check_files_32(const std::string& folder) { return check_files(folder, 32); }
-TaskReport check_files_pathx(const std::string& folder) { return check_files(folder, 128); }
+namespace {
+
+template <int64_t side>
+Task make_task(const char* name, const char* hint, const char* origin) {
+  return {.name = name,
+          .hint = hint,
+          .origin = origin,
+          .shape = {.features = 1,
+                    .classes = kClasses,
+                    .max_length = side * side,
+                    .height = side,
+                    .width = side},
+          .class_names = {"no path", "path"},
+          .has_data = [](const std::string& folder) { return !find(folder, side).empty(); },
+          .load =
+              [](const DataOptions& o) {
+                return load(o.folder, side, {.original = o.protocol == Protocol::Original});
+              },
+          .check_files = [](const std::string& folder) { return check_files(folder, side); },
+          .encode = [](std::string_view png, const std::vector<std::string>&,
+                       const DataOptions&) { return encode_gray(png, side); }};
+}
+
+}  // namespace
+
+Task task_32() {
+  return make_task<32>("pathfinder32",
+                       "whether a dashed curve joins two discs, in 32 x 32 gray pixels",
+                       "'lra_data generate pathfinder --out DIR' writes it; the original is in "
+                       "lra_release.gz");
+}
+
+Task task_pathx() {
+  return make_task<128>("pathx", "the same in 128 x 128 pixels (Path-X)",
+                        "'lra_data generate pathfinder --size 128 --out DIR' writes it; the "
+                        "original is in lra_release.gz");
+}
 
 }  // namespace skiff::pathfinder

@@ -10,6 +10,10 @@
 
 #include "data/task.h"
 
+namespace skiff {
+struct Task;  // data/tasks.h
+}
+
 namespace skiff::pathfinder {
 
 inline constexpr int64_t kClasses = 2;  // 1: there is a path
@@ -37,7 +41,8 @@ TaskData load(const std::string& folder, int64_t side, const LoadOptions& option
 
 // Reads every image; what is skipped is in the notes.
 TaskReport check_files(const std::string& folder, int64_t side);
-TaskReport check_files_32(const std::string& folder);
-TaskReport check_files_pathx(const std::string& folder);
+
+Task task_32();  // their rows in the table of tasks
+Task task_pathx();
 
 }  // namespace skiff::pathfinder

@@ -101,7 +101,7 @@ struct Root {
   Images images;
 };
 
-void add_member(Root& root, const std::string& file, TarReader& archive) {
+void add_member(Root& root, const std::string& file, ArchiveReader& archive) {
   const fs::path path(file);
   const std::string name = path.filename().string();
   if (is_hidden(name)) return;
@@ -115,7 +115,7 @@ void add_member(Root& root, const std::string& file, TarReader& archive) {
 // The archive has some folders twice, in lra_release and in lra_release/lra_release, and the outer
 // ones are not complete: the folder with most images counts.
 Root read_archive(const std::string& archive_path, int64_t side) {
-  TarReader archive(archive_path);
+  ArchiveReader archive(archive_path);
   const std::string level = set_name(side) + '/' + kLevel + '/';
   std::map<std::string, Root> roots;
   while (archive.next()) {

@@ -13,6 +13,7 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
+#include "data/tasks.h"
 
 namespace skiff::retrieval {
 
@@ -117,7 +118,7 @@ void for_each_file(const std::string& place, const Use& use, const Absent& absen
     return;
   }
   std::array<bool, 3> found{};
-  TarReader archive(place);
+  ArchiveReader archive(place);
   while (std::count(found.begin(), found.end(), true) < 3 && archive.next()) {
     const Split* split = split_of(archive.name());
     if (split == nullptr || std::exchange(found[size_t(split - kSplits.data())], true)) continue;
@@ -320,6 +321,39 @@ TaskReport check_files(const std::string& folder) {
                            " texts are not byte literals b'...', as those of the published data");
   }
   return report;
+}
+
+// ---- The task
+
+namespace {
+
+Encoding encoding_of(const DataOptions& o) {
+  return o.protocol == Protocol::Original ? Encoding::Original : Encoding::Characters;
+}
+
+Example encode_one(std::string_view input, const std::vector<std::string>& vocabulary,
+                   const DataOptions& o) {
+  check<DataError>(!input.empty(), "the document is empty");
+  Example example;
+  example.tokens = encode_text(input, encoding_of(o), o.max_length, vocabulary, &example.cut);
+  return example;
+}
+
+}  // namespace
+
+Task task() {
+  return {.name = "retrieval",
+          .hint = "whether one of two papers cites the other, from their characters",
+          .origin = "it is the folder tsv_data of lra_release.gz, which can be put there as it is",
+          .shape = {.vocab = 98, .classes = kClasses, .max_length = 4000, .pairs = true},
+          .class_names = {"different", "same"},
+          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .load =
+              [](const DataOptions& o) {
+                return load(o.folder, {.max_length = o.max_length, .encoding = encoding_of(o)});
+              },
+          .check_files = check_files,
+          .encode = encode_one};
 }
 
 }  // namespace skiff::retrieval

@@ -10,6 +10,10 @@
 #include "data/characters.h"
 #include "data/task.h"
 
+namespace skiff {
+struct Task;  // data/tasks.h
+}
+
 namespace skiff::retrieval {
 
 inline constexpr int64_t kClasses = 2;
@@ -39,5 +43,7 @@ TaskData load(const std::string& folder, const LoadOptions& options = {});
 
 // Reads every row of the three files, and goes on after a bad one.
 TaskReport check_files(const std::string& folder);
+
+Task task();  // its row in the table of tasks
 
 }  // namespace skiff::retrieval

@@ -14,6 +14,7 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/split.h"
+#include "data/tasks.h"
 
 namespace skiff::text {
 
@@ -89,7 +90,7 @@ void for_each_review(const std::string& place, const Take& take, const Refuse& r
   }
   std::map<std::pair<const Part*, std::string>, std::string> texts;
   try {
-    TarReader archive(place);
+    ArchiveReader archive(place);
     std::string name;
     while (archive.next()) {
       const Part* part = part_of(archive.name(), &name);
@@ -244,6 +245,45 @@ TaskReport check_files(const std::string& folder) {
     report.notes.push_back(warning);
   }
   return report;
+}
+
+// ---- The task
+
+namespace {
+
+Encoding encoding_of(const DataOptions& o) {
+  return o.protocol == Protocol::Original ? Encoding::Original
+         : o.bytes                        ? Encoding::Bytes
+                                          : Encoding::Characters;
+}
+
+Example encode(std::string_view input, const std::vector<std::string>& vocabulary,
+               const DataOptions& o) {
+  check<DataError>(!input.empty(), "the review is empty");
+  Example example;
+  example.tokens = encode_text(input, encoding_of(o), o.max_length, vocabulary, &example.cut);
+  return example;
+}
+
+}  // namespace
+
+Task task() {
+  return {.name = "text",
+          .hint = "whether a film review is positive, from its characters",
+          .origin =
+              "put https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz there, as "
+              "it is",
+          .shape = {.vocab = 135, .classes = kClasses, .max_length = 4096},
+          .class_names = {"negative", "positive"},
+          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .load =
+              [](const DataOptions& o) {
+                return load(o.folder, {.max_length = o.max_length,
+                                       .encoding = encoding_of(o),
+                                       .val_split = o.val_split});
+              },
+          .check_files = check_files,
+          .encode = encode};
 }
 
 }  // namespace skiff::text

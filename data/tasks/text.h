@@ -9,6 +9,10 @@
 #include "data/characters.h"
 #include "data/task.h"
 
+namespace skiff {
+struct Task;  // data/tasks.h
+}
+
 namespace skiff::text {
 
 inline constexpr int64_t kClasses = 2;
@@ -33,5 +37,7 @@ TaskData load(const std::string& folder, const LoadOptions& options = {});
 
 // Reads every review of both splits, and goes on after a bad one.
 TaskReport check_files(const std::string& folder);
+
+Task task();  // its row in the table of tasks
 
 }  // namespace skiff::text

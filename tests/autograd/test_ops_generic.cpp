@@ -166,31 +166,44 @@ TEST_CASE("linear: equals matmul and add, in value and gradient") {
              run({x, W}, [](const List& v) { return matmul(v[0], transposed(v[1])); }));
 }
 
-TEST_CASE("matmul: equals the sum of its definition for all transposes, batched and shared") {
-  const int64_t m = 3, k = 4, n = 5, batch = 2;
-  for (const bool ta : {false, true}) {
-    for (const bool tb : {false, true}) {
-      for (const bool shared : {false, true}) {
-        const Tensor a = random64(ta ? Shape{batch, k, m} : Shape{batch, m, k}, 1);
-        const Shape one = tb ? Shape{n, k} : Shape{k, n};
-        const Tensor b = random64(shared ? one : concat({batch}, one), 2);
-        const double *av = a.data<double>(), *bv = b.data<double>();
-        std::vector<double> expected;
-        for (int64_t p = 0; p < batch; ++p)
-          for (int64_t i = 0; i < m; ++i)
-            for (int64_t j = 0; j < n; ++j) {
-              double s = 0;
-              for (int64_t q = 0; q < k; ++q)
-                s += av[p * m * k + (ta ? q * m + i : i * k + q)] *
-                     bv[(shared ? 0 : p * k * n) + (tb ? j * k + q : q * n + j)];
-              expected.push_back(s);
-            }
-        const Variable y = matmul(MatmulOperand(a, ta), MatmulOperand(b, tb));
-        CHECK(y.shape() == Shape{batch, m, n});
-        CHECK(distance(y.value(), expected) < 1e-14);
-      }
-    }
-  }
+TEST_CASE("operators: with numbers on either side, in value and gradient") {
+  const Tensor x = values({1, -2, 0.5, 4}, {4}), gy = values({1, 1, 1, 2}, {4});
+  const auto check_operator = [&](const std::function<Variable(const Variable&)>& f,
+                                  const std::vector<double>& y, const std::vector<double>& gx) {
+    const Variable leaf = Variable::leaf(x);
+    Tape tape;
+    const Variable result = f(leaf);
+    tape.backward(result, gy);
+    CHECK(to_vector(result.value()) == y);
+    CHECK(to_vector(leaf.grad()) == gx);
+  };
+  using V = const Variable&;
+  check_operator([](V v) { return v * 2.0; }, {2, -4, 1, 8}, {2, 2, 2, 4});
+  check_operator([](V v) { return 2.0 * v; }, {2, -4, 1, 8}, {2, 2, 2, 4});
+  check_operator([](V v) { return v + 1.0; }, {2, -1, 1.5, 5}, {1, 1, 1, 2});
+  check_operator([](V v) { return 1.0 + v; }, {2, -1, 1.5, 5}, {1, 1, 1, 2});
+  check_operator([](V v) { return v - 1.0; }, {0, -3, -0.5, 3}, {1, 1, 1, 2});
+  check_operator([](V v) { return 1.0 - v; }, {0, 3, 0.5, -3}, {-1, -1, -1, -2});
+  check_operator([](V v) { return v / 2.0; }, {0.5, -1, 0.25, 2}, {0.5, 0.5, 0.5, 1});
+  check_operator([](V v) { return -v; }, {-1, 2, -0.5, -4}, {-1, -1, -1, -2});
+  const Tensor rounded = full({}, 3, DType::Float32);
+  CHECK((Variable(rounded) / 10.0).dtype() == DType::Float32);
+  CHECK(item(Variable(rounded) / 10.0) == double(3.0f / 10.0f));  // divided, not scaled by 0.1
+}
+
+TEST_CASE("abs: the gradient at 0 is 0; sqrt and log: at and below the end of their domain") {
+  const auto slope = [](Variable (*f)(const Variable&), double at) {
+    const Variable x = Variable::leaf(values({at}, {1}));
+    Tape tape;
+    tape.backward(sum(f(x)));
+    return item(x.grad());
+  };
+  CHECK(slope(abs, 0) == 0);
+  CHECK(slope(abs, -2) == -1);
+  CHECK(std::isinf(slope(sqrt, 0)));
+  CHECK(std::isnan(item(sqrt(values({-1}, {1})))));
+  CHECK(item(log(values({0}, {1}))) == -INFINITY);
+  CHECK(std::isnan(item(log(values({-1}, {1})))));
 }
 
 TEST_CASE("sum and mean: of known numbers along every axis") {

@@ -243,7 +243,7 @@ TEST_CASE("interpolate: rows of W sum to 1, lie in [0, 1] and reproduce straight
           CHECK(w >= 0);
           CHECK(w <= 1);
           sum += w;
-          line += w * double(j) * double(n - 1) / double(r - 1);  // a knot's position
+          line += w * double(j) * double(n - 1) / double(r - 1);  // an inducing point's position
         }
         CHECK(sum == doctest::Approx(1).epsilon(1e-15));
         CHECK(line == doctest::Approx(double(i)).epsilon(1e-13));
@@ -277,7 +277,7 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   fails("needs taps (2n = 10, D), got float64 (9, 3)", [&] {
     toeplitz(random64({9, 3}, 1), x, Direction::Bidirectional);
   });
-  fails("needs taps (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, Direction::Causal); });
+  fails("needs a kernel (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, Direction::Causal); });
   fails("channels of t do not divide", [&] {
     toeplitz(random64({10, 2}, 1), x, Direction::Bidirectional);
   });
@@ -297,7 +297,7 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   fails("x must be real", [&] { rfft(complex128({2, 4, 3}, 1), 8); });
   fails("hilbert: length F = 8 needs 5 bins", [&] { hilbert(random64({4, 2}, 1), 8, 0); });
   fails("5 nodes are needed", [&] { interpolate(random64({1, 4, 2}, 1), {9, 5}); });
-  fails("at least 2 knots", [&] { interpolate(x, {9, 1}); });
+  fails("at least 2 inducing points", [&] { interpolate(x, {9, 1}); });
   fails("9 positions are needed", [&] { interpolate_adjoint(x, {9, 4}); });
   fails("base must lie in (0, 1]", [&] {
     warped_kernel(random64({5, 2}, 1), {0}, 1.5, Direction::Bidirectional);

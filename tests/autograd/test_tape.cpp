@@ -180,6 +180,26 @@ TEST_CASE("tape: print lists the ops with their shapes and the bytes they hold")
   CHECK(contains(text, "(4, 8) -> ()"));
 }
 
+TEST_CASE(
+    "tape: nodes tell the operations of their matrix products and the shapes of their inputs") {
+  const auto leaf = [](Shape shape) { return Variable::leaf(random64(shape, 1)); };
+  const Variable x = leaf({2, 7, 5}), W1 = leaf({4, 5}), W2 = leaf({4, 5}), W3 = leaf({3, 4});
+  const Variable b1 = leaf({4}), b2 = leaf({4}), b3 = leaf({3});
+  const double maps = 2.0 * 14 * 5 * 4, out = 2.0 * 14 * 4 * 3;
+  Tape tape;
+  tape.describe_ops();
+  const Variable a = linear(x, W1, b1), b = exp(a);
+  matmul(x, transposed(W1));
+  matmul(b, leaf({2, 4, 6}));
+  gated_linear(a, b, W3, b3, {});
+  gated_linear_unit(x, {W1, b1, W2, b2, W3, b3}, {});
+  std::vector<double> flops;
+  for (const auto& node : tape.nodes()) flops.push_back(node->flops());
+  CHECK(flops == std::vector<double>{maps, 0, maps, 2.0 * 14 * 4 * 6, out, 2 * maps + out});
+  CHECK(tape.nodes()[0]->input_shapes == std::vector<Shape>{{2, 7, 5}, {4, 5}, {4}});
+  CHECK(tape.nodes()[0]->output->shape == Shape{2, 7, 4});
+}
+
 TEST_CASE("tape: check_finite names the op whose output or gradient is not finite") {
   const Variable a = number(1), zero = number(0), tiny = number(1e-200);
   {

@@ -1,8 +1,11 @@
-// The CPU's own FFT convolution against FFTW's: lengths, channel counts, groups, axes, threads.
+// The FFT convolution on SIMD lanes against the one for any length (FFTW's, but in a build without
+// it): lengths, channel counts, groups, axes, threads.
 #include <omp.h>
 
 #include <string>
+#include <vector>
 
+#include "core/conv/ski.h"
 #include "core/conv/spectral_conv.h"
 #include "core/fft/fft.h"
 #include "tests/support/testing.h"
@@ -307,4 +310,21 @@ TEST_CASE("r2c, c2r: a channel is as exact as if it were alone, however large it
       CHECK(channel_distance(fft::lanes_c2r(X, 128, -2, 101),
                              fft::any_length_c2r(X.to(DType::Complex128), 128, -2, 101)) < 2e-6);
     }
+}
+
+TEST_CASE("convolutions: called inside a parallel region of the caller, same bits") {
+  const Problem lanes = problem({2, 150, 40}, 20, 512, -2),
+                any = problem({2, 150, 40}, 20, 300, -2);
+  const Tensor c = random_normal({9, 20}, DType::Float64, 4), s = random64({2, 30, 40}, 5);
+  const Answer by_lanes_alone = by_lanes(lanes), by_any_alone = by_any_length(any);
+  const Tensor y = ski_cpu::output(lanes.x, c, s, -2);
+  std::vector<int> same(8, 0);
+#pragma omp parallel for num_threads(4)
+  for (int i = 0; i < 8; ++i) {
+    const Answer a = by_lanes(lanes), b = by_any_length(any);
+    same[size_t(i)] = same_bits(a.y, by_lanes_alone.y) && same_bits(a.gS, by_lanes_alone.gS) &&
+                      same_bits(b.gx, by_any_alone.gx) && same_bits(b.gS, by_any_alone.gS) &&
+                      same_bits(ski_cpu::output(lanes.x, c, s, -2), y);
+  }
+  CHECK(same == std::vector<int>(8, 1));
 }

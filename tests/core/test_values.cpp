@@ -1,6 +1,7 @@
 // Small numbers worked out by hand for every part of the three operators, equal to the digits
 // given.
-#include "layers/tnn.h"
+#include "layers/model.h"
+#include "layers/operators/rpe.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;

@@ -82,62 +82,6 @@ std::string pickle_2(const Content& content) {
   return bytes;
 }
 
-// Protocol 0: text. Column-major, so that the order of the array counts.
-std::string pickle_0(const Content& content) {
-  std::string bytes = "(dp1\nS'labels'\np2\n(lp3\n";
-  for (const int label : content.labels) bytes += "I" + std::to_string(label) + "\na";
-  bytes +=
-      "sS'data'\np4\ncnumpy.core.multiarray\n_reconstruct\np5\n(cnumpy\nndarray\np6\n(I0\ntp7\n"
-      "S'b'\np8\ntp9\nRp10\n(I1\n(I" +
-      std::to_string(content.labels.size()) +
-      "\nL3072L\ntp11\ncnumpy\ndtype\np12\n(S'u1'\np13\nI0\nI1\ntp14\nRp15\n(I3\nS'|'\np16\nNNNI-1"
-      "\nI-1\nI0\ntp17\nbI01\nS\"";
-  const size_t rows = content.labels.size();
-  for (size_t k = 0; k < kPixels; ++k) {
-    for (size_t i = 0; i < rows; ++i) {
-      const char c = content.pixels[i * kPixels + k];
-      char code[8];
-      std::snprintf(code, sizeof code, "\\x%02x", unsigned(uint8_t(c)));
-      const size_t known = std::string("\n\r\t\\\"").find(c);
-      if (known != std::string::npos) {
-        bytes += std::string("\\") + "nrt\\\""[known];
-      } else if (c >= ' ' && c < 0x7f) {
-        bytes += c;
-      } else {
-        bytes += code;
-      }
-    }
-  }
-  return bytes + "\"\np18\ntp19\nbs.";
-}
-
-std::string text_3(const std::string& text) { return "X" + little_endian(text.size()) + text; }
-
-// Protocol 3 of Python 3 and NumPy 2, with protocol 2's way to write bytes if not `with_bytes`.
-std::string pickle_3(const Content& content, bool with_bytes) {
-  std::string utf8;
-  for (const char c : content.pixels) {
-    if (uint8_t(c) < 0x80) {
-      utf8 += c;
-    } else {
-      utf8 += {char(0xC0 | (uint8_t(c) >> 6)), char(0x80 | (uint8_t(c) & 0x3F))};
-    }
-  }
-  std::string bytes = raw("\x80") + (with_bytes ? "\x03" : "\x02") + raw("}q\x00(") +
-                      text_3("labels") + raw("r\x01\x00\x00\x00]q\x02(");
-  for (const int label : content.labels) bytes += std::string("K") + char(label);
-  bytes += "e" + text_3("data") + "cnumpy._core.multiarray\n_reconstruct\ncnumpy\nndarray\n" +
-           raw("K\x00\x85");
-  bytes += with_bytes ? raw("C\x01") + "b"
-                      : "c_codecs\nencode\n" + text_3("b") + text_3("latin1") + raw("\x86R");
-  bytes += raw("\x87R(K\x01K") + char(content.labels.size()) + raw("M\x00\x0c\x86") +
-           "cnumpy\ndtype\n" + text_3("u1") + raw("\x89\x88\x87R(K\x03") + text_3("|") +
-           raw("NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89");
-  bytes += with_bytes ? "B" + little_endian(content.pixels.size()) + content.pixels
-                      : "c_codecs\nencode\n" + text_3(utf8) + text_3("latin1") + raw("\x86R");
-  return bytes + "tbu.";
-}
-
 // A dictionary with the pixels as one string.
 std::string pickle_string(const std::string& pixels, const std::vector<int>& labels) {
   std::string bytes = raw("\x80\x02}(U\x06labels](");
@@ -224,14 +168,11 @@ TEST_CASE("image: the original protocol has tokens and the last tenth for valida
   CHECK(data.max_length == 1024);
 }
 
-TEST_CASE("image: the python version gives the same examples, whatever wrote it") {
+TEST_CASE("image: the python version gives the same examples, from an array or a string") {
   const Content train = content_of(0, 12), test = content_of(100, 3);
   const auto split = random_split({11, 1});
   const std::pair<std::string, std::string> versions[] = {
       {pickle_2(train), pickle_2(test)},
-      {pickle_0(train), pickle_0(test)},
-      {pickle_3(train, true), pickle_3(test, true)},
-      {pickle_3(train, false), pickle_3(test, false)},
       {pickle_string(train.pixels, train.labels), pickle_string(test.pixels, test.labels)}};
   for (const auto& [train_bytes, test_bytes] : versions) {
     const Folder folder;
@@ -329,10 +270,10 @@ TEST_CASE("image: broken pickles end with file, offset and opcode, and run nothi
   const std::pair<std::string, std::string> cases[] = {
       {"", "at byte 0, opcode 0x00: the file ends early, 0 bytes long"},
       {raw("\x80\x02}U\x05") + "lab", "at byte 3, opcode 'U': the file ends early, 8 bytes long"},
-      {raw("\x80\x04}."), "at byte 0, opcode 0x80: protocols 0 to 3 are read, got 4"},
+      {raw("\x80\x04}."), "at byte 0, opcode 0x80: only protocol 2 is read"},
       {"cos\nsystem\n(S'true'\ntR.",
-       "opcode 'c': the pickle asks for 'os system', which CIFAR-10 "},
-      {"cnumpy\nload\n.", "asks for 'numpy load'"},
+       "opcode 'c': the pickle asks for 'os\\x0asystem', which CIFAR-10 "},
+      {"cnumpy\nload\n.", "asks for 'numpy\\x0aload'"},
       {"(ios\nsystem\n.", "opcode 'i': files of CIFAR-10 do not use it"},
       {"G12345678.", "opcode 'G': files of CIFAR-10 do not use it"},
       {raw("\x82\x01."), "opcode 0x82: files of CIFAR-10 do not use it"},
@@ -348,20 +289,16 @@ TEST_CASE("image: broken pickles end with file, offset and opcode, and run nothi
       {"}(K1u.", "opcode 'u': a key has no value"},
       {"b.", "opcode 'b': a value is missing before it"},
       {raw("h\x07."), "opcode 'h': nothing was stored as number 7"},
-      {"I12a\n.", "opcode 'I': '12a' is not an integer"},
-      {"Sabc\n.", "opcode 'S': a string in quotes is needed, got 'abc'"},
-      {"S'\\q'\n.", "opcode 'S': unknown escape '\\q'"},
-      {"S'\\xg0'\n.", "needs hexadecimal digits"},
-      {"S'\\x1'\n.", "an escape is cut"},
-      {"S'abc'", "the file ends early"},
-      {raw("\x8a\x09") + "123456789.", "an integer of 9 bytes is too large"},
+      {"I12\n.", "opcode 'I': files of CIFAR-10 do not use it"},
+      {"cnumpy\nndarray", "the file ends early"},
+      {"c", "the file ends early"},
       {"}.", "data_batch_1: the dictionary has no 'data'"},
       {raw("}U\x04") + "dataNs.", "data_batch_1: the dictionary has no 'labels'"},
       {labels + raw("U\x04") + "dataNu.", "'data' must be an array, got None"},
       {raw("}(U\x06labelsNU\x04") + "dataNu.", "'labels' must be a list, got None"},
       {raw("}(U\x06labels](Ne") + raw("U\x04") + "dataNu.", "label 1 must be an integer, got None"},
       {"cnumpy\ndtype\n" + raw("U\x02i8K\x00K\x01\x87R."), "must hold bytes (u1), got 'i8'"},
-      {"cnumpy\nndarray\n)R.", "'numpy ndarray' is not a function"},
+      {"cnumpy\nndarray\n)R.", "'numpy\\x0andarray' is not a function"},
       {"cnumpy.core.multiarray\n_reconstruct\n)R.", "an array of NumPy is expected"},
       {array + raw("(K\x01K\x05\x85") + type + raw("\x89U\x05") + "12345tb.",
        "the array must have two dimensions, got 1"},
@@ -435,19 +372,9 @@ TEST_CASE("image: a check goes on after bad records and reports all splits") {
 }
 
 TEST_CASE("image: a pickle cannot ask for more memory than its file is worth") {
-  // A text that is stored once and encoded again and again.
-  const std::string text(150000, 'x');
-  std::string bombs[] = {"c_codecs\nencode\nq\x01" + ("V" + text) + "\nq\x02Vlatin1\nq\x03",
-                         std::string(900000, 'N')};
-  for (int i = 0; i < 5000; ++i) bombs[0] += "h\x01h\x02h\x03\x86R";
-  for (size_t i = 0; i < 2; ++i) {
-    CAPTURE(i);
-    const std::string& bytes = bombs[i];
-    CHECK(bytes.size() < 1000000);
-    CHECK(growth_of([&] { pickle_error(bytes); }) < kMostGrowth);
-  }
-  CHECK(contains(pickle_error(bombs[0]), "the strings are much larger than the file"));
-  CHECK(contains(pickle_error(bombs[1]), "more than 262144 values"));
+  const std::string bytes(900000, 'N');
+  CHECK(growth_of([&] { pickle_error(bytes); }) < kMostGrowth);
+  CHECK(contains(pickle_error(bytes), "more than 262144 values"));
 }
 
 TEST_CASE("image: a check counts what stands beside a file that cannot be read") {
@@ -481,7 +408,8 @@ TEST_CASE("image: a check counts what stands beside a file that cannot be read")
   cut.write("cifar-10-binary.tar.gz", gzip_of(tar.substr(0, tar.size() - 4000)));
   const std::string half = report_of(image::check_files(cut.name()));
   CAPTURE(half);
-  CHECK(half.starts_with("18 " + cut.file("cifar-10-binary.tar.gz") + ": the archive is cut"));
+  CHECK(half.starts_with("18 " + cut.file("cifar-10-binary.tar.gz") +
+                         ": the archive is damaged or cut"));
   CHECK(half.ends_with(" 2 7 "));
 }
 

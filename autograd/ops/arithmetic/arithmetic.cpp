@@ -1,10 +1,10 @@
-// add, sub, mul, div: a op b, where b is repeated over the leading axes of a (its shape is the end
-// of a's) or is a single number. scale: s x.
+// add, sub, mul, div: a op b, where b is repeated over the leading axes of a
+// (its shape is the end of a's) or is a single number. scale: s x.
 //
 //   forward   y[r, d] = a[r, d] op b[d],   r over the leading axes
 //
-// adjoint. With da and db the loss moves by sum_{r,d} gy[r,d] (dy/da da[r,d] + dy/db db[d]). The
-// coefficient of db[d] collects every r, so
+// adjoint. With da and db the loss moves by sum_{r,d} gy[r,d] (dy/da da[r,d] +
+// dy/db db[d]). The coefficient of db[d] collects every r, so
 //
 //   ga[r, d] = gy[r, d] dy/da,          gb[d] = sum_r gy[r, d] dy/db:
 //
@@ -14,7 +14,8 @@
 //   div   ga = gy / b,   gb = -sum_r gy a / b^2 = -sum_r ga y
 //   scale gx = s gy
 //
-// mul and div take real numbers only: the complex product has a file of its own.
+// mul and div take real numbers only: the complex product has a file of its
+// own.
 
 #include <cmath>
 

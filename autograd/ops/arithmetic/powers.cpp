@@ -1,7 +1,13 @@
-// powers: a learned decay per channel, y[l, d] = gamma[d]^e[l]; the exponents are distances.
+// powers: a learned decay per channel, y[l, d] = gamma[d]^e[l]; the exponents
+// are distances.
 //
 //   forward   y[l, d] = gamma[d]^e[l],  0^0 = 1
-//   backward  ggamma[d] = sum_l e[l] gamma[d]^(e[l] - 1) gy[l, d];  a term with e = 0 is 0
+//   adjoint   dy[l, d] = e[l] gamma[d]^(e[l] - 1) dgamma[d], and gamma[d]
+//             moves every l, so <gy, dy> collects
+//             ggamma[d] = sum_l e[l] gamma[d]^(e[l] - 1) gy[l, d]
+//
+// A term with e = 0 is 0, also at gamma = 0: y is then 1 for every gamma. For
+// 0 < e < 1 the slope at gamma = 0 is infinite, and so is the gradient.
 
 #include <cmath>
 

@@ -1,13 +1,15 @@
-// cross_entropy: the mean negative log-probability of the labels under softmax(x).
+// cross_entropy: the mean negative log-probability of the labels under
+// softmax(x).
 //
 //   forward   m[b] = max_c x[b,c],   l[b] = log sum_c e^(x[b,c] - m[b])
 //             y = 1/B sum_b (m[b] + l[b] - x[b, label[b]])
-//   adjoint   m + l is log sum_c e^x[b,c] whatever m is, and its slope in x[b,c] is
-//             p[b,c] = e^(x[b,c] - m[b] - l[b]), the softmax. So
+//   adjoint   m + l is log sum_c e^x[b,c] whatever m is, and its slope in
+//             x[b,c] is p[b,c] = e^(x[b,c] - m[b] - l[b]), the softmax. So
 //             gx[b,c] = gy / B (p[b,c] - [c = label[b]])
 //
-// One op in place of softmax, log and a gather: nothing overflows, no probability is rounded to 0
-// before its logarithm, and p is made again in the backward, so no second (B, C) is kept.
+// One op in place of softmax, log and a gather: nothing overflows, no
+// probability is rounded to 0 before its logarithm, and p is made again in the
+// backward, so no second (B, C) is kept.
 
 #include "autograd/op.h"
 #include "autograd/ops/classify.h"

@@ -1,12 +1,16 @@
 // embedding: rows of a table.
 //
-//   forward   y[p, :] = weight[ids[p], :],   p over the positions
-//   adjoint   gweight[v, c] = sum over {p : ids[p] = v} of gy[p, c],  the entries that were copied
+//   forward   y[p, c] = weight[ids[p], c],   p over the positions
+//   adjoint   <gy, dy> = sum_p,c gy[p, c] dweight[ids[p], c]. Row v of the
+//             table is read at all positions p with ids[p] = v, so what
+//             multiplies dweight[v, c] is
+//             gweight[v, c] = sum over {p : ids[p] = v} of gy[p, c]
 //
-// The adjoint scatters, and positions with one id write one row. So that the order of the sum is
-// fixed and no two tasks write one element, a task owns some channels and walks the positions. A
-// GPU needs more tasks than that gives: there the positions are cut into parts with a table each,
-// and the tables are added in their order.
+// The adjoint scatters, and positions with one id write one row. So that the
+// order of the sum is fixed and no two tasks write one element, a task owns
+// some channels and walks the positions. A GPU needs more tasks than that
+// gives: there the positions are cut into parts with a table each, and the
+// tables are added in their order.
 
 #include <algorithm>
 
@@ -41,8 +45,8 @@ void gather_rows(const Tensor& ids_tensor, const Tensor& weight_tensor, Tensor& 
   });
 }
 
-// Into float64 tables (parts, V, D): a token like the padding may stand at most positions of a
-// batch.
+// Into float64 tables (parts, V, D): most positions of a batch may hold one token,
+// the padding.
 template <class T>
 void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Cut cut, Tensor& tables_tensor) {
   const int32_t* ids = ids_tensor.data<int32_t>();

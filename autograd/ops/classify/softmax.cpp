@@ -1,8 +1,11 @@
 // softmax over the last axis.
 //
-//   forward   y[j] = e^(x[j] - m) / s,  m = max_j x[j],  s = sum_j e^(x[j] - m),   for each row
-//   adjoint   log y[j] = x[j] - log sum_i e^x[i], so dy[j] = y[j] (dx[j] - sum_i y[i] dx[i]). This
-//             map of dx is symmetric (diag(y) - y y^T), hence gx[j] = y[j] (gy[j] - <y, gy>)
+//   forward   m = max_j x[j],  s = sum_j e^(x[j] - m),  y[j] = e^(x[j] - m) / s,
+//             for each row
+//   adjoint   log y[j] = x[j] - log sum_i e^x[i], so
+//             dy[j] = y[j] (dx[j] - sum_i y[i] dx[i]).
+//             This map of dx is symmetric, diag(y) - y y^T, hence
+//             gx[j] = y[j] (gy[j] - <y, gy>)
 //
 // y is kept: the op that reads it keeps it anyway, and x is not needed.
 

@@ -1,9 +1,8 @@
 // The affine map of every row, y = x W^T + b, and its gradients: what linear, gated_linear and
-// gated_linear_unit share. The derivation stands in linear.cpp.
+// gated_linear_unit share. The derivation is in linear.cpp.
 //
-// Rows are taken in pieces that stay in a core's cache: what is made of a piece is used for the
-// next product while it lies there. Between two passes over whole tensors it would go to memory
-// and come back.
+// Rows are taken in pieces that stay in a core's cache: the result of one product is used for the
+// next while it is there. Two passes over whole tensors would send it to memory and back.
 #pragma once
 
 #include <omp.h>
@@ -33,8 +32,8 @@ class Pieces {
   Device device() const { return device_; }
 
   // f(Piece): groups in parallel, the pieces of a group in order. On CUDA one piece has all rows.
-  // A single group is no parallel region, not even one of one thread: the loops of f share its work
-  // then, and libgomp would start new threads for each of them in an inner region.
+  // With one group, f is called outside a parallel region, so that f's own loops can use all
+  // threads. (Nested regions would make libgomp create threads for each of these loops.)
   template <class F>
   void for_each(const F& f) const {
     if (groups() <= 1) return for_group(0, f);

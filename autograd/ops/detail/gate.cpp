@@ -1,10 +1,3 @@
-// The gate of a gated unit.
-//
-//   forward   p = silu(a) b
-//   adjoint   gb = gp silu(a)              a product: each factor gets gp times the other
-//             ga = gp b silu'(a)           silu(a) = a s, s the sigmoid of a, so
-//                                          silu'(a) = s + a s (1 - s)   (activations.cpp)
-
 #include "autograd/ops/detail/gate.h"
 
 #include "core/math.h"

@@ -1,4 +1,5 @@
-// The gate of a gated unit, p = silu(a) b: what gated_linear and gated_linear_unit share.
+// The gate of a gated unit, p = silu(a) b, and its gradients (derived in gated_linear.cpp): what
+// gated_linear and gated_linear_unit share.
 #pragma once
 
 #include <cstdint>

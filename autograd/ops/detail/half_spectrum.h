@@ -1,5 +1,6 @@
-// The factor that separates a half spectrum from a whole one: bins 0 and F/2 (F even) stand for
-// themselves, every other bin k also for its conjugate at F - k.
+// The factor that separates a half spectrum from a whole one: bins 0 and F/2 (F even) count once,
+// every other bin k counts twice, for itself and for its conjugate at F - k. What rfft, irfft,
+// hilbert and toeplitz share.
 #pragma once
 
 #include "core/tensor.h"

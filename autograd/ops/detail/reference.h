@@ -46,7 +46,7 @@ inline Bin turn(int64_t jk, int64_t F) {
   return std::polar(1.0, 2 * 3.14159265358979323846 * double(jk % F) / double(F));
 }
 
-// How many bins of the whole spectrum bin k of the half stands for.
+// c[k]: how many bins of the whole spectrum are represented by bin k of the half.
 inline double bins(int64_t k, int64_t F) { return k == 0 || 2 * k == F ? 1 : 2; }
 
 inline double silu(double x) { return x / (1 + std::exp(-x)); }

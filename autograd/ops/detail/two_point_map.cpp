@@ -57,7 +57,7 @@ TwoPointMap::TwoPointMap(int64_t columns, const std::vector<Entry>& rows)
   for (int64_t i = 0; i < rows_; ++i) {
     const Entry& e = rows[size_t(i)];
     check(e.left >= 0 && e.left < columns && (e.second == 0 || e.left + 1 < columns),
-          "interpolation: row ", i, " reads beyond the ", columns, " nodes");
+          "interpolation: row ", i, " reads beyond the ", columns, " entries");
     left.push_back(int32_t(e.left));
     weights.insert(weights.end(), {e.first, e.second});
     if (e.first != 0) by_column[size_t(e.left)].emplace_back(int32_t(i), e.first);
@@ -82,7 +82,7 @@ TwoPointMap TwoPointMap::at_coordinates(int64_t columns, const std::vector<doubl
   std::vector<Entry> rows;
   for (const double at : u) {
     check(columns >= 1 && at >= 0 && at <= double(columns - 1), "interpolation: coordinate ", at,
-          " lies outside the ", columns, " nodes");
+          " lies outside the ", columns, " entries");
     const int64_t j =
         std::clamp<int64_t>(int64_t(std::floor(at)), 0, std::max<int64_t>(columns - 2, 0));
     rows.push_back({j, 1 - (at - double(j)), at - double(j)});
@@ -92,7 +92,7 @@ TwoPointMap TwoPointMap::at_coordinates(int64_t columns, const std::vector<doubl
 
 Tensor TwoPointMap::apply(const Tensor& x, int64_t axis) const {
   check(x && x.is_real() && x.size(axis) == columns_, "interpolation: ", columns_,
-        " nodes are needed along axis ", axis, ", got ", x);
+        " entries are needed along axis ", axis, ", got ", x);
   Tensor y(x.shape().with(axis, rows_), x.dtype(), x.device());
   const Device device = x.device();
   dispatch(x, [&]<class T> {

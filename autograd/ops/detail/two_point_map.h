@@ -1,7 +1,13 @@
-// A sparse matrix M (rows x columns) with two entries a row, at neighbouring columns: what linear
-// interpolation is. It is fixed, so only M x and M^T g are needed, each a gather: row i of M x
-// reads two elements; row j of M^T g reads those rows i of g that touch column j, from a list by
-// column.
+// A matrix M (rows x columns) with two entries per row, in neighbouring columns: linear
+// interpolation at any coordinates. What interpolate (as published), linear_resize and
+// warped_kernel share.
+//
+//   forward   y[i] = a_i x[j_i] + b_i x[j_i + 1]
+//   adjoint   <gy, M dx> = sum_i gy[i] (a_i dx[j_i] + b_i dx[j_i + 1]). What multiplies dx[j] is
+//             gx[j] = sum_{i: j_i = j} a_i gy[i] + sum_{i: j_i + 1 = j} b_i gy[i],  gx = M^T gy
+//
+// Written like this, both are gathers: every element of the result is written by one task. The
+// adjoint takes the rows i that touch column j from a list per column.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +25,12 @@ class TwoPointMap {
   };
   TwoPointMap(int64_t columns, const std::vector<Entry>& rows);
 
-  // Reads a table of `columns` nodes linearly at coordinates u: 0 <= u <= columns - 1.
+  // Reads a table of `columns` entries linearly at coordinates u: 0 <= u <= columns - 1.
   static TwoPointMap at_coordinates(int64_t columns, const std::vector<double>& u);
 
   Tensor apply(const Tensor& x, int64_t axis) const;  // (.., columns, ..) -> (.., rows, ..)
-  Tensor apply_transposed(const Tensor& g,
-                          int64_t axis) const;  // (.., rows, ..) -> (.., columns, ..)
+  // (.., rows, ..) -> (.., columns, ..)
+  Tensor apply_transposed(const Tensor& g, int64_t axis) const;
   int64_t rows() const { return rows_; }
   int64_t columns() const { return columns_; }
 

@@ -1,11 +1,8 @@
-// Functions of one number: relu, silu, gelu, sigmoid, tanh, exp, elu. Real tensors of any shape.
+// Functions of one number: relu, silu, gelu, sigmoid, tanh, exp, elu. Real
+// tensors of any shape.
 //
 //   forward   y[i] = f(x[i])
 //   adjoint   gx[i] = gy[i] f'(x[i]),  since y[i] depends on x[i] alone
-//
-// Each function states f and its slope f' in terms of the one tensor it keeps. That is y where f'
-// is simple in y: the op that reads y keeps it anyway, so it costs no memory. It is x where f has
-// no inverse (silu, gelu).
 //
 //   relu     max(x, 0)              f' = 1 for y > 0, else 0
 //   sigmoid  s = 1 / (1 + e^-x)     f' = e^-x / (1 + e^-x)^2 = s (1 - s)
@@ -13,13 +10,14 @@
 //   exp      e^x                    f' = y
 //   elu      x, e^x - 1 for x <= 0  f' = 1 for y > 0, else e^x = y + 1
 //   silu     x s(x)                 f' = s + x s (1 - s) = s (1 + x (1 - s))
-//   gelu     x P(x)                 f' = P + x p,  P(x) = (1 + erf(x / sqrt 2)) / 2 the normal
-//                                   distribution, p(x) = P' = e^(-x^2 / 2) / sqrt(2 pi)
+//   gelu     x P(x)                 f' = P + x p
+//
+// with the normal distribution P(x) = (1 + erf(x / sqrt 2)) / 2 and its
+// density p(x) = P'(x) = e^(-x^2 / 2) / sqrt(2 pi).
 
-#include "autograd/op.h"
+#include "autograd/ops/detail/elementwise.h"
 #include "autograd/ops/elementwise.h"
 #include "core/math.h"
-#include "core/parallel.h"
 
 namespace skiff {
 namespace {
@@ -141,49 +139,6 @@ struct Gelu {
   static SKIFF_HOST_DEVICE T slope(T x) {
     const Normal<T> n = normal(x);
     return n.P + x * n.p;
-  }
-};
-
-template <class T, class F>
-void run_value(const Tensor& x_tensor, Tensor& y_tensor) {
-  const T* x = x_tensor.data<T>();
-  T* y = y_tensor.data<T>();
-  parallel_for(x_tensor.device(), x_tensor.size(),
-               [=] SKIFF_KERNEL(int64_t i) { y[i] = F::value(x[i]); });
-}
-
-template <class T, class F>
-void run_slope(const Tensor& gy_tensor, const Tensor& kept_tensor, Tensor& gx_tensor) {
-  const T *gy = gy_tensor.data<T>(), *kept = kept_tensor.data<T>();
-  T* gx = gx_tensor.data<T>();
-  parallel_for(gy_tensor.device(), gy_tensor.size(),
-               [=] SKIFF_KERNEL(int64_t i) { gx[i] = gy[i] * F::slope(kept[i]); });
-}
-
-template <class F>
-struct Elementwise {
-  static constexpr auto name = F::name;
-  Tensor kept;  // saved: y or x
-
-  Tensor forward(const Tensor& x) {
-    check_real(name, "x", x);
-    Tensor y = empty_like(x);
-    dispatch(x, [&]<class T> { run_value<T, F>(x, y); });
-    kept = F::keeps_output ? y : x;
-    return y;
-  }
-  Grads backward(const Tensor& gy, Needs) const {
-    Tensor gx = empty_like(gy);
-    dispatch(gy, [&]<class T> { run_slope<T, F>(gy, kept, gx); });
-    return {gx};
-  }
-  static std::vector<Sample<Elementwise>> samples() {
-    return {{"odd", {}, {randn({7})}},
-            {"even", {}, {randn({2, 8})}},
-            {"length 1", {}, {randn({1})}},
-            {"number", {}, {randn({})}},
-            {"rank 4", {}, {randn({2, 3, 1, 3})}},
-            {"far from 0", {}, {tensor_of({-9, -4.5, -2, 2, 4.5, 9}, {6}, DType::Float64)}}};
   }
 };
 

@@ -1,16 +1,19 @@
-// dropout: every element is 0 with probability `rate`, else divided by 1 - rate.
+// dropout: every element is 0 with probability `rate`, else divided by 1 -
+// rate.
 //
 //   forward   y[i] = k[i] x[i],   k[i] = 0 if u[i] < rate, else 1 / (1 - rate)
-//   adjoint   gx[i] = k[i] gy[i]: the map is diagonal, so it is its own adjoint
+//   adjoint   gx[i] = k[i] gy[i]: a diagonal map is its own adjoint
 //
-// u[i] in [0, 1) is half a word of a Philox block under key `seed` and a counter made of step and
-// call: a function of these numbers alone. So the mask is not kept, it is drawn again in the
-// backward, and it is the same on every device and for any number of threads. With 16 bits, the
-// rate is taken to the nearest 2^-16, in k as well, which keeps the mean exactly.
+// u[i] in [0, 1) is half a word of a Philox block under key `seed` and a
+// counter made of step and call: a function of these numbers alone. So the
+// mask is not kept, it is drawn again in the backward, and it is the same on
+// every device and for any number of threads. With 16 bits, the rate is
+// rounded to a multiple of 2^-16, in k as well, which keeps the mean exactly.
 //
-// Elements are taken in tiles of 128, for each of which 16 blocks are drawn: element 32 w + 16 h +
-// b of a tile has half h (0: the lower) of word w of block b. So neighbours come from different
-// blocks, and a vector of blocks from philox_tile meets a vector of elements.
+// Elements are taken in tiles of 128, for each of which 16 blocks are drawn:
+// element 32 w + 16 h + b of a tile has half h (0: the lower) of word w of
+// block b. So neighbours come from different blocks, and a vector of blocks
+// from philox_tile meets a vector of elements.
 
 #include <algorithm>
 
@@ -54,7 +57,7 @@ template <class T>
 void apply_tiles(uint64_t first_block, int64_t tiles, Keep<T> keep, uint64_t seed, uint64_t counter,
                  const T* x, T* y) {
   cpu::for_each_row(tiles, kElements, [&](Row tile) {
-    const Keep<T> keep_one = keep;  // not where a store to y might reach it
+    const Keep<T> keep_one = keep;  // a local copy: no store to y can change it
     uint32_t words[4][kPhiloxTile];
     philox_tile(seed, first_block + uint64_t(tile.index * kBlocks), counter, words);
     for (int64_t w = 0; w < 4; ++w) {

@@ -1,19 +1,25 @@
-// gated_linear: the output map of a gated unit, y = p W^T + bias of p = k silu(a) b, k the mask of
-// dropout (1 without it).
+// gated_linear: the output map of a gated unit, y = p W^T + bias of the gated
+// p = k silu(a) b, k the mask of dropout (1 without it).
 //
-//   forward   p[r, i] = k[r, i] silu(a[r, i]) b[r, i],   r over the leading axes
+//   forward   p[r, i] = k[r, i] silu(a[r, i]) b[r, i],  r the leading axes
 //             y[r, o] = sum_i p[r, i] W[o, i] + bias[o]
-//   adjoint   gp = k (gy W)                  linear's adjoint, through the mask (dropout.cpp)
-//             gb = gp silu(a)                a product: each factor gets gp times the other
-//             ga = gp b silu'(a)             and a the slope of silu besides (activations.cpp)
-//             gW = gy^T p,   gbias = sum_r gy
+//   adjoint   gW = gy^T p,   gbias = sum_r gy,   gp = gy W     (linear.cpp)
 //
-// The gate and its gradients stand in gate.cpp.
+// The gate multiplies three factors, element by element. Its differential,
 //
-// The composition linear(dropout(silu(a)) * b, W, bias) keeps four tensors of a's size until its
-// backward: a, silu(a), b and p. This op keeps a and b. Its backward reads them anyway, to make ga
-// and gb, and works silu(a) and p out again in the same pass. Both directions go by pieces of rows
-// (affine.h), so p and gp never leave the cache.
+//   dp = k (silu(a) db + b silu'(a) da),
+//
+// gives each factor gp times what it is multiplied with:
+//
+//             gb = k gp silu(a)
+//             ga = k gp b silu'(a),   silu'(a) = s + a s (1 - s),
+//                                     s the sigmoid of a (activations.cpp)
+//
+// The composition linear(dropout(silu(a)) * b, W, bias) keeps four tensors of
+// a's size until its backward: a, silu(a), b and p. This op keeps a and b. Its
+// backward reads them anyway, to make ga and gb, and computes silu(a) and p
+// again in the same pass. Both directions go by pieces of rows (affine.h), so
+// p and gp never leave the cache.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/affine.h"

@@ -1,19 +1,20 @@
-// gated_linear_unit: two maps of x, the gate of one by the other, and the output map. k is the mask
-// of dropout (1 without it), r runs over the leading axes.
+// gated_linear_unit: two maps of x, the gate of one by the other, and the
+// output map. k is the mask of dropout (1 without it), r runs over the leading
+// axes.
 //
-//   forward   a = x W1^T + b1,   b = x W2^T + b2          (linear.cpp)
-//             p[r, i] = k[r, i] silu(a[r, i]) b[r, i]      (gate.cpp)
-//             y = p W3^T + b3
-//   adjoint   gp = k (gy W3)                               as in gated_linear.cpp
-//             gb = gp silu(a),   ga = gp b silu'(a)
-//             gx = ga W1 + gb W2                           x goes two ways, so its gradients add up
-//             gW1 = ga^T x,   gW2 = gb^T x,   gW3 = gy^T p
-//             gb1 = sum_r ga, gb2 = sum_r gb, gb3 = sum_r gy
+//   forward   a = x W1^T + b1,   b = x W2^T + b2
+//             p[r, i] = k[r, i] silu(a[r, i]) b[r, i],   y = p W3^T + b3
+//   adjoint   ga, gb, gW3 and gb3 from gy as in gated_linear.cpp; then a and b
+//             are affine maps of x, and what x gets from both adds up:
+//             gx = ga W1 + gb W2
+//             gW1 = ga^T x,   gW2 = gb^T x
+//             gb1 = sum_r ga, gb2 = sum_r gb
 //
-// The composition gated_linear(linear(x, W1, b1), linear(x, W2, b2), W3, b3) is the same, but its
-// backward sends ga, gb and both parts of gx through memory. Here a piece of rows (affine.h) goes
-// all the way while it is in the cache: per layer of the ListOps model 6 passes over memory where
-// there were 19. What is kept is the same: x, a and b.
+// The composition gated_linear(linear(x, W1, b1), linear(x, W2, b2), W3, b3)
+// is the same, but its backward sends ga, gb and both parts of gx through
+// memory. Here a piece of rows (affine.h) goes all the way while it is in the
+// cache: per layer of the ListOps model 6 passes over memory where there were
+// 19. What is kept is the same: x, a and b.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/affine.h"

@@ -1,14 +1,15 @@
 // linear: the affine map of every row, as in PyTorch.
 //
-//   forward   y[r, o] = sum_i x[r, i] W[o, i] + b[o],   r over the leading axes
+//   forward   y[r, o] = sum_i x[r, i] W[o, i] + b[o],  r the leading axes
 //   adjoint   gx[r, i] = sum_o gy[r, o] W[o, i]         gx = gy W
 //             gW[o, i] = sum_r gy[r, o] x[r, i]         gW = gy^T x
 //             gb[o]    = sum_r gy[r, o]
 //
-// each of them the sum of gy over the outputs that one entry of x, W or b takes part in.
+// each of them the sum of gy over the outputs that one entry of x, W or b
+// takes part in.
 //
-// One op in place of matmul and add. The products themselves stand in affine.cpp: for some hundred
-// rows at a time, since gy and x are read three times in the backward.
+// One op in place of matmul and add. The products are in affine.cpp, for some
+// hundred rows at a time, since gy and x are read three times in the backward.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/affine.h"

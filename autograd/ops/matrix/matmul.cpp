@@ -1,12 +1,14 @@
-// matmul: y = A B for each leading index, A = a or its transpose, B = b or its transpose.
+// matmul: y = A B for each leading index, A = a or its transpose, B = b or its
+// transpose.
 //
 //   forward   y[i, j] = sum_k A[i, k] B[k, j]
 //   adjoint   gA[i, k] = sum_j gy[i, j] B[k, j]        gA = gy B^T
 //             gB[k, j] = sum_i A[i, k] gy[i, j]        gB = A^T gy
 //
-// The gradient of a transposed operand is the transpose of the one above: ga = gA^T = B gy^T and
-// gb = gB^T = gy^T A. A matrix b shared by all leading indices collects their sum. Without
-// transpose_a, a and y are then tall matrices and the whole is one product.
+// The gradient of a transposed operand is the transpose of the one above: ga =
+// gA^T = B gy^T and gb = gB^T = gy^T A. A matrix b shared by all leading
+// indices collects their sum. Without transpose_a, a and y are then tall
+// matrices and the whole is one product.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/reference.h"

@@ -1,18 +1,35 @@
-// batch_norm: every channel to mean 0 and variance 1 over all N leading positions, then an affine
-// map; in evaluation with the running mean and variance in place of the batch's.
+// batch_norm: every channel to mean 0 and variance 1 over all N leading
+// positions, then an affine map. Statistics::Running takes the running mean
+// and variance in place of the batch's.
 //
-//   forward   m = 1/N sum_r x[r],  v = 1/N sum_r (x[r] - m)^2,  i = (v + eps)^(-1/2)
-//             h[r] = (x[r] - m) i,   y[r] = h[r] w + b,   r < N, for each channel
-//             training: running_mean += momentum (m - running_mean), the variance with v N/(N-1)
+//   forward   m = 1/N sum_r x[r],  v = 1/N sum_r (x[r] - m)^2
+//             i = (v + eps)^(-1/2),   h[r] = (x[r] - m) i,  r < N, per channel
+//             y[r] = h[r] w + b
+//             running_mean += momentum (m - running_mean), and the same for
+//             the variance with v N/(N-1): Statistics::Batch only
 //
-// adjoint. gb = sum_r gy[r], gw = sum_r gy[r] h[r]. In evaluation m and i are constants, so
-// gx[r] = w i gy[r]. In training a channel is to batch_norm what a row is to layer_norm, and the
-// derivation is the same with N for d and r for j (layer_norm.cpp):
-//   gx[r] = w i (gy[r] - gb / N - h[r] gw / N).
+//   adjoint   gb = sum_r gy[r],   gw = sum_r gy[r] h[r],   gh[r] = w gy[r]
 //
-// The statistics are taken in double in one pass, from x - x[0]: with N = B n positions a sum of
-// squares in float32 loses its digits, and subtracting a member of the batch removes a large mean.
-// With N = 1 the variance is 0 and the factor N/(N-1) is taken as 1.
+// Running: m and i are constants, dh[r] = i dx[r], so gx[r] = w i gy[r].
+//
+// Batch: m and v move with x. With c[r] = x[r] - m = h[r] / i and sum_r c[r] =
+// 0,
+//
+//   dm = 1/N sum_r dx[r]
+//   dv = 2/N sum_r c[r] (dx[r] - dm) = 2/N sum_r c[r] dx[r]
+//   di = -1/2 i^3 dv = -i^2 1/N sum_r h[r] dx[r]
+//   dh[r] = i (dx[r] - dm) + c[r] di
+//         = i (dx[r] - 1/N sum_q dx[q] - h[r] 1/N sum_q h[q] dx[q])
+//
+// This map of dx is symmetric in r and q, so gx is the same map of gh = w gy,
+// in which the two sums are w gb and w gw:
+//
+//   gx[r] = w i (gy[r] - gb / N - h[r] gw / N)
+//
+// The statistics are taken in double in one pass, from x - x[0]: with N = B n
+// positions a sum of squares in float32 loses its digits, and subtracting a
+// member of the batch removes a large mean. With N = 1 the variance is 0 and
+// the factor N/(N-1) is taken as 1.
 
 #include <cmath>
 

@@ -1,15 +1,24 @@
-// layer_norm: every row to mean 0 and variance 1, then an affine map of each channel.
+// layer_norm: every row to mean 0 and variance 1, then an affine map of each
+// channel.
 //
-//   forward   m = 1/d sum_j x[j],  v = 1/d sum_j (x[j] - m)^2,  r = (v + eps)^(-1/2)
-//             h[j] = (x[j] - m) r,   y[j] = h[j] w[j] + b[j],   j < d, for each row
+//   forward   m = 1/d sum_j x[j],  v = 1/d sum_j (x[j] - m)^2
+//             r = (v + eps)^(-1/2),   h[j] = (x[j] - m) r
+//             y[j] = h[j] w[j] + b[j],   j < d, for each row
 //
-// adjoint. gb = sum_rows gy, gw = sum_rows gy h, gh = gy w. For gx let dx move the row, and write
-// c[j] = x[j] - m = h[j] / r:
-//   dm = 1/d sum dx,   dv = 2/d sum_j c[j] (dx[j] - dm) = 2/d sum_j c[j] dx[j]   (sum c = 0),
-//   dr = -1/2 r^3 dv = -r^2 1/d sum_j h[j] dx[j],
-//   dh[j] = r (dx[j] - dm) + c[j] dr = r (dx[j] - 1/d sum dx - h[j] 1/d sum_i h[i] dx[i]).
+//   adjoint   gb = sum_rows gy,   gw = sum_rows gy h,   gh = gy w
+//
+// For gx let dx move the row, and write c[j] = x[j] - m = h[j] / r, so sum_j
+// c[j] = 0:
+//
+//   dm = 1/d sum_j dx[j]
+//   dv = 2/d sum_j c[j] (dx[j] - dm) = 2/d sum_j c[j] dx[j]
+//   dr = -1/2 r^3 dv = -r^2 1/d sum_j h[j] dx[j]
+//   dh[j] = r (dx[j] - dm) + c[j] dr
+//         = r (dx[j] - 1/d sum_i dx[i] - h[j] 1/d sum_i h[i] dx[i])
+//
 // This map of dx is symmetric, so the adjoint is the same map of gh:
-//   gx[j] = r (gh[j] - 1/d sum gh - h[j] 1/d sum_i h[i] gh[i]).
+//
+//   gx[j] = r (gh[j] - 1/d sum_i gh[i] - h[j] 1/d sum_i h[i] gh[i])
 
 #include <cmath>
 

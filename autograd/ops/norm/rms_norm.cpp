@@ -1,16 +1,21 @@
-// simple_rms_norm: every row over its root mean square; rms_norm: the same, times a scale for each
-// channel.
+// simple_rms_norm: every row over its root mean square; rms_norm: the same,
+// times a scale for each channel.
 //
-//   forward   rho = |x| / sqrt d,  s = rho + eps,  y[j] = x[j] / s (scale[j]),   j < d, each row
+//   forward   rho = |x| / sqrt d,  s = rho + eps
+//             y[j] = x[j] / s (scale[j]),   j < d, for each row
 //
-// eps stands outside the root: at x = 0 the map is x / eps, and differentiable.
+// eps is outside the root: at x = 0 the map is x / eps, and differentiable.
 //
-// adjoint, with gh = gy (scale). From rho^2 = sum x^2 / d: drho = sum_j x[j] dx[j] / (d rho), so
-//   dy[j] = dx[j] / s - x[j] / s^2 drho = dx[j] / s - x[j] sum_i x[i] dx[i] / (s^2 d rho),
-// a symmetric map of dx. Hence
-//   gx[j] = gh[j] / s - x[j] <gh, x> / (s^2 d rho),   the second term 0 when x = 0,
-//   gscale[j] = sum_rows gy[j] x[j] / s.
-// For a tiny row rho s^2 would underflow: <gh, x> / (s^2 d) and x[j] / rho are formed apart.
+//   adjoint   gh = gy (scale). From rho^2 = sum_j x[j]^2 / d follows
+//             drho = sum_j x[j] dx[j] / (d rho), so
+//             dy[j] = dx[j] / s - x[j] / s^2 drho
+//                   = dx[j] / s - x[j] sum_i x[i] dx[i] / (s^2 d rho),
+//             a symmetric map of dx. Hence
+//             gx[j] = gh[j] / s - x[j] <gh, x> / (s^2 d rho),
+//             gscale[j] = sum_rows gy[j] x[j] / s
+//
+// At x = 0 the second term of gx is 0. For a tiny row rho s^2 would underflow:
+// <gh, x> / (s^2 d) and x[j] / rho are formed apart.
 
 #include <algorithm>
 #include <cmath>

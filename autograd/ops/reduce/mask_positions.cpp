@@ -1,7 +1,8 @@
-// mask_positions: zeroes what stands beyond the true length of each sequence.
+// mask_positions: zeroes what is beyond the true length of each sequence.
 //
 //   forward   y[b, i, :] = x[b, i, :] for i < l_b, otherwise 0
-//   adjoint   gx = the same of gy: a diagonal matrix of zeros and ones is its own transpose
+//   adjoint   gx = the same of gy: a diagonal matrix of zeros and ones is its
+//             own transpose
 
 #include "autograd/op.h"
 #include "autograd/ops/reduce.h"

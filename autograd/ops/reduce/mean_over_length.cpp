@@ -1,7 +1,9 @@
-// mean_over_length: one vector per sequence, the mean of its positions without the padding.
+// mean_over_length: one vector per sequence, the mean of its positions without
+// the padding.
 //
 //   forward   y[b, c] = 1/l[b] sum_{i < l[b]} x[b, i, c],    l = lengths
-//   adjoint   gx[b, i, c] = gy[b, c] / l[b] for i < l[b], and 0 behind: the coefficients of x in y
+//   adjoint   gx[b, i, c] = gy[b, c] / l[b] for i < l[b], and 0 behind: the
+//             coefficients of x in y
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/sum_leading.h"

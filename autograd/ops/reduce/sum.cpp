@@ -1,7 +1,9 @@
 // sum: over all elements or along one axis.
 //
-//   forward   y[o, c] = sum_{i < n} x[o, i, c],   x seen as (outer, n, inner) around the axis
-//   adjoint   gx[o, i, c] = gy[o, c]: every x[o, i, c] enters one output, with factor 1
+//   forward   y[o, c] = sum_{i < n} x[o, i, c],  x seen as (outer, n, inner)
+//             around the axis
+//   adjoint   gx[o, i, c] = gy[o, c]: every x[o, i, c] enters one output, with
+//             factor 1
 //
 // Sums are taken in double. `all` takes x as one axis of all its elements.
 

@@ -1,14 +1,19 @@
-// conv1d: a short convolution per channel, the banded part of SKI; x = 0 outside 0 .. n-1.
+// conv1d: a short convolution per channel, the filter of SKI; x = 0 outside
+// 0 .. n-1.
 //
-//   bidirectional  y[i] = sum_q c[q] x[i + q - (K-1)/2],  K odd: tap q acts at lag (K-1)/2 - q
-//   causal         y[i] = sum_q c[q] x[i - q]:            tap q acts at lag q
+//   bidirectional   y[i] = sum_q c[q] x[i + q - (K-1)/2],  K odd: tap q acts
+//                   at lag (K-1)/2 - q
+//   causal          y[i] = sum_q c[q] x[i - q]: tap q acts at lag q
 //
-// Both are y[i] = sum_q c[q] x[i + s q + o], with (s, o) = (1, -(K-1)/2) or (-1, 0).
+// Both are y[i] = sum_q c[q] x[i + s q + o], with (s, o) = (1, -(K-1)/2) or
+// (-1, 0). In <gy, dy> = sum_i gy[i] sum_q (c[q] dx[i + s q + o] + dc[q] x[i +
+// s q + o]) the entry dx[j] meets the i with i + s q + o = j:
 //
-//   adjoint   gx[j] = sum_q c[q] gy[j - s q - o]       the same sum with (-s, -o)
-//             gc[q] = sum over batch and i of gy[i] x[i + s q + o]
+//   adjoint   gx[j] = sum_q c[q] gy[j - s q - o]    the same sum with (-s, -o)
+//             gc[q] = sum over the batch and i of gy[i] x[i + s q + o]
 //
-// One pass over memory each: a row of x is small (D channels) and its K neighbours are in cache.
+// One pass over memory each: a row of x is small (D channels) and its K
+// neighbours are in cache.
 
 #include <algorithm>
 

@@ -1,14 +1,17 @@
-// linear_resize: n values along an axis read linearly at m equally spaced places.
+// linear_resize: n values along an axis read linearly at m equally spaced
+// places.
 //
-//   AlignedEnds   u_i = i (n-1)/(m-1)                      first and last values are kept
-//   HalfPixel     u_i = max((i + 1/2) n/m - 1/2, 0)        values are centres of cells
-//   forward       j = floor(u_i),  f = u_i - j,  y_i = (1 - f) x[j] + f x[min(j+1, n-1)]
+//   AlignedEnds   u_i = i (n-1)/(m-1)                  the ends are kept
+//   HalfPixel     u_i = max((i + 1/2) n/m - 1/2, 0)    values centre cells
+//   forward       j_i = floor(u_i),  f_i = u_i - j_i
+//                 y[i] = (1 - f_i) x[j_i] + f_i x[min(j_i + 1, n-1)]
+//   adjoint       the weights are fixed, y = M x, so gx = M^T gy: every x[j]
+//                 gets gy[i] times the weight with which place i read it
+//                 (two_point_map.h)
 //
-// Causal SKI takes its kernel from r knots to all lags with AlignedEnds; FD without
-// a network takes its coefficients to all bins with HalfPixel (7.4). The weights are fixed: y = M
-// x.
-//
-//   adjoint       gx = M^T gy
+// Causal SKI takes its kernel from r inducing points to all lags with
+// AlignedEnds; FD without a network takes its coefficients to all bins with
+// HalfPixel.
 
 #include <algorithm>
 #include <cmath>

@@ -1,18 +1,23 @@
-// toeplitz: the product with a Toeplitz matrix per channel, y[i] = sum_j t[i-j] x[j], by FFT.
+// toeplitz: the product with a Toeplitz matrix per channel, y[i] = sum_j
+// t[i-j] x[j], by FFT.
 //
-//   forward   a = the taps around a circle of F >= 2n slots: lag l >= 0 in slot l, lag -l in slot
-//                 F - l, zeros between. Lags -(n-1) .. n-1 do not meet, so the circular
-//                 convolution with the zero-padded x equals the Toeplitz product in its first n
+//   forward   a = the kernel around a circle of F >= 2n slots: lag l >= 0 in
+//                 slot l, lag -l in slot F - l, zeros between. Lags -(n-1) ..
+//                 n-1 do not meet, so the circular convolution with the
+//                 zero-padded x equals the Toeplitz product in its first n
 //                 samples.
-//             A = rfft(a),   y = irfft(A rfft(x, F)), first n samples = spectral_conv(x, A)
+//             A = rfft(a)
+//             y = irfft(A rfft(x, F)), first n samples = spectral_conv(x, A)
 //
 //   adjoint   gx[j] = sum_i t[i-j] gy[i]: the correlation, irfft(conj(A) G)
 //             gt[l] = sum over the batch of sum_{i-j=l} gy[i] x[j]: slot l of
-//             ga = rfft^T gA = irfft(sum conj(X) G): spectral_conv gives gA = c/F sum conj(X) G,
-//             and rfft^T takes interior bins once, not c times (rfft.cpp): c and F cancel.
+//             ga = rfft^T gA = irfft(sum conj(X) G), because spectral_conv
+//             gives gA = c/F sum conj(X) G, and rfft^T takes interior bins
+//             once, not c times (rfft.cpp): c and F cancel.
 //
-// Layout of t. Bidirectional: (2n, D), lag l >= 0 in row l, lag -l in row 2n - l; row n belongs to
-// no lag and has gradient 0. Causal: (n, D), row l = lag l; all negative lags are 0.
+// Layout of t. Bidirectional: (2n, D), lag l >= 0 in row l, lag -l in row 2n -
+// l; row n belongs to no lag and has gradient 0. Causal: (n, D), row l is lag
+// l; all negative lags are 0.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/half_spectrum.h"
@@ -27,7 +32,7 @@ namespace {
 
 // circle[slot] = t[row]: row l -> slot l, row 2n - l -> slot F - l
 template <class T>
-void place_taps(const Tensor& t, Tensor& circle, int64_t n, int64_t F, bool causal) {
+void place_kernel(const Tensor& t, Tensor& circle, int64_t n, int64_t F, bool causal) {
   const int64_t D = t.size(1);
   const T* in = t.data<T>();
   T* out = circle.data<T>();
@@ -42,7 +47,7 @@ void place_taps(const Tensor& t, Tensor& circle, int64_t n, int64_t F, bool caus
 
 // The adjoint: t[row] = circle[slot], zero in the row that is no lag.
 template <class T>
-void take_taps(const Tensor& circle, Tensor& t, int64_t n, int64_t F) {
+void take_kernel(const Tensor& circle, Tensor& t, int64_t n, int64_t F) {
   const int64_t D = t.size(1);
   const T* in = circle.data<T>();
   T* out = t.data<T>();
@@ -57,7 +62,7 @@ struct Toeplitz {
   static constexpr Linearity linear = Linearity::InEach;
   Direction direction;
   int64_t axis = -2;     // attributes
-  Tensor x, A;           // saved: the input, and the spectrum (F/2 + 1, D) of the taps
+  Tensor x, A;           // saved: the input, and the spectrum (F/2 + 1, D) of the kernel
   int64_t n = 0, F = 0;  // saved: sequence length, transform length
 
   bool causal() const { return direction == Direction::Causal; }
@@ -67,13 +72,13 @@ struct Toeplitz {
     x = x_in;
     n = x.size(axis);
     const int64_t rows = causal() ? n : 2 * n;
-    check(t.rank() == 2 && t.size(0) == rows, "toeplitz: x of length ", n, " needs taps (",
+    check(t.rank() == 2 && t.size(0) == rows, "toeplitz: x of length ", n, " needs a kernel (",
           causal() ? "n = " : "2n = ", rows, ", D), got ", t);
     check(t.size(1) >= 1 && axis_view(x, axis).inner % t.size(1) == 0, "toeplitz: ", t.size(1),
           " channels of t do not divide the ", axis_view(x, axis).inner, " of x ", x);
     F = fft::fast_length(2 * n);
     Tensor circle({F, t.size(1)}, t.dtype(), t.device());
-    dispatch(t, [&]<class T> { place_taps<T>(t, circle, n, F, causal()); });
+    dispatch(t, [&]<class T> { place_kernel<T>(t, circle, n, F, causal()); });
     A = fft::r2c(circle, F, 0);
     return spectral_conv_forward(x, A, F, axis);
   }
@@ -83,7 +88,7 @@ struct Toeplitz {
     if (needs[0]) {
       const Tensor circle = fft::c2r(scale_bins(gA, F, 0, 1, 0.5), F, 0, F);
       gt = Tensor({causal() ? n : 2 * n, gA.size(1)}, gy.dtype(), gy.device());
-      dispatch(gt, [&]<class T> { take_taps<T>(circle, gt, n, F); });
+      dispatch(gt, [&]<class T> { take_kernel<T>(circle, gt, n, F); });
     }
     return {gt, gx};
   }

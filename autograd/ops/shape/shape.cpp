@@ -1,12 +1,16 @@
-// reshape, slice, concat, transpose: the same elements at other places. Real or complex.
+// reshape, slice, concat, transpose: the same elements at other places. Real
+// or complex.
 //
-//   forward   y[i] = x[p(i)],  p one-to-one into the indices of x (of all parts for concat)
-//   adjoint   gx[p(i)] = gy[i], and 0 where p does not reach: <P x, gy> = <x, P^T gy>
+//   forward   y[i] = x[p(i)],  p one-to-one into the indices of x (of all parts
+//             for concat)
+//   adjoint   gx[p(i)] = gy[i], and 0 where p does not reach, since
+//             <P x, gy> = <x, P^T gy>
 //
-// reshape    p is the identity on the contiguous elements; y is a view of x
-// slice      gx is gy between zeros
-// concat     gx of a part is the slice of gy that the part filled
-// transpose  p exchanges two axes and is its own inverse, so gx is the transpose of gy
+//   reshape    p is the identity on the contiguous elements; y is a view of x
+//   slice      gx is gy between zeros
+//   concat     gx of a part is the slice of gy that the part filled
+//   transpose  p exchanges two axes and is its own inverse, so gx is the
+//              transpose of gy
 
 #include <algorithm>
 

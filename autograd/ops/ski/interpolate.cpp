@@ -1,26 +1,30 @@
-// interpolate and interpolate_adjoint: the n x r matrix W of structured kernel interpolation and
-// its transpose, never formed.
+// interpolate and interpolate_adjoint: the n x r matrix W of structured kernel
+// interpolation and its transpose, never formed.
 //
-// W reads r knots, spread evenly over positions 0 .. n-1 with the ends aligned, at every position:
+// W reads r inducing points, spread evenly over positions 0 .. n-1 with the
+// ends aligned, at every position:
 //
 //   u_i = i (r-1)/(n-1),   j_i = min(floor(u_i), r-2),   f_i = u_i - j_i
 //   W[i, j_i] = 1 - f_i,   W[i, j_i + 1] = f_i,          0 elsewhere
 //
-//   interpolate          (W s)_i = (1 - f_i) s[j_i] + f_i s[j_i + 1]
-//   interpolate_adjoint  (W^T x)_j = sum_{i: j_i = j} (1 - f_i) x_i + sum_{i: j_i + 1 = j} f_i x_i
+//   interpolate          (W s)[i] = (1 - f_i) s[j_i] + f_i s[j_i + 1]
+//   interpolate_adjoint  (W^T x)[j] = sum_{i: j_i = j} (1 - f_i) x[i]
+//                                   + sum_{i: j_i + 1 = j} f_i x[i]
 //
-// W is fixed, so <W s, g> = <s, W^T g>: each op's backward is the other's forward.
-// u_i is taken as the exact fraction i (r-1) / (n-1), so no position is rounded past a knot; the
-// weights are worked out where they are used (knots.cpp).
+// W is fixed, so <gy, W ds> = <W^T gy, ds>: the adjoint of each of the two ops
+// is the forward of the other. u_i is taken as the exact fraction i (r-1) /
+// (n-1), so no position is rounded past an inducing point; the weights are
+// computed where they are used (inducing_points.h).
 //
 // `published` is the matrix of the released code, kept to compare with it:
-// positions stretched to i n/(n-1), the index of the upper knot where the lower belongs, the two
-// weights exchanged, and row i scaled by gamma^(n i n/(n-1)).
+// positions stretched to i n/(n-1), the index of the upper point where the
+// lower belongs, the two weights exchanged, and row i scaled by gamma^(n i
+// n/(n-1)).
 
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops/detail/knots.h"
+#include "autograd/ops/detail/inducing_points.h"
 #include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/two_point_map.h"
 #include "autograd/ops/ski.h"
@@ -31,7 +35,7 @@ namespace {
 TwoPointMap::Entry published_row(int64_t i, int64_t n, int64_t r, double gamma) {
   const double position = double(i) * double(n) / double(n - 1);
   const double H = double(n - 1) / double(r - 1);
-  int64_t upper = 0;  // the first knot at or after the position, at most r - 2
+  int64_t upper = 0;  // the first inducing point at or after the position, at most r - 2
   while (upper < r - 2 && double(upper) * H < position) ++upper;
   const double g = (position - double(upper) * H) / H;
   const double fall_off = std::pow(gamma, double(n) * position);
@@ -53,16 +57,17 @@ double weight(const InterpolationMatrix& W, int64_t i, int64_t p) {
 }
 
 void check_matrix(const InterpolationMatrix& W) {
-  check(W.r >= 2, "interpolate: at least 2 knots are needed, got r = ", W.r);
+  check(W.r >= 2, "interpolate: at least 2 inducing points are needed, got r = ", W.r);
   check(W.n >= 1, "interpolate: at least 1 position is needed, got n = ", W.n);
   check(!W.published || W.n >= 2, "interpolate: the published matrix needs n >= 2, got n = ", W.n);
 }
 
 Tensor product(const InterpolationMatrix& W, const Tensor& s, int64_t axis) {  // W s
-  return W.published ? published_matrix(W).apply(s, axis) : read_knots(s, W.n, axis);
+  return W.published ? published_matrix(W).apply(s, axis) : from_inducing_points(s, W.n, axis);
 }
 Tensor transposed_product(const InterpolationMatrix& W, const Tensor& x, int64_t axis) {  // W^T x
-  return W.published ? published_matrix(W).apply_transposed(x, axis) : sum_to_knots(x, W.r, axis);
+  return W.published ? published_matrix(W).apply_transposed(x, axis)
+                     : to_inducing_points(x, W.r, axis);
 }
 
 struct Interpolate {
@@ -74,8 +79,8 @@ struct Interpolate {
   Tensor forward(const Tensor& s) {
     check_real(name, "s", s);
     check_matrix(W);
-    check(s.size(axis) == W.r, "interpolate: ", W.r, " nodes are needed along axis ", axis,
-          ", got ", s);
+    check(s.size(axis) == W.r, "interpolate: ", W.r, " inducing points are needed along axis ",
+          axis, ", got ", s);
     return product(W, s, axis);
   }
   Grads backward(const Tensor& gy, Needs) const { return {transposed_product(W, gy, axis)}; }
@@ -93,7 +98,7 @@ struct Interpolate {
     return {{"odd", {.W = {9, 4}}, {randn({2, 4, 3})}},
             {"even", {.W = {8, 3}}, {randn({2, 3, 3})}},
             {"r = n", {.W = {5, 5}}, {randn({2, 5, 3})}},
-            {"more knots than positions", {.W = {3, 7}}, {randn({1, 7, 2})}},
+            {"more inducing points than positions", {.W = {3, 7}}, {randn({1, 7, 2})}},
             {"length 1", {.W = {1, 4}}, {randn({2, 4, 2})}},
             {"length 2", {.W = {2, 2}}, {randn({2, 2, 2})}},
             {"published",
@@ -131,7 +136,7 @@ struct InterpolateAdjoint {
     return {{"odd", {.W = {9, 4}}, {randn({2, 9, 3})}},
             {"even", {.W = {8, 3}}, {randn({2, 8, 3})}},
             {"r = n", {.W = {5, 5}}, {randn({2, 5, 3})}},
-            {"more knots than positions", {.W = {3, 7}}, {randn({1, 3, 2})}},
+            {"more inducing points than positions", {.W = {3, 7}}, {randn({1, 3, 2})}},
             {"length 1", {.W = {1, 4}}, {randn({2, 1, 2})}},
             {"published",
              {.W = {.n = 9, .r = 4, .published = true, .gamma = 0.99}},

@@ -1,28 +1,33 @@
-// ski: the operator of SKI-TNN, a short convolution and a low-rank part in one pass.
+// ski: the operator of SKI-TNN, a short filter and a low-rank part in one
+// pass.
 //
-//   W (n, r) interpolates linearly between r knots (interpolate.cpp), A[p, q] = k[p - q] is the
-//   small Toeplitz matrix of the kernel at lags between knots, m = (K-1)/2.
+// W (n, r) interpolates linearly between r inducing points (interpolate.cpp),
+// A[p, q] = k[p - q] is the small Toeplitz matrix of the kernel at lags
+// between them, c is the filter, m = (K-1)/2.
 //
-//   forward   z = W^T x                                         one pass over x
-//             s = A z,   s[p] = sum_q k[p - q] z[q]             r^2, not n
-//             y[i] = sum_q c[q] x[i + q - m] + (W s)[i]         one pass over x, writing y
+//   forward   z = W^T x                                       one pass over x
+//             s = A z,   s[p] = sum_q k[p - q] z[q]           r^2, not n
+//             y[i] = sum_q c[q] x[i + q - m] + (W s)[i]       one pass over x,
+//                                                             writing y
 //
-//   adjoint   L = <gy, y> is linear in each of x, c, k. The low-rank part of it is
-//             <gy, W A W^T x> = <h, A z> with h = W^T gy        one pass over gy
+//   adjoint   L = <gy, y> is linear in each of x, c, k. Its low-rank part is
+//             <gy, W A W^T x> = <h, A z> with h = W^T gy      one pass over gy
 //               gk[l] = sum over the batch and p - q = l of h[p] z[q]
-//               u = A^T h,   u[q] = sum_p k[p - q] h[p]         its gradient in z; in x it is W u
+//               u = A^T h,   u[q] = sum_p k[p - q] h[p]      the gradient of z;
+//                                                            that of x is W u
 //             and the banded part sum_i gy[i] sum_q c[q] x[i + q - m] gives
 //               gx[j] = sum_q c[q] gy[j - q + m] + (W u)[j]
 //               gc[q] = sum over the batch and i of gy[i] x[i + q - m]
 //             both from one pass over gy and x.
 //
-// k is laid out as toeplitz() has its taps: (2r, D), lag l >= 0 in row l, lag -l in row 2r - l; row
-// r is no lag and has gradient 0. A z is done densely: with r <= 64 and channels in the registers
-// r^2 multiply-adds cost less than the transforms, and either is small beside the n K of the taps.
+// k is laid out as the kernel of toeplitz: (2r, D), lag l >= 0 in row l, lag
+// -l in row 2r - l; row r is no lag and has gradient 0. A z is computed
+// densely: with r <= 64 and channels in the registers, r^2 multiply-adds cost
+// less than the transforms, and either is small beside the n K of the filter.
 
 #include "core/conv/ski.h"
 #include "autograd/op.h"
-#include "autograd/ops/detail/knots.h"
+#include "autograd/ops/detail/inducing_points.h"
 #include "autograd/ops/detail/reference.h"
 #include "autograd/ops/ski.h"
 
@@ -40,14 +45,14 @@ struct Ski {
     c = c_in;
     k = k_in;
     check_inputs();
-    z = sum_to_knots(x, k.size(0) / 2, axis);
+    z = to_inducing_points(x, k.size(0) / 2, axis);
     return ski_parts::output(x, c, ski_parts::kernel_product(k, z, axis, /*transposed=*/false),
                              axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
     Tensor u, gk;
     if (needs[0] || needs[2]) {
-      const Tensor h = sum_to_knots(gy, k.size(0) / 2, axis);
+      const Tensor h = to_inducing_points(gy, k.size(0) / 2, axis);
       if (needs[0]) u = ski_parts::kernel_product(k, h, axis, /*transposed=*/true);
       if (needs[2]) gk = ski_parts::kernel_gradient(h, z, k.size(1), axis);
     }
@@ -91,7 +96,9 @@ struct Ski {
             {"r = n", {}, {randn({2, 5, 3}), randn({3, 3}), randn({10, 3})}},
             {"length 1", {}, {randn({2, 1, 3}), randn({3, 3}), randn({8, 3})}},
             {"length 2", {}, {randn({2, 2, 3}), randn({3, 3}), randn({4, 3})}},
-            {"more knots than positions", {}, {randn({2, 3, 2}), randn({3, 2}), randn({14, 2})}},
+            {"more inducing points than positions",
+             {},
+             {randn({2, 3, 2}), randn({3, 2}), randn({14, 2})}},
             {"more taps than positions", {}, {randn({2, 3, 2}), randn({9, 2}), randn({4, 2})}},
             {"one tap", {}, {randn({2, 6, 2}), randn({1, 2}), randn({6, 2})}},
             {"one channel", {}, {randn({2, 11, 1}), randn({5, 1}), randn({8, 1})}},

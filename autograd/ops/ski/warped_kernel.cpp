@@ -1,17 +1,23 @@
-// warped_kernel: SKI's kernel at given lags, read from a table over a warped lag axis. It takes the
-// place of TNO's position network (arXiv 2305.09028).
+// warped_kernel: SKI's kernel at given lags, read from a table over a warped
+// lag axis. It takes the place of TNO's position network (arXiv 2305.09028).
 //
-//   warp      w(l) = sign(l) base^|l|, sign(0) = +1: lag 0 sits at 1, lags -> +-infinity at 0
-//   table     V[0 .. 2r] over w = -1 .. 1: [beta_0 .. beta_{r-1}, 0, alpha_0 .. alpha_{r-1}]
+//   warp      w(l) = sign(l) base^|l|, sign(0) = +1: lag 0 is at 1, lags
+//             towards +-infinity are at 0
+//   table     V[0 .. 2r] over w = -1 .. 1:
+//             [beta_0 .. beta_{r-1}, 0, alpha_0 .. alpha_{r-1}]
 //   forward   u = r (1 + w),  j = min(floor(u), 2r - 1),  f = u - j
 //             k(l) = (1 - f) V[j] + f V[j+1]
 //   causal    V[0 .. r] over w = 0 .. 1: [0, alpha_0 .. alpha_{r-1}],  u = r w
 //
-// The lags are fixed, so k = M V with two entries a row, and
+// The lags are fixed, so k = M V with a matrix M of two entries per row, 1 - f
+// in column j and f in column j + 1, and k is linear in V:
 //
-//   adjoint   gV = M^T gk:  gV[j] += (1 - f) gk(l),  gV[j+1] += f gk(l)
+//   adjoint   <gk, M dV> = sum_l gk(l) ((1 - f_l) dV[j_l] + f_l dV[j_l + 1])
+//             gV[j] = sum_{l: j_l = j} (1 - f_l) gk(l)
+//                   + sum_{l: j_l + 1 = j} f_l gk(l),          gV = M^T gk
 //
-// The middle node (no influence at infinite distance) is a constant of the caller's table.
+// The entry in the middle, 0 (no influence at infinite distance), is a
+// constant of the caller's table.
 
 #include <cmath>
 
@@ -29,22 +35,22 @@ struct WarpedKernel {
   std::vector<double> lags;
   double base;
   Direction direction;  // attributes
-  int64_t nodes = 0;    // saved
+  int64_t entries = 0;  // saved
 
   bool causal() const { return direction == Direction::Causal; }
   TwoPointMap matrix() const {
-    const double r = causal() ? double(nodes - 1) : double(nodes - 1) / 2;
+    const double r = causal() ? double(entries - 1) : double(entries - 1) / 2;
     std::vector<double> u;
     for (const double lag : lags) {
       const double w = std::pow(base, std::abs(lag));
       u.push_back(causal() ? r * w : lag < 0 ? r - r * w : r + r * w);
     }
-    return TwoPointMap::at_coordinates(nodes, u);
+    return TwoPointMap::at_coordinates(entries, u);
   }
   Tensor forward(const Tensor& V) {
     check_real(name, "V", V);
-    nodes = V.size(0);
-    check(V.rank() == 2 && nodes >= 2 && (causal() || nodes % 2 == 1),
+    entries = V.size(0);
+    check(V.rank() == 2 && entries >= 2 && (causal() || entries % 2 == 1),
           "warped_kernel: the table must be ", causal() ? "(r + 1, D)" : "(2r + 1, D)", ", got ",
           V);
     check(base > 0 && base <= 1, "warped_kernel: the base must lie in (0, 1], got ", base);
@@ -71,7 +77,7 @@ struct WarpedKernel {
     constexpr Direction causal = Direction::Causal, both = Direction::Bidirectional;
     return {{"bidirectional", {{0, 3.5, 7, -7, -3.5}, 0.8, both}, {randn({7, 3})}},
             {"causal", {{0, 1.5, 3, 4.5}, 0.9, causal}, {randn({5, 3})}},
-            {"one node a side", {{0, 1, -1}, 0.5, both}, {randn({3, 2})}},
+            {"one entry on each side", {{0, 1, -1}, 0.5, both}, {randn({3, 2})}},
             {"base 1", {{0, 1, 2, -1}, 1, both}, {randn({5, 2})}},
             {"one lag", {{0}, 0.7, both}, {randn({5, 2})}}};
   }

@@ -1,10 +1,11 @@
-// complex_mul: y = a b for complex numbers, b repeated over the leading axes of a (its shape is the
-// end of a's) or a single number.
+// complex_mul: y = a b for complex numbers, b repeated over the leading axes
+// of a (its shape is the end of a's) or a single number.
 //
 //   forward   y[r, d] = a[r, d] b[d]
-//   adjoint   With <u, v> = Re sum conj(u) v, the inner product of pairs of reals,
-//             <gy, da b> = Re sum conj(gy) b da = <conj(b) gy, da>, and so
-//             ga[r, d] = conj(b[d]) gy[r, d],   gb[d] = sum_r conj(a[r, d]) gy[r, d]
+//   adjoint   With <u, v> = Re sum conj(u) v, the inner product of pairs of
+//             reals, <gy, da b> = Re sum conj(gy) b da = <conj(b) gy, da>, so
+//             ga[r, d] = conj(b[d]) gy[r, d]
+//             gb[d] = sum_r conj(a[r, d]) gy[r, d]
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/sum_leading.h"

@@ -1,24 +1,29 @@
-// hilbert: the causal spectrum A whose real part is the given real response R. Its imaginary part
-// is the discrete Hilbert transform of R. This is how FD-TNN makes a causal kernel from a
-// real-valued network (arXiv 2305.09028).
+// hilbert: the causal spectrum A whose real part is the given real response R.
+// Its imaginary part is the discrete Hilbert transform of R. This is how
+// FD-TNN makes a causal kernel from a real-valued network (arXiv 2305.09028).
 //
 //   forward   e = irfft(R)                    real and even: e[t] = e[F - t]
-//             h = w e,  w[0] = 1,  w[t] = 2 for 0 < t < F/2,  w[F/2] = 1 (F even),  0 beyond
+//             h = w e,   w[0] = 1,  w[t] = 2 for 0 < t < F/2
+//                        w[F/2] = 1 (F even),  0 beyond
 //             A = rfft(h)
 //
-// Why. Any real h is the sum of an even part (h[t] + h[F-t])/2, whose spectrum is Re A, and an odd
-// part, whose spectrum is i Im A. Folding the second half of e onto the first leaves the even part
-// as it was, so Re A = R, and nothing is left at negative times F/2 < t < F.
+// Why. Any real h is the sum of an even part (h[t] + h[F-t])/2, whose spectrum
+// is Re A, and an odd part, whose spectrum is i Im A. Folding the second half
+// of e onto the first leaves the even part as it was, so Re A = R, and nothing
+// is left at negative times F/2 < t < F.
 //
-// The map is linear, A = rfft w irfft, and each factor's adjoint is known (rfft.cpp, irfft.cpp):
+// The map is linear, A = rfft w irfft, and each factor's adjoint is known
+// (rfft.cpp, irfft.cpp):
 //
-//   adjoint   gh = rfft^T gA = c2r(g'),  g'[k] = gA[k] at k = 0 and 2k = F, gA[k]/2 otherwise
+//   adjoint   gh = rfft^T gA = c2r(g'),   g'[k] = gA[k] at k = 0 and 2k = F,
+//                                         gA[k]/2 otherwise
 //             ge = w gh
-//             gR[k] = c[k]/F Re rfft(ge)[k],  c = 1 at k = 0 and 2k = F, 2 otherwise
+//             gR[k] = c[k]/F Re rfft(ge)[k],   c = 1 at k = 0 and 2k = F,
+//                                              2 otherwise
 //
-// CausalWindow::Published: the released causal_spectrum doubles e[F/2] as well, so Re A = R +
-// (-1)^k e[F/2]. With n <= F/2 that sample never meets an output, and y and its gradients are the
-// same.
+// CausalWindow::Published: the released causal_spectrum doubles e[F/2] as
+// well, so Re A = R + (-1)^k e[F/2]. With n <= F/2 that sample never meets an
+// output, and y and its gradients are the same.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/half_spectrum.h"
@@ -50,7 +55,7 @@ void real_part_kernel(const Tensor& in, Tensor& out, AxisView v, int64_t F) {
   });
 }
 
-// h = s w e in place of a copy, along the time axis
+// Multiplies the signal, in place, by s w[t].
 template <class T>
 void window_kernel(Tensor& signal, AxisView v, int64_t F, T s, bool published) {
   T* h = signal.data<T>();

@@ -1,15 +1,19 @@
 // irfft: half spectra to real signals of length F; the inverse of rfft.
 //
-//   forward   x[j] = 1/F sum_{k <= F/2} c[k] Re( X[k] e^(2 pi i jk/F) ),   j = 0 .. F-1
-//             c[k] = 1 for k = 0 and 2k = F, otherwise 2 (bin k stands for F - k as well)
+//   forward   x[j] = 1/F sum_{k <= F/2} c[k] Re( X[k] e^(2 pi i jk/F) ),  j < F
+//             c[k] = 1 for k = 0 and 2k = F, otherwise 2: bin k is there for
+//             F - k as well
 //
-// With X[k] = a + i b and the angle u = 2 pi jk/F, Re(X e^(iu)) = a cos u - b sin u. So
+// With X[k] = a + i b and the angle u = 2 pi jk/F, Re(X e^(iu)) = a cos u - b
+// sin u. So
 //
-//   adjoint   dL/da[k] = c[k]/F sum_j gx[j] cos u,   dL/db[k] = -c[k]/F sum_j gx[j] sin u
-//             gX[k] = dL/da + i dL/db = c[k]/F sum_j gx[j] e^(-iu) = c[k]/F rfft(gx)[k].
+//   adjoint   dL/da[k] =  c[k]/F sum_j gx[j] cos u
+//             dL/db[k] = -c[k]/F sum_j gx[j] sin u
+//             gX[k] = dL/da + i dL/db = c[k]/F sum_j gx[j] e^(-iu)
+//                   = c[k]/F rfft(gx)[k]
 //
-// At k = 0 and 2k = F the sine is zero for every j: b is ignored forward and has gradient 0, as
-// the spectrum of the real gx says by itself.
+// At k = 0 and 2k = F the sine is zero for every j: b is ignored forward and
+// has gradient 0, as the spectrum of the real gx says by itself.
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/half_spectrum.h"

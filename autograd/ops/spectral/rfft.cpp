@@ -1,13 +1,14 @@
-// rfft: real signals along one axis, zero-padded or cut to length F, to their half spectra;
-// unnormalised, as in NumPy and PyTorch.
+// rfft: real signals along one axis, zero-padded or cut to length F, to their
+// half spectra; unnormalised, as in NumPy and PyTorch.
 //
-//   forward   X[k]  = sum_j x[j] e^(-2 pi i jk/F),          k = 0 .. F/2,  j < min(n, F)
+//   forward   X[k]  = sum_j x[j] e^(-2 pi i jk/F),  k = 0 .. F/2,  j < min(n, F)
 //   adjoint   gx[j] = Re sum_{k <= F/2} gX[k] e^(2 pi i jk/F)
 //
-// c2r sums over all F bins, taking bin F-k as the conjugate of bin k. An interior bin then counts
-// twice, bins 0 and F/2 (F even) once. So
+// c2r sums over all F bins, taking bin F-k as the conjugate of bin k. An
+// interior bin then counts twice, bins 0 and F/2 (F even) once. So
 //
-//   gx = c2r(h) cut or padded back to n,   h[k] = gX[k] for k = 0 or 2k = F,   gX[k] / 2 otherwise.
+//   gx = c2r(h) cut or padded back to n
+//   h[k] = gX[k] for k = 0 or 2k = F,   gX[k] / 2 otherwise
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/half_spectrum.h"

@@ -1,21 +1,28 @@
 // spectral_conv: a signal times a frequency response, per channel.
 //
-//   forward   X = rfft(x, F)  (x zero-padded to F),   Y = S X,   y = irfft(Y, F), first n samples
+//   forward   X = rfft(x, F)    x zero-padded to F
+//             Y = S X
+//             y = irfft(Y, F)   its first n samples
 //
-// Chain rule backward through the three, with G = rfft(gy, F), gy zero-padded because cutting and
-// padding are each other's adjoint (irfft.cpp and rfft.cpp have the two transforms):
+//   adjoint   The chain rule backward through the three, with G = rfft(gy, F),
+//             gy zero-padded because cutting and padding are each other's
+//             adjoint (irfft.cpp and rfft.cpp have the two transforms):
 //
-//   gY = c/F G                       c[k] = 1 at k = 0 and 2k = F, otherwise 2
-//   gS = sum over the batch of conj(X) gY = c/F sum conj(X) G
-//   gX = conj(S) gY
-//   gx = rfft^T gX: sums each bin once, where irfft would count interior bins c times and divide
-//        by F; so with gX = c/F conj(S) G, gx = irfft(conj(S) G), its first n samples.
+//             gY = c/F G       c[k] = 1 at k = 0 and 2k = F, otherwise 2
+//             gS = sum over the batch of conj(X) gY = c/F sum conj(X) G
+//             gX = conj(S) gY
+//             gx = rfft^T gX
 //
-// The imaginary parts of S at bins 0 and F/2 meet a real X there; irfft ignores what they make, and
-// conj(X) G is real: gradient 0.
+// rfft^T sums each bin once, where irfft would count interior bins c times and
+// divide by F; so with gX = c/F conj(S) G, gx = irfft(conj(S) G), its first n
+// samples.
 //
-// Fused because the spectra of a batch are twice as large as the batch: one block of channels is
-// transformed, multiplied and transformed back at a time, and backward recomputes X.
+// The imaginary parts of S at bins 0 and F/2 meet a real X there; irfft
+// ignores what they make, and conj(X) G is real: gradient 0.
+//
+// Fused because the spectra of a batch are twice as large as the batch: one
+// block of channels is transformed, multiplied and transformed back at a time,
+// and backward recomputes X.
 
 #include "core/conv/spectral_conv.h"
 

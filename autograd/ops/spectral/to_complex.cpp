@@ -1,7 +1,8 @@
 // to_complex: two reals to one complex number.
 //
 //   forward   y[i] = re[i] + i im[i]
-//   adjoint   gre = Re gy, gim = Im gy: a complex gradient is the pair of the two real ones
+//   adjoint   gre = Re gy, gim = Im gy: a complex gradient is the pair of the
+//             two real ones
 
 #include "autograd/op.h"
 #include "autograd/ops/spectral.h"

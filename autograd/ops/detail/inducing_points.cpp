@@ -1,4 +1,4 @@
-#include "autograd/ops/detail/knots.h"
+#include "autograd/ops/detail/inducing_points.h"
 
 #include <algorithm>
 
@@ -24,9 +24,9 @@ void read(const Tensor& s, Tensor& y, AxisView v, int64_t n) {
   });
 }
 
-// A row of work owns the knots first .. last-1 and adds up the positions of the segments around
-// them; the segment before belongs to two rows. A row has 8 knots, or fewer when that left few
-// rows.
+// A task owns the inducing points first .. last-1 and adds up the positions of the segments around
+// them (the segment before its first point is read by two tasks, and each takes its own part). A
+// task has 8 points, or fewer where that would leave too few tasks.
 template <class T>
 void sum_up(const Tensor& x, Tensor& z, AxisView v, int64_t r) {
   const int64_t n = v.n, inner = v.inner;
@@ -62,13 +62,13 @@ void sum_up(const Tensor& x, Tensor& z, AxisView v, int64_t r) {
 
 }  // namespace
 
-Tensor read_knots(const Tensor& s, int64_t n, int64_t axis) {
+Tensor from_inducing_points(const Tensor& s, int64_t n, int64_t axis) {
   Tensor y(s.shape().with(axis, n), s.dtype(), s.device());
   dispatch(s, [&]<class T> { read<T>(s, y, axis_view(s, axis), n); });
   return y;
 }
 
-Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis) {
+Tensor to_inducing_points(const Tensor& x, int64_t r, int64_t axis) {
   if (x.device() == Device::CUDA) return ski_cuda::sum_to_points(x, r, axis);
   Tensor z(x.shape().with(axis, r), x.dtype(), x.device());
   dispatch(x, [&]<class T> { sum_up<T>(x, z, axis_view(x, axis), r); });

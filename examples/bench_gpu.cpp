@@ -4,15 +4,16 @@
 // Expect:  one row per operator; "share" is the time its bytes and operations need at the speed of the
 //          floors, divided by its time. `--estimate` prints what an H100's data sheet implies
 //          instead.
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <functional>
-#include <CLI/CLI.hpp>
 
 #include "autograd/ops.h"
 #include "core/random.h"
 #include "examples/bench/gpu_cases.h"
 #include "examples/train/device.h"
+#include "examples/train/flags.h"
 #include "examples/train/program.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
@@ -24,8 +25,23 @@ namespace {
 
 struct Settings {
   std::string device = "auto";
-  int64_t scale = 1, repeats = 20;  // sizes are divided by scale
+  int64_t scale = 1, repeats = 20;
   bool estimate = false;
+
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "device", .help = kDeviceHelp, .words = device_words}, o.device);
+    field({.name = "scale", .help = "Divides the sizes", .low = 1, .high = 64}, o.scale);
+    field({.name = "repeats",
+           .help = "Runs per measurement, which is their mean",
+           .low = 1,
+           .high = 10000},
+          o.repeats);
+    field(
+        {.name = "estimate", .help = "Bytes, operations and the time an H100's data sheet implies"},
+        o.estimate);
+  }
 };
 
 // ---- time ----
@@ -125,16 +141,8 @@ int bench_all(const Settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Times operators on a GPU against the floors of the hardware.", "bench_gpu");
   Settings settings;
-  add_device_option(app, settings.device);
-  app.add_option("--scale", settings.scale, "Divides the sizes")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
-  app.add_option("--repeats", settings.repeats, "Runs a measurement is the mean of")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 10000));
-  app.add_flag("--estimate", settings.estimate,
-               "Bytes, operations and the time an H100's data sheet implies");
-  return run_program(argc, argv, app, [&] { return bench_all(settings); });
+  Flags flags("Times operators on a GPU against the floors of the hardware.", "bench_gpu");
+  flags.add(settings);
+  return run_program(argc, argv, flags, [&] { return bench_all(settings); });
 }

@@ -7,15 +7,33 @@
 #include "core/io/atomic_file.h"
 #include "examples/report/pictures.h"
 #include "examples/report/sections.h"
+#include "examples/train/flags.h"
 #include "examples/train/program.h"
 
 using namespace skiff;
 
 namespace {
 
-struct Options {
+struct ReportOptions {
   std::string run, bench, mutants, out = "report.html", pictures;
   uint64_t seed = 1;
+
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "run",
+           .help = "Run folder of train_lra, for the learned kernels; without it, an untrained "
+                   "model"},
+          o.run);
+    field({.name = "bench", .help = "Measurements of bench (JSON lines), for the section on cost"},
+          o.bench);
+    field({.name = "mutants", .help = "Results of planted bugs (JSON lines)"}, o.mutants);
+    field({.name = "seed", .help = "Seed of all random numbers", .low = 0, .high = 1e15}, o.seed);
+    field({.name = "out", .help = "The file to write"}, o.out);
+    field({.name = "pictures",
+           .help = "Write the pictures of the documentation to this folder instead"},
+          o.pictures);
+  }
 };
 
 void write_file(const std::string& path, const std::string& text) {
@@ -33,7 +51,7 @@ int write_pictures(const std::string& folder) {
   return 0;
 }
 
-int write(const Options& o) {
+int write(const ReportOptions& o) {
   report::check_run(o.run);
   report::check_bench(o.bench);
   report::check_mutants(o.mutants);
@@ -57,22 +75,12 @@ int write(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Writes a page that shows kernels, spectra and gradients.", "report");
-  Options o;
-  app.add_option(
-      "--run", o.run,
-      "Run folder of train_lra, for the learned kernels; without it, an untrained model");
-  app.add_option("--bench", o.bench, "Measurements of bench (JSON lines), for the section on cost");
-  app.add_option("--mutants", o.mutants, "Results of planted bugs (JSON lines)");
-  app.add_option("--seed", o.seed, "Seed of all random numbers")
-      ->check(not_negative())
-      ->capture_default_str();
-  app.add_option("--out", o.out, "The file to write")->capture_default_str();
-  app.add_option("--pictures", o.pictures,
-                 "Write the pictures of the documentation to this folder instead");
-  app.footer(
+  ReportOptions o;
+  Flags flags("Writes a page that shows kernels, spectra and gradients.", "report");
+  flags.add(o);
+  flags.footer(
       "Example:\n  report --run runs/listops-tiny-ski-1 --bench build/bench/bench.jsonl --out "
       "report.html");
-  return run_program(argc, argv, app,
+  return run_program(argc, argv, flags,
                      [&] { return o.pictures.empty() ? write(o) : write_pictures(o.pictures); });
 }

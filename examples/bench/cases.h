@@ -54,7 +54,7 @@ void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick);    // flo
 
 // ---- for the files that add cases ----
 
-// Random numbers of this shape, one tensor for all who ask.
+// Random numbers; every call with the same shape returns the same tensor.
 Tensor random_input(const Shape& shape, DType dtype = DType::Float32);
 Tensor random_integers(const Shape& shape, int64_t first, int64_t last);
 

@@ -1,10 +1,13 @@
 // Operators and layers: functions of x.
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/ops.h"
 #include "core/fft/fft.h"
 #include "examples/bench/cases.h"
-#include "layers/tnn.h"
+#include "layers/blocks/glu.h"
+#include "layers/blocks/gtu.h"
+#include "layers/mixers.h"
 
 namespace skiff::bench {
 namespace {
@@ -16,11 +19,21 @@ struct Function {
   std::shared_ptr<Parameters> parameters;
 };
 
-template <class Layer, class... Arguments>
-Function layer(const Tensor& x, const Arguments&... arguments) {
+// `make` makes a layer from the scope of its parameters.
+template <class Make>
+Function layer(const Tensor& x, const Make& make) {
   const auto parameters = std::make_shared<Parameters>(/*seed=*/1);
-  const auto made = std::make_shared<Layer>(parameters->root(), arguments...);
+  const std::shared_ptr made = make(parameters->root());
   return {[made, parameters](const Variable& v) { return (*made)(v); }, x, {}, parameters};
+}
+
+// The options of Long Range Arena's recipes, but without a largest lag.
+ModelOptions options_for(int64_t n) {
+  ModelOptions o;
+  o.kernel.rpe = {.width = 32, .layers = 3};
+  o.ski.inducing_points = std::min<int64_t>(64, n);
+  o.ski.scaled = true;
+  return o;
 }
 
 void drop_gradients(const Function& f) {
@@ -81,21 +94,22 @@ int64_t heads_for(int64_t dim) { return dim % 4 == 0 ? 4 : 1; }
 }  // namespace
 
 void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n) {
-  const int64_t B = s.batch, D = s.dim, F = fft::fast_length(2 * n),
-                rank = std::min<int64_t>(64, n);
+  const int64_t B = s.batch, D = s.dim, F = fft::fast_length(2 * n);
+  const Shape shape{B, n, D};
+  const ModelOptions options = options_for(n);
   const auto add = [&](const char* name, Floor floor, const std::function<Function()>& make) {
     for (const char* pass : {"forward", "train"})
-      cases.push_back(
-          {"op", name, pass, n, B, D, [=] { return work_of(make(), pass, floor); }, {}});
+      cases.push_back({"op", name, pass, n, B, D, [=] { return work_of(make(), pass, floor); }});
   };
-  const Shape shape{B, n, D};
-  // As in the recipes of Long Range Arena, but for the window of the tno.
-  const TnoConfig tno{.channels = D, .lra_rpe = true, .rpe = {.width = 32}};
-  const SkiTnoConfig ski{.channels = D, .rank = rank, .train_length = n, .scaled = true};
-  const FdTnoConfig fd{.channels = D, .rpe = {.width = 32, .layers = 3}};
-  add("tno", Floor::Fft, [=] { return layer<Tno>(random_input(shape), tno); });
-  add("ski", Floor::Copy, [=] { return layer<SkiTno>(random_input(shape), ski); });
-  add("fd", Floor::Fft, [=] { return layer<FdTno>(random_input(shape), fd); });
+  for (const MixerEntry& mixer : mixers()) {
+    if (mixer.make == nullptr) continue;
+    const bool linear_time = std::string(mixer.name) == "ski";
+    add(mixer.name, linear_time ? Floor::Copy : Floor::Fft, [=] {
+      return layer(random_input(shape), [=](const Scope& scope) {
+        return std::shared_ptr(mixer.make(scope, {.channels = D, .train_length = n}, options));
+      });
+    });
+  }
   const int64_t heads = heads_for(D);
   add("attention", Floor::Gemm, [=] { return softmax_attention(random_input(shape), heads); });
   if (!scores_fit(B, heads, n, 1))
@@ -122,7 +136,7 @@ void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n) {
             nullptr};
   });
   add("interpolate", Floor::Copy, [=]() -> Function {  // W W^T x, both ways at once
-    const InterpolationMatrix W{n, rank};
+    const InterpolationMatrix W{n, options.ski.inducing_points};
     return {[=](const Variable& x) { return interpolate(interpolate_adjoint(x, W), W); },
             random_input(shape),
             {},
@@ -135,29 +149,41 @@ void add_layers(std::vector<Case>& cases, const Sizes& s, int64_t n) {
   const Shape shape{s.batch, n, D};
   const auto add = [&](const std::string& name, const std::function<Function()>& make) {
     for (const char* pass : {"forward", "train"})
-      cases.push_back({"layer",
-                       name,
-                       pass,
-                       n,
-                       s.batch,
-                       D,
-                       [=] { return work_of(make(), pass, Floor::Counted); },
-                       {}});
+      cases.push_back({"layer", name, pass, n, s.batch, D,
+                       [=] { return work_of(make(), pass, Floor::Counted); }});
   };
-  const std::vector<std::pair<const char*, MixerConfig>> mixers = {
-      {"tno", TnoConfig{.lra_rpe = true, .rpe = {.width = 32}}},
-      {"ski", SkiTnoConfig{.rank = std::min<int64_t>(64, n), .train_length = n, .scaled = true}},
-      {"fd", FdTnoConfig{.rpe = {.width = 32, .layers = 3}}}};
-  for (const auto& [name, mixer] : mixers)
-    add(std::string("gtu-") + name, [=, config = GtuConfig{.dim = D, .inner = D, .mixer = mixer}] {
-      return layer<Gtu>(random_input(shape), config);
+  for (const MixerEntry& mixer : mixers()) {
+    if (mixer.make == nullptr) continue;
+    add(std::string("gtu-") + mixer.name, [=, options = options_for(n)] {
+      return layer(random_input(shape), [=](const Scope& scope) {
+        const MakeMixer make = [&](const Scope& s, const MixerShape& m) {
+          return mixer.make(s, m, options);
+        };
+        return std::make_shared<Gtu>(scope, GtuOptions{.dim = D, .inner = D, .train_length = n},
+                                     make);
+      });
     });
-  add("glu", [=] { return layer<Glu>(random_input(shape), D, D); });
-  add("linear", [=] { return layer<Linear>(random_input(shape), D, D); });
-  for (const auto& [name, kind] : {std::pair{"batch_norm", NormKind::Batch},
-                                   {"layer_norm", NormKind::Layer},
-                                   {"simple_rms_norm", NormKind::SimpleRms}})
-    add(name, [=, kind = kind] { return layer<Norm>(random_input(shape), kind, D); });
+  }
+  add("glu", [=] {
+    return layer(random_input(shape),
+                 [=](const Scope& scope) { return std::make_shared<Glu>(scope, D, D); });
+  });
+  add("linear", [=] {
+    return layer(random_input(shape),
+                 [=](const Scope& scope) { return std::make_shared<Linear>(scope, D, D); });
+  });
+  struct NamedNorm {
+    const char* name;
+    NormKind kind;
+  };
+  for (const NamedNorm& norm : {NamedNorm{"batch_norm", NormKind::Batch},
+                                {"layer_norm", NormKind::Layer},
+                                {"simple_rms_norm", NormKind::SimpleRms}})
+    add(norm.name, [=] {
+      return layer(random_input(shape), [=](const Scope& scope) {
+        return std::shared_ptr(make_norm(scope, norm.kind, D));
+      });
+    });
 }
 
 }  // namespace skiff::bench

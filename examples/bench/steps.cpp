@@ -1,38 +1,39 @@
 // Training steps: the model of a recipe, random data, Adam.
 #include "autograd/ops.h"
+#include "data/tasks.h"
 #include "examples/bench/cases.h"
-#include "examples/train/settings.h"
-#include "layers/tnn.h"
+#include "examples/train/recipes.h"
+#include "layers/mixers.h"
+#include "layers/model.h"
 #include "optim/adam.h"
 #include "optim/clip.h"
 
 namespace skiff::bench {
 namespace {
 
-Work training_step(const Recipe& recipe, const TaskShape& task, const ModelChoices& choices,
-                   int64_t batch, int64_t n) {
-  struct Training {
-    Parameters parameters{/*seed=*/1};
-    TnnClassifier model;
-    Adam optimizer;
-    Tensor input, lengths, labels;
-    Training(const TnnConfig& config, const Recipe& r)
-        : model(parameters.root(), config),
-          optimizer(parameters, {.weight_decay = r.weight_decay}) {}
-    Variable loss() const { return cross_entropy(model(input, lengths), labels); }
-  };
-  const auto t = std::make_shared<Training>(model_config(recipe, task, choices), recipe);
-  t->input =
-      task.vocab > 0 ? random_integers({batch, n}, 1, task.vocab - 1) : random_input({batch, n, 1});
-  t->lengths = tensor_of(std::vector<int32_t>(size_t(batch), int32_t(n)), {batch});
-  t->labels = random_integers({batch}, 0, task.classes - 1);
+struct Training {
+  Parameters parameters{/*seed=*/1};
+  Model model;
+  Adam optimizer;
+  Tensor input, lengths, labels;
+  Training(const Options& o, const InputShape& shape, int64_t batch, int64_t n)
+      : model(parameters.root(), o.model, shape),
+        optimizer(parameters, {.weight_decay = o.train.weight_decay}),
+        input(shape.vocab > 0 ? random_integers({batch, n}, 1, shape.vocab - 1)
+                              : random_input({batch, n, shape.features})),
+        lengths(tensor_of(std::vector<int32_t>(size_t(batch), int32_t(n)), {batch})),
+        labels(random_integers({batch}, 0, shape.classes - 1)) {}
+  Variable loss() const { return cross_entropy(model(input, lengths), labels); }
+};
 
+Work training_step(const Options& o, const InputShape& shape, int64_t batch, int64_t n) {
+  const auto t = std::make_shared<Training>(o, shape, batch, n);
   const Counted c = count([&] { return t->loss(); });
   Work work;
   work.gemm_flops = 3 * c.gemm_flops;
   work.copied_bytes = c.forward_bytes + c.backward_bytes;
   work.parameters = t->parameters.trained_count();
-  work.run = [t, lr = recipe.lr * 1e-3, clip = recipe.clip] {
+  work.run = [t, lr = o.train.lr * 1e-3, clip = o.train.clip] {
     t->parameters.zero_grad();
     {
       Tape tape;
@@ -47,25 +48,19 @@ Work training_step(const Recipe& recipe, const TaskShape& task, const ModelChoic
 
 void add_steps(std::vector<Case>& cases, const Sizes& s) {
   for (const char* name : {"listops", "text", "image"}) {
-    Recipe recipe = recipe_named(s.recipe, name);
-    const TaskShape task = task_shape(name);
-    if (task.vocab > 0 && s.length > 0) recipe.max_length = s.length;
-    const int64_t n = task.vocab > 0 ? recipe.max_length : task.max_length;
-    for (const auto& [mixer, kind] : {std::pair{"tno", MixerKind::Tno},
-                                      {"ski", MixerKind::Ski},
-                                      {"fd", MixerKind::Fd},
-                                      {"attention", MixerKind::Attention}}) {
-      const ModelChoices choices{.mixer = kind};
-      cases.push_back({"step",
-                       std::string(name) + "-" + mixer,
-                       "train",
-                       n,
-                       s.batch,
-                       recipe.dim,
-                       [=, B = s.batch] { return training_step(recipe, task, choices, B, n); },
-                       {}});
-      const auto attention = model_config(recipe, task, choices).attention;
-      if (attention && !scores_fit(s.batch, attention->heads, n, recipe.layers))
+    const TaskShape& task = task_named(name).shape;
+    Options o = recipe_named(s.recipe, name).options;
+    if (task.vocab > 0 && s.length > 0) o.data.max_length = s.length;
+    const int64_t n = task.vocab > 0 ? o.data.max_length : task.max_length;
+    const InputShape shape{task.vocab,  task.features, task.classes, n,
+                           task.height, task.width,    task.pairs};
+    for (const MixerEntry& mixer : mixers()) {
+      o.model.mixer = mixer.name;
+      cases.push_back({"step", std::string(name) + "-" + mixer.name, "train", n, s.batch,
+                       o.model.dim, [=, B = s.batch] { return training_step(o, shape, B, n); }});
+      const bool attention = mixer.make == nullptr;
+      if (attention &&
+          !scores_fit(s.batch, heads_of(o.model.attention, o.model.inner()), n, o.model.layers))
         cases.back().make = nullptr;
     }
   }

@@ -9,6 +9,7 @@
 #include "core/random.h"
 #include "examples/explain/derivations.h"
 #include "examples/report/sections.h"
+#include "examples/report/template.h"
 
 namespace skiff::report {
 namespace {
@@ -89,6 +90,12 @@ Series slope_guide(double factor, double power) {
   return s;
 }
 
+// The formula of an op as MathML, for the operators of this project.
+std::string formula_of(const std::string& op) {
+  const auto found = templates().find("formula_" + op + ".html");
+  return found == templates().end() ? "" : found->second;
+}
+
 class Cards {
  public:
   Cards(Page& page, uint64_t seed) : page_(page), seed_(seed) {
@@ -130,6 +137,7 @@ class Cards {
     worst_.difference = std::max(worst_.difference, r.difference);
     worst_.precision = std::max(worst_.precision, r.precision);
     Values local = {{"name", escaped(name)},
+                    {"formula", formula_of(name)},
                     {"verdict", r.passed ? "<span class=\"pass\">passed</span>"
                                          : "<span class=\"fail\">FAILED</span>"},
                     {"adjoint", r.adjoint >= 0 ? page_.number(key + ".adjoint", r.adjoint, "%.1e")

@@ -3,99 +3,76 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "examples/train/settings.h"
+#include "data/tasks.h"
+#include "examples/train/open_run.h"
+#include "examples/train/recipes.h"
+#include "layers/blocks/gtu.h"
+#include "layers/blocks/mixer2d.h"
 
 namespace skiff::report {
 namespace {
 
-struct Built {
-  Parameters parameters;
-  std::variant<std::monostate, TnnClassifier, TwoTowerClassifier> net;
-  explicit Built(const Settings& s)
-      : parameters(s.seed, s.dtype == "float64" ? DType::Float64 : DType::Float32) {}
-  const Trunk& trunk() const {
-    if (const auto* pair = std::get_if<TwoTowerClassifier>(&net)) return pair->trunk;
-    return std::get<TnnClassifier>(net).trunk;
+// The operators of the units that have a kernel; of images, those along rows.
+std::vector<SequenceOperator> operators_of(const Model& model, int64_t n) {
+  std::vector<SequenceOperator> all;
+  const std::vector<Block>& blocks = model.trunk.blocks;
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const Gtu* unit = dynamic_cast<const Gtu*>(blocks[i].unit.get());
+    if (unit == nullptr) continue;
+    const Mixer* mixer = unit->mixer.get();
+    const Mixer2d* both = dynamic_cast<const Mixer2d*>(mixer);
+    if (both != nullptr) mixer = both->rows.get();
+    all.push_back({int64_t(i), unit->v_proj.weight.size(0), both != nullptr ? both->width : n,
+                   model.options().mixer, [mixer](const Variable& x) { return (*mixer)(x, 1); }});
   }
-};
-
-void add_operator(RunModel& m, const Gtu& unit, int64_t layer, int64_t n) {
-  const Mixer* mixer = std::get_if<Mixer>(&unit.toep);
-  if (mixer == nullptr) {
-    const Mixer2d& both = std::get<Mixer2d>(unit.toep);
-    n = both.width;
-    mixer = &both.toep1;
-  }
-  static const char* const names[] = {"TNO", "SKI", "FD", "FD without a network"};
-  SequenceOperator op{layer, 0, n, names[mixer->op.index()],
-                      [mixer](const Variable& x) { return (*mixer)(x, 1); }};
-  std::visit([&](const auto& o) { op.channels = o.config.channels; }, mixer->op);
-  m.operators.push_back(op);
+  return all;
 }
 
-RunModel model_of(const Settings& s, const std::shared_ptr<Built>& built, int64_t vocab) {
-  const TaskShape& shape = task_shape(s.task);
-  const TnnConfig config = model_config(s, vocab, shape.height, shape.width);
-  if (shape.pairs)
-    built->net.emplace<TwoTowerClassifier>(built->parameters.root(), config);
-  else
-    built->net.emplace<TnnClassifier>(built->parameters.root(), config);
-  built->parameters.set_training(false);
-  RunModel m{.task = s.task, .mixer = s.mixer, .recipe = s.recipe, .seed = s.seed};
-  m.dtype = built->parameters.dtype();
-  m.parameters = built->parameters.trained_count();
-  m.model = built;
-  const int64_t n = std::clamp<int64_t>(s.max_length, 2, 128);
-  const std::vector<Block>& layers = built->trunk().layers;
-  for (size_t i = 0; i < layers.size(); ++i)
-    if (const Gtu* unit = std::get_if<Gtu>(&layers[i].gtu)) add_operator(m, *unit, int64_t(i), n);
-  return m;
-}
-
-// Task and recipe give the defaults of the rest.
-Settings settings_of(const std::string& config) {
-  Settings s;
-  try {
-    const std::vector<ConfigEntry> entries = read_config(config);
-    for (const ConfigEntry& e : entries) {
-      if (e.key == "task") s.task = e.value;
-      if (e.key == "recipe") s.recipe = e.value;
-    }
-    take_recipe(s);
-    CLI::App all("", "report");
-    add_options(all, s);
-    apply_config(all, entries);
-  } catch (const UsageError& e) {
-    const std::string what = e.what();
-    fail<DataError>(what.starts_with(config) ? what : config + ": " + what);
-  }
-  return s;
+RunModel described(const Options& o, const Parameters& parameters, const Model& model) {
+  return {.task = o.data.task,
+          .mixer = model.options().mixer,
+          .recipe = o.train.recipe,
+          .seed = o.train.seed,
+          .dtype = parameters.dtype(),
+          .parameters = parameters.trained_count(),
+          .operators = operators_of(model, std::clamp<int64_t>(o.data.max_length, 2, 128))};
 }
 
 }  // namespace
 
 RunModel fresh_model(uint64_t seed) {
-  Settings s;
-  s.seed = seed;
-  take_recipe(s);
-  return model_of(s, std::make_shared<Built>(s), task_shape(s.task).vocab);
+  Options o;
+  o = recipe_named(o.train.recipe, o.data.task).options;
+  o.train.seed = seed;
+  const auto& [vocab, features, classes, max_length, height, width, pairs] =
+      task_named(o.data.task).shape;
+  const InputShape shape{vocab, features, classes, o.data.max_length, height, width, pairs};
+  struct Made {
+    Parameters parameters;
+    Model model;
+    Made(const Options& o, const InputShape& shape)
+        : parameters(o.train.seed, o.model.dtype), model(parameters.root(), o.model, shape) {
+      parameters.set_training(false);
+    }
+  };
+  const auto made = std::make_shared<Made>(o, shape);
+  RunModel m = described(o, made->parameters, made->model);
+  m.model = made;
+  return m;
 }
 
 RunModel read_model(const std::string& folder) {
-  const std::string config = folder + "/config.toml", weights = folder + "/best.safetensors";
-  check<DataError>(std::filesystem::exists(config), "--run: '", folder,
+  check<DataError>(std::filesystem::exists(folder + "/config.toml"), "--run: '", folder,
                    "' holds no run of train_lra: no config.toml");
+  const std::string weights = folder + "/best.safetensors";
   check<DataError>(std::filesystem::exists(weights), "--run: '", folder,
                    "' has no best.safetensors yet");
-  const Settings s = settings_of(config);
-  const safetensors::File file = safetensors::read(weights);
-  const auto built = std::make_shared<Built>(s);
-  RunModel m =
-      model_of(s, built, task_shape(s.task).vocab > 0 ? file.at("encoder.weight").size(0) : 0);
-  built->parameters.load(file, {"optimizer."});
+  const auto run = std::make_shared<OpenedRun>(open_run(folder));
+  RunModel m = described(run->options, *run->opened.parameters, run->model());
+  m.model = run;
   const auto number = [&](const char* key) {
-    const auto at = file.metadata.find(key);
-    check<DataError>(at != file.metadata.end(), weights, ": '", key, "' is missing");
+    const auto at = run->opened.metadata.find(key);
+    check<DataError>(at != run->opened.metadata.end(), weights, ": '", key, "' is missing");
     return std::strtod(at->second.c_str(), nullptr);
   };
   m.best_accuracy = number("best_accuracy");

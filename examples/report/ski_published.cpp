@@ -1,6 +1,7 @@
 // The interpolation matrix W beside that of the code released with arXiv 2305.09028.
 #include <algorithm>
 
+#include "data/tasks.h"
 #include "examples/report/kernels.h"
 #include "examples/report/sections.h"
 #include "examples/train/recipes.h"
@@ -61,21 +62,22 @@ double corner_share(const Matrix& W) {
 void add_decay(Page& page) {
   std::vector<std::vector<std::string>> rows;
   for (const Recipe& recipe : recipes()) {
-    const std::string task = recipe.task;
-    if (std::string(recipe.name) != "paper" || task == "pathx") continue;
-    const bool image = task == "image" || task == "pathfinder32";
-    const int64_t length = image ? 32 : recipe.max_length;
-    const Matrix W = rows_of({length, recipe.rank, true, recipe.gamma});
+    const std::string& task = recipe.task();
+    if (recipe.name() != "paper" || task == "pathx") continue;
+    const Options& o = recipe.options;
+    const int64_t height = task_named(task).shape.height;  // images are mixed by rows and columns
+    const int64_t length = height > 0 ? height : o.data.max_length;
+    const double gamma = o.model.kernel.gamma;
+    const Matrix W = rows_of({length, o.model.ski.inducing_points, true, gamma});
     int64_t alive = 0;
     for (int64_t i = 0; i < length; ++i) alive += row_sum(W, i) > 1e-3;
     const std::string key = "ski.fall-off." + task;
-    rows.push_back({escaped(task), page.count(key + ".n", length),
-                    page.number(key + ".gamma", recipe.gamma, "%.2g"),
-                    page.number(key + ".0", row_sum(W, 0), "%.2g"),
-                    page.number(key + ".1", row_sum(W, 1), "%.2g"),
-                    page.number(key + ".2", row_sum(W, 2), "%.2g"),
-                    page.count(key + ".alive", alive),
-                    page.number(key + ".share", 100 * corner_share(W), "%.4g") + "\u00a0%"});
+    rows.push_back(
+        {escaped(task), page.count(key + ".n", length), page.number(key + ".gamma", gamma, "%.2g"),
+         page.number(key + ".0", row_sum(W, 0), "%.2g"),
+         page.number(key + ".1", row_sum(W, 1), "%.2g"),
+         page.number(key + ".2", row_sum(W, 2), "%.2g"), page.count(key + ".alive", alive),
+         page.number(key + ".share", 100 * corner_share(W), "%.4g") + "\u00a0%"});
   }
   page.set("ski.fall-off-rows", table_rows(rows));
 }

@@ -196,56 +196,10 @@ golden: $(BUILD)/golden
 bench: $(BUILD)/bench
 	$(BUILD)/bench $(ARGS)
 
-# ---- planted bugs: each patch of tests/mutants, in a copy, must be caught by the checks ----
-MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
-SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
-MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
-                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o)
-$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(call say,$(CXX) $<)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/mutants/check: $(MUTANT_OBJECTS)
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-$(BUILD)/mutants/clean: $(BUILD)/mutants/check
-	$(run)$< --clean && touch $@
-$(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(BUILD)/mutants/clean
-	$(call say,mutant $*)
-	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
-mutants: $(MUTANTS)
-	@$(BUILD)/mutants/check --summary $(MUTANTS)
-
-# ---- the report. What is measured or trained for it is made once and kept below build/report, so that
-# the page is a function of its inputs: the same twice gives the same bytes. RUN=DIR: of that run. What is
-# timed waits until nothing else runs ----
-REPORT   := build/report
-RUN      ?= $(REPORT)/listops-ski
-$(REPORT)/bench.jsonl: | $(BUILD)/bench $(BUILD)/report $(SHOWN_MUTANTS) $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
-	@mkdir -p $(@D)
-	$(BUILD)/bench --filter op/tno/train,op/ski/train,op/fd/train,op/attention/train --n 128,256,512,1024,2048,4096 \
-	  --batch 1 --dim 64 --threads 1 --repeats 7 --seconds 12 --json $@.part
-	mv $@.part $@
-$(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data $(SHOWN_MUTANTS)
-	$(BUILD)/lra_data generate listops --out $(REPORT)/data/listops --seed 1 --train 20000 --val 500 --test 500 --min-length 11 --max-length 100 --force
-	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
-	  --steps 1500 --max-length 128 --profile --eval-every 150 --threads 1 --force --quiet
-	touch $@
-report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
-	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
-	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
-
-# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
-PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
-puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
-$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
-$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
-$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
-$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
-	@$< $(P) || [ $$? = 1 ]
+# ---- planted bugs, the report, puzzles: how each is made is said beside it ----
+include tests/mutants/build.mk
+include examples/report/build.mk
+include examples/puzzles/build.mk
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:

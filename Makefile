@@ -79,7 +79,8 @@ PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcar
 NVCC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(NVCC_SOURCES)))
 PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
-# The time is spent in the library. Lower levels halve what it takes to compile programs (-O1) and tests (-O0).
+# The time is spent in the library. Lower levels halve what it takes to compile programs (-O1) and tests (-O0); under
+# sanitizers, which double it, all but core and autograd is -O0.
 flags     = $(patsubst -O3,-O1,$(patsubst -O1,-O0,$(FLAGS)))
 say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
 run       = $(if $(filter 0,$(V)),@)
@@ -87,7 +88,7 @@ run       = $(if $(filter 0,$(V)),@)
 all: $(PROGRAMS)
 
 # ---- compiling ----
-$(OBJECTS): flags = $(FLAGS)
+$(if $(filter 1,$(SAN)),$(filter $(BUILD)/core/% $(BUILD)/autograd/%,$(OBJECTS)),$(OBJECTS)): flags = $(FLAGS)
 $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))
 define compile
 @mkdir -p $(@D)
@@ -164,8 +165,9 @@ endif
 DEMO := build/demo
 demo: all
 	./examples/demo.sh $(BUILD) $(DEMO)
-test: $(BUILD)/skiff_tests all $(GRADERS)
-	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*'
+tests: $(BUILD)/skiff_tests $(GRADERS)
+test: tests all
+	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*' $(if $(ARGS),'$(ARGS)')
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
 test-gpu:
@@ -194,56 +196,10 @@ golden: $(BUILD)/golden
 bench: $(BUILD)/bench
 	$(BUILD)/bench $(ARGS)
 
-# ---- planted bugs: each patch of tests/mutants, in a copy, must be caught by the checks ----
-MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
-SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
-MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
-                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o)
-$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(call say,$(CXX) $<)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/mutants/check: $(MUTANT_OBJECTS)
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-$(BUILD)/mutants/clean: $(BUILD)/mutants/check
-	$(run)$< --clean && touch $@
-$(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(BUILD)/mutants/clean
-	$(call say,mutant $*)
-	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
-mutants: $(MUTANTS)
-	@$(BUILD)/mutants/check --summary $(MUTANTS)
-
-# ---- the report. What is measured or trained for it is made once and kept below build/report, so that
-# the page is a function of its inputs: the same twice gives the same bytes. RUN=DIR: of that run. What is
-# timed waits until nothing else runs ----
-REPORT   := build/report
-RUN      ?= $(REPORT)/listops-ski
-$(REPORT)/bench.jsonl: | $(BUILD)/bench $(BUILD)/report $(SHOWN_MUTANTS) $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
-	@mkdir -p $(@D)
-	$(BUILD)/bench --filter op/tno/train,op/ski/train,op/fd/train,op/attention/train --n 128,256,512,1024,2048,4096 \
-	  --batch 1 --dim 64 --threads 1 --repeats 7 --seconds 12 --json $@.part
-	mv $@.part $@
-$(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data $(SHOWN_MUTANTS)
-	$(BUILD)/lra_data generate listops --out $(REPORT)/data/listops --seed 1 --train 20000 --val 500 --test 500 --min-length 11 --max-length 100 --force
-	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
-	  --steps 1500 --max-length 128 --profile --eval-every 150 --threads 1 --force --quiet
-	touch $@
-report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
-	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
-	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
-
-# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
-PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
-puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
-$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
-$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
-$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
-$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
-	@$< $(P) || [ $$? = 1 ]
+# ---- planted bugs, the report, puzzles: how each is made is said beside it ----
+include tests/mutants/build.mk
+include examples/report/build.mk
+include examples/puzzles/build.mk
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -265,7 +221,7 @@ FORMATTED = $(shell find $(FOLDERS) examples tests -name '*.h' -o -name '*.cpp' 
 format:
 	clang-format -i $(FORMATTED)
 format-check:
-	clang-format --dry-run -Werror $(FORMATTED) && echo 'format: every file is as clang-format writes it'
+	@clang-format --dry-run -Werror $(FORMATTED) && echo 'format: every file is as clang-format writes it'
 # How make compiles each file, for editors and for clang-tidy.
 compdb:
 	@{ echo '['; printf '{"directory": "$(CURDIR)", "file": "%s", "command": "$(CXX) $(FLAGS) $(OWN_FLAGS) -c %s"}\n' \
@@ -279,7 +235,7 @@ help:
 	@echo 'make            the programs, into $(BUILD)'
 	@echo 'make deps       install the packages (apt)'
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
-	@echo 'make test       the tests; the last line is "N passed, N failed"'
+	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
 	@echo 'make test-barriers   takes out each barrier of the CUDA half; the emulated tests must notice every one'
@@ -300,6 +256,6 @@ help:
 	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
-.PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
+.PHONY: all deps demo tests test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))

@@ -9,8 +9,7 @@ HOST_FLAGS := $(patsubst -O3,-O1,$(FLAGS)) -Wno-unknown-pragmas -isystem $(CUDA_
 HOST_LIBS := -Wl,--wrap=aligned_alloc,--wrap=free
 
 # As for nvcc: files that see a kernel; and the block cache, which keeps nothing here.
-HOST_KERNELS := core/parallel.h $(shell grep -rlF '"core/parallel.h"' --include='*.h' core autograd layers optim)
-HOST_SEES := $(shell grep -lF $(patsubst %,-e '"%"',$(HOST_KERNELS)) $(SOURCES) $(TESTS))
+HOST_SEES := $(filter $(SOURCES) $(TESTS),$(call affected,"core/parallel[.]h"))
 HOST_SOURCES := $(sort $(wildcard core/cuda/*.cu tests/cuda_host/*.cpp) $(HOST_SEES) core/memory.cpp)
 HOST_OBJECTS := $(addprefix $(HOST)/,$(addsuffix .o,$(basename $(HOST_SOURCES))))
 HOST_LIBRARY := $(filter-out $(HOST)/tests/%,$(HOST_OBJECTS)) $(patsubst %,$(HOST)/tests/cuda_host/%.o,fiber grid libraries memory runtime) \

@@ -69,7 +69,7 @@ else
 fi
 
 # ---- rules of the sources ----
-grep -n '<<<\|__shared__\|cooperative_groups\|cub::\|asm *(' core/*.cu core/*.h core/*.cpp autograd/*.* autograd/ops/* optim/* |
+grep -rn '<<<\|__shared__\|cooperative_groups\|cub::\|asm *(' --include='*.cu' --include='*.h' --include='*.cpp' core autograd layers optim |
   grep -v 'core/cuda/parallel.h:.*\(no <<<>>>\|extern __shared__\)' >"$work/rules"
 verdict "one way to launch, one to shared memory; no CUB, cooperative groups, PTX" "" "$([ ! -s "$work/rules" ]; echo $?)"
 cat "$work/rules"

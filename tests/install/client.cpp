@@ -10,9 +10,8 @@ template <class T>
 void cubes(const Tensor& x, Tensor y) {
   const T* from = x.data<T>();
   T* to = y.data<T>();
-  parallel_for(x.device(), x.size(), [=] SKIFF_KERNEL(int64_t i) {
-    to[i] = from[i] * from[i] * from[i];
-  });
+  parallel_for(x.device(), x.size(),
+               [=] SKIFF_KERNEL(int64_t i) { to[i] = from[i] * from[i] * from[i]; });
 }
 
 struct Cube {

@@ -1,0 +1,19 @@
+# ---- planted bugs: each patch of tests/mutants, in a copy, must be caught by the checks ----
+MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
+SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
+MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
+                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o)
+$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
+	@mkdir -p $(@D)
+	$(call say,$(CXX) $<)
+	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
+$(BUILD)/mutants/check: $(MUTANT_OBJECTS)
+	@mkdir -p $(@D)
+	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
+$(BUILD)/mutants/clean: $(BUILD)/mutants/check
+	$(run)$< --clean && touch $@
+$(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(BUILD)/mutants/clean
+	$(call say,mutant $*)
+	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
+mutants: $(MUTANTS)
+	@$(BUILD)/mutants/check --summary $(MUTANTS)

@@ -274,7 +274,7 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
     CAPTURE(message);
     CHECK(contains(message, part));
   };
-  fails("needs taps (2n = 10, D), got float64 (9, 3)", [&] {
+  fails("needs a kernel (2n = 10, D), got float64 (9, 3)", [&] {
     toeplitz(random64({9, 3}, 1), x, Direction::Bidirectional);
   });
   fails("needs a kernel (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, Direction::Causal); });

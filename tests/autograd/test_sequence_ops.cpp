@@ -274,7 +274,7 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
     CAPTURE(message);
     CHECK(contains(message, part));
   };
-  fails("needs taps (2n = 10, D), got float64 (9, 3)", [&] {
+  fails("needs a kernel (2n = 10, D), got float64 (9, 3)", [&] {
     toeplitz(random64({9, 3}, 1), x, Direction::Bidirectional);
   });
   fails("needs a kernel (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, Direction::Causal); });
@@ -296,7 +296,7 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   fails("X must be complex", [&] { irfft(x, 8); });
   fails("x must be real", [&] { rfft(complex128({2, 4, 3}, 1), 8); });
   fails("hilbert: length F = 8 needs 5 bins", [&] { hilbert(random64({4, 2}, 1), 8, 0); });
-  fails("5 nodes are needed", [&] { interpolate(random64({1, 4, 2}, 1), {9, 5}); });
+  fails("5 inducing points are needed", [&] { interpolate(random64({1, 4, 2}, 1), {9, 5}); });
   fails("at least 2 inducing points", [&] { interpolate(x, {9, 1}); });
   fails("9 positions are needed", [&] { interpolate_adjoint(x, {9, 4}); });
   fails("base must lie in (0, 1]", [&] {

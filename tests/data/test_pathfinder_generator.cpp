@@ -417,12 +417,12 @@ TEST_CASE("pathfinder generator: every resolution and level of the benchmark can
 }
 
 // Means over images, and over their pixels / 255.
-struct Statistics {
+struct LevelStatistics {
   double distractors = 0, attempts = 0, mean = 0, deviation = 0, zero = 0, bright = 0;
   std::array<double, 4> quadrants = {};  // top left, top right, bottom left, bottom right
 };
-Statistics statistics_of(const PathfinderSettings& settings, int64_t count) {
-  Statistics s;
+LevelStatistics statistics_of(const PathfinderSettings& settings, int64_t count) {
+  LevelStatistics s;
   const double images = double(count), pixels = images * double(settings.size * settings.size);
   for (const PathfinderImage& image : generate_images(PathfinderGenerator(settings), 1, 0, count)) {
     s.distractors += double(image.distractors) / images;
@@ -450,7 +450,7 @@ doctest::Approx within(double share, double expected) {
 // The figures were counted in 1000 images of the authors' program (100 of 9 and of 6 dashes), with
 // the benchmark's settings. 3 % is two standard errors of the quadrants and more of the others.
 TEST_CASE("pathfinder generator: images of 32 pixels have the statistics of the authors' program") {
-  const Statistics s = statistics_of(pathfinder_settings(32), 3000);
+  const LevelStatistics s = statistics_of(pathfinder_settings(32), 3000);
   CHECK(std::abs(s.distractors - 1.16) < 0.05);
   CHECK(s.attempts == within(0.05, 323));
   CHECK(s.mean == within(0.03, 0.0790));
@@ -461,10 +461,10 @@ TEST_CASE("pathfinder generator: images of 32 pixels have the statistics of the 
   for (size_t i = 0; i < 4; ++i) {
     CHECK(s.quadrants[i] == within(0.03, quadrants[i]));
   }
-  const Statistics nine = statistics_of(pathfinder_settings(32, 9), 1000);
+  const LevelStatistics nine = statistics_of(pathfinder_settings(32, 9), 1000);
   CHECK(std::abs(nine.distractors - 1.72) < 0.15);
   CHECK(nine.attempts == within(0.2, 62));
-  const Statistics six = statistics_of(pathfinder_settings(32, 6), 1000);
+  const LevelStatistics six = statistics_of(pathfinder_settings(32, 6), 1000);
   CHECK(std::abs(six.distractors - 3.26) < 0.15);
   CHECK(six.attempts == within(0.2, 24));
 }
@@ -478,7 +478,7 @@ TEST_CASE("pathfinder generator: a larger image has room for more distractors") 
 TEST_CASE("pathfinder generator: with fair places more distractors find room in small images") {
   PathfinderSettings settings = pathfinder_settings(32);
   settings.fair_places = true;
-  const Statistics s = statistics_of(settings, 500);
+  const LevelStatistics s = statistics_of(settings, 500);
   CHECK(std::abs(s.distractors - 4.65) < 0.1);
   CHECK(s.attempts == within(0.2, 46));
   CHECK(s.mean == within(0.03, 0.1085));

@@ -3,6 +3,7 @@ CXX      ?= g++
 NVCC     ?= nvcc
 ARCH     ?= native
 CUDA     ?= 0
+FFT      ?= fftw
 SAN      ?= 0
 ORDER    ?= forward
 WERROR   ?= 0
@@ -15,28 +16,32 @@ MAKEFLAGS += -j$(shell nproc 2>/dev/null || echo 1)
 endif
 
 # ---- one folder per variant, so that none spoils another ----
+WITH_FFTW := $(filter-out builtin,$(FFT))
 CLANG    := $(findstring clang,$(CXX))
-VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
+VARIANT  := $(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)
 BUILD    ?= build/$(VARIANT)
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-restrict)$(if $(filter 1,$(WERROR)), -Werror)
 # Nothing here reads the flags of floating-point exceptions. Without -fno-trapping-math (which changes no
 # result) gcc leaves loops with a comparison, so every exp, unvectorised where AVX-512's masks are missing.
 FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
-LIBS     := -lopenblas -lfftw3 -lfftw3f -lpng -larchive -lz
+LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -larchive -lz
 ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 ifneq ($(CLANG),)
 FLAGS    += -Wno-unknown-warning-option -Wno-pass-failed
 endif
+ifeq ($(WITH_FFTW),)
+FLAGS    += -DSKIFF_NO_FFTW
+endif
 ifeq ($(ORDER),reverse)
 FLAGS    += -DSKIFF_ORDER_REVERSE
 endif
 
 # The folders decide: library, what programs share, programs, tests.
-SOURCES  := $(sort $(shell find core autograd layers optim data -name '*.cpp'))
-SHARED   := $(sort $(filter-out examples/puzzles/%,$(wildcard examples/*/*.cpp)))
+SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find core autograd layers optim data -name '*.cpp')))
+SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,core autograd layers optim data examples support)))
 NVCC_OBJECTS :=
 ifeq ($(CUDA),1)
@@ -58,8 +63,10 @@ endif
 PROGRAMS := $(patsubst examples/%.cpp,$(BUILD)/%,$(wildcard examples/*.cpp)) $(BUILD)/golden
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
 TEST_OBJECTS := $(TESTS:%.cpp=$(BUILD)/%.o)
-SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(BUILD)/examples/explain/derivations.o
+MADE     := $(BUILD)/examples/explain/derivations.o $(BUILD)/examples/report/templates.o
+SHARED_OBJECTS := $(SHARED:%.cpp=$(BUILD)/%.o) $(MADE)
 PROGRAM_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(wildcard examples/*.cpp) tests/golden/golden.cpp)
+PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp)))
 OBJECTS  := $(sort $(SOURCES:%.cpp=$(BUILD)/%.o) $(filter-out $(TEST_OBJECTS),$(NVCC_OBJECTS)))
 # The time is spent in the library; a lower level nearly halves what it takes to compile programs and tests.
 flags     = $(patsubst -O3,-O1,$(patsubst -O1,-O0,$(FLAGS)))
@@ -75,7 +82,7 @@ $(NVCC_OBJECTS): | $(BUILD)/.packages
 	$(run)$(NVCC) $(NVCCFLAGS) -Xptxas -v -MMD -MP -c $(firstword $(wildcard $(@:$(BUILD)/%.o=%.cu) $(@:$(BUILD)/%.o=%.cpp))) -o $@ 2>$(@:.o=.ptxas) \
 	  || { cat $(@:.o=.ptxas) >&2; exit 1; }; grep -v '^ptxas info\|bytes stack frame\|^$$' $(@:.o=.ptxas) >&2 || true
 $(filter-out $(NVCC_OBJECTS),$(OBJECTS)): flags = $(FLAGS)
-$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/%.o) $(PROGRAM_OBJECTS)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+$(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/%.o) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS)): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
@@ -83,7 +90,11 @@ $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED:%.cpp=$(BUILD)/
 $(BUILD)/examples/explain/derivations.cpp: examples/explain/derivations.awk $(wildcard autograd/ops/*/*.cpp)
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(BUILD)/examples/explain/derivations.o: $(BUILD)/examples/explain/derivations.cpp | $(BUILD)/.packages
+# The words of the report, as text for the program.
+$(BUILD)/examples/report/templates.cpp: examples/report/templates.awk $(wildcard examples/report/templates/*)
+	@mkdir -p $(@D)
+	$(run)awk -f $^ > $@
+$(MADE): %.o: %.cpp | $(BUILD)/.packages
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
 # What programs share: a program takes from the archive what it uses.
 $(BUILD)/libshared.a: $(SHARED_OBJECTS)
@@ -103,7 +114,7 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	$(run)rm -f $@ && ar rcs $@ $^
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev libfftw3-dev doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libarchive-dev patch
+PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libarchive-dev patch
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -117,7 +128,7 @@ endif
 # One line for each header that is missing, with the command that installs it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D); missing=; \
-	for pair in cblas.h:libopenblas-openmp-dev fftw3.h:libfftw3-dev doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev archive.h:libarchive-dev; do \
+	for pair in cblas.h:libopenblas-openmp-dev $(if $(WITH_FFTW),fftw3.h:libfftw3-dev )doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev archive.h:libarchive-dev; do \
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
 	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 
@@ -199,20 +210,17 @@ report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(R
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
 	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
 
-# ---- twelve backwards to write; SOLUTIONS=1: those of tests/puzzles ----
-$(BUILD)/puzzles/%.cpp: $(wildcard examples/puzzles/0*.cpp examples/puzzles/1*.cpp tests/puzzles/*.cpp)
+# ---- twelve backwards to write, one object each. SOLUTIONS=1: those of tests/puzzles; P=06: that one ----
+PUZZLES  := $(if $(filter 1,$(SOLUTIONS)),tests,examples)
+puzzles_of = $(patsubst %.cpp,$(BUILD)/%.o,$(sort $(wildcard $(1)/puzzles/$(or $(2),[0-9])*.cpp)))
+$(BUILD)/puzzles/grade-examples: $(call puzzles_of,examples)
+$(BUILD)/puzzles/grade-tests: $(call puzzles_of,tests)
+$(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(call puzzles_of,$(PUZZLES),$(P))
+$(GRADERS) $(BUILD)/puzzles/grade-$(PUZZLES)-$(P): $(OBJECTS) $(BUILD)/examples/puzzles/grade.o $(BUILD)/libshared.a
 	@mkdir -p $(@D)
-	@for file in $$(ls $*/puzzles/[0-9]*.cpp | sort); do echo "#include \"$$file\""; done >$@
-$(BUILD)/puzzles/%.o: $(BUILD)/puzzles/%.cpp | $(BUILD)/.packages
-	$(call say,$(CXX) $*/puzzles/*.cpp)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(BUILD)/puzzles/grade.o: examples/puzzles/grade.cpp | $(BUILD)/.packages
-	@mkdir -p $(@D)
-	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@
-$(GRADERS): $(BUILD)/puzzles/grade-%: $(OBJECTS) $(BUILD)/puzzles/grade.o $(BUILD)/puzzles/%.o
-	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@
-puzzles: $(BUILD)/puzzles/grade-$(if $(filter 1,$(SOLUTIONS)),tests,examples)
-	@$< $(P)
+	$(run)$(CXX) $(FLAGS) $(filter %.o,$^) $(filter %.a,$^) $(LIBS) -o $@
+puzzles: $(BUILD)/puzzles/grade-$(PUZZLES)$(addprefix -,$(P))
+	@$< $(P) || [ $$? = 1 ]
 
 # core <- autograd <- layers <- optim, data <- examples, tests
 layering:
@@ -255,8 +263,8 @@ help:
 	@echo 'make layering   includes follow the arrow'
 	@echo 'make lib install uninstall   PREFIX=$(PREFIX) DESTDIR='
 	@echo 'make format clean help'
-	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
+	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1'
 
 .PHONY: all deps demo test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/puzzles/*.d $(BUILD)/tests/mutants/*.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(PUZZLE_OBJECTS:.o=.d) $(OBJECTS:.o=.d) $(TEST_OBJECTS:.o=.d) $(SHARED_OBJECTS:.o=.d) $(PROGRAM_OBJECTS:.o=.d)

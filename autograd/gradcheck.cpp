@@ -4,6 +4,7 @@
 //   adjoint      a linear f: <f(v), gy> = <v, backward(gy)>, exactly but for rounding
 //   difference   (<f(x + h e), gy> - <f(x - h e), gy>) / 2h  against the entry of the gradient, for
 //                every entry e, h = 6e-6 max(1, |x|); the truncation error is O(h^2)
+//   reference    f(x) against the op's plain formula, where it has one (op.h)
 //   precision    the same op in float32 against float64
 //   needs        each gradient asked for alone equals the one asked for with all others
 //
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/differences.h"
 #include "core/random.h"
 
 namespace skiff {
@@ -20,13 +22,7 @@ namespace {
 
 bool differentiable(const Tensor& x) { return x && x.dtype() != DType::Int32; }
 
-double inner(const std::vector<double>& a, const std::vector<double>& b) {
-  check(a.size() == b.size(), a.size(), " numbers against ", b.size());
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) sum += a[i] * b[i];
-  return sum;
-}
-double norm(const std::vector<double>& a) { return std::sqrt(inner(a, a)); }
+double norm(const Tensor& a) { return std::sqrt(inner(a, a)); }
 
 struct Run {  // one forward and backward
   Tensor y;
@@ -122,6 +118,7 @@ class Checker {
     const Tensor gy = random_normal(y.shape(), y.dtype(), 7, number);
     const Run exact = run(sample, sample.inputs, gy, device_);
     require(y.size() > 0, "an empty output");
+    if (sample.reference) check_reference(sample, y);
     check_differences(sample, exact, gy);
     if (linear_ != Linearity::No) check_adjoint(sample, exact, gy, number);
     check_precision(sample, exact, gy);
@@ -133,27 +130,30 @@ class Checker {
     require(error <= limit, what + ", error " + std::to_string(error));
   }
 
+  void check_reference(const OpSample& sample, const Tensor& y) {
+    const Tensor plain = sample.reference(sample.inputs);
+    check(plain.shape() == y.shape() && plain.dtype() == y.dtype(), "the reference gives ", plain,
+          ", forward ", y);
+    note(result_.reference, relative(to_vector(y), to_vector(plain)), limits_.reference,
+         "forward against the reference");
+  }
+
   void check_differences(const OpSample& sample, const Run& exact, const Tensor& gy) {
-    const std::vector<double> g = to_vector(gy);
     for (size_t i = 0; i < sample.inputs.size(); ++i) {
       if (!differentiable(sample.inputs[i])) continue;
       const std::vector<double> gx = to_vector(exact.grads[i]);
       double scale = 1e-2;
       for (const double v : gx) scale = std::max(scale, std::abs(v));
       std::vector<Tensor> inputs = sample.inputs;
-      const int64_t reals = sample.inputs[i].size() * (sample.inputs[i].is_complex() ? 2 : 1);
-      for (size_t e = 0; e < size_t(reals); ++e) {
-        const auto shifted = [&](double h) {
-          inputs[i] = sample.inputs[i].clone();
-          static_cast<double*>(inputs[i].raw())[e] += h;
-          return inner(to_vector(evaluate(sample, inputs, device_)), g);
-        };
-        const double x = static_cast<const double*>(sample.inputs[i].raw())[e];
-        const double h = 6e-6 * std::max(1.0, std::abs(x));
-        const double slope = (shifted(h) - shifted(-h)) / (2 * h);
-        note(result_.difference, std::abs(slope - gx[e]) / scale, limits_.difference,
+      const auto loss = [&](const Tensor& x) {
+        inputs[i] = x;
+        return inner(evaluate(sample, inputs, device_), gy);
+      };
+      const Tensor slopes = central_differences(loss, sample.inputs[i], 6e-6);
+      const std::vector<double> slope = to_vector(slopes);
+      for (size_t e = 0; e < slope.size(); ++e)
+        note(result_.difference, std::abs(slope[e] - gx[e]) / scale, limits_.difference,
              "central difference of input " + std::to_string(i) + " entry " + std::to_string(e));
-      }
     }
   }
 
@@ -174,7 +174,6 @@ class Checker {
 
   // For each input by itself: A v = f(.., v, ..) - f(.., 0, ..), which also serves affine maps.
   void check_adjoint(const OpSample& sample, const Run& exact, const Tensor& gy, uint64_t number) {
-    const std::vector<double> g = to_vector(gy);
     double left = 0, right = 0, scale = 0;
     const auto compare = [&](const std::string& what) {
       note(result_.adjoint, std::abs(left - right) / std::max(scale, 1e-30), limits_.adjoint, what);
@@ -186,20 +185,20 @@ class Checker {
         v[i] = random_normal(v[i].shape(), v[i].dtype(), 11, number * 16 + i);
     for (size_t i = 0; i < v.size(); ++i) {
       if (!differentiable(v[i])) continue;
-      right += inner(to_vector(v[i]), to_vector(exact.grads[i]));
-      scale += norm(to_vector(v[i])) * norm(to_vector(exact.grads[i]));
+      right += inner(v[i], exact.grads[i]);
+      scale += norm(v[i]) * norm(exact.grads[i]);
       if (linear_ == Linearity::InEach) {
         std::vector<Tensor> with_v = sample.inputs, with_0 = sample.inputs;
         with_v[i] = v[i];
         with_0[i] = zeros_like(v[i]);
-        left = inner(to_vector(evaluate(sample, with_v, device_)), g) -
-               inner(to_vector(evaluate(sample, with_0, device_)), g);
-        scale += norm(g);
+        left = inner(evaluate(sample, with_v, device_), gy) -
+               inner(evaluate(sample, with_0, device_), gy);
+        scale += norm(gy);
         compare("adjoint of input " + std::to_string(i));
       }
     }
     if (linear_ == Linearity::Jointly) {
-      left = inner(to_vector(evaluate(sample, v, device_)), g);
+      left = inner(evaluate(sample, v, device_), gy);
       compare("adjoint");
     }
   }

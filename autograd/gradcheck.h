@@ -11,6 +11,7 @@ namespace skiff {
 struct GradcheckResult {
   std::string op;
   int samples = 0;
+  double reference = -1;   // forward against the plain formula, ops that have one, float64
   double adjoint = -1;     // |<A v, gy> - <v, A^T gy>|, linear ops, float64
   double difference = -1;  // backward against central differences, float64, every entry
   double precision = -1;   // float32 against float64, output and gradients
@@ -19,7 +20,7 @@ struct GradcheckResult {
 };
 
 struct GradcheckLimits {
-  double adjoint = 1e-12, difference = 1e-6, precision = 1e-5;
+  double reference = 1e-12, adjoint = 1e-12, difference = 1e-6, precision = 1e-5;
 };
 
 // The op computes on `device`; directions and differences are made on the CPU.

@@ -7,11 +7,14 @@
 //   Grads backward(gy, needs) const   one gradient per input, empty where needs[i] is false.
 //                                     It never adds into a buffer: the tape adds up.
 //   static std::vector<Sample<Op>> samples()     test data
+// and, where it applies,
+//   static constexpr Linearity linear   linear in all inputs together, or in each by itself: then
+//                                     the adjoint test checks backward exactly, without differences
+//   Tensor reference(const Tensor&..) const      where forward takes a fast path: the formula as
+//                                     plain code in float64 on the CPU, from the inputs and the
+//                                     attributes alone; gradcheck compares forward with it
+//   double flops() const              multiplications and additions of its matrix products
 //   void move_to(Device)              if attributes are tensors: samples run on every device
-// and, when it holds,
-//   static constexpr Linearity linear    linear in all inputs together, or in each by itself; then
-//   the
-//                                     adjoint test checks backward exactly, without differences
 // apply() runs it and records it. It also enters it into the op table, which is how the gradient
 // check finds every op; an op without a name or samples does not compile.
 //
@@ -55,6 +58,7 @@ struct OpSample {
   std::string label;
   std::vector<Tensor> inputs;
   std::function<Variable(const std::vector<Variable>&)> run;  // a fresh copy of the op each time
+  std::function<Tensor(const std::vector<Tensor>&)> reference = {};  // empty if the op has none
 };
 struct OpEntry {
   std::string name;
@@ -92,12 +96,25 @@ Tensor run_forward(Op& op, const std::vector<Variable>& inputs) {
   }
 }
 
+template <class Op, class... Args>
+Tensor run_reference(const Op& op, Tensor (Op::*reference)(Args...) const,
+                     const std::vector<Tensor>& inputs) {
+  return [&]<size_t... i>(std::index_sequence<i...>) { return (op.*reference)(inputs[i]...); }
+  (std::index_sequence_for<Args...>());
+}
+
 template <class Op>
 struct OpNode final : Node {
   Op op;
   explicit OpNode(Op op) : op(std::move(op)) {}
   const char* name() const override { return Op::name; }
   Grads backward(const Tensor& gy, Needs needs) const override { return op.backward(gy, needs); }
+  double flops() const override {
+    if constexpr (requires { op.flops(); })
+      return op.flops();
+    else
+      return 0;
+  }
 };
 
 template <class Op>
@@ -119,14 +136,20 @@ template <class Op>
 std::vector<OpSample> erased_samples() {
   restart_sample_numbers();
   std::vector<OpSample> erased;
-  for (const Sample<Op>& sample : Op::samples())
-    erased.push_back(
-        {sample.label, sample.inputs, [op = sample.op](const std::vector<Variable>& inputs) {
-           Op copy = op;
-           if constexpr (requires { copy.move_to(Device::CPU); })
-             copy.move_to(inputs.front().device());
-           return apply_to(std::move(copy), inputs);
-         }});
+  for (const Sample<Op>& sample : Op::samples()) {
+    OpSample one{sample.label, sample.inputs,
+                 [op = sample.op](const std::vector<Variable>& inputs) {
+                   Op copy = op;
+                   if constexpr (requires { copy.move_to(Device::CPU); })
+                     copy.move_to(inputs.front().device());
+                   return apply_to(std::move(copy), inputs);
+                 }};
+    if constexpr (requires { &Op::reference; })
+      one.reference = [op = sample.op](const std::vector<Tensor>& inputs) {
+        return run_reference(op, &Op::reference, inputs);
+      };
+    erased.push_back(std::move(one));
+  }
   return erased;
 }
 

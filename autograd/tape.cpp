@@ -82,14 +82,18 @@ void Tape::watch(const Variable& v) {
 }
 
 std::string Tape::print() const {
-  std::string text = "    #  op                      bytes  shapes\n";
+  std::ostringstream text;
+  text << "    #  op                      bytes  shapes\n";
   for (size_t i = 0; i < nodes_.size(); ++i) {
+    const Node& node = *nodes_[i];
     char line[64];
-    std::snprintf(line, sizeof line, "%5zu  %-18s %10lld  ", i, nodes_[i]->name(),
-                  static_cast<long long>(nodes_[i]->bytes));
-    text += line + nodes_[i]->shapes + '\n';
+    std::snprintf(line, sizeof line, "%5zu  %-18s %10lld  ", i, node.name(),
+                  static_cast<long long>(node.bytes));
+    text << line;
+    for (const Shape& shape : node.input_shapes) text << shape << ' ';
+    text << "-> " << node.output->shape << '\n';
   }
-  return text;
+  return text.str();
 }
 
 void Tape::backward(const Variable& loss) {
@@ -182,12 +186,8 @@ Variable Recorder::record(std::unique_ptr<Node> node, Tensor y,
   }
   if (tape.describe_) {
     node->bytes = live_bytes(result.device()) - live_before;
-    std::ostringstream shapes;
-    for (const Variable& v : inputs) {
-      if (v) shapes << v.shape() << ' ';
-    }
-    shapes << "-> " << result.shape();
-    node->shapes = shapes.str();
+    for (const Variable& v : inputs)
+      if (v) node->input_shapes.push_back(v.shape());
   }
   tape.nodes_.push_back(std::move(node));
   return result;

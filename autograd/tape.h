@@ -82,11 +82,13 @@ struct Node {
   virtual const char* name() const = 0;
   virtual Grads backward(const Tensor& gy, Needs needs) const = 0;
   virtual bool runs_ops() const { return false; }  // their times are measured one by one
+  virtual double flops() const { return 0; }       // of the matrix products of forward
 
   std::vector<std::shared_ptr<GradSlot>> inputs;  // null where an input is constant
   std::shared_ptr<GradSlot> output;
-  std::string shapes;  // "(8, 4) (4, 2) -> (8, 2)"; filled only for a tape that is to be printed
-  int64_t bytes = 0;   // new bytes alive after the op: its output and what it saved
+  // Filled only on a tape that describes its ops.
+  std::vector<Shape> input_shapes;  // of the inputs that are given
+  int64_t bytes = 0;                // new bytes alive after the op: its output and what it saved
 };
 
 class Tape {
@@ -115,6 +117,7 @@ class Tape {
   // again, only its x is watched.
   void check_unchanged() { check_unchanged_ = true; }
   size_t size() const { return nodes_.size(); }
+  const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }  // in their order
 
   static Tape* current();  // of this thread; null when nothing is recorded
   bool checks_finite() const { return check_finite_; }

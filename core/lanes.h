@@ -7,7 +7,7 @@
 #include <cstring>
 #include <utility>
 
-#include "core/tensor.h"
+#include "core/complex.h"
 
 namespace skiff::lanes {
 
@@ -76,14 +76,7 @@ template <int n, class F>
   (std::make_integer_sequence<int, n>{});
 }
 
-// ---- rows of a tensor ----
-// `channels` neighbouring channels of n rows that lie `stride` apart.
-template <class T>
-struct Block {
-  T* data;
-  int64_t n, stride, channels;
-};
-
+// ---- memory ----
 template <class T>
 inline void store(T* to, const Vector<T>& v) {
   std::memcpy(to, &v, kBytes);
@@ -120,40 +113,6 @@ inline void store_complex(Complex<T>* to, const Row<T>& z, int64_t channels) {
   store<T>(im, z.im);
   for (int64_t c = 0; c < channels; ++c) to[c] = {re[c], im[c]};
 }
-
-// (outer, n, groups * D) as rows of blocks: no block has channels of two groups.
-template <class T>
-struct Layout {
-  int64_t n, inner, D, groups, rows, blocks;
-  Layout(AxisView v, int64_t D)
-      : n(v.n),
-        inner(v.inner),
-        D(D),
-        groups(v.inner / D),
-        rows(v.outer * groups),
-        blocks((D + kWidth<T> - 1) / kWidth<T>) {}
-  int64_t first(int64_t block) const { return block * kWidth<T>; }
-  int64_t width(int64_t block) const { return std::min(kWidth<T>, D - first(block)); }
-  template <class U>
-  Block<U> block(U* x, int64_t row, int64_t block) const {
-    U* data = x + row / groups * n * inner + row % groups * D + first(block);
-    return {data, n, inner, width(block)};
-  }
-};
-
-// Uninitialised memory for `count` values of a type made of T.
-template <class Value, class T>
-class Scratch {
- public:
-  explicit Scratch(int64_t count)
-      : memory_({count * int64_t(sizeof(Value) / sizeof(T))}, DTypeOf<T>::value),
-        values_(reinterpret_cast<Value*>(memory_.template data<T>())) {}
-  Value* operator+(int64_t i) const { return values_ + i; }
-
- private:
-  Tensor memory_;
-  Value* values_;
-};
 
 // Less work than this, in rows of blocks, is left to one thread.
 inline constexpr int64_t kGrain = 1 << 10;

@@ -36,6 +36,7 @@ struct Field {
   double low = -1e300, high = 1e300;              // numbers: the smallest and largest allowed
   std::vector<std::string> (*words)() = nullptr;  // texts: the allowed ones; any if absent
   bool changes_result = true;                     // false: a run may be resumed with another value
+  const char* old_name = nullptr;                 // the name in older files, still read
 };
 
 // The words for an enum: `std::span<const Word<E>> words_of(E)` beside the enum.
@@ -115,6 +116,14 @@ void set_from_text(const Field& field, T& value, std::string_view text) {
   }
 }
 
+// An enum's value for a word. Throws UsageError "--OPTION: must be one of .., got 'text'".
+template <class E>
+E value_for(const char* option, std::string_view text) {
+  E value{};
+  set_from_text(Field{.name = option, .help = ""}, value, text);
+  return value;
+}
+
 // Calls f(field, value) for every field that is not itself a struct of options.
 template <class Options, class F>
 void for_each_field(Options& options, F&& f) {
@@ -124,6 +133,13 @@ void for_each_field(Options& options, F&& f) {
     else
       f(field, value);
   });
+}
+
+template <class Options>
+std::vector<std::string> field_names(const Options& options = {}) {
+  std::vector<std::string> names;
+  for_each_field(options, [&](const Field& field, const auto&) { names.push_back(field.name); });
+  return names;
 }
 
 // All fields as texts by name, and back. from_texts leaves a field alone whose name is missing (an
@@ -139,7 +155,8 @@ std::map<std::string, std::string> to_texts(const Options& options) {
 template <class Options>
 std::vector<std::string> from_texts(Options& options, std::map<std::string, std::string> texts) {
   for_each_field(options, [&](const Field& field, auto& value) {
-    const auto found = texts.find(field.name);
+    auto found = texts.find(field.name);
+    if (found == texts.end() && field.old_name) found = texts.find(field.old_name);
     if (found == texts.end()) return;
     set_from_text(field, value, found->second);
     texts.erase(found);

@@ -1,121 +1,48 @@
 // Times the operators of the Toeplitz models at the sizes of Long Range Arena on one device, beside
 // what two floors of the hardware allow: a copy of device memory, and a large matrix product.
 // Run:     build/cuda/bench_gpu                   (--device cpu, --scale 16 to try it elsewhere)
-// Expect:  one row an operator; "share" is the time its bytes and operations need at the speed of the
+// Expect:  one row per operator; "share" is the time its bytes and operations need at the speed of the
 //          floors, divided by its time. `--estimate` prints what an H100's data sheet implies
 //          instead.
+#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <functional>
 
 #include "autograd/ops.h"
 #include "core/random.h"
+#include "examples/bench/gpu_cases.h"
 #include "examples/train/device.h"
+#include "examples/train/flags.h"
+#include "examples/train/program.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
 
 using namespace skiff;
+using namespace skiff::bench;
 
 namespace {
 
 struct Settings {
   std::string device = "auto";
-  int64_t scale = 1, repeats = 20;  // sizes are divided by scale
+  int64_t scale = 1, repeats = 20;
   bool estimate = false;
-};
 
-// Bytes that must move through memory and multiply-adds counted as two, forward and backward. The
-// counts follow the kernels: core/README.md derives them.
-struct Cost {
-  double bytes = 0, operations = 0;
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "device", .help = kDeviceHelp, .words = device_words}, o.device);
+    field({.name = "scale", .help = "Divides the sizes", .low = 1, .high = 64}, o.scale);
+    field({.name = "repeats",
+           .help = "Runs per measurement, which is their mean",
+           .low = 1,
+           .high = 10000},
+          o.repeats);
+    field(
+        {.name = "estimate", .help = "Bytes, operations and the time an H100's data sheet implies"},
+        o.estimate);
+  }
 };
-struct Case {
-  std::string name, shape;
-  Cost forward, backward;
-  std::vector<Variable> inputs;
-  std::function<Variable(const std::vector<Variable>&)> run;
-};
-
-struct Sizes {
-  int64_t B, N, D, R = 64, K = 33, V = 32;
-  double tensor_bytes() const { return 4.0 * double(B * N * D); }
-  double elements() const { return double(B * N * D); }
-};
-
-Tensor random32(Shape shape, uint64_t seed, Device device) {
-  return random_normal(shape, DType::Float32, seed).to(device);
-}
-
-// The sizes of ListOps: B 32, N 2048, D 128. T is the bytes of one activation (B, N, D).
-std::vector<Case> cases(const Sizes& s, Device device) {
-  const auto [B, N, D, R, K, V] = s;
-  const double T = s.tensor_bytes(), E = s.elements(), F = 2.0 * double(N);
-  const double fft = 2.5 * 2 * E * std::log2(F);  // of real signals of length F = 2 N
-  std::ostringstream text;
-  text << '(' << B << ", " << N << ", " << D << ')';
-  const std::string shape = text.str();
-  const auto leaf = [&](Shape of, uint64_t seed) {
-    return Variable::leaf(random32(of, seed, device));
-  };
-  const Shape x{B, N, D};
-  Tensor ids({B, N}, DType::Int32);
-  Random random(3);
-  for (int64_t i = 0; i < ids.size(); ++i) ids.data<int32_t>()[i] = int32_t(random.below(V));
-  const Tensor device_ids = ids.to(device);
-  using Inputs = const std::vector<Variable>&;
-  return {
-      {"silu",
-       shape,
-       {2 * T, 10 * E},
-       {3 * T, 15 * E},
-       {leaf(x, 1)},
-       [](Inputs v) { return silu(v[0]); }},
-      {"gate, u * v",
-       shape,
-       {3 * T, E},
-       {5 * T, 2 * E},
-       {leaf(x, 1), leaf(x, 2)},
-       [](Inputs v) { return v[0] * v[1]; }},
-      {"simple_rms_norm",
-       shape,
-       {2 * T, 3 * E},
-       {3 * T, 6 * E},
-       {leaf(x, 1)},
-       [](Inputs v) { return simple_rms_norm(v[0]); }},
-      {"dropout",
-       shape,
-       {2 * T, 15 * E},
-       {2 * T, 15 * E},
-       {leaf(x, 1)},
-       [](Inputs v) {
-         return dropout(v[0], {0.1, 1, 2, 3});
-       }},
-      {"linear, D to D",
-       shape,
-       {2 * T, 2 * E * double(D)},
-       {4 * T, 4 * E * double(D)},
-       {leaf(x, 1), leaf({D, D}, 2), leaf({D}, 3)},
-       [](Inputs v) { return linear(v[0], v[1], v[2]); }},
-      {"embedding",
-       shape,
-       {T, 0},
-       {T, E},
-       {Variable(device_ids), leaf({V, D}, 2)},
-       [](Inputs v) { return embedding(v[0].value(), v[1]); }},
-      {"toeplitz, 2 N taps",
-       shape,
-       {17 * T, 2 * fft + 12 * E},
-       {28 * T, 3 * fft + 28 * E},
-       {leaf({2 * N, D}, 2), leaf(x, 1)},
-       [](Inputs v) { return toeplitz(v[0], v[1], /*causal=*/false); }},
-      {"ski, 64 knots, 33 taps",
-       shape,
-       {4.5 * T, 2 * E * double(K + 4)},
-       {7 * T, 4 * E * double(K + 2)},
-       {leaf(x, 1), leaf({K, D}, 2), leaf({2 * R, D}, 3)},
-       [](Inputs v) { return ski(v[0], v[1], v[2]); }},
-  };
-}
 
 // ---- time ----
 
@@ -175,11 +102,12 @@ void bench_adam(const Settings& s, Device device, const Floors& floors) {
             seconds(s, device, [&] { adam.step(1e-3); }), floors.seconds(c));
 }
 
-int bench(const Settings& s) {
+int bench_all(const Settings& s) {
   if (s.estimate) {
     const Floors sheet{3.35e12, 67e12};  // NVIDIA H100 SXM: HBM3, float32 without tensor cores
     std::printf("%-24s %-9s %9s %9s %10s\n", "operator", "pass", "MB", "GFLOP", "us");
-    for (const Case& c : cases({32, 2048, 128}, Device::CPU))
+    // The sizes of ListOps.
+    for (const GpuCase& c : gpu_cases({32, 2048, 128}, Device::CPU))
       for (const auto& [pass, cost] :
            {std::pair{"forward", c.forward}, std::pair{"backward", c.backward}})
         std::printf("%-24s %-9s %9.1f %9.2f %10.1f\n", c.name.c_str(), pass, 1e-6 * cost.bytes,
@@ -192,9 +120,9 @@ int bench(const Settings& s) {
   const Floors floors = measure_floors(s, device);
   std::printf("%-24s %-9s %9s %9s %10s %9s %8s\n", "operator", "pass", "MB", "GFLOP", "us", "GB/s",
               "share");
-  for (const Case& c :
-       cases({std::max<int64_t>(1, 32 / s.scale), std::max<int64_t>(64, 2048 / s.scale), 128},
-             device)) {
+  for (const GpuCase& c :
+       gpu_cases({std::max<int64_t>(1, 32 / s.scale), std::max<int64_t>(64, 2048 / s.scale), 128},
+                 device)) {
     const double forward = seconds(s, device, [&] { c.run(c.inputs); });
     print_row(c.name + " " + c.shape, "forward", c.forward, forward, floors.seconds(c.forward));
     const Tensor gy = random32(c.run(c.inputs).shape(), 9, device);
@@ -213,16 +141,8 @@ int bench(const Settings& s) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Times operators on a GPU against the floors of the hardware.", "bench_gpu");
   Settings settings;
-  add_device_option(app, settings.device);
-  app.add_option("--scale", settings.scale, "Divides the sizes")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 64));
-  app.add_option("--repeats", settings.repeats, "Runs a measurement is the mean of")
-      ->capture_default_str()
-      ->check(CLI::Range(1, 10000));
-  app.add_flag("--estimate", settings.estimate,
-               "Bytes, operations and the time an H100's data sheet implies");
-  return run_program(argc, argv, app, [&] { return bench(settings); });
+  Flags flags("Times operators on a GPU against the floors of the hardware.", "bench_gpu");
+  flags.add(settings);
+  return run_program(argc, argv, flags, [&] { return bench_all(settings); });
 }

@@ -2,6 +2,8 @@
 // four numbers, the checks of its derivative.
 // Run:     build/cpu/explain rfft
 // Expect:  at most 80 columns; without an op, the names of all of them
+#include <CLI/CLI.hpp>
+
 #include "autograd/gradcheck.h"
 
 #include "examples/explain/derivations.h"

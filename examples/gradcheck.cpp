@@ -2,6 +2,8 @@
 // float32 against float64 (autograd/gradcheck.h).
 // Run:     build/cpu/gradcheck [OP ...]
 // Expect:  one row an op, and the last line "all N ops passed"; exit code 6 if one did not.
+#include <CLI/CLI.hpp>
+
 #include "autograd/gradcheck.h"
 
 #include "examples/train/device.h"

@@ -9,13 +9,13 @@
 
 #include "data/batch.h"
 #include "data/tasks/listops.h"
-#include "layers/tnn.h"
+#include "layers/model_file.h"
 #include "optim/adam.h"
 #include "optim/schedule.h"
 
 using namespace skiff;
 
-static double accuracy(const TnnClassifier& model, const TaskData& data) {
+static double accuracy(const Model& model, const TaskData& data) {
   const EvaluationBatches batches(data, &data.val, /*batch_size=*/64);
   int64_t correct = 0;
   for (int64_t i = 0; i < batches.count(); ++i) {
@@ -35,18 +35,17 @@ int main(int argc, char** argv) try {
   const int steps = 1000, batch_size = 32, max_length = 64;
 
   const TaskData data = listops::load(argv[1], {.max_length = max_length});
-  const TnnConfig config{
-      .vocab = data.vocab,
-      .classes = data.classes,
-      .dim = 64,
-      .layers = 2,
-      .mixer = SkiTnoConfig{.rank = 16, .taps = 16, .train_length = max_length, .scaled = true},
-      .norm = NormKind::Layer,
-      .encoder_dropout = 0};
+  const ModelOptions options{.mixer = "ski",
+                             .layers = 2,
+                             .dim = 64,
+                             .glu_expand = 1,
+                             .norm = NormKind::Layer,
+                             .ski = {.inducing_points = 16, .filter = 16, .scaled = true}};
+  const InputShape shape{.vocab = data.vocab, .classes = data.classes, .max_length = max_length};
 
   Parameters params(/*seed=*/1);
-  TnnClassifier model(params.root(),
-                      config);  // embedding, 2 x (gated Toeplitz unit, GLU), mean, linear
+  // An embedding, 2 x (gated Toeplitz unit, gated linear unit), the mean, a linear layer.
+  const Model model(params.root(), options, shape);
   Adam optimizer(params, {.weight_decay = 0.01});
   Batches batches(data, &data.train, batch_size, /*seed=*/1);
   const Schedule schedule{ScheduleKind::Cosine, /*warmup=*/100, /*horizon=*/steps};
@@ -64,7 +63,8 @@ int main(int argc, char** argv) try {
   params.set_training(false);  // no dropout; and no tape: nothing is recorded
   std::printf("validation accuracy %.1f %%, majority class %.1f %%\n", 100 * accuracy(model, data),
               100 * majority_rate(data.val));
-  safetensors::write("minimal_listops.safetensors", params.values());
+  // With its options and vocabulary, so that open_model() needs nothing else.
+  save_model("minimal_listops.safetensors", params, {options, shape, "listops", data.vocabulary});
 } catch (const skiff::Error& e) {
   std::fprintf(stderr, "error: %s\n", e.what());
   return e.exit_code();

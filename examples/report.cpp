@@ -2,34 +2,61 @@
 // computed when it is written or read from a measurement given to it.
 // Run:     build/cpu/report --run runs/listops-tiny-ski-1 --out report.html; `make report` does it all
 // Expect:  a file of half a MB that needs no network and no scripts; equal inputs give equal bytes
+#include <CLI/CLI.hpp>
+
 #include "core/io/atomic_file.h"
-#include "examples/report/gradients.h"
-#include "examples/report/operators.h"
-#include "examples/report/run.h"
+#include "examples/report/pictures.h"
+#include "examples/report/sections.h"
+#include "examples/train/flags.h"
 #include "examples/train/program.h"
 
 using namespace skiff;
 
 namespace {
 
-struct Options {
-  std::string run, bench, mutants, out = "report.html";
+struct ReportOptions {
+  std::string run, bench, mutants, out = "report.html", pictures;
   uint64_t seed = 1;
+
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "run",
+           .help = "Run folder of train_lra, for the learned kernels; without it, an untrained "
+                   "model"},
+          o.run);
+    field({.name = "bench", .help = "Measurements of bench (JSON lines), for the section on cost"},
+          o.bench);
+    field({.name = "mutants", .help = "Results of planted bugs (JSON lines)"}, o.mutants);
+    field({.name = "seed", .help = "Seed of all random numbers", .low = 0, .high = 1e15}, o.seed);
+    field({.name = "out", .help = "The file to write"}, o.out);
+    field({.name = "pictures",
+           .help = "Write the pictures of the documentation to this folder instead"},
+          o.pictures);
+  }
 };
 
-// What is given is read before anything is computed: a wrong file is found at once.
-void read_inputs(const Options& o) {
-  if (!o.run.empty()) {
-    report::read_model(o.run);
-    report::read_csv(o.run + "/metrics.csv");
-  }
-  if (!o.bench.empty()) report::read_bench(o.bench);
-  if (!o.mutants.empty()) report::read_mutants(o.mutants);
+void write_file(const std::string& path, const std::string& text) {
+  AtomicFile out(path);
+  out.write(text);
+  out.publish();
 }
 
-int write(const Options& o) {
-  read_inputs(o);
-  Page page;
+int write_pictures(const std::string& folder) {
+  for (const report::Picture& p : report::pictures()) {
+    write_file(folder + "/" + p.name + ".svg",
+               charts::document(p.title, p.width, p.height, p.drawing));
+    std::printf("%s/%s.svg\n", folder.c_str(), p.name.c_str());
+  }
+  return 0;
+}
+
+int write(const ReportOptions& o) {
+  report::check_run(o.run);
+  report::check_bench(o.bench);
+  report::check_mutants(o.mutants);
+  report::Page page;
+  report::add_network(page);
   report::add_toeplitz(page, o.seed);
   report::add_ski(page, o.seed);
   report::add_errors(page);
@@ -39,14 +66,8 @@ int write(const Options& o) {
   report::add_mutants(page, o.mutants);
   report::add_learned(page, o.run, o.seed);
   report::add_cost(page, o.bench);
-  const std::string file = page.finish(
-      "Kernels, spectra and gradients",
-      "<p class=\"lead\">How Toeplitz neural networks mix a sequence, how their gradients come "
-      "about, and how one can tell that they are right. "
-      "Made by skiff; every number on this page was computed by the code it describes.</p>\n");
-  AtomicFile out(o.out);
-  out.write(file);
-  out.publish();
+  const std::string file = page.finish();
+  write_file(o.out, file);
   std::printf("%s: %.2f MB\n", o.out.c_str(), double(file.size()) / 1e6);
   return 0;
 }
@@ -54,19 +75,12 @@ int write(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Writes a page that shows kernels, spectra and gradients.", "report");
-  Options o;
-  app.add_option(
-      "--run", o.run,
-      "Run folder of train_lra, for the learned kernels; without it, an untrained model");
-  app.add_option("--bench", o.bench, "Measurements of bench (JSON lines), for the section on cost");
-  app.add_option("--mutants", o.mutants, "Results of planted bugs (JSON lines)");
-  app.add_option("--seed", o.seed, "Of every random number")
-      ->check(not_negative())
-      ->capture_default_str();
-  app.add_option("--out", o.out, "The file")->capture_default_str();
-  app.footer(
+  ReportOptions o;
+  Flags flags("Writes a page that shows kernels, spectra and gradients.", "report");
+  flags.add(o);
+  flags.footer(
       "Example:\n  report --run runs/listops-tiny-ski-1 --bench build/bench/bench.jsonl --out "
       "report.html");
-  return run_program(argc, argv, app, [&] { return write(o); });
+  return run_program(argc, argv, flags,
+                     [&] { return o.pictures.empty() ? write(o) : write_pictures(o.pictures); });
 }

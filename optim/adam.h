@@ -12,6 +12,16 @@
 
 namespace skiff {
 
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  // Gradients are multiplied by gradient_scale as they are read (clip.h).
+  virtual void step(double lr, double gradient_scale = 1) = 0;
+  // The state for a checkpoint, under names that begin with "optimizer.", and back.
+  virtual std::vector<safetensors::Entry> state() const = 0;
+  virtual void load(const safetensors::File& file) = 0;
+};
+
 // Adam (Kingma and Ba 2015), L2 form:   g += weight_decay p, then
 //   m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
 //   p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps),   t = 1, 2, ..
@@ -22,16 +32,15 @@ struct AdamOptions {
   bool decoupled = true;
 };
 
-class Adam {
+class Adam : public Optimizer {
  public:
   Adam(Parameters& parameters, const AdamOptions& options);
-  // Gradients are multiplied by gradient_scale as they are read (clip.h).
-  void step(double lr, double gradient_scale = 1);
+  void step(double lr, double gradient_scale = 1) override;
   int64_t steps() const { return steps_; }
 
   // State under "optimizer.m.NAME", "optimizer.v.NAME", "optimizer.steps".
-  std::vector<safetensors::Entry> state() const;
-  void load(const safetensors::File& file);
+  std::vector<safetensors::Entry> state() const override;
+  void load(const safetensors::File& file) override;
 
  private:
   struct Moments {
@@ -48,13 +57,13 @@ struct SgdOptions {
   double momentum = 0, weight_decay = 0;
 };
 
-class Sgd {
+class Sgd : public Optimizer {
  public:
   Sgd(Parameters& parameters, const SgdOptions& options);
-  void step(double lr, double gradient_scale = 1);
+  void step(double lr, double gradient_scale = 1) override;
 
-  std::vector<safetensors::Entry> state() const;  // "optimizer.momentum.NAME"
-  void load(const safetensors::File& file);
+  std::vector<safetensors::Entry> state() const override;  // "optimizer.momentum.NAME"
+  void load(const safetensors::File& file) override;
 
  private:
   struct Velocity {

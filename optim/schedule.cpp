@@ -4,18 +4,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "core/check.h"
-
 namespace skiff {
-
-ScheduleKind schedule_named(const std::string& name) {
-  if (name == "constant") return ScheduleKind::Constant;
-  if (name == "cosine") return ScheduleKind::Cosine;
-  if (name == "cosine_unclamped") return ScheduleKind::CosineUnclamped;
-  if (name == "inverse_sqrt") return ScheduleKind::InverseSqrt;
-  fail<UsageError>("schedule: known are constant, cosine, cosine_unclamped, inverse_sqrt; got '",
-                   name, "'");
-}
 
 double Schedule::operator()(int64_t step) const {
   if (step < warmup) return double(step) / double(warmup);

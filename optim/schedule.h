@@ -2,19 +2,26 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+
+#include "core/options.h"
 
 namespace skiff {
 
 enum class ScheduleKind {
   Constant,
   Cosine,           // 1/2 (1 + cos(pi (s-w)/(T-w))), 0 from T on
-  CosineUnclamped,  // the same formula beyond T: the rate rises again, as the released LRA code
-                    // does
+  CosineUnclamped,  // the same formula beyond T too: the rate rises again, as in the released LRA
+                    // code
   InverseSqrt       // sqrt(w/s) (fairseq; w = 1 without warm-up)
 };
-ScheduleKind schedule_named(const std::string& name);  // "constant", "cosine", "cosine_unclamped",
-                                                       // "inverse_sqrt"; UsageError otherwise
+inline std::span<const Word<ScheduleKind>> words_of(ScheduleKind) {
+  static constexpr Word<ScheduleKind> kWords[] = {
+      {ScheduleKind::Constant, "constant"},
+      {ScheduleKind::Cosine, "cosine"},
+      {ScheduleKind::CosineUnclamped, "cosine_unclamped"},
+      {ScheduleKind::InverseSqrt, "inverse_sqrt"}};
+  return kWords;
+}
 
 struct Schedule {
   ScheduleKind kind = ScheduleKind::Cosine;

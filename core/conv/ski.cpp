@@ -16,14 +16,14 @@ std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tens
                     : ski_cpu::gradients(x, c, gy, u, axis, need_x, need_c);
 }
 
-Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
-  return on_cuda(z) ? ski_cuda::knot_product(k, z, axis, transposed)
-                    : ski_cpu::knot_product(k, z, axis, transposed);
+Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
+  return on_cuda(z) ? ski_cuda::kernel_product(k, z, axis, transposed)
+                    : ski_cpu::kernel_product(k, z, axis, transposed);
 }
 
-Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
-  return on_cuda(z) ? ski_cuda::knot_gradient(h, z, D, axis)
-                    : ski_cpu::knot_gradient(h, z, D, axis);
+Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
+  return on_cuda(z) ? ski_cuda::kernel_gradient(h, z, D, axis)
+                    : ski_cpu::kernel_gradient(h, z, D, axis);
 }
 
 }  // namespace skiff::ski_parts

@@ -1,8 +1,9 @@
 // The parts of the SKI operator; autograd/ops/ski/ski.cpp has the derivation and the checks.
 //
-// Tensors lie along `axis` as (outer, n, inner), between knots as (outer, r, inner); taps c (K, D),
-// K odd, and kernel k (2r, D), D dividing inner, channel = inner index mod D; m = (K-1)/2. W is the
-// n x r matrix of linear interpolation. Results do not depend on the number of threads.
+// A tensor is (outer, n, inner) along `axis`, or (outer, r, inner) with a value per inducing point.
+// The filter c is (K, D), K odd, m = (K-1)/2; the kernel k between inducing points is (2r, D). D
+// divides inner, and the channel of an element is its inner index mod D. W is the n x r matrix of
+// linear interpolation. Results do not depend on the number of threads.
 #pragma once
 
 #include <utility>
@@ -20,29 +21,29 @@ Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
 std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,
                                     const Tensor& u, int64_t axis, bool need_x, bool need_c);
 
-// s[p] = sum_q k[p - q] z[q]; transposed: u[q] = sum_p k[p - q] h[p]. Lag l >= 0 stands in row l of
-// k, lag -l in row 2r - l; row r is no lag.
-Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
+// s[p] = sum_q k[p - q] z[q]; transposed: u[q] = sum_p k[p - q] h[p]. Row l of k has lag l >= 0,
+// and row 2r - l has lag -l; row r has none.
+Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
 
 // gk[l] = sum over the batch and p - q = l of h[p] z[q], 0 in row r  -> (2r, D)
-Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
+Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
 
 }  // namespace skiff::ski_parts
 
-// Their forms, one for each device; they check nothing.
+// Implementations per device. Arguments are checked by the op.
 namespace skiff::ski_cpu {
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
 std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,
                                     const Tensor& u, int64_t axis, bool need_x, bool need_c);
-Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
-Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
+Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
+Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
 }  // namespace skiff::ski_cpu
 namespace skiff::ski_cuda {
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);
 std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tensor& gy,
                                     const Tensor& u, int64_t axis, bool need_x, bool need_c);
-Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
-Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
+Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
+Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
 // z = W^T x: (.., n, ..) -> (.., r, ..)
-Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis);
+Tensor sum_to_points(const Tensor& x, int64_t r, int64_t axis);
 }  // namespace skiff::ski_cuda

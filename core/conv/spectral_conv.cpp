@@ -25,7 +25,7 @@ Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_
   check_arguments(x, S, F, axis);
   if (x.device() == Device::CUDA) return cuda_spectral_conv_forward(x, S, F, axis);
   if (fft::use_lanes(F, S.size(1))) return lanes_spectral_conv_forward(x, S, F, axis);
-  return fftw_spectral_conv_forward(x, S, F, axis);
+  return any_length_spectral_conv_forward(x, S, F, axis);
 }
 
 std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& S, const Tensor& gy,
@@ -36,7 +36,7 @@ std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& 
     return cuda_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
   if (fft::use_lanes(F, S.size(1)))
     return lanes_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
-  return fftw_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
+  return any_length_spectral_conv_backward(x, S, gy, F, axis, need_x, need_S);
 }
 
 }  // namespace skiff

@@ -24,10 +24,10 @@ Tensor lanes_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, 
 std::pair<Tensor, Tensor> lanes_spectral_conv_backward(const Tensor& x, const Tensor& S,
                                                        const Tensor& gy, int64_t F, int64_t axis,
                                                        bool need_x, bool need_S);
-Tensor fftw_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
-std::pair<Tensor, Tensor> fftw_spectral_conv_backward(const Tensor& x, const Tensor& S,
-                                                      const Tensor& gy, int64_t F, int64_t axis,
-                                                      bool need_x, bool need_S);
+Tensor any_length_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
+std::pair<Tensor, Tensor> any_length_spectral_conv_backward(const Tensor& x, const Tensor& S,
+                                                            const Tensor& gy, int64_t F,
+                                                            int64_t axis, bool need_x, bool need_S);
 Tensor cuda_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
 std::pair<Tensor, Tensor> cuda_spectral_conv_backward(const Tensor& x, const Tensor& S,
                                                       const Tensor& gy, int64_t F, int64_t axis,

@@ -19,29 +19,28 @@
 
 #include "core/conv/spectral_conv.h"
 #include "core/fft/fft_lanes.h"
+#include "core/scratch.h"
 
 namespace skiff {
 namespace {
 
 using lanes::kGrain;
-using lanes::Layout;
+using lanes::kWidth;
 using lanes::Pair;
 using lanes::Plan;
 using lanes::Row;
-using lanes::Scratch;
 using lanes::Signal;
 using lanes::Vector;
 
 // The work of a block is divided into pieces of rows, each with sums of its own that are added in
 // order: tasks enough for as many threads where the blocks are few, and always the same ones.
-template <class T>
 struct Pieces {
   static constexpr int64_t kTasks = 16;
   int64_t rows, count, tasks;
-  explicit Pieces(const Layout<T>& at)
-      : rows(at.rows),
-        count(std::max(std::min(kTasks / at.blocks, rows), int64_t(1))),
-        tasks(count * at.blocks) {}
+  explicit Pieces(const ChannelBlocks& blocks)
+      : rows(blocks.rows),
+        count(std::max(std::min(kTasks / blocks.count, rows), int64_t(1))),
+        tasks(count * blocks.count) {}
   int64_t begin(int64_t piece) const { return piece * rows / count; }
   int64_t end(int64_t piece) const { return begin(piece + 1); }
 };
@@ -142,15 +141,15 @@ struct Backward {
 
 // ---- S to slots, slots to gS ----
 template <class T>
-void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_t F) {
+void fill_slots(const Complex<T>* S, Pair<T>* slots, const ChannelBlocks& blocks, int64_t F) {
   const int64_t M = F / 2;
-#pragma omp parallel for schedule(static) if (at.blocks * M >= kGrain)
+#pragma omp parallel for schedule(static) if (blocks.count * M >= kGrain)
   for (int64_t slot = 0; slot < M / 2; ++slot) {
     const int64_t k = lanes::bin_of(slot, M);
     const SlotScale<T> scale(slot, F);
-    for (int64_t block = 0; block < at.blocks; ++block) {
+    for (int64_t block = 0; block < blocks.count; ++block) {
       const auto bin = [&](int64_t k) {
-        return lanes::load_complex(S + at.first(block) + k * at.D, at.width(block));
+        return lanes::load_complex(S + blocks.first(block) + k * blocks.D, blocks.channels(block));
       };
       Row<T> a = bin(k);
       if (slot == 0) a.im = bin(M).re;
@@ -163,23 +162,24 @@ void fill_slots(const Complex<T>* S, Pair<T>* slots, const Layout<T>& at, int64_
 
 // sums: (pieces, blocks, M/2), added in this order.
 template <class T>
-void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layout<T>& at,
+void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const ChannelBlocks& blocks,
                 int64_t F) {
   const int64_t M = F / 2;
-#pragma omp parallel for schedule(static) if (at.blocks * M >= kGrain)
+#pragma omp parallel for schedule(static) if (blocks.count * M >= kGrain)
   for (int64_t slot = 0; slot < M / 2; ++slot) {
     const int64_t k = lanes::bin_of(slot, M);
     const SlotScale<T> scale(slot, F);
-    for (int64_t block = 0; block < at.blocks; ++block) {
+    for (int64_t block = 0; block < blocks.count; ++block) {
       Pair<T> sum{};
       for (int64_t p = 0; p < pieces; ++p) {
-        const Pair<T>& piece = sums[(p * at.blocks + block) * M / 2 + slot];
+        const Pair<T>& piece = sums[(p * blocks.count + block) * M / 2 + slot];
         sum = {sum.a + piece.a, sum.b + piece.b};
       }
       Row<T> a{scale.a * sum.a.re, scale.a * sum.a.im};
       const Row<T> b{scale.b * sum.b.re, -scale.b * sum.b.im};
       const auto put = [&](int64_t k, const Row<T>& value) {
-        lanes::store_complex(gS + at.first(block) + k * at.D, value, at.width(block));
+        lanes::store_complex(gS + blocks.first(block) + k * blocks.D, value,
+                             blocks.channels(block));
       };
       if (slot == 0) {
         put(M, Row<T>{a.im, {}});
@@ -193,36 +193,36 @@ void take_slots(const Pair<T>* sums, int64_t pieces, Complex<T>* gS, const Layou
 
 // ---- all blocks ----
 template <class T>
-void forward(const T* x, const Complex<T>* S, T* y, const Layout<T>& at, int64_t F) {
+void forward(const T* x, const Complex<T>* S, T* y, const ChannelBlocks& blocks, int64_t F) {
   const Plan<T> plan(F);
   const int64_t M = plan.M, in_block = M / 2;
-  const Scratch<Pair<T>, T> slots(at.blocks * in_block);
-  const Scratch<Row<T>, T> rows(omp_get_max_threads() * M);
-  fill_slots(S, slots + 0, at, F);
-  const int64_t tasks = at.blocks * at.rows;
+  const Scratch<Pair<T>> slots(blocks.count * in_block);
+  const Scratch<Row<T>> rows(omp_get_max_threads() * M);
+  fill_slots(S, slots + 0, blocks, F);
+  const int64_t tasks = blocks.count * blocks.rows;
 #pragma omp parallel for schedule(static) if (tasks * M >= kGrain)
   for (int64_t task = 0; task < tasks; ++task) {
-    const int64_t block = task / at.rows, row = task % at.rows;
+    const int64_t block = task / blocks.rows, row = task % blocks.rows;
     const Signal<T> signal{plan, rows + omp_get_thread_num() * M};
-    lanes::enter(plan, signal.z, at.block(x, row, block));
+    lanes::enter(plan, signal.z, blocks.block(x, row, block));
     lanes::walk(plan, Forward<T>{signal, slots + block * in_block});
-    lanes::leave(plan, signal.z, at.block(y, row, block));
+    lanes::leave(plan, signal.z, blocks.block(y, row, block));
   }
 }
 
 template <class T>
 void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* gS,
-              const Layout<T>& at, int64_t F) {
+              const ChannelBlocks& blocks, int64_t F) {
   const Plan<T> plan(F);
-  const Pieces<T> pieces(at);
+  const Pieces pieces(blocks);
   const int64_t M = plan.M, in_block = M / 2;
-  const Scratch<Pair<T>, T> slots(gx ? at.blocks * in_block : 0);
-  const Scratch<Pair<T>, T> sums(gS ? pieces.tasks * in_block : 0);
-  const Scratch<Row<T>, T> rows(2 * omp_get_max_threads() * M);
-  if (gx) fill_slots(S, slots + 0, at, F);
-#pragma omp parallel for schedule(static) if (at.blocks * at.rows * M >= kGrain)
+  const Scratch<Pair<T>> slots(gx ? blocks.count * in_block : 0);
+  const Scratch<Pair<T>> sums(gS ? pieces.tasks * in_block : 0);
+  const Scratch<Row<T>> rows(2 * omp_get_max_threads() * M);
+  if (gx) fill_slots(S, slots + 0, blocks, F);
+#pragma omp parallel for schedule(static) if (blocks.count * blocks.rows * M >= kGrain)
   for (int64_t task = 0; task < pieces.tasks; ++task) {
-    const int64_t piece = task / at.blocks, block = task % at.blocks;
+    const int64_t piece = task / blocks.count, block = task % blocks.count;
     Row<T>* z = rows + 2 * omp_get_thread_num() * M;
     const Backward<T> work{{plan, z},
                            {plan, z + M},
@@ -230,13 +230,13 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
                            gS ? sums + task * in_block : nullptr};
     if (gS) std::fill_n(work.sum, in_block, Pair<T>{});
     for (int64_t row = pieces.begin(piece); row < pieces.end(piece); ++row) {
-      if (gS) lanes::enter(plan, work.x.z, at.block(x, row, block));
-      lanes::enter(plan, work.g.z, at.block(gy, row, block));
+      if (gS) lanes::enter(plan, work.x.z, blocks.block(x, row, block));
+      lanes::enter(plan, work.g.z, blocks.block(gy, row, block));
       lanes::walk(plan, work);
-      if (gx) lanes::leave(plan, work.g.z, at.block(gx, row, block));
+      if (gx) lanes::leave(plan, work.g.z, blocks.block(gx, row, block));
     }
   }
-  if (gS) take_slots(sums + 0, pieces.count, gS, at, F);
+  if (gS) take_slots(sums + 0, pieces.count, gS, blocks, F);
 }
 
 }  // namespace
@@ -244,8 +244,8 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
 Tensor lanes_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
   Tensor y = empty_like(x);
   dispatch(x, [&]<class T> {
-    const Layout<T> at(axis_view(x, axis), S.size(1));
-    forward<T>(x.data<T>(), S.data<Complex<T>>(), y.data<T>(), at, F);
+    const ChannelBlocks blocks(axis_view(x, axis), S.size(1), kWidth<T>);
+    forward<T>(x.data<T>(), S.data<Complex<T>>(), y.data<T>(), blocks, F);
   });
   return y;
 }
@@ -257,9 +257,9 @@ std::pair<Tensor, Tensor> lanes_spectral_conv_backward(const Tensor& x, const Te
   if (need_x) gx = empty_like(x);
   if (need_S) gS = empty_like(S);
   dispatch(x, [&]<class T> {
-    const Layout<T> at(axis_view(x, axis), S.size(1));
+    const ChannelBlocks blocks(axis_view(x, axis), S.size(1), kWidth<T>);
     backward<T>(x.data<T>(), S.data<Complex<T>>(), gy.data<T>(), need_x ? gx.data<T>() : nullptr,
-                need_S ? gS.data<Complex<T>>() : nullptr, at, F);
+                need_S ? gS.data<Complex<T>>() : nullptr, blocks, F);
   });
   return {gx, gS};
 }

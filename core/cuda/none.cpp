@@ -39,9 +39,9 @@ std::pair<Tensor, Tensor> gradients(const Tensor&, const Tensor&, const Tensor&,
                                     int64_t, bool, bool) {
   no_cuda();
 }
-Tensor knot_product(const Tensor&, const Tensor&, int64_t, bool) { no_cuda(); }
-Tensor knot_gradient(const Tensor&, const Tensor&, int64_t, int64_t) { no_cuda(); }
-Tensor sum_to_knots(const Tensor&, int64_t, int64_t) { no_cuda(); }
+Tensor kernel_product(const Tensor&, const Tensor&, int64_t, bool) { no_cuda(); }
+Tensor kernel_gradient(const Tensor&, const Tensor&, int64_t, int64_t) { no_cuda(); }
+Tensor sum_to_points(const Tensor&, int64_t, int64_t) { no_cuda(); }
 }  // namespace ski_cuda
 
 Tensor cuda_spectral_conv_forward(const Tensor&, const Tensor&, int64_t, int64_t) { no_cuda(); }

@@ -1,19 +1,20 @@
 // The parts of SKI on CUDA. A warp takes 32 neighbours of the inner axis, a block 64 positions of
 // them; what it reads more than once lies in shared memory, zeros outside of the sequence:
 //
-//   correlate   sum[e] += sum_t tap[t] window[t + e]      a thread keeps a few e in registers
+//   correlate   sum[e] += sum_t factor[t] window[t + e]      a thread keeps a few e in registers
 //
-//               sums        tap            window
+//               sums        factor         window
 //   y           positions   c              x, from m positions before
 //   gx          positions   c reversed     gy, from m positions before
-//   gc          taps        gy             x, from m positions before
+//   gc          filter      gy             x, from m positions before
 //
-// W s and W^T x are gathers: a position reads the two knots beside it, a knot the positions of the
-// two segments beside it. No sum is shared by threads, so each adds its terms in a fixed order.
+// W s and W^T x are gathers: a position reads the two inducing points beside it, an inducing point
+// the positions of the two segments beside it. No sum is shared by threads, so each adds its terms
+// in a fixed order.
 #include <algorithm>
 #include <cstdint>
 
-#include "core/conv/knot_place.h"
+#include "core/conv/inducing_place.h"
 #include "core/conv/ski.h"
 #include "core/parallel.h"
 
@@ -23,10 +24,10 @@ namespace {
 constexpr int kLanes = cuda::kWarp, kRows = 8;  // threads of a block
 constexpr int kPerThread = 8;                   // positions
 constexpr int kTile = kRows * kPerThread;       // positions of a block
-constexpr int kTaps = 32;                       // taps in shared memory at a time
-constexpr int kTapsPerThread = kTaps / kRows;   // of gc
-constexpr int kSpan = kTile + kTaps;            // rows of the window
-constexpr int64_t kMostParts = 64;              // of a sum over the batch
+constexpr int kFilterRows = 32;                 // rows of the filter in shared memory at a time
+constexpr int kFilterPerThread = kFilterRows / kRows;  // of gc
+constexpr int kSpan = kTile + kFilterRows;             // rows of the window
+constexpr int64_t kMostParts = 64;                     // of a sum over the batch
 
 // One operand along the sequence: (outer, n, inner).
 struct Extent {
@@ -47,13 +48,13 @@ __device__ void stage(T* to, const T* x, const Extent& e, int64_t o, int64_t fir
 }
 
 template <int kSums, class T>
-__device__ void correlate(T (&sum)[kSums], const T* tap, int taps, const T* window) {
+__device__ void correlate(T (&sum)[kSums], const T* factor, int factors, const T* window) {
   T w[kSums];
   for (int e = 0; e + 1 < kSums; ++e) w[e] = window[e * kLanes];
 #pragma unroll 4
-  for (int t = 0; t < taps; ++t) {
+  for (int t = 0; t < factors; ++t) {
     w[kSums - 1] = window[(t + kSums - 1) * kLanes];
-    const T c = tap[t * kLanes];
+    const T c = factor[t * kLanes];
 #pragma unroll
     for (int e = 0; e < kSums; ++e) sum[e] += c * w[e];
 #pragma unroll
@@ -61,14 +62,14 @@ __device__ void correlate(T (&sum)[kSums], const T* tap, int taps, const T* wind
   }
 }
 
-// out[i] = sum_q c[q] in[i + q - m] + (W knots)[i], c reversed if asked.
+// out[i] = sum_q c[q] in[i + q - m] + (W points)[i], c reversed if asked.
 template <class T>
 struct Convolution {
   Extent e;
   int64_t K, r;
   bool reversed;
   double step;  // 1 / (n - 1); 0 for n = 1
-  const T *in, *c, *knots;
+  const T *in, *c, *points;
   T* out;
 };
 
@@ -76,7 +77,7 @@ template <class T>
 __global__ void __launch_bounds__(kLanes* kRows, sizeof(T) == 8 ? 3 : 4)
     convolution_kernel(Convolution<T> a, int blocks) {
   T* const window = cuda::shared_memory<T>();
-  T* const tap = window + kSpan * kLanes;
+  T* const factor = window + kSpan * kLanes;
   const int lane = int(threadIdx.x), row = int(threadIdx.y);
   const int64_t m = (a.K - 1) / 2;
   const int chunks = int(a.e.chunks()), tiles = int(a.e.tiles());
@@ -84,24 +85,24 @@ __global__ void __launch_bounds__(kLanes* kRows, sizeof(T) == 8 ? 3 : 4)
     const int64_t column = b % chunks * int64_t(kLanes) + lane, o = b / chunks / tiles;
     const int64_t first = b / chunks % tiles * int64_t(kTile);
     const int64_t i = first + row * kPerThread;
-    KnotPlace place(a.e.n, a.r, i);  // divides, so while few registers are in use
+    InducingPlace place(a.e.n, a.r, i);  // divides, so while few registers are in use
     T sum[kPerThread] = {};
-    for (int64_t q = 0; q < a.K; q += kTaps) {
-      const int taps = int(a.K - q < kTaps ? a.K - q : kTaps);
-      stage(window, a.in, a.e, o, first + q - m, kTile + taps - 1, column);
-      for (int t = row; t < taps; t += kRows) {
+    for (int64_t q = 0; q < a.K; q += kFilterRows) {
+      const int factors = int(a.K - q < kFilterRows ? a.K - q : kFilterRows);
+      stage(window, a.in, a.e, o, first + q - m, kTile + factors - 1, column);
+      for (int t = row; t < factors; t += kRows) {
         const int64_t at = a.reversed ? a.K - 1 - (q + t) : q + t;
-        tap[t * kLanes + lane] = column < a.e.inner ? a.c[at * a.e.D + column % a.e.D] : T(0);
+        factor[t * kLanes + lane] = column < a.e.inner ? a.c[at * a.e.D + column % a.e.D] : T(0);
       }
       __syncthreads();
-      correlate(sum, tap + lane, taps, window + row * kPerThread * kLanes + lane);
-      __syncthreads();  // the next taps overwrite what was read
+      correlate(sum, factor + lane, factors, window + row * kPerThread * kLanes + lane);
+      __syncthreads();  // the next rows overwrite what was read
     }
     if (column >= a.e.inner || i >= a.e.n) continue;  // no barrier follows in this round
 #pragma unroll
     for (int e = 0; e < kPerThread; ++e, place.next()) {
       if (i + e >= a.e.n) break;
-      const T* low = a.knots + (o * a.r + place.j) * a.e.inner + column;
+      const T* low = a.points + (o * a.r + place.j) * a.e.inner + column;
       const double fraction = double(place.numerator) * a.step;
       const T f = T(fraction), g = T(1 - fraction);
       a.out[(o * a.e.n + i + e) * a.e.inner + column] = (g * low[0] + f * low[a.e.inner]) + sum[e];
@@ -111,7 +112,7 @@ __global__ void __launch_bounds__(kLanes* kRows, sizeof(T) == 8 ? 3 : 4)
 
 // part[p, q, column] = sum over the tiles of part p of gy[i] x[i + q - m]
 template <class T>
-struct TapSums {
+struct FilterSums {
   Extent e;
   int64_t K;
   int parts;
@@ -120,30 +121,30 @@ struct TapSums {
 };
 
 template <class T>
-__global__ void __launch_bounds__(kLanes* kRows) tap_sums_kernel(TapSums<T> a, int blocks) {
+__global__ void __launch_bounds__(kLanes* kRows) filter_sums_kernel(FilterSums<T> a, int blocks) {
   T* const window = cuda::shared_memory<T>();
-  T* const tap = window + kSpan * kLanes;
+  T* const factor = window + kSpan * kLanes;
   const int lane = int(threadIdx.x), row = int(threadIdx.y);
   const int64_t m = (a.K - 1) / 2;
   const int chunks = int(a.e.chunks()), tiles = int(a.e.tiles()), parts = a.parts;
   const int64_t all_tiles = a.e.outer * tiles;
   for (int b = int(blockIdx.x); b < blocks; b += int(gridDim.x)) {
     const int64_t column = b % chunks * int64_t(kLanes) + lane, part = b / chunks % parts;
-    const int64_t q = b / chunks / parts * int64_t(kTaps);
-    T sum[kTapsPerThread] = {};
+    const int64_t q = b / chunks / parts * int64_t(kFilterRows);
+    T sum[kFilterPerThread] = {};
     const int end = int((part + 1) * all_tiles / parts);
     for (int tile = int(part * all_tiles / parts); tile < end; ++tile) {
       const int64_t o = tile / tiles, first = tile % tiles * int64_t(kTile);
-      stage(window, a.x, a.e, o, first + q - m, kTile + kTaps - 1, column);
-      stage(tap, a.gy, a.e, o, first, kTile, column);
+      stage(window, a.x, a.e, o, first + q - m, kTile + kFilterRows - 1, column);
+      stage(factor, a.gy, a.e, o, first, kTile, column);
       __syncthreads();
-      correlate(sum, tap + lane, kTile, window + row * kTapsPerThread * kLanes + lane);
+      correlate(sum, factor + lane, kTile, window + row * kFilterPerThread * kLanes + lane);
       __syncthreads();  // the next tile overwrites what was read
     }
     if (column >= a.e.inner) continue;  // no barrier follows in this round
 #pragma unroll
-    for (int e = 0; e < kTapsPerThread; ++e) {
-      const int64_t at = q + row * kTapsPerThread + e;
+    for (int e = 0; e < kFilterPerThread; ++e) {
+      const int64_t at = q + row * kFilterPerThread + e;
       if (at < a.K) a.part[(part * a.K + at) * a.e.inner + column] = sum[e];
     }
   }
@@ -157,12 +158,12 @@ int in_int(int64_t blocks) {  // divided by in the kernels, which 32 bits do fas
   return int(blocks);
 }
 template <class T>
-size_t shared_bytes(int taps) {
-  return size_t(kSpan + taps) * kLanes * sizeof(T);
+size_t shared_bytes(int factors) {
+  return size_t(kSpan + factors) * kLanes * sizeof(T);
 }
 
 template <class T>
-void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& knots, Tensor& out,
+void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& points, Tensor& out,
               int64_t axis) {
   const AxisView v = axis_view(in, axis);
   const Extent e{v.outer, v.n, v.inner, c.size(1)};
@@ -170,14 +171,14 @@ void convolve(const Tensor& in, const Tensor& c, bool reversed, const Tensor& kn
   if (blocks == 0) return;
   const Convolution<T> a{e,
                          c.size(0),
-                         knots.size(axis),
+                         points.size(axis),
                          reversed,
                          e.n > 1 ? 1 / double(e.n - 1) : 0,
                          in.data<T>(),
                          c.data<T>(),
-                         knots.data<T>(),
+                         points.data<T>(),
                          out.data<T>()};
-  cuda::launch({std::min(blocks, cuda::kMostBlocks), kThreads, shared_bytes<T>(kTaps)},
+  cuda::launch({std::min(blocks, cuda::kMostBlocks), kThreads, shared_bytes<T>(kFilterRows)},
                convolution_kernel<T>, a, in_int(blocks));
 }
 
@@ -198,24 +199,25 @@ void add_parts(const Tensor& part_tensor, Tensor& total_tensor) {
 }
 
 template <class T>
-void sum_taps(const Tensor& x, const Tensor& gy, Tensor& gc, int64_t axis) {
+void sum_filter(const Tensor& x, const Tensor& gy, Tensor& gc, int64_t axis) {
   const AxisView v = axis_view(x, axis);
   const Extent e{v.outer, v.n, v.inner, gc.size(1)};
   const int64_t K = gc.size(0), parts = std::clamp<int64_t>(e.outer * e.tiles(), 1, kMostParts);
-  const int64_t blocks = (K + kTaps - 1) / kTaps * parts * e.chunks();
+  const int64_t blocks = (K + kFilterRows - 1) / kFilterRows * parts * e.chunks();
   Tensor part({parts, K, e.inner}, x.dtype(), Device::CUDA);
-  const TapSums<T> a{e, K, int(parts), x.data<T>(), gy.data<T>(), part.data<T>()};
+  const FilterSums<T> a{e, K, int(parts), x.data<T>(), gy.data<T>(), part.data<T>()};
   if (blocks > 0)
     cuda::launch({std::min(blocks, cuda::kMostBlocks), kThreads, shared_bytes<T>(kTile)},
-                 tap_sums_kernel<T>, a, in_int(blocks));
+                 filter_sums_kernel<T>, a, in_int(blocks));
   add_parts<T>(part, gc);
 }
 
-// ---- between knots: r is small, and neighbouring threads take neighbouring channels ----
+// ---- between inducing points: r is small, and neighbouring threads take neighbouring channels
+// ----
 
 template <class T>
-void multiply_knots(const Tensor& k_tensor, const Tensor& z_tensor, Tensor& s_tensor, AxisView v,
-                    bool transposed) {
+void multiply_by_kernel(const Tensor& k_tensor, const Tensor& z_tensor, Tensor& s_tensor,
+                        AxisView v, bool transposed) {
   const T *k = k_tensor.data<T>(), *z = z_tensor.data<T>();
   T* s = s_tensor.data<T>();
   const int64_t r = v.n, inner = v.inner, D = k_tensor.size(1);
@@ -232,8 +234,7 @@ void multiply_knots(const Tensor& k_tensor, const Tensor& z_tensor, Tensor& s_te
 
 // part[p, l, column] = sum over the outer indices of part p and a - b = lag of h[a] z[b]
 template <class T>
-void correlate_knots(const Tensor& h_tensor, const Tensor& z_tensor, Tensor& part_tensor,
-                     AxisView v) {
+void sum_lags(const Tensor& h_tensor, const Tensor& z_tensor, Tensor& part_tensor, AxisView v) {
   const T *h = h_tensor.data<T>(), *z = z_tensor.data<T>();
   T* part = part_tensor.data<T>();
   const int64_t r = v.n, inner = v.inner, outer = v.outer, parts = part_tensor.size(0);
@@ -250,18 +251,18 @@ void correlate_knots(const Tensor& h_tensor, const Tensor& z_tensor, Tensor& par
 }
 
 template <class T>
-void gather_to_knots(const Tensor& x_tensor, Tensor& z_tensor, AxisView v, int64_t r) {
+void gather_to_points(const Tensor& x_tensor, Tensor& z_tensor, AxisView v, int64_t r) {
   const T* x = x_tensor.data<T>();
   T* z = z_tensor.data<T>();
   const int64_t n = v.n, inner = v.inner;
   parallel_for(Device::CUDA, z_tensor.size(), [=] SKIFF_KERNEL(int64_t at) {
-    const int64_t column = at % inner, knot = at / inner % r, o = at / inner / r;
-    const int64_t end = KnotPlace::first_position(n, r, knot + 1);
+    const int64_t column = at % inner, point = at / inner % r, o = at / inner / r;
+    const int64_t end = InducingPlace::first_position(n, r, point + 1);
     T sum = 0;
-    int64_t i = KnotPlace::first_position(n, r, knot - 1);
-    for (KnotPlace place(n, r, i); i < end; ++i, place.next()) {
+    int64_t i = InducingPlace::first_position(n, r, point - 1);
+    for (InducingPlace place(n, r, i); i < end; ++i, place.next()) {
       const double f = place.fraction();
-      sum += T(place.j == knot ? 1 - f : f) * x[(o * n + i) * inner + column];
+      sum += T(place.j == point ? 1 - f : f) * x[(o * n + i) * inner + column];
     }
     z[at] = sum;
   });
@@ -280,32 +281,32 @@ std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tens
   Tensor gx = need_x ? empty_like(x) : Tensor(), gc = need_c ? empty_like(c) : Tensor();
   dispatch(gy, [&]<class T> {
     if (need_x) convolve<T>(gy, c, /*reversed=*/true, u, gx, axis);
-    if (need_c) sum_taps<T>(x, gy, gc, axis);
+    if (need_c) sum_filter<T>(x, gy, gc, axis);
   });
   return {gx, gc};
 }
 
-Tensor knot_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
+Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed) {
   Tensor s = empty_like(z);
-  dispatch(z, [&]<class T> { multiply_knots<T>(k, z, s, axis_view(z, axis), transposed); });
+  dispatch(z, [&]<class T> { multiply_by_kernel<T>(k, z, s, axis_view(z, axis), transposed); });
   return s;
 }
 
-Tensor knot_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
+Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
   const AxisView v = axis_view(z, axis);
   const int64_t parts = std::clamp<int64_t>(v.outer, 1, kMostParts);
   Tensor part({parts, 2 * v.n, v.inner}, z.dtype(), z.device()),
       gk({2 * v.n, D}, z.dtype(), z.device());
   dispatch(z, [&]<class T> {
-    correlate_knots<T>(h, z, part, v);
+    sum_lags<T>(h, z, part, v);
     add_parts<T>(part, gk);
   });
   return gk;
 }
 
-Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis) {
+Tensor sum_to_points(const Tensor& x, int64_t r, int64_t axis) {
   Tensor z(x.shape().with(axis, r), x.dtype(), x.device());
-  dispatch(x, [&]<class T> { gather_to_knots<T>(x, z, axis_view(x, axis), r); });
+  dispatch(x, [&]<class T> { gather_to_points<T>(x, z, axis_view(x, axis), r); });
   return z;
 }
 

@@ -1,6 +1,8 @@
 // Real FFTs along any axis, of any length F (odd too), F/2 + 1 bins.
 #pragma once
 
+#include <string>
+
 #include "core/tensor.h"
 
 namespace skiff::fft {
@@ -17,14 +19,16 @@ Tensor c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 // Smallest power of two >= n: the length at which every transform here is fastest.
 int64_t fast_length(int64_t n);
 
-// The forms behind r2c and c2r; they check nothing. The CPU's own, FFTW's for every length, CUDA's.
-// The own serves powers of two from 32; with fewer than 12 channels its vectors are too empty to
-// pay.
+std::string description();  // "fftw-3.3.10-sse2-avx" or "builtin": what serves any length
+
+// Implementations; they check no arguments. lanes_*: powers of two from 32 and at least 12 channels
+// (with fewer, most lanes of a register would be idle). any_length_*: FFTW, or the builtin
+// transforms in a build with FFT=builtin. cuda_*: on a GPU.
 bool use_lanes(int64_t F, int64_t channels);
 Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
-Tensor fftw_r2c(const Tensor& x, int64_t F, int64_t axis);
-Tensor fftw_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
+Tensor any_length_r2c(const Tensor& x, int64_t F, int64_t axis);
+Tensor any_length_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 Tensor cuda_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor cuda_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 

@@ -22,6 +22,7 @@
 #include <bit>
 #include <cstdint>
 
+#include "core/channel_blocks.h"
 #include "core/lanes.h"
 
 namespace skiff::lanes {

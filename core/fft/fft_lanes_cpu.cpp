@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/fft/fft.h"
+#include "core/scratch.h"
 
 namespace skiff::lanes {
 namespace {
@@ -132,34 +133,35 @@ struct Synthesis {
 
 // body(work rows, row, block) for all blocks.
 template <class T, class Body>
-void for_each_block(const Layout<T>& at, int64_t M, const Body& body) {
-  const Scratch<Row<T>, T> rows(omp_get_max_threads() * M);
-#pragma omp parallel for schedule(static) if (at.rows * at.blocks * M >= kGrain)
-  for (int64_t task = 0; task < at.rows * at.blocks; ++task)
-    body(rows + omp_get_thread_num() * M, task / at.blocks, task % at.blocks);
+void for_each_block(const ChannelBlocks& blocks, int64_t M, const Body& body) {
+  const Scratch<Row<T>> rows(omp_get_max_threads() * M);
+  const int64_t tasks = blocks.rows * blocks.count;
+#pragma omp parallel for schedule(static) if (tasks * M >= kGrain)
+  for (int64_t task = 0; task < tasks; ++task)
+    body(rows + omp_get_thread_num() * M, task / blocks.count, task % blocks.count);
 }
 
 template <class T>
 void r2c(const T* x, Complex<T>* X, AxisView v, int64_t F) {
   const Plan<T> plan(F);
-  const Layout<T> at(v, v.inner);
-  for_each_block(at, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
-    Block<const T> from = at.block(x, row, block);
+  const ChannelBlocks blocks(v, v.inner, kWidth<T>);
+  for_each_block<T>(blocks, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
+    Block<const T> from = blocks.block(x, row, block);
     from.n = std::min(from.n, F);
     enter(plan, z, from);
-    Complex<T>* to = X + row * (F / 2 + 1) * at.D + at.first(block);
-    walk(plan, Analysis<T>{{plan, z}, to, at.D, at.width(block)});
+    const Block<Complex<T>> to = blocks.block(X, F / 2 + 1, row, block);
+    walk(plan, Analysis<T>{{plan, z}, to.data, to.stride, to.channels});
   });
 }
 
 template <class T>
 void c2r(const Complex<T>* X, T* x, AxisView v, int64_t F) {
   const Plan<T> plan(F);
-  const Layout<T> at(v, v.inner);
-  for_each_block(at, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
-    const Complex<T>* from = X + row * (F / 2 + 1) * at.D + at.first(block);
-    walk(plan, Synthesis<T>{{plan, z}, from, at.D, at.width(block)});
-    Block<T> to = at.block(x, row, block);
+  const ChannelBlocks blocks(v, v.inner, kWidth<T>);
+  for_each_block<T>(blocks, plan.M, [&](Row<T>* z, int64_t row, int64_t block) {
+    const Block<const Complex<T>> from = blocks.block(X, F / 2 + 1, row, block);
+    walk(plan, Synthesis<T>{{plan, z}, from.data, from.stride, from.channels});
+    Block<T> to = blocks.block(x, row, block);
     for (int64_t j = F; j < to.n; ++j)
       store_some<T>(to.data + j * to.stride, Vector<T>{}, to.channels);
     to.n = std::min(to.n, F);

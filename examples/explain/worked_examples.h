@@ -43,7 +43,7 @@ inline std::vector<WorkedExample> worked_examples() {
        "y = batch_norm(x, w, b), four positions of one channel",
        {"x", "w", "b"},
        {signal, real({2}, {1}), real({0.5}, {1})},
-       [](List v) { return batch_norm(v[0], v[1], v[2], {}, {}, true); }},
+       [](List v) { return batch_norm(v[0], v[1], v[2], {}, {}, Statistics::Batch); }},
       {"complex_mul",
        "y = a b",
        {"a", "b"},
@@ -60,7 +60,7 @@ inline std::vector<WorkedExample> worked_examples() {
        "y[i] = sum_q c[q] x[i + q - 1]",
        {"x", "c"},
        {signal, real({0.5, 1, -1}, {3, 1})},
-       [](List v) { return conv1d(v[0], v[1], false); }},
+       [](List v) { return conv1d(v[0], v[1], Direction::Bidirectional); }},
       {"cross_entropy",
        "y = -log softmax(x)[label]",
        {"x", "label"},
@@ -197,7 +197,7 @@ inline std::vector<WorkedExample> worked_examples() {
        "y[i] = sum_j t[i-j] x[j]; t: lags 0, 1, 2, 3, none, -3, -2, -1",
        {"t", "x"},
        {real({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), signal},
-       [](List v) { return toeplitz(v[0], v[1], false); }},
+       [](List v) { return toeplitz(v[0], v[1], Direction::Bidirectional); }},
       {"transpose",
        "y = the transpose of x (2, 2)",
        {"x"},
@@ -208,7 +208,7 @@ inline std::vector<WorkedExample> worked_examples() {
        {"V"},
        {real({-3, 1, 0, 2, 4}, {5, 1})},
        [](List v) {
-         return warped_kernel(v[0], {0, 1, 2, -1}, 0.5, false);
+         return warped_kernel(v[0], {0, 1, 2, -1}, 0.5, Direction::Bidirectional);
        }},
   };
 }

@@ -1,4 +1,4 @@
-// 07 irfft: x[j] = 1/F sum_{k <= F/2} c[k] Re( X[k] e^(2 pi i jk/F) ), c[k] = stands_for(k, F).
+// 07 irfft: x[j] = 1/F sum_{k <= F/2} c[k] Re( X[k] e^(2 pi i jk/F) ), c[k] = bins_of(k, F).
 //
 // Write gX (part 4). rfft() of puzzle.h may be used.
 #include "examples/puzzles/puzzle.h"

@@ -39,15 +39,15 @@ inline Numbers rfft(const Reals& x) {
   return X;
 }
 
-// How many of the F bins bin k stands for: 1 for k = 0 and 2k = F, otherwise 2.
-inline double stands_for(size_t k, size_t F) { return k == 0 || 2 * k == F ? 1 : 2; }
+// How many of the F bins belong to bin k of the half spectrum: 1 for k = 0 and 2k = F, otherwise 2.
+inline double bins_of(size_t k, size_t F) { return k == 0 || 2 * k == F ? 1 : 2; }
 
-// x[j] = 1/F sum_{k <= F/2} c[k] Re( X[k] e^(2 pi i jk/F) ), c[k] = stands_for(k, F).
+// x[j] = 1/F sum_{k <= F/2} c[k] Re( X[k] e^(2 pi i jk/F) ), c[k] = bins_of(k, F).
 inline Reals irfft(const Numbers& X, size_t F) {
   Reals x(F);
   for (size_t j = 0; j < F; ++j)
     for (size_t k = 0; k < X.size(); ++k)
-      x[j] += stands_for(k, F) / double(F) *
+      x[j] += bins_of(k, F) / double(F) *
               (X[k] * std::polar(1.0, 2 * M_PI * double(j * k) / double(F))).real();
   return x;
 }
@@ -88,7 +88,7 @@ struct ForwardTypes<Out (P::*)(const In&) const> {
   using Input = In;
 };
 
-// The puzzle as an op, so that gradcheck can hold it against central differences.
+// The puzzle as an op, so that gradcheck can compare it with central differences.
 template <class P>
 struct PuzzleOp {
   using Input = typename ForwardTypes<decltype(&P::forward)>::Input;
@@ -118,15 +118,20 @@ struct PuzzleOp {
   }
 };
 
+struct Diagnosis {
+  std::string mistake;  // by its name
+  std::string entry;    // the first one that is wrong, with numbers; "" if there is none
+};
+
 struct Entry {
   OpEntry op;
   std::string file;
-  std::function<std::string()> diagnose;  // what is wrong with the backward
+  std::function<Diagnosis()> diagnose;  // of its backward
 };
 std::vector<Entry>& entries();
 
 template <class P>
-std::string diagnose();  // diagnose.h
+Diagnosis diagnose();  // diagnose.h
 
 template <class P>
 bool enter_puzzle(const char* file = __builtin_FILE()) {  // of the call

@@ -1,29 +1,20 @@
-// Configuration files. What is written here is a part of TOML, and what is read is a little more:
+// Configuration files. The programs write a part of TOML, and read a little more:
 //
 //   # a comment
 //   steps = 800              a number, true, false or a word: letters, digits and + - . _ /
-//   out = "runs/a#1"         any text: \" \\ \n \t \r \b \f and \u0001 stand for one character
-//   out = 'C:\runs'          any text without ', taken as it stands
+//   out = "runs/a#1"         any text: \" \\ \n \t \r \b \f and \u0001 mean one character each
+//   out = 'C:\runs'          any text without ', taken literally
 //
-// A key is the long name of an option; it stands once, and has one value. There are no sections.
+// A key is the long name of an option; each key occurs once, and has one value. There are no
+// sections.
 #pragma once
 
-#include <CLI/CLI.hpp>
-#include <cctype>
-#include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <map>
-#include <memory>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/check.h"
-#include "data/characters.h"
-#include "data/files/text_file.h"
-#include "examples/train/program.h"
+#include "core/options.h"
 
 namespace skiff {
 
@@ -31,192 +22,42 @@ struct ConfigEntry {
   std::string key, value, place;  // place: file:line
 };
 
-namespace config {
-
-class Line {
- public:
-  Line(std::string_view text, std::string place) : text_(text), place_(std::move(place)) {}
-
-  // False for a line without an entry.
-  bool read(ConfigEntry* entry) {
-    skip_blanks();
-    if (at_end()) return false;
-    *entry = {word("_-", "a line must be key = value"), "", place_};
-    skip_blanks();
-    if (next() != '=') refuse("'=' must follow the key ", quoted(entry->key));
-    ++at_;
-    skip_blanks();
-    if (next() == '"')
-      entry->value = escaped_text();
-    else if (next() == '\'')
-      entry->value = plain_text();
-    else
-      entry->value =
-          word("+-._/", "a value must be a number, true, false, a word or a text in quotes");
-    skip_blanks();
-    if (!at_end()) refuse("nothing but a comment may follow the value");
-    return true;
-  }
-
- private:
-  template <class... Parts>
-  [[noreturn]] void refuse(const Parts&... parts) const {
-    fail<UsageError>(place_, ":", at_ + 1, ": ", parts...);
-  }
-  char next() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  bool at_end() const { return at_ == text_.size() || text_[at_] == '#'; }
-  void skip_blanks() {
-    while (next() == ' ' || next() == '\t' || next() == '\r') ++at_;
-  }
-
-  std::string word(std::string_view besides, const char* requirement) {
-    const size_t begin = at_;
-    while (std::isalnum(uint8_t(next())) ||
-           (next() != '\0' && besides.find(next()) != besides.npos))
-      ++at_;
-    if (at_ == begin) refuse(requirement, ", got ", quoted(text_.substr(at_, 20)));
-    return std::string(text_.substr(begin, at_ - begin));
-  }
-
-  std::string plain_text() {
-    const size_t end = text_.find('\'', at_ + 1);
-    if (end == text_.npos) refuse("the text has no closing '");
-    const std::string value(text_.substr(at_ + 1, end - at_ - 1));
-    at_ = end + 1;
-    return value;
-  }
-
-  std::string escaped_text() {
-    const size_t begin = at_++;
-    std::string value;
-    while (next() != '"') {
-      if (at_ == text_.size()) {
-        at_ = begin;
-        refuse("the text has no closing \"");
-      }
-      value += next() == '\\' ? escape() : std::string(1, text_[at_++]);
-    }
-    ++at_;
-    return value;
-  }
-
-  std::string escape() {
-    static constexpr std::string_view kLetters = "\"\\ntrbf", kMeant = "\"\\\n\t\r\b\f";
-    const std::string_view rest = text_.substr(at_ + 1);
-    if (const size_t which = rest.empty() ? rest.npos : kLetters.find(rest[0]);
-        which != rest.npos) {
-      at_ += 2;
-      return std::string(1, kMeant[which]);
-    }
-    const std::string digits(rest.starts_with('u') ? rest.substr(1, 4) : "");
-    char* end = nullptr;
-    const unsigned long code = std::strtoul(digits.c_str(), &end, 16);
-    const bool whole = digits.size() == 4 && std::isxdigit(uint8_t(digits[0])) && *end == '\0';
-    if (!whole || code == 0 || (code >= 0xD800 && code < 0xE000))
-      refuse(
-          "after \\ must stand one of \" \\ n t r b f, or u and four hexadecimal digits of a "
-          "character");
-    at_ += 6;
-    return to_utf8(char32_t(code));
-  }
-
-  std::string_view text_;
-  std::string place_;
-  size_t at_ = 0;
-};
-
-}  // namespace config
-
 // The entries of a file's text, in order. `file` is its name in messages.
-inline std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& file) {
-  std::vector<ConfigEntry> entries;
-  std::map<std::string, std::string> places;  // of each key
-  int64_t number = 0;
-  for (size_t begin = 0; begin < text.size();) {
-    const size_t end = std::min(text.find('\n', begin), text.size());
-    ConfigEntry entry;
-    if (config::Line(text.substr(begin, end - begin), file + ":" + std::to_string(++number))
-            .read(&entry)) {
-      const auto [before, fresh] = places.emplace(entry.key, entry.place);
-      check<UsageError>(fresh, entry.place, ": ", quoted(entry.key),
-                        " must stand once, but it is set at ", before->second);
-      entries.push_back(entry);
-    }
-    begin = end + 1;
-  }
-  return entries;
-}
-
+std::vector<ConfigEntry> parse_config(std::string_view text, const std::string& file);
 // Opens and reads the file once: it may be a pipe.
-inline std::vector<ConfigEntry> read_config(const std::string& path) {
-  constexpr size_t kMost = 1 << 20;
-  const std::unique_ptr<FILE, int (*)(FILE*)> file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  check<UsageError>(file != nullptr, "cannot open '", path, "': ", std::strerror(errno));
-  std::string text(kMost + 1, '\0');
-  text.resize(std::fread(text.data(), 1, text.size(), file.get()));
-  check<UsageError>(!std::ferror(file.get()), "cannot read '", path, "': ", std::strerror(errno));
-  check<UsageError>(text.size() <= kMost, "'", path,
-                    "' is longer than a configuration file may be, 1 MB");
-  return parse_config(text, path);
-}
+std::vector<ConfigEntry> read_config(const std::string& path);
 
-// A value as it stands in a file: numbers, true and false bare, the rest in quotes.
-inline std::string config_value(const std::string& value) {
-  char* end = nullptr;
-  std::strtod(value.c_str(), &end);
-  const bool number =
-      !value.empty() && value.find_first_not_of("0123456789+-.eE") == value.npos && *end == '\0';
-  if (number || value == "true" || value == "false") return value;
-  std::string text = "\"";
-  for (const char c : value) {
-    char code[8];
-    std::snprintf(code, sizeof code, "\\u%04x", unsigned(uint8_t(c)));
-    if (c == '"' || c == '\\')
-      text += {'\\', c};
-    else if (c == '\n')
-      text += "\\n";
-    else if (uint8_t(c) < 0x20 || c == 0x7f)
-      text += code;
-    else
-      text += c;
-  }
-  return text + '"';
-}
+// A value as a file has it: numbers, true and false bare, other texts in quotes.
+std::string config_value(const std::string& value);
 
-// Every option that a file may hold, with its value or default, a line each, group by group.
-inline std::string config_text(const CLI::App& app) {
+// Every field with its value, one per line.
+template <class Options>
+std::string config_text(const Options& options) {
   std::string text;
-  for (const std::string& group : app.get_groups()) {
-    for (const CLI::Option* option : app.get_options()) {
-      if (!option->get_configurable() || option->get_group() != group) continue;
-      const std::string value =
-          option->count() > 0 ? option->reduced_results().back() : option->get_default_str();
-      text += option->get_single_name() + "=" + config_value(value) + "\n";
-    }
-  }
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    text += field.name + ("=" + config_value(value_text(value))) + "\n";
+  });
   return text;
 }
 
-// Sets the options' variables and defaults, so that the command line, parsed afterwards, overrides
-// them.
-inline void apply_config(CLI::App& app, const std::vector<ConfigEntry>& entries) {
-  std::vector<std::string> known;
-  for (const CLI::Option* option : app.get_options())
-    if (option->get_configurable()) known.push_back(option->get_single_name());
+// Sets the fields that a file names. UsageError names the place of an entry that is none of them or
+// has a wrong value. `elsewhere`: names of options that a file may not set.
+template <class Options>
+void apply_config(Options& options, const std::vector<ConfigEntry>& entries,
+                  const std::vector<std::string>& elsewhere = {}) {
   for (const ConfigEntry& entry : entries) {
-    CLI::Option* option = app.get_option_no_throw("--" + entry.key);
-    check<UsageError>(option != nullptr, entry.place, ": unknown option ", quoted(entry.key),
-                      suggestion(entry.key, known));
-    check<UsageError>(option->get_configurable(), entry.place, ": ", quoted(entry.key),
-                      " belongs on the command line, not in a file");
+    std::vector<std::string> unused;
     try {
-      option->add_result(entry.value);
-      option->run_callback();
-    } catch (const CLI::ParseError& error) {
+      unused = from_texts(options, {{entry.key, entry.value}});
+    } catch (const UsageError& error) {
       fail<UsageError>(entry.place, ": ", error.what());
     }
-    option->clear();
-    option->default_str(entry.value);
+    if (unused.empty()) continue;
+    check<UsageError>(std::find(elsewhere.begin(), elsewhere.end(), entry.key) == elsewhere.end(),
+                      entry.place, ": '", entry.key,
+                      "' belongs on the command line, not in a file");
+    fail<UsageError>(entry.place, ": unknown option '", entry.key, "'",
+                     suggestion(entry.key, field_names(options)));
   }
 }
 

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "autograd/ops.h"
+#include "layers/mixers.h"
+
 namespace skiff {
 namespace {
 
@@ -10,31 +13,31 @@ Variable split_heads(const Variable& x, int64_t heads) {
   return transpose(reshape(x, {x.size(0), x.size(1), heads, x.size(2) / heads}), 1, 2);
 }
 
-// (B, heads, n, 1) with `inside` before the true length of a sequence and `beyond` from there on
-Variable column(const Variable& like, const Tensor& lengths, double inside, double beyond) {
-  const int64_t B = like.size(0), heads = like.size(1), n = like.size(2);
-  Tensor values({B, heads, n, 1}, DType::Float64);
-  const Tensor host = lengths.to(Device::CPU);
-  for (int64_t b = 0; b < B; ++b)
-    for (int64_t h = 0; h < heads; ++h) {
-      double* row = values.data<double>() + (b * heads + h) * n;
-      const int64_t length = std::min<int64_t>(host.data<int32_t>()[b], n);
-      std::fill_n(row, length, inside);
-      std::fill_n(row + length, n - length, beyond);
-    }
-  return values.to(like.dtype()).to(like.device());
+// (B, heads, n, 1): 0 before the true length of a sequence, -1e9 from there on.
+Variable hidden(int64_t heads, int64_t n, const Tensor& lengths, const Variable& like) {
+  const int64_t B = lengths.size(0);
+  const Variable ones = full({B, n, heads}, 1, like.dtype(), like.device());
+  const Variable beyond = ones - mask_positions(ones, lengths);
+  return reshape(transpose(-1e9 * beyond, 1, 2), {B, heads, n, 1});
 }
 
 }  // namespace
 
-Attention::Attention(Scope s, int64_t dim, int64_t inner, const AttentionConfig& c)
-    : heads(c.heads),
+int64_t heads_of(const AttentionOptions& options, int64_t inner) {
+  if (options.heads > 0) return options.heads;
+  int64_t heads = std::max<int64_t>(1, inner / 32);
+  while (inner % heads != 0) --heads;
+  return heads;
+}
+
+Attention::Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options)
+    : heads(heads_of(options, inner)),
       q_proj(s / "q_proj", dim, inner),
       k_proj(s / "k_proj", dim, inner),
       v_proj(s / "v_proj", dim, inner),
       o(s / "o", inner, dim) {
-  check<UsageError>(c.heads >= 1 && inner % c.heads == 0, "attention: ", c.heads,
-                    " heads do not divide ", inner, " channels");
+  check<UsageError>(inner % heads == 0, "attention: ", heads, " heads do not divide ", inner,
+                    " channels");
 }
 
 Variable Attention::operator()(const Variable& x, const Tensor& lengths) const {
@@ -44,11 +47,22 @@ Variable Attention::operator()(const Variable& x, const Tensor& lengths) const {
   const Variable v = split_heads(v_proj(x), heads);
   if (lengths) {
     // One more channel, 1 in every query and 0 or -1e9 in the keys, adds the mask to the scores.
-    q = concat({q, column(q, lengths, 1, 1)}, -1);
-    k = concat({k, column(k, lengths, 0, -1e9)}, -1);
+    q = concat({q, full({B, heads, n, 1}, 1, q.dtype(), q.device())}, -1);
+    k = concat({k, hidden(heads, n, lengths, k)}, -1);
   }
-  const Variable weights = softmax(matmul(q, k, false, /*transpose_b=*/true));  // (B, heads, n, n)
+  const Variable weights = softmax(matmul(q, transposed(k)));  // (B, heads, n, n)
   return o(reshape(transpose(matmul(weights, v), 1, 2), {B, n, inner}));
+}
+
+MixerEntry attention_mixer() {
+  return {
+      .name = "attention",
+      .hint = "softmax attention, the baseline",
+      .make_unit = [](const Scope& block, const ModelOptions& o) -> std::unique_ptr<SequenceUnit> {
+        check<UsageError>(!o.kernel.causal, "attention: causal attention does not exist here");
+        return std::make_unique<Attention>(block / "attention", o.dim, o.inner(), o.attention);
+      },
+      .options = [](const ModelOptions& o) { return field_names(o.attention); }};
 }
 
 }  // namespace skiff

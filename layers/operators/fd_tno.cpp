@@ -2,29 +2,35 @@
 
 #include <numbers>
 
+#include "autograd/ops.h"
 #include "core/fft/fft.h"
+#include "layers/mixers.h"
 
 namespace skiff {
 
-FdTno::FdTno(Scope s, const FdTnoConfig& c)
-    : config(c), rpe(s / "rpe", c.rpe, c.causal ? c.channels : 2 * c.channels) {
-  check<UsageError>(c.heads >= 1 && c.channels % c.heads == 0, "fd: ", c.heads,
-                    " heads do not divide ", c.channels, " channels");
+FdTno::FdTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+             const FdOptions& o)
+    : channels(shape.channels),
+      heads(o.heads),
+      causal(kernel.causal),
+      rpe(s / "rpe", kernel.rpe, causal ? channels : 2 * channels) {
+  check<UsageError>(heads >= 1 && channels % heads == 0, "fd: ", heads, " heads do not divide ",
+                    channels, " channels");
 }
 
 Variable FdTno::response(int64_t F) const {
-  const int64_t bins = F / 2 + 1, d = config.channels / config.heads;
+  const int64_t bins = F / 2 + 1, d = channels / heads;
   std::vector<double> frequencies;
   for (int64_t k = 0; k < bins; ++k)
     frequencies.push_back(std::numbers::pi * double(k) / double(F / 2));
   const Variable& weight = rpe.pos_proj.weight;
   const Variable out = rpe(position_column(frequencies, weight.dtype(), weight.device()));
-  if (config.causal) return hilbert(out, F, 0);
+  if (causal) return hilbert(out, F, 0);
   // The imaginary parts of bins 0 and F/2, zero in the published code, never reach a real output:
   // spectral_conv ignores them and gives them no gradient.
-  const Variable parts = reshape(out, {bins, config.heads, 2, d});
-  const Variable re = reshape(slice(parts, 2, 0, 1), {bins, config.channels});
-  const Variable im = reshape(slice(parts, 2, 1, 2), {bins, config.channels});
+  const Variable parts = reshape(out, {bins, heads, 2, d});
+  const Variable re = reshape(slice(parts, 2, 0, 1), {bins, channels});
+  const Variable im = reshape(slice(parts, 2, 1, 2), {bins, channels});
   return to_complex(re, im);
 }
 
@@ -33,25 +39,45 @@ Variable FdTno::operator()(const Variable& x, int64_t axis) const {
   return spectral_conv(x, response(F), F, axis);
 }
 
-FdTnoFree::FdTnoFree(Scope s, const FdTnoFreeConfig& c)
-    : config(c), dc(s.parameter("dc", {c.channels, 1}, constant(1))) {
-  const Shape shape{c.channels, c.points};
-  re = s.parameter(c.causal ? "coeffs" : "coeffs_re", shape, normal(1));
-  if (!c.causal) im = s.parameter("coeffs_im", shape, normal(1));
+FdTnoFree::FdTnoFree(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+                     const FdOptions& o)
+    : channels(shape.channels),
+      causal(kernel.causal),
+      dc(s.parameter("dc", {channels, 1}, constant(1))) {
+  check<UsageError>(o.points >= 1, "fd: at least 1 free coefficient is needed, got ", o.points);
+  re = s.parameter(causal ? "coeffs" : "coeffs_re", {channels, o.points}, normal(1));
+  if (!causal) im = s.parameter("coeffs_im", {channels, o.points}, normal(1));
 }
 
 Variable FdTnoFree::response(int64_t F) const {
   const auto bins = [&](const Variable& first, const Variable& coefficients) {
     const Variable rest = linear_resize(transpose(coefficients, 0, 1), F / 2, Resize::HalfPixel, 0);
-    return concat({reshape(first, {1, config.channels}), rest}, 0);
+    return concat({reshape(first, {1, channels}), rest}, 0);
   };
-  if (config.causal) return hilbert(bins(dc, re), F, 0);
+  if (causal) return hilbert(bins(dc, re), F, 0);
   return to_complex(bins(dc, re), bins(zeros_like(dc.value()), im));
 }
 
 Variable FdTnoFree::operator()(const Variable& x, int64_t axis) const {
   const int64_t F = fft::fast_length(2 * x.size(axis));
   return spectral_conv(x, response(F), F, axis);
+}
+
+MixerEntry fd_mixer() {
+  return {.name = "fd",
+          .hint = "Toeplitz operator whose frequency response is a network of the frequency",
+          .make = [](const Scope& s, const MixerShape& shape,
+                     const ModelOptions& o) -> std::unique_ptr<Mixer> {
+            if (o.fd.points > 0) return std::make_unique<FdTnoFree>(s, shape, o.kernel, o.fd);
+            return std::make_unique<FdTno>(s, shape, o.kernel, o.fd);
+          },
+          .options =
+              [](const ModelOptions& o) {
+                if (o.fd.points > 0) return std::vector<std::string>{"fd-points"};
+                std::vector<std::string> names = field_names(o.fd);
+                for (const std::string& name : field_names(o.kernel.rpe)) names.push_back(name);
+                return names;
+              }};
 }
 
 }  // namespace skiff

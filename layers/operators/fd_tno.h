@@ -7,40 +7,52 @@
 // No decay and no positions: the smoothness of the response plays that role.
 #pragma once
 
+#include "layers/operators/mixer.h"
 #include "layers/operators/rpe.h"
 
 namespace skiff {
 
-struct FdTnoConfig {
-  int64_t channels = 0;
-  int64_t heads = 1;  // bidirectional outputs: per head its real parts, then its imaginary parts
-  bool causal = false;
-  RpeConfig rpe;
+struct FdOptions {
+  int64_t heads = 1;   // bidirectional outputs: per head its real parts, then its imaginary parts
+  int64_t points = 0;  // 0: FdTno; else FdTnoFree with this many
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "fd-heads",
+           .help = "fd: groups of channels, in the order of outputs only",
+           .low = 1,
+           .high = 1024},
+          o.heads);
+    field({.name = "fd-points",
+           .help = "fd: this many free coefficients per channel in place of the network; 0: the "
+                   "network",
+           .low = 0,
+           .high = 65536},
+          o.points);
+  }
 };
 
-struct FdTno {
-  FdTnoConfig config;
+struct FdTno : Mixer {
+  int64_t channels, heads;
+  bool causal;
   Rpe rpe;
-  FdTno(Scope s, const FdTnoConfig& c);
+  FdTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+        const FdOptions& o = {});
   Variable response(int64_t F) const;  // complex (F/2 + 1, channels)
-  Variable operator()(const Variable& x, int64_t axis = -2) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const override;
 };
 
 // FD without a network (tno_fd_norpe.py; an experiment of its authors): `points` coefficients per
 // channel, resized linearly to bins 1 .. F/2, and one value for bin 0.
-struct FdTnoFreeConfig {
-  int64_t channels = 0;
-  bool causal = false;
-  int64_t points = 128;
-};
-
-struct FdTnoFree {
-  FdTnoFreeConfig config;
+struct FdTnoFree : Mixer {
+  int64_t channels;
+  bool causal;
   Variable dc;      // (channels, 1)
   Variable re, im;  // (channels, points); causal: re only
-  FdTnoFree(Scope s, const FdTnoFreeConfig& c);
+  FdTnoFree(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+            const FdOptions& o);
   Variable response(int64_t F) const;
-  Variable operator()(const Variable& x, int64_t axis = -2) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const override;
 };
 
 }  // namespace skiff

@@ -4,29 +4,74 @@
 
 #include <vector>
 
+#include "autograd/ops/sequence.h"
+#include "layers/units/activation.h"
 #include "layers/units/linear.h"
 #include "layers/units/norm.h"
 
 namespace skiff {
 
-struct RpeConfig {
-  int64_t width = 32;  // hidden width p
-  int64_t layers = 3;  // hidden layers (variant A)
+// The network of a kernel: hidden layers, their width and what is between them. Variant B, below,
+// has a width only.
+struct RpeOptions {
+  int64_t width = 32;
+  int64_t layers = 3;
   Activation activation = Activation::Relu;
   NormKind norm = NormKind::SimpleRms;
   bool residual = false;
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "rpe-width",
+           .help = "tno, fd: width of the kernel's network",
+           .low = 1,
+           .high = 65536},
+          o.width);
+    field({.name = "rpe-layers",
+           .help = "tno, fd: its hidden layers (not of the network 'lra')",
+           .low = 0,
+           .high = 100},
+          o.layers);
+    field({.name = "rpe-activation", .help = "tno, fd: its activation (not of 'lra')"},
+          o.activation);
+    field({.name = "rpe-norm", .help = "tno, fd: its normalisation (not of 'lra')"}, o.norm);
+    field({.name = "rpe-residual",
+           .help = "tno, fd: its hidden layers add to their input (not "
+                   "of 'lra')"},
+          o.residual);
+  }
+};
+
+// What the kernels of all operators share.
+struct KernelOptions {
+  bool causal = false;  // outputs depend on earlier positions only
+  double gamma = 0.99;  // tno: decay per lag; ski: base of the warp, with Warp::Gamma
+  RpeOptions rpe = {};  // tno, fd
+
+  Direction direction() const { return causal ? Direction::Causal : Direction::Bidirectional; }
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "causal", .help = "Positions are mixed with earlier ones only"}, o.causal);
+    field({.name = "gamma",
+           .help = "tno: decay per lag; ski with --warp gamma: base of the warp",
+           .low = 0,
+           .high = 1},
+          o.gamma);
+    field({.name = "rpe", .help = ""}, o.rpe);
+  }
 };
 
 // Variant A, `Rpe` of ski-tnn laxtnn/modules/rpe.py and tnn-pytorch:
 //   z = pos_proj(s);  L times: z <- layers.i(act(norm(z))) (+ z);  out(act(norm(z)))
 struct Rpe {
-  RpeConfig config;
+  RpeOptions options;
   Linear pos_proj;
-  std::vector<Norm> norms;
+  std::vector<std::unique_ptr<Norm>> norms;
   std::vector<Linear> hidden;
-  Norm out_norm;
+  std::unique_ptr<Norm> out_norm;
   Linear out;
-  Rpe(Scope s, const RpeConfig& c, int64_t outputs);
+  Rpe(const Scope& s, const RpeOptions& o, int64_t outputs);
   Variable operator()(const Variable& s) const;
 };
 
@@ -34,9 +79,9 @@ struct Rpe {
 // norms, a layer norm before the last activation; always relu. Its depth setting has no effect.
 struct LraRpe {
   Linear pos_proj, pos1, pos2;
-  Norm norm;
+  LayerNorm norm;
   Linear out;
-  LraRpe(Scope s, int64_t width, int64_t outputs);
+  LraRpe(const Scope& s, int64_t width, int64_t outputs);
   Variable operator()(const Variable& s) const;
 };
 

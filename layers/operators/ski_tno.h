@@ -5,52 +5,88 @@
 // is read at r lags, resized to all lags, the taps are added, and a causal Toeplitz product
 // follows.
 //
-// What differs from the released code, each a setting:
-//   published = false   W interpolates. The released W takes the wrong cell, exchanges the weights
-//   and
-//                       scales rows by gamma^(n t), so that for gamma < 1 it is practically zero.
-//   warp = Auto         the base of the warp is r^(-1/(n_train-1)): the farthest lag falls on the
-//                       first node that is not zero. The released code takes the decay gamma.
-//   scaled = false      taps and table start from N(0, 1), so the sum over all lags is O(n): an
-//   update
-//                       of 0.001 to a table moves an output by n/1000. Scaled: taps from N(0, 1/m),
-//                       k = r/n_train times a table from N(0, 1/r), so that W A W^T averages over
-//                       the n/r positions of a knot and both sums are O(1), at the start and in
-//                       training.
+// What differs from the released code, each an option:
+//   form = Exact     W interpolates. The released W takes the wrong cell, exchanges the weights and
+//                    scales rows by gamma^(n t), so that for gamma < 1 it is practically zero.
+//   warp = Auto      The base of the warp is r^(-1/(n_train-1)): the farthest lag falls on the
+//                    first entry of the table that is not zero. The released code takes the decay
+//                    gamma.
+//   scaled = true    As released, filter and table start from N(0, 1), so the sum over all lags is
+//                    O(n): an update of 0.001 to a table moves an output by n/1000. Scaled: the
+//                    filter from N(0, 1/m), k = r/n_train times a table from N(0, 1/r). W A W^T
+//                    then averages over the n/r positions of an inducing point, and both sums are
+//                    O(1), at the start and in training.
 #pragma once
 
-#include "autograd/ops.h"
-#include "layers/parameters.h"
+#include "layers/operators/mixer.h"
+#include "layers/operators/rpe.h"
 
 namespace skiff {
 
 enum class Warp { Auto, Gamma };
 
-struct SkiTnoConfig {
-  int64_t channels = 0;
-  bool causal = false;
-  int64_t rank = 64;  // r, inducing points
-  int64_t taps = 32;  // rounded up to an odd number m; causal models keep (m+1)/2
+enum class SkiForm { Exact, Published };  // see above
+
+inline std::span<const Word<Warp>> words_of(Warp) {
+  static constexpr Word<Warp> kWords[] = {{Warp::Auto, "auto"}, {Warp::Gamma, "gamma"}};
+  return kWords;
+}
+inline std::span<const Word<SkiForm>> words_of(SkiForm) {
+  static constexpr Word<SkiForm> kWords[] = {{SkiForm::Exact, "exact"},
+                                             {SkiForm::Published, "published"}};
+  return kWords;
+}
+
+struct SkiOptions {
+  int64_t inducing_points = 64;  // r
+  int64_t filter = 32;           // length, made odd (m); causal models keep (m+1)/2
+  SkiForm form = SkiForm::Exact;
   Warp warp = Warp::Auto;
-  double gamma = 0.99;       // the base, when warp = Gamma
-  int64_t train_length = 0;  // n_train, when warp = Auto
-  bool published = false;
   bool scaled = false;  // see above
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "inducing-points",
+           .help = "ski: inducing points of the interpolation",
+           .low = 2,
+           .high = 65536,
+           .old_name = "rank"},
+          o.inducing_points);
+    field({.name = "filter",
+           .help = "ski: length of the short filter, made odd",
+           .low = 1,
+           .high = 65536,
+           .old_name = "taps"},
+          o.filter);
+    field({.name = "ski", .help = "ski: exact interpolation, or as the released code computes it"},
+          o.form);
+    field({.name = "warp",
+           .help = "ski: base of the lag warp, from the length of training or "
+                   "--gamma"},
+          o.warp);
+    field({.name = "scaled",
+           .help = "ski: kernels in units in which their sums are O(1), at any length"},
+          o.scaled);
+  }
 };
 
-struct SkiTno {
-  SkiTnoConfig config;
-  Variable conv_kernel;  // (channels, m or (m+1)/2)
-  Variable alphas;       // (1, channels, 1, r): kernel over lags >= 0, the last node is lag 0
+struct SkiTno : Mixer {
+  int64_t channels;
+  KernelOptions kernel_options;
+  SkiOptions options;
+  Variable conv_kernel;  // the filter: (channels, m or (m+1)/2)
+  Variable alphas;       // (1, channels, 1, r): kernel over lags >= 0, the last entry is lag 0
   Variable betas;        // (1, channels, 1, r): over lags < 0; bidirectional only
   Tensor gamma;          // (): base of the warp, fixed once made
   double table_scale;    // of alphas and betas
 
-  SkiTno(Scope s, const SkiTnoConfig& c);
+  SkiTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+         const SkiOptions& o = {});
   double warp_base() const { return item(gamma); }
-  // k at lags (p - q) H, laid out as toeplitz() wants them: (2r, channels), causal (r, channels).
-  Variable knot_values(int64_t n) const;
-  Variable operator()(const Variable& x, int64_t axis = -2) const;
+  // The kernel between inducing points, k at lags (p - q) H, laid out as toeplitz() wants it:
+  // (2r, channels), causal (r, channels).
+  Variable inducing_kernel(int64_t n) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const override;
 
  private:
   Variable published_product(const Variable& x, int64_t axis) const;

@@ -3,12 +3,16 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autograd/ops.h"
+#include "layers/mixers.h"
+
 namespace skiff {
 namespace {
 
-std::variant<Rpe, LraRpe> make_rpe(Scope s, const TnoConfig& c) {
-  if (c.lra_rpe) return LraRpe(s / "dpb", c.rpe.width, c.channels);
-  return Rpe(s / "rpe", c.rpe, c.channels);
+std::variant<Rpe, LraRpe> make_rpe(const Scope& s, int64_t channels, const RpeOptions& rpe,
+                                   TnoNetwork network) {
+  if (network == TnoNetwork::Lra) return LraRpe(s / "dpb", rpe.width, channels);
+  return Rpe(s / "rpe", rpe, channels);
 }
 
 // What the network is fed for each lag. Lag 0 is position 0 (or exp 0) whatever n.
@@ -24,72 +28,97 @@ std::vector<double> positions_of(const std::vector<double>& lags, Positions kind
 
 }  // namespace
 
-Tno::Tno(Scope s, const TnoConfig& c) : config(c), rpe(make_rpe(s, c)) {
-  check<UsageError>(c.heads >= 1 && c.channels % c.heads == 0, "tno: ", c.heads,
-                    " heads do not divide ", c.channels, " channels");
-  check<UsageError>(c.gamma >= 0 && c.gamma <= 1, "tno: gamma must lie in [0, 1], got ", c.gamma);
-  check<UsageError>(c.max_lag >= 0, "tno: max_lag must not be negative, got ", c.max_lag);
-  check<UsageError>(c.causal || c.positions != Positions::Exponential,
-                    "tno: position type 3 exists for causal models only");
-  const Shape shape{c.heads, 1, c.channels / c.heads};
-  if (c.decay == Decay::Learned) gamma = s.parameter("gamma", shape, normal(1));
-  if (c.decay == Decay::Fixed) gamma = s.buffer("gamma", shape, constant(c.gamma));
+Tno::Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel, const TnoOptions& o)
+    : channels(shape.channels),
+      kernel_options(kernel),
+      options(o),
+      rpe(make_rpe(s, channels, kernel.rpe, o.network)) {
+  check<UsageError>(o.heads >= 1 && channels % o.heads == 0, "tno: ", o.heads,
+                    " heads do not divide ", channels, " channels");
+  check<UsageError>(kernel.gamma >= 0 && kernel.gamma <= 1, "tno: gamma must lie in [0, 1], got ",
+                    kernel.gamma);
+  check<UsageError>(o.max_lag >= 0, "tno: max_lag must not be negative, got ", o.max_lag);
+  check<UsageError>(kernel.causal || o.positions != Positions::Exponential,
+                    "tno: exponential positions exist for causal models only");
+  const Shape groups{o.heads, 1, channels / o.heads};
+  if (o.decay == Decay::Learned) gamma = s.parameter("gamma", groups, normal(1));
+  if (o.decay == Decay::Fixed) gamma = s.buffer("gamma", groups, constant(kernel.gamma));
 }
 
-Variable Tno::decay(const std::vector<double>& lags) const {  // (lags, channels)
-  std::vector<double> distances = lags;
-  for (double& d : distances) d = std::abs(d);
-  if (config.decay == Decay::Learned) {
-    const Variable s = sigmoid(reshape(gamma, {config.channels}));
-    const Variable lambda = full({config.channels}, config.gamma, gamma.dtype(), gamma.device());
-    return powers((1 - config.gamma) * s + lambda, distances);
+Variable Tno::decay(const std::vector<double>& lags) const {
+  if (options.decay == Decay::Learned) {
+    std::vector<double> distances = lags;
+    for (double& d : distances) d = std::abs(d);
+    const double least = kernel_options.gamma;
+    return powers((1 - least) * sigmoid(reshape(gamma, {channels})) + least, distances);
   }
-  const std::vector<double> g =
-      to_vector(gamma.value());  // the buffer: a checkpoint may hold another
-  Tensor table({int64_t(distances.size()), config.channels}, DType::Float64);
+  // The buffer, not the option: a checkpoint may hold another decay.
+  const std::vector<double> g = to_vector(gamma.value());
+  if (g == fixed_.gamma && lags == fixed_.lags) return fixed_.table;
+  Tensor table({int64_t(lags.size()), channels}, DType::Float64);
   double* out = table.data<double>();
-  for (const double distance : distances) {
+  for (const double lag : lags) {
     double power = 1;
-    for (size_t d = 0; d < g.size();
-         ++d) {  // channels share one gamma as a rule: one power for all
-      if (d == 0 || g[d] != g[d - 1]) power = std::pow(g[d], distance);
+    for (size_t d = 0; d < g.size(); ++d) {
+      // Neighbouring channels usually share their decay.
+      if (d == 0 || g[d] != g[d - 1]) power = std::pow(g[d], std::abs(lag));
       *out++ = power;
     }
   }
-  return table.to(gamma.dtype()).to(gamma.device());
+  fixed_ = {g, lags, table.to(gamma.dtype()).to(gamma.device())};
+  return fixed_.table;
 }
 
-Variable Tno::taps(int64_t n) const {
-  const int64_t reach = config.max_lag > 0 ? std::min(config.max_lag, n - 1) : n - 1;
+Variable Tno::kernel(int64_t n) const {
+  const bool causal = kernel_options.causal;
+  const int64_t reach = options.max_lag > 0 ? std::min(options.max_lag, n - 1) : n - 1;
   std::vector<double> lags;
   for (int64_t l = 0; l <= reach; ++l) lags.push_back(double(l));
-  if (!config.causal)
+  if (!causal)
     for (int64_t l = reach; l >= 1; --l) lags.push_back(-double(l));
 
-  const DType dtype = std::visit([](const auto& net) { return net.pos_proj.weight.dtype(); }, rpe);
-  const Device device =
-      std::visit([](const auto& net) { return net.pos_proj.weight.device(); }, rpe);
-  const Variable s = position_column(positions_of(lags, config.positions, n), dtype, device);
+  const Variable& weight =
+      std::visit([](const auto& net) -> const Variable& { return net.pos_proj.weight; }, rpe);
+  const Variable s =
+      position_column(positions_of(lags, options.positions, n), weight.dtype(), weight.device());
   Variable t = std::visit([&](const auto& net) { return net(s); }, rpe);  // (lags, channels)
-  if (config.decay != Decay::None) t = t * decay(lags);
-  t = activate(config.activation, t);
+  if (options.decay != Decay::None) t = t * decay(lags);
+  t = activate(options.activation, t);
 
   // [lags 0 .. reach | zeros | lags -reach .. -1]; the zeros hold at least the row that is no lag.
-  const int64_t zero_rows = (config.causal ? n : 2 * n) - int64_t(lags.size());
+  const int64_t zero_rows = (causal ? n : 2 * n) - int64_t(lags.size());
   if (zero_rows == 0) return t;
-  const Variable gap = zeros({zero_rows, config.channels}, dtype, device);
-  if (config.causal || reach == 0) return concat({t, gap}, 0);
+  const Variable gap = zeros({zero_rows, channels}, weight.dtype(), weight.device());
+  if (causal || reach == 0) return concat({t, gap}, 0);
   return concat({slice(t, 0, 0, reach + 1), gap, slice(t, 0, reach + 1, t.size(0))}, 0);
 }
 
 Variable Tno::operator()(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
-  const Variable t = taps(n);
-  const Variable y = toeplitz(t, x, config.causal, axis);
-  if (!config.normalize) return y;
+  const Variable t = kernel(n);
+  const Variable y = toeplitz(t, x, kernel_options.direction(), axis);
+  if (!options.normalize) return y;
   const int inside = x.rank() - x.shape().axis_index(axis);
   const Variable ones = full(x.shape().last(inside), 1, x.dtype(), x.device());
-  return y / toeplitz(t, ones, config.causal, -inside);
+  return y / toeplitz(t, ones, kernel_options.direction(), -inside);
+}
+
+MixerEntry tno_mixer() {
+  return {.name = "tno",
+          .hint = "Toeplitz operator whose kernel is a network of the lag times a decay",
+          .make = [](const Scope& s, const MixerShape& shape,
+                     const ModelOptions& o) -> std::unique_ptr<Mixer> {
+            return std::make_unique<Tno>(s, shape, o.kernel, o.tno);
+          },
+          .options =
+              [](const ModelOptions& o) {
+                std::vector<std::string> names = field_names(o.tno);
+                names.push_back("gamma");
+                const bool lra = o.tno.network == TnoNetwork::Lra;
+                for (const std::string& name : field_names(o.kernel.rpe))
+                  if (!lra || name == "rpe-width") names.push_back(name);
+                return names;
+              }};
 }
 
 }  // namespace skiff

@@ -6,6 +6,7 @@
 
 #include <variant>
 
+#include "layers/operators/mixer.h"
 #include "layers/operators/rpe.h"
 
 namespace skiff {
@@ -17,32 +18,78 @@ enum class Decay {
 };
 enum class Positions { Lag = 1, Scaled = 2, Exponential = 3 };  // l;  l/(n-1);  exp(l/(n-1))
 
-struct TnoConfig {
-  int64_t channels = 0;
-  int64_t heads = 1;  // groups of channels; only the shape of gamma shows them
-  bool causal = false;
-  bool lra_rpe = false;  // variant B instead of variant A
-  RpeConfig rpe;
+enum class TnoNetwork { Lra, Tnn };  // variant B or A of rpe.h
+
+inline std::span<const Word<Decay>> words_of(Decay) {
+  static constexpr Word<Decay> kWords[] = {
+      {Decay::None, "none"}, {Decay::Fixed, "fixed"}, {Decay::Learned, "learned"}};
+  return kWords;
+}
+inline std::span<const Word<Positions>> words_of(Positions) {
+  static constexpr Word<Positions> kWords[] = {{Positions::Lag, "lag"},
+                                               {Positions::Scaled, "scaled"},
+                                               {Positions::Exponential, "exponential"}};
+  return kWords;
+}
+inline std::span<const Word<TnoNetwork>> words_of(TnoNetwork) {
+  static constexpr Word<TnoNetwork> kWords[] = {{TnoNetwork::Lra, "lra"}, {TnoNetwork::Tnn, "tnn"}};
+  return kWords;
+}
+
+struct TnoOptions {
+  TnoNetwork network = TnoNetwork::Lra;
+  int64_t max_lag = 0;  // the kernel is 0 beyond it; 0: no limit
   Decay decay = Decay::Fixed;
-  double gamma = 0.99;
   Positions positions = Positions::Lag;
-  int64_t max_lag = 0;  // t = 0 beyond it; 0: no limit
   Activation activation = Activation::None;
   bool normalize = false;  // divide by the operator's output for an all-ones input
+  int64_t heads = 1;       // groups of channels; only the shape of gamma shows them
+
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "tno-rpe",
+           .help = "tno: the kernel's network, as in the LRA code (lra) or in the language models "
+                   "(tnn)"},
+          o.network);
+    field({.name = "max-lag",
+           .help = "tno: largest lag of the kernel; 0: no limit",
+           .low = 0,
+           .high = 1e15},
+          o.max_lag);
+    field({.name = "tno-decay", .help = "tno: decay of the kernel with the lag"}, o.decay);
+    field({.name = "tno-positions", .help = "tno: the network reads l, l/(n-1) or exp(l/(n-1))"},
+          o.positions);
+    field({.name = "tno-activation", .help = "tno: activation of the kernel"}, o.activation);
+    field({.name = "tno-normalize", .help = "tno: outputs are divided by those for ones"},
+          o.normalize);
+    field({.name = "tno-heads",
+           .help = "tno: groups of channels, in the shape of gamma only",
+           .low = 1,
+           .high = 1024},
+          o.heads);
+  }
 };
 
-struct Tno {
-  TnoConfig config;
+struct Tno : Mixer {
+  int64_t channels;
+  KernelOptions kernel_options;
+  TnoOptions options;
   std::variant<Rpe, LraRpe> rpe;
   Variable gamma;  // (heads, 1, channels / heads): theta if learned, the decay itself if fixed
 
-  Tno(Scope s, const TnoConfig& c);
-  // Taps for sequences of length n, laid out as toeplitz() wants them.
-  Variable taps(int64_t n) const;
-  Variable operator()(const Variable& x, int64_t axis = -2) const;  // (.., n, .., channels)
+  Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
+      const TnoOptions& o = {});
+  // The kernel for sequences of length n, laid out as toeplitz() wants it.
+  Variable kernel(int64_t n) const;
+  Variable operator()(const Variable& x, int64_t axis = -2) const override;
 
  private:
-  Variable decay(const std::vector<double>& lags) const;
+  Variable decay(const std::vector<double>& lags) const;  // (lags, channels)
+  struct FixedDecay {  // the last table: bases and lags as a rule do not change between steps
+    std::vector<double> gamma, lags;
+    Tensor table;
+  };
+  mutable FixedDecay fixed_;
 };
 
 }  // namespace skiff

@@ -1,66 +1,71 @@
 #include "layers/units/norm.h"
 
+#include "autograd/ops/arithmetic.h"
+#include "autograd/ops/elementwise.h"
+#include "autograd/ops/norm.h"
 #include "autograd/recompute.h"
 
 namespace skiff {
-namespace {
-struct Named {
-  const char* name;
-  NormKind kind;
-};
-constexpr Named kNorms[] = {{"none", NormKind::None},   {"simplerms", NormKind::SimpleRms},
-                            {"rms", NormKind::Rms},     {"gatedrms", NormKind::GatedRms},
-                            {"layer", NormKind::Layer}, {"batch", NormKind::Batch}};
-}  // namespace
 
-NormKind norm_named(const std::string& name) {
-  std::string known;
-  for (const Named& entry : kNorms) {
-    if (name == entry.name) return entry.kind;
-    known += std::string(known.empty() ? "" : ", ") + entry.name;
-  }
-  fail<UsageError>("norm: known are ", known, "; got '", name, "'");
+std::span<const Word<NormKind>> words_of(NormKind) {
+  static constexpr Word<NormKind> kWords[] = {
+      {NormKind::None, "none"},   {NormKind::SimpleRms, "simplerms"},
+      {NormKind::Rms, "rms"},     {NormKind::GatedRms, "gatedrms"},
+      {NormKind::Layer, "layer"}, {NormKind::Batch, "batch"}};
+  return kWords;
 }
 
-Norm::Norm(Scope s, NormKind kind, int64_t dim) : kind(kind), store(&s.store()) {
+std::unique_ptr<Norm> make_norm(const Scope& s, NormKind kind, int64_t dim) {
   switch (kind) {
     case NormKind::None:
+      return std::make_unique<NoNorm>();
     case NormKind::SimpleRms:
-      break;
-    case NormKind::GatedRms:
-      bias = s.parameter("gate", {dim}, constant(1));
-      [[fallthrough]];
+      return std::make_unique<SimpleRmsNorm>();
     case NormKind::Rms:
-      weight = s.parameter("scale", {dim}, constant(1));
-      break;
-    case NormKind::Batch:
-      running_mean = s.buffer("running_mean", {dim}, constant(0));
-      running_var = s.buffer("running_var", {dim}, constant(1));
-      [[fallthrough]];
+      return std::make_unique<RmsNorm>(s, dim);
+    case NormKind::GatedRms:
+      return std::make_unique<GatedRmsNorm>(s, dim);
     case NormKind::Layer:
-      weight = s.parameter("weight", {dim}, constant(1));
-      bias = s.parameter("bias", {dim}, constant(0));
+      return std::make_unique<LayerNorm>(s, dim);
+    case NormKind::Batch:
+      return std::make_unique<BatchNorm>(s, dim);
   }
+  fail("make_norm: unknown kind ", int(kind));
 }
 
-Variable Norm::operator()(const Variable& x) const {
-  switch (kind) {
-    case NormKind::None:
-      return x;
-    case NormKind::SimpleRms:
-      return simple_rms_norm(x);
-    case NormKind::Rms:
-      return rms_norm(x, weight);
-    case NormKind::GatedRms:
-      return rms_norm(x, weight) * sigmoid(x * bias);
-    case NormKind::Layer:
-      return layer_norm(x, weight, bias);
-    case NormKind::Batch:
-      // A value that is worked out again has moved the running statistics once already.
-      if (store->training() && recomputing()) return batch_norm(x, weight, bias, {}, {}, true);
-      return batch_norm(x, weight, bias, running_mean, running_var, store->training());
-  }
-  return x;
+Variable SimpleRmsNorm::operator()(const Variable& x) const { return simple_rms_norm(x); }
+
+RmsNorm::RmsNorm(const Scope& s, int64_t dim) : scale(s.parameter("scale", {dim}, constant(1))) {}
+
+Variable RmsNorm::operator()(const Variable& x) const { return rms_norm(x, scale); }
+
+GatedRmsNorm::GatedRmsNorm(const Scope& s, int64_t dim)
+    : gate(s.parameter("gate", {dim}, constant(1))),
+      scale(s.parameter("scale", {dim}, constant(1))) {}
+
+Variable GatedRmsNorm::operator()(const Variable& x) const {
+  return rms_norm(x, scale) * sigmoid(x * gate);
+}
+
+LayerNorm::LayerNorm(const Scope& s, int64_t dim)
+    : weight(s.parameter("weight", {dim}, constant(1))),
+      bias(s.parameter("bias", {dim}, constant(0))) {}
+
+Variable LayerNorm::operator()(const Variable& x) const { return layer_norm(x, weight, bias); }
+
+BatchNorm::BatchNorm(const Scope& s, int64_t dim)
+    : store(&s.store()),
+      running_mean(s.buffer("running_mean", {dim}, constant(0))),
+      running_var(s.buffer("running_var", {dim}, constant(1))),
+      weight(s.parameter("weight", {dim}, constant(1))),
+      bias(s.parameter("bias", {dim}, constant(0))) {}
+
+Variable BatchNorm::operator()(const Variable& x) const {
+  if (!store->training())
+    return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Running);
+  // When a block is computed again, its first run has already updated the running statistics.
+  if (recomputing()) return batch_norm(x, weight, bias, {}, {}, Statistics::Batch);
+  return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Batch);
 }
 
 }  // namespace skiff

@@ -1,30 +1,57 @@
-// The normalisations of the published models, chosen by name.
+// The normalisations of the published models, chosen by a word. A new one is a struct, its word and
+// its line in make_norm.
 #pragma once
 
-#include <string>
+#include <memory>
+#include <span>
 
-#include "autograd/ops.h"
+#include "autograd/tape.h"
+#include "core/options.h"
 #include "layers/parameters.h"
 
 namespace skiff {
 
-enum class NormKind {
-  None,
-  SimpleRms,  // x / (|x| / sqrt d + 1e-8); no parameters
-  Rms,        // the same times scale (d)
-  GatedRms,   // scale x_hat sigmoid(gate x); scale (d), gate (d)
-  Layer,      // weight (d), bias (d)
-  Batch       // per channel over batch and positions; weight, bias, running_mean, running_var (d)
-};
-NormKind norm_named(const std::string& name);  // "none", "simplerms", "rms", "gatedrms", ..
+enum class NormKind { None, SimpleRms, Rms, GatedRms, Layer, Batch };
+std::span<const Word<NormKind>> words_of(NormKind);  // "none", "simplerms", "rms", "gatedrms", ..
 
 struct Norm {
-  NormKind kind;
+  virtual ~Norm() = default;
+  virtual Variable operator()(const Variable& x) const = 0;  // (.., dim)
+};
+std::unique_ptr<Norm> make_norm(const Scope& s, NormKind kind, int64_t dim);
+
+struct NoNorm : Norm {
+  Variable operator()(const Variable& x) const override { return x; }
+};
+
+struct SimpleRmsNorm : Norm {  // x / (|x| / sqrt d + 1e-8)
+  Variable operator()(const Variable& x) const override;
+};
+
+struct RmsNorm : Norm {  // the same times scale (d)
+  Variable scale;
+  RmsNorm(const Scope& s, int64_t dim);
+  Variable operator()(const Variable& x) const override;
+};
+
+struct GatedRmsNorm : Norm {  // scale x_hat sigmoid(gate x);  gate, scale (d)
+  Variable gate, scale;
+  GatedRmsNorm(const Scope& s, int64_t dim);
+  Variable operator()(const Variable& x) const override;
+};
+
+struct LayerNorm : Norm {  // weight, bias (d)
+  Variable weight, bias;
+  LayerNorm(const Scope& s, int64_t dim);
+  Variable operator()(const Variable& x) const override;
+};
+
+struct BatchNorm : Norm {  // per channel over batch and positions;  all (d)
   const Parameters* store;
-  Variable weight, bias;             // rms: weight is the scale; gatedrms: bias is the gate
-  Tensor running_mean, running_var;  // batch
-  Norm(Scope s, NormKind kind, int64_t dim);
-  Variable operator()(const Variable& x) const;
+  Tensor running_mean, running_var;
+  Variable weight, bias;
+  BatchNorm(const Scope& s, int64_t dim);
+  Variable operator()(const Variable& x) const override;
 };
 
 }  // namespace skiff

@@ -84,12 +84,28 @@ std::map<std::string, std::string> computed() {
   all["odd.gx"] = listed(odd.grads[0]);
   all["odd.gS"] = listed(odd.grads[1]);
 
-  const Result toeplitz_result =
-      differentiate({values({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), x}, gy,
-                    [](const List& in) { return toeplitz(in[0], in[1], false); });
+  const Result toeplitz_result = differentiate(
+      {values({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), x}, gy,
+      [](const List& in) { return toeplitz(in[0], in[1], Direction::Bidirectional); });
   const std::vector<double> gt = to_vector(toeplitz_result.grads[0]);
   all["toeplitz.gx"] = listed(toeplitz_result.grads[1]);
   all["toeplitz.gt"] = listed(values({gt[5], gt[6], gt[7], gt[0], gt[1], gt[2], gt[3]}, {7}));
+
+  // A gated unit, and a kernel of one parameter, t[l] = theta 0.5^|l|.
+  const Tensor u = values({1, 0.5, -1, 2}, {4, 1}), gated_gy = values({1, 2, -1, 2}, {4, 1});
+  const Result unit = differentiate(
+      {u, values({1.5, -0.5, 0.25, 3, 0, 0.5, -1, 2}, {8, 1}), x}, gated_gy,
+      [](const List& in) { return in[0] * toeplitz(in[1], in[2], Direction::Bidirectional); });
+  const std::vector<double> gk = to_vector(unit.grads[1]);
+  all["gtu.y"] = listed(unit.y);
+  all["gtu.gu"] = listed(unit.grads[0]);
+  all["gtu.gt"] = listed(values({gk[5], gk[6], gk[7], gk[0], gk[1], gk[2], gk[3]}, {7}));
+  all["gtu.gv"] = listed(unit.grads[2]);
+  const Tensor decay = values({1, 0.5, 0.25, 0.125, 0, 0.125, 0.25, 0.5}, {8, 1});
+  all["gtu.gtheta"] =
+      one(to_vector(differentiate({values({1}, {1})}, unit.grads[1], [&](const List& in) {
+                      return Variable(decay) * in[0];
+                    }).grads[0])[0]);
 
   const Result causal = differentiate({x}, complex_of({1, 0, -1, 2, 1, -1, 2, 0}, {4, 1}),
                                       [](const List& in) { return hilbert(in[0], 6); });

@@ -161,9 +161,9 @@ TEST_CASE("sums in float32 are taken in double") {
 TEST_CASE("linear: equals matmul and add, in value and gradient") {
   const Tensor x = random64({2, 3, 5}, 1), W = random64({4, 5}, 2), b = random64({4}, 3);
   check_same(run({x, W, b}, [](const List& v) { return linear(v[0], v[1], v[2]); }),
-             run({x, W, b}, [](const List& v) { return matmul(v[0], v[1], false, true) + v[2]; }));
+             run({x, W, b}, [](const List& v) { return matmul(v[0], transposed(v[1])) + v[2]; }));
   check_same(run({x, W}, [](const List& v) { return linear(v[0], v[1]); }),
-             run({x, W}, [](const List& v) { return matmul(v[0], v[1], false, true); }));
+             run({x, W}, [](const List& v) { return matmul(v[0], transposed(v[1])); }));
 }
 
 TEST_CASE("matmul: equals the sum of its definition for all transposes, batched and shared") {
@@ -185,7 +185,7 @@ TEST_CASE("matmul: equals the sum of its definition for all transposes, batched 
                      bv[(shared ? 0 : p * k * n) + (tb ? j * k + q : q * n + j)];
               expected.push_back(s);
             }
-        const Variable y = matmul(a, b, ta, tb);
+        const Variable y = matmul(MatmulOperand(a, ta), MatmulOperand(b, tb));
         CHECK(y.shape() == Shape{batch, m, n});
         CHECK(distance(y.value(), expected) < 1e-14);
       }
@@ -338,7 +338,7 @@ TEST_CASE("layer_norm: of rows equals batch_norm of columns, in value and gradie
           [](const List& v) { return layer_norm(v[0], ones({4}), zeros({4}, DType::Float64)); }),
       run({x}, [&](const List& v) {
         return transpose(batch_norm(transpose(v[0], 0, 1), ones({5}), zeros({5}, DType::Float64),
-                                    mean, var, true),
+                                    mean, var, Statistics::Batch),
                          0, 1);
       }));
 }
@@ -368,7 +368,7 @@ TEST_CASE("batch_norm: training normalises channels and moves the running statis
   const Tensor mean = random64({D}, 4), var = ones({D});
   const std::vector<double> xv = to_vector(x), wv = to_vector(w), bv = to_vector(b);
   const std::vector<double> old_mean = to_vector(mean);
-  const Variable y = batch_norm(x, w, b, mean, var, true, 0.25);
+  const Variable y = batch_norm(x, w, b, mean, var, Statistics::Batch, 0.25);
   std::vector<double> expected(xv.size()), new_mean, new_var;
   for (size_t d = 0; d < size_t(D); ++d) {
     double m = 0, v = 0;
@@ -385,14 +385,14 @@ TEST_CASE("batch_norm: training normalises channels and moves the running statis
   for (size_t i = 0; i < xv.size(); ++i)
     expected[i] =
         (xv[i] - new_mean[i % 3]) / std::sqrt(new_var[i % 3] + 1e-5) * wv[i % 3] + bv[i % 3];
-  CHECK(distance(batch_norm(x, w, b, mean, var, false).value(), expected) < 1e-13);
+  CHECK(distance(batch_norm(x, w, b, mean, var, Statistics::Running).value(), expected) < 1e-13);
   CHECK(distance(mean, new_mean) < 1e-14);  // evaluation leaves them alone
 }
 
 TEST_CASE("batch_norm: one position, a constant channel and a large mean in float32") {
   const Tensor mean = zeros({2}, DType::Float64), var = ones({2});
-  const Variable one =
-      batch_norm(values({5, 7}, {1, 2}), ones({2}), values({1, 2}, {2}), mean, var, true);
+  const Variable one = batch_norm(values({5, 7}, {1, 2}), ones({2}), values({1, 2}, {2}), mean, var,
+                                  Statistics::Batch);
   CHECK(to_vector(one.value()) == std::vector<double>{1, 2});
   CHECK(distance(mean, {0.5, 0.7}) < 1e-15);
   CHECK(distance(var, {0.9, 0.9}) < 1e-15);
@@ -402,7 +402,7 @@ TEST_CASE("batch_norm: one position, a constant channel and a large mean in floa
   for (int64_t i = 0; i < N; ++i) x.data<float>()[i] += 10000;
   const Tensor m = zeros({1}, DType::Float32), v = zeros({1}, DType::Float32);
   const Tensor weight = full({1}, 1, DType::Float32), bias = zeros({1}, DType::Float32);
-  batch_norm(x, weight, bias, m, v, true, 1);
+  batch_norm(x, weight, bias, m, v, Statistics::Batch, 1);
   double sum = 0, square = 0;
   for (const double value : to_vector(x)) sum += value;
   for (const double value : to_vector(x)) square += (value - sum / N) * (value - sum / N);
@@ -486,7 +486,7 @@ TEST_CASE("linear: rows in several pieces and groups equal a product and a sum")
     const std::vector<Tensor> inputs = {random64({rows, 5}, 1), random64({3, 5}, 2),
                                         random64({3}, 3)};
     check_same(run(inputs, [](const List& v) { return linear(v[0], v[1], v[2]); }),
-               run(inputs, [](const List& v) { return matmul(v[0], v[1], false, true) + v[2]; }));
+               run(inputs, [](const List& v) { return matmul(v[0], transposed(v[1])) + v[2]; }));
   }
 }
 
@@ -599,9 +599,9 @@ TEST_CASE("ops: wrong inputs are named before anything is computed") {
   expect([&] { rms_norm(a, b); }, "rms_norm: x (.., D) and scale (D) are needed");
   expect([&] { simple_rms_norm(z); }, "simple_rms_norm: x must be real");
   expect(
-      [&] { batch_norm(a, ones({3}), ones({3}), ones({2}), ones({3}), true); },
+      [&] { batch_norm(a, ones({3}), ones({3}), ones({2}), ones({3}), Statistics::Batch); },
       "batch_norm: running mean and variance (D) are needed for x float64 (2, 3), got float64 (2)");
-  expect([&] { batch_norm(a, ones({3}), ones({3}), Tensor(), Tensor(), false); },
+  expect([&] { batch_norm(a, ones({3}), ones({3}), Tensor(), Tensor(), Statistics::Running); },
          "batch_norm: a running mean and variance are needed");
   expect(
       [&] {

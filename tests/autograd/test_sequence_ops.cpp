@@ -41,8 +41,9 @@ const std::vector<int64_t> kLengths = {1, 2, 3, 5, 7, 8, 16, 17, 31, 64};
 
 TEST_CASE("toeplitz: equals the dense matrix in value and both gradients") {
   const int64_t B = 2, D = 3;
-  for (const bool causal : {false, true}) {
+  for (const Direction direction : {Direction::Bidirectional, Direction::Causal}) {
     for (const int64_t n : kLengths) {
+      const bool causal = direction == Direction::Causal;
       CAPTURE(n);
       CAPTURE(causal);
       const int64_t rows = causal ? n : 2 * n;
@@ -63,8 +64,9 @@ TEST_CASE("toeplitz: equals the dense matrix in value and both gradients") {
                   g.data<double>()[out] * x.data<double>()[in];
               dense.grads[1].data<double>()[in] += w * g.data<double>()[out];
             }
-      const Result fast = differentiate(
-          {t, x}, g, [&](const std::vector<Variable>& v) { return toeplitz(v[0], v[1], causal); });
+      const Result fast = differentiate({t, x}, g, [&](const std::vector<Variable>& v) {
+        return toeplitz(v[0], v[1], direction);
+      });
       check_equal(fast, dense, 1e-12);
     }
   }
@@ -74,8 +76,9 @@ TEST_CASE("toeplitz: the row that is no lag changes nothing and has gradient 0")
   const Tensor x = random64({2, 5, 2}, 1), g = random64({2, 5, 2}, 2);
   Tensor t = random64({10, 2}, 3);
   const auto run = [&] {
-    return differentiate(
-        {t, x}, g, [](const std::vector<Variable>& v) { return toeplitz(v[0], v[1], false); });
+    return differentiate({t, x}, g, [](const std::vector<Variable>& v) {
+      return toeplitz(v[0], v[1], Direction::Bidirectional);
+    });
   };
   const Result before = run();
   t = t.clone();
@@ -107,8 +110,9 @@ TEST_CASE("spectral_conv: equals rfft, complex_mul and irfft one after the other
 TEST_CASE("toeplitz: equals spectral_conv with the spectrum of its taps around a circle") {
   const int64_t n = 8, F = 16;  // 2n is the transform length, so the taps are the circle
   const Tensor t = random64({2 * n, 3}, 1), x = random64({2, n, 3}, 2), g = random64({2, n, 3}, 3);
-  const Result fused = differentiate(
-      {t, x}, g, [&](const std::vector<Variable>& v) { return toeplitz(v[0], v[1], false); });
+  const Result fused = differentiate({t, x}, g, [&](const std::vector<Variable>& v) {
+    return toeplitz(v[0], v[1], Direction::Bidirectional);
+  });
   Result composed = differentiate({t, x}, g, [&](const std::vector<Variable>& v) {
     return spectral_conv(v[1], rfft(v[0], F, 0), F);
   });
@@ -128,9 +132,13 @@ TEST_CASE("sequence ops: columns of an image equal a transposed sequence") {
         transpose(op(transpose(Variable(image), 1, 2), int64_t(-2)), 1, 2).value();
     CHECK(distance(direct, turned) < 1e-13);
   };
-  columns([&](const Variable& x, int64_t axis) { return toeplitz(t, x, false, axis); });
-  columns([&](const Variable& x, int64_t axis) { return conv1d(x, c, false, axis); });
-  columns([&](const Variable& x, int64_t axis) { return conv1d(x, c, true, axis); });
+  columns([&](const Variable& x, int64_t axis) {
+    return toeplitz(t, x, Direction::Bidirectional, axis);
+  });
+  columns([&](const Variable& x, int64_t axis) {
+    return conv1d(x, c, Direction::Bidirectional, axis);
+  });
+  columns([&](const Variable& x, int64_t axis) { return conv1d(x, c, Direction::Causal, axis); });
   columns([&](const Variable& x, int64_t axis) { return spectral_conv(x, S, 16, axis); });
   columns([&](const Variable& x, int64_t axis) { return interpolate_adjoint(x, {H, 3}, axis); });
   columns([&](const Variable& x, int64_t axis) { return interpolate(x, {11, H}, axis); });
@@ -139,9 +147,10 @@ TEST_CASE("sequence ops: columns of an image equal a transposed sequence") {
 
 TEST_CASE("conv1d: equals the sum of its definition in value and both gradients") {
   const int64_t B = 2, D = 3;
-  for (const bool causal : {false, true})
+  for (const Direction direction : {Direction::Bidirectional, Direction::Causal})
     for (const int64_t n : kLengths)
       for (const int64_t K : {1, 3, 5, 9}) {
+        const bool causal = direction == Direction::Causal;
         const Tensor x = random64({B, n, D}, 1), c = random64({K, D}, 2),
                      g = random64({B, n, D}, 3);
         Result dense{zeros({B, n, D}, DType::Float64),
@@ -159,8 +168,9 @@ TEST_CASE("conv1d: equals the sum of its definition in value and both gradients"
                 dense.grads[1].data<double>()[q * D + d] +=
                     x.data<double>()[in] * g.data<double>()[out];
               }
-        const Result fast = differentiate(
-            {x, c}, g, [&](const std::vector<Variable>& v) { return conv1d(v[0], v[1], causal); });
+        const Result fast = differentiate({x, c}, g, [&](const std::vector<Variable>& v) {
+          return conv1d(v[0], v[1], direction);
+        });
         check_equal(fast, dense, 1e-12);
       }
 }
@@ -185,11 +195,13 @@ TEST_CASE("hilbert: the published doubling of sample F/2 reaches no output and n
   const Tensor R = random64({5, 2}, 1), x = random64({1, n, 2}, 2), g = random64({1, n, 2}, 3);
   const auto run = [&](bool published) {
     return differentiate({R, x}, g, [&](const std::vector<Variable>& v) {
-      return spectral_conv(v[1], hilbert(v[0], F, 0, published), F);
+      return spectral_conv(
+          v[1], hilbert(v[0], F, 0, published ? CausalWindow::Published : CausalWindow::Exact), F);
     });
   };
   check_equal(run(true), run(false), 1e-13);
-  CHECK(distance(hilbert(R, F, 0, true).value(), hilbert(R, F, 0, false).value()) > 1e-3);
+  CHECK(distance(hilbert(R, F, 0, CausalWindow::Published).value(), hilbert(R, F, 0).value()) >
+        1e-3);
 }
 
 TEST_CASE("spectral_conv: imaginary parts at bins 0 and F/2 change nothing and have gradient 0") {
@@ -243,7 +255,7 @@ TEST_CASE("interpolate: W is the identity for r = n, and W^T is its transpose") 
   const std::vector<double> W = dense_W({9, 9});
   for (int64_t i = 0; i < 81; ++i) CHECK(W[size_t(i)] == (i % 10 == 0 ? 1 : 0));
   for (const bool published : {false, true}) {
-    const InterpolationMatrix M{10, 4, published, 0.99};
+    const InterpolationMatrix M{.n = 10, .r = 4, .published = published, .gamma = 0.99};
     const std::vector<double> dense = dense_W(M);
     const Tensor x = random64({10, 2}, 1);
     std::vector<double> want(8, 0);
@@ -263,13 +275,21 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
     CHECK(contains(message, part));
   };
   fails("needs taps (2n = 10, D), got float64 (9, 3)", [&] {
-    toeplitz(random64({9, 3}, 1), x, false);
+    toeplitz(random64({9, 3}, 1), x, Direction::Bidirectional);
   });
-  fails("needs taps (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, true); });
-  fails("channels of t do not divide", [&] { toeplitz(random64({10, 2}, 1), x, false); });
-  fails("must agree in type", [&] { toeplitz(random64({10, 3}, 1).to(DType::Float32), x, false); });
-  fails("needs an odd number of taps", [&] { conv1d(x, random64({4, 3}, 1), false); });
-  fails("conv1d: c must be (K, D)", [&] { conv1d(x, random64({3, 2}, 1), false); });
+  fails("needs taps (n = 5, D)", [&] { toeplitz(random64({4, 3}, 1), x, Direction::Causal); });
+  fails("channels of t do not divide", [&] {
+    toeplitz(random64({10, 2}, 1), x, Direction::Bidirectional);
+  });
+  fails("must agree in type", [&] {
+    toeplitz(random64({10, 3}, 1).to(DType::Float32), x, Direction::Bidirectional);
+  });
+  fails("needs an odd number of taps", [&] {
+    conv1d(x, random64({4, 3}, 1), Direction::Bidirectional);
+  });
+  fails("conv1d: c must be (K, D)", [&] {
+    conv1d(x, random64({3, 2}, 1), Direction::Bidirectional);
+  });
   fails("needs F >= 5", [&] { spectral_conv(x, complex128({3, 3}, 1), 4); });
   fails("S must be complex128 (F/2 + 1 = 5, D)", [&] { spectral_conv(x, random64({5, 3}, 1), 8); });
   fails("needs 5 bins", [&] { irfft(complex128({2, 4, 3}, 1), 8); });
@@ -279,9 +299,13 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   fails("5 nodes are needed", [&] { interpolate(random64({1, 4, 2}, 1), {9, 5}); });
   fails("at least 2 knots", [&] { interpolate(x, {9, 1}); });
   fails("9 positions are needed", [&] { interpolate_adjoint(x, {9, 4}); });
-  fails("base must lie in (0, 1]", [&] { warped_kernel(random64({5, 2}, 1), {0}, 1.5, false); });
-  fails("no lag -1", [&] { warped_kernel(random64({5, 2}, 1), {-1}, 0.5, true); });
-  fails("(2r + 1, D)", [&] { warped_kernel(random64({4, 2}, 1), {0}, 0.5, false); });
+  fails("base must lie in (0, 1]", [&] {
+    warped_kernel(random64({5, 2}, 1), {0}, 1.5, Direction::Bidirectional);
+  });
+  fails("no lag -1", [&] { warped_kernel(random64({5, 2}, 1), {-1}, 0.5, Direction::Causal); });
+  fails("(2r + 1, D)", [&] {
+    warped_kernel(random64({4, 2}, 1), {0}, 0.5, Direction::Bidirectional);
+  });
   fails("sizes must be positive", [&] { linear_resize(x, 0, Resize::HalfPixel); });
   fails("exponents must not be negative", [&] { powers(values({0.5, 1}, {2}), {-1}); });
   fails("gamma must lie in [0, 1], got 1.5", [&] { powers(values({0.5, 1.5}, {2}), {1}); });

@@ -27,8 +27,9 @@ Inputs inputs(Shape x, int64_t axis, int64_t D, int64_t K, int64_t r, uint64_t s
 
 Variable composition(const Variable& x, const Variable& c, const Variable& k, int64_t axis) {
   const InterpolationMatrix W{x.size(axis), k.size(0) / 2};
-  return conv1d(x, c, false, axis) +
-         interpolate(toeplitz(k, interpolate_adjoint(x, W, axis), false, axis), W, axis);
+  return conv1d(x, c, Direction::Bidirectional, axis) +
+         interpolate(toeplitz(k, interpolate_adjoint(x, W, axis), Direction::Bidirectional, axis),
+                     W, axis);
 }
 
 template <class F>

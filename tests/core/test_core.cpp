@@ -123,14 +123,14 @@ TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
   const Tensor s = random_normal({2, knots, D}, DType::Float32, 5);
   const Tensor k = random_normal({2 * knots, D}, DType::Float32, 6);
   const std::vector<std::function<void()>> operators = {
-      [&] { fft::fftw_r2c(x, F, -2); },
-      [&] { fft::fftw_c2r(X, F, -2, n); },
-      [&] { fftw_spectral_conv_forward(x, S, F, -2); },
-      [&] { fftw_spectral_conv_backward(x, S, x, F, -2, true, true); },
+      [&] { fft::any_length_r2c(x, F, -2); },
+      [&] { fft::any_length_c2r(X, F, -2, n); },
+      [&] { any_length_spectral_conv_forward(x, S, F, -2); },
+      [&] { any_length_spectral_conv_backward(x, S, x, F, -2, true, true); },
       [&] { ski_cpu::output(x, c, s, -2); },
       [&] { ski_cpu::gradients(x, c, x, s, -2, true, true); },
-      [&] { ski_cpu::knot_product(k, s, -2, false); },
-      [&] { ski_cpu::knot_gradient(s, s, D, -2); },
+      [&] { ski_cpu::kernel_product(k, s, -2, false); },
+      [&] { ski_cpu::kernel_gradient(s, s, D, -2); },
   };
   for (size_t i = 0; i < operators.size(); ++i) {
     CAPTURE(i);

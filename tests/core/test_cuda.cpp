@@ -200,9 +200,11 @@ TEST_CASE("cuda: ops over rows and sequences of length 1, 31, 33 and 1025 equal 
                          }});
     const Tensor x = random64({2, n, 3}, 6), taps = random64({5, 3}, 7), k = random64({8, 3}, 8);
     check_devices_agree({"ski", {x, taps, k}, [](Inputs v) { return ski(v[0], v[1], v[2]); }});
-    check_devices_agree({"conv1d", {x, taps}, [](Inputs v) { return conv1d(v[0], v[1], false); }});
+    check_devices_agree({"conv1d", {x, taps}, [](Inputs v) {
+                           return conv1d(v[0], v[1], Direction::Bidirectional);
+                         }});
     check_devices_agree({"toeplitz", {random64({2 * n, 3}, 9), x}, [](Inputs v) {
-                           return toeplitz(v[0], v[1], false);
+                           return toeplitz(v[0], v[1], Direction::Bidirectional);
                          }});
   }
   const Tensor none({3, 0}, DType::Float64);

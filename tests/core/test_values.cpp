@@ -1,6 +1,7 @@
 // Small numbers worked out by hand for every part of the three operators, equal to the digits
 // given.
-#include "layers/tnn.h"
+#include "layers/model.h"
+#include "layers/operators/rpe.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -33,17 +34,18 @@ TEST_CASE("values: the Toeplitz product of four numbers, causal and decayed, and
   const Variable x = Variable::leaf(x4()), t = Variable::leaf(circle(kLags));
   {
     Tape tape;
-    const Variable y = toeplitz(t, x, false);
+    const Variable y = toeplitz(t, x, Direction::Bidirectional);
     check_digits(y.value(), {-1, -6.5, 10, 8.25});
     tape.backward(y, g4());
   }
   check_digits(x.grad(), {7.25, 3, -3.5, 1.5});
   check_digits(t.grad(), {8.5, 3, -5, 2, 0, 4, 0.5, -6});
-  check_digits(toeplitz(values({1.5, -0.5, 0.25, 3}, {4, 1}), x4(), true).value(),
+  check_digits(toeplitz(values({1.5, -0.5, 0.25, 3}, {4, 1}), x4(), Direction::Causal).value(),
                {1.5, -3.5, 2, 8.25});
   std::vector<double> decayed = kLags;
   for (int lag = -3; lag <= 3; ++lag) decayed[size_t(lag + 3)] *= std::pow(0.9, std::abs(lag));
-  check_digits(toeplitz(circle(decayed), x4(), false).value(), {-1.047, -5.79, 9.0525, 7.557});
+  check_digits(toeplitz(circle(decayed), x4(), Direction::Bidirectional).value(),
+               {-1.047, -5.79, 9.0525, 7.557});
 }
 
 TEST_CASE("values: a bidirectional frequency response, its kernel, product and gradients") {
@@ -65,7 +67,8 @@ TEST_CASE("values: a bidirectional frequency response, its kernel, product and g
 
 TEST_CASE("values: the causal spectrum of a real response, right and as published") {
   const Tensor rho = values({3, 1, -2, 0.5, 1.5}, {5, 1});
-  const Tensor A = hilbert(rho, 8, 0).value(), P = hilbert(rho, 8, 0, true).value();
+  const Tensor A = hilbert(rho, 8, 0).value(),
+               P = hilbert(rho, 8, 0, CausalWindow::Published).value();
   check_digits(A, {3, 0, 1, -2.65533, -2, -0.353553, 0.5, 1.59467, 1.5, 0}, 1e-5);
   check_digits(irfft(A, 8, 0).value(), {0.4375, 0.5517767, 2.125, 0.1982233, -0.3125, 0, 0, 0},
                1e-7);
@@ -100,7 +103,7 @@ TEST_CASE("values: the interpolation matrix, right and as published") {
                {1, 0,     0,     .7143, .2857, 0,     .4286, .5714, 0,     .1429, .8571, 0,
                 0, .8571, .1429, 0,     .5714, .4286, 0,     .2857, .7143, 0,     0,     1},
                1e-4);
-  check_digits(interpolate(identity, {8, 3, true, 1}).value(),
+  check_digits(interpolate(identity, {.n = 8, .r = 3, .published = true}).value(),
                {0, 1,     0,     0, -.6735, 1.6735, 0, -.3469, 1.3469, 0, -.0204, 1.0204,
                 0, .3061, .6939, 0, .6327,  .3673,  0, .9592,  .0408,  0, 1.2857, -.2857},
                1e-4);
@@ -108,27 +111,29 @@ TEST_CASE("values: the interpolation matrix, right and as published") {
 
 TEST_CASE("values: the warped table, both sides and causal") {
   const Tensor V = values({-1, -2, -3, -4, 0, 1, 2, 3, 4}, {9, 1});
-  check_digits(warped_kernel(V, {-14, -7, -3, -1, 0, 1, 3, 7, 14}, 0.9, false).value(),
-               {-3.660287, -3.086812, -2.084, -1.4, 4, 3.6, 2.916, 1.913188, 0.915072});
+  check_digits(
+      warped_kernel(V, {-14, -7, -3, -1, 0, 1, 3, 7, 14}, 0.9, Direction::Bidirectional).value(),
+      {-3.660287, -3.086812, -2.084, -1.4, 4, 3.6, 2.916, 1.913188, 0.915072});
   const Tensor causal = values({0, 1, 2, 3, 4}, {5, 1});
-  check_digits(warped_kernel(causal, {0, 1, 3, 7, 14}, 0.9, true).value(),
+  check_digits(warped_kernel(causal, {0, 1, 3, 7, 14}, 0.9, Direction::Causal).value(),
                {4, 3.6, 2.916, 1.913188, 0.915072});
 }
 
 TEST_CASE("values: the SKI operator step by step") {
   const Tensor V = values({1, 0.25, -0.5, 0, 0.5, -1, 2}, {7, 1});
   const Tensor x = values({1, -1, 2, 0, 0.5, 3, -2, 1}, {1, 8, 1});
-  const Variable kernel = warped_kernel(V, {0, 3.5, 7, 0, -7, -3.5}, 0.8, false);
+  const Variable kernel = warped_kernel(V, {0, 3.5, 7, 0, -7, -3.5}, 0.8, Direction::Bidirectional);
   check_digits(slice(kernel, 0, 4, 6).value(), {-0.314573, -0.21962});
   check_digits(slice(kernel, 0, 0, 3).value(), {2, -0.06076, 0.314573});
   const Variable z = interpolate_adjoint(x, {8, 3});
   check_digits(z.value(), {1.142857, 2.428571, 0.928571});
-  const Variable s = toeplitz(kernel, z, false);
+  const Variable s = toeplitz(kernel, z, Direction::Bidirectional);
   check_digits(s.value(), {1.460248, 4.58377, 2.069094});
   check_digits(interpolate(s, {8, 3}).value(),
                {1.460248, 2.352683, 3.245118, 4.137552, 4.22453, 3.506052, 2.787573, 2.069094});
-  check_digits(conv1d(x, values({0.1, -0.2, 0.3, 0.4, -0.5}, {5, 1}), false).value(),
-               {-1.1, 0.3, 0.65, -1.8, 2.55, -0.5, -0.75, 1.0});
+  check_digits(
+      conv1d(x, values({0.1, -0.2, 0.3, 0.4, -0.5}, {5, 1}), Direction::Bidirectional).value(),
+      {-1.1, 0.3, 0.65, -1.8, 2.55, -0.5, -0.75, 1.0});
 }
 
 TEST_CASE("values: half-pixel resizing, up and down") {

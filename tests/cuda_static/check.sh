@@ -42,7 +42,7 @@ while IFS=';' read -r what pattern shared threads least; do
   done
 done <<'TABLE'
 SKI convolution, float32;convolution_kernel<float>;16384;256;50
-SKI gradient of the taps, float32;tap_sums_kernel<float>;20480;256;37
+SKI gradient of the filter, float32;filter_sums_kernel<float>;20480;256;37
 Adam, float32;adam_kernel<float>;0;256;62
 element by element: add;for_kernel<skiff::(anonymous namespace)::add_reals<float>;0;256;100
 product of spectra, float32;::multiply<float>(skiff::fft::Spectra;0;256;62

@@ -1,5 +1,6 @@
 // Configuration files: what is written is what is read, and what cannot be read is named.
 #include "examples/train/config_file.h"
+#include "examples/train/flags.h"
 #include "tests/support/folder.h"
 #include "tests/support/testing.h"
 
@@ -73,11 +74,11 @@ TEST_CASE("config: what cannot be read is refused with file, line and column") {
       {"out='a", "file:1:5: the text has no closing '"},
       {"out=\"a\" b", "file:1:9: nothing but a comment"},
       {"steps=7,8", "file:1:8: nothing but a comment"},
-      {"out=\"\\d\"", "file:1:6: after \\ must stand"},
-      {"out=\"\\u00g0\"", "file:1:6: after \\ must stand"},
-      {"out=\"\\u0000\"", "file:1:6: after \\ must stand"},
-      {"out=\"\\", "file:1:6: after \\ must stand"},
-      {"steps=7\n\nsteps=8", "file:3: 'steps' must stand once, but it is set at file:1"}};
+      {"out=\"\\d\"", "file:1:6: after \\ must follow"},
+      {"out=\"\\u00g0\"", "file:1:6: after \\ must follow"},
+      {"out=\"\\u0000\"", "file:1:6: after \\ must follow"},
+      {"out=\"\\", "file:1:6: after \\ must follow"},
+      {"steps=7\n\nsteps=8", "file:3: 'steps' must occur once, but it is set at file:1"}};
   for (const auto& c : cases) {
     CAPTURE(c.first);
     CHECK(contains(problem_of(c.first), c.second));
@@ -91,31 +92,56 @@ TEST_CASE("config: what cannot be read is refused with file, line and column") {
                   UsageError);
 }
 
-TEST_CASE("config: a file gives defaults, which the command line overrides") {
+namespace {
+
+struct Numbers {
   int64_t steps = 1, rank = 2;
   double rate = 3;
-  bool flag = true, resume = false;
-  CLI::App app;
-  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-  app.add_option("--steps", steps)->capture_default_str();
-  app.add_option("--rank", rank)->capture_default_str();
-  app.add_option("--rate", rate)->capture_default_str();
-  app.add_flag("--flag,!--no-flag", flag)->default_str("true");
-  app.add_flag("--resume", resume)->configurable(false);
-  apply_config(app, parse_config("steps=7\nrate=0.123456789012\nflag=false\n", "file"));
-  CHECK(steps == 7);
-  CHECK(rate == 0.123456789012);
-  CHECK_FALSE(flag);
-  CHECK(config_text(app) == "steps=7\nrank=2\nrate=0.123456789012\nflag=false\n");
-  app.parse("--steps 9", false);
-  CHECK(steps == 9);
-  CHECK(rate == 0.123456789012);
-  CHECK(app.count("--steps") == 1);
-  CHECK(app.count("--rate") == 0);
-  CHECK(config_text(app) == "steps=9\nrank=2\nrate=0.123456789012\nflag=false\n");
+  bool flag = true;
+  static constexpr const char* kTitle = "Numbers";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "steps", .help = "", .low = 0}, o.steps);
+    field({.name = "rank", .help = ""}, o.rank);
+    field({.name = "rate", .help = "", .old_name = "speed"}, o.rate);
+    field({.name = "flag", .help = ""}, o.flag);
+  }
+};
+
+struct Parsed {
+  explicit Parsed(Numbers& numbers, std::vector<std::string> words) : flags("", "test") {
+    flags.add(numbers);
+    std::vector<char*> arguments = {program.data()};
+    for (std::string& word : words) arguments.push_back(word.data());
+    flags.parse(int(arguments.size()), arguments.data());
+  }
+  std::string program = "test";
+  Flags flags;
+};
+
+}  // namespace
+
+TEST_CASE("config: a file gives defaults, which the command line overrides") {
+  Numbers n;
+  apply_config(n, parse_config("steps=7\nspeed=0.123456789012\nflag=false\n", "file"));
+  CHECK(n.steps == 7);
+  CHECK(n.rate == 0.123456789012);
+  CHECK_FALSE(n.flag);
+  CHECK(config_text(n) == "steps=7\nrank=2\nrate=0.123456789012\nflag=false\n");
+  const Parsed parsed(n, {"--steps", "8", "--steps=9", "--flag"});
+  CHECK(n.steps == 9);
+  CHECK(n.rate == 0.123456789012);
+  CHECK(parsed.flags.given() == std::vector<std::string>{"steps", "flag"});
+  CHECK_FALSE(parsed.flags.given("rate"));
+  CHECK(config_text(n) == "steps=9\nrank=2\nrate=0.123456789012\nflag=true\n");
+  Parsed(n, {"--no-flag", "--speed", "0.5"});
+  CHECK_FALSE(n.flag);
+  CHECK(n.rate == 0.5);
+  CHECK_THROWS_WITH_AS(Parsed(n, {"--steps", "-1"}), doctest::Contains("--steps: must be a number"),
+                       UsageError);
   const auto refused = [&](const std::string& text, const std::string& part) {
     try {
-      apply_config(app, parse_config(text, "file"));
+      apply_config(n, parse_config(text, "file"), {"resume"});
       FAIL("taken: " << text);
     } catch (const UsageError& error) {
       CAPTURE(error.what());
@@ -123,7 +149,19 @@ TEST_CASE("config: a file gives defaults, which the command line overrides") {
     }
   };
   refused("\nstepz=7", "file:2: unknown option 'stepz'; did you mean 'steps'?");
-  refused("steps=ten", "file:1: ");
-  refused("flag=maybe", "file:1: ");
+  refused("steps=ten", "file:1: --steps: ");
+  refused("flag=maybe", "file:1: --flag: ");
   refused("resume=true", "file:1: 'resume' belongs on the command line");
+}
+
+TEST_CASE("flags: a first look takes what is right and passes over the rest") {
+  Numbers n;
+  Flags look("", "test");
+  look.add(n);
+  std::string words[] = {"test", "--rank=5", "--steps", "ten", "--unknown", "--help", "word"};
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  look.parse_what_is_right(int(arguments.size()), arguments.data());
+  CHECK(n.rank == 5);
+  CHECK(n.steps == 1);
 }

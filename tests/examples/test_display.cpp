@@ -1,5 +1,6 @@
 // Progress: what a terminal and a pipe see of it.
 #include <fcntl.h>
+#include <unistd.h>
 
 #include "examples/train/display.h"
 #include "tests/support/testing.h"

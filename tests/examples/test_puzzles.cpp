@@ -64,7 +64,7 @@ struct Inverse {
   Numbers backward(const Reals& gy, const Numbers&) const {
     Numbers gX = rfft(gy);
     for (size_t k = 0; k < gX.size(); ++k) {
-      gX[k] *= (counted ? stands_for(k, F) : 1) / (normalised ? double(F) : 1);
+      gX[k] *= (counted ? bins_of(k, F) : 1) / (normalised ? double(F) : 1);
       if (conjugated) gX[k] = std::conj(gX[k]);
     }
     return gX;
@@ -114,12 +114,13 @@ TEST_CASE(
   size_t lines = 0;
   for (size_t at = 0;
        (at = stubs.find(
-            "not written yet: backward returns zeros; the task stands on top of the file", at)) !=
+            "not written yet: backward returns zeros; the task is at the top of the file", at)) !=
        std::string::npos;
        ++at)
     ++lines;
   CHECK(lines == 12);
   CHECK(contains(stubs, "examples/puzzles/06_rfft.cpp"));
+  CHECK(contains(stubs, "entry 0 of 8 is 0, differences say "));
   CHECK(output_of("grade-examples 06", code).find("0 of 1 solved") != std::string::npos);
   CHECK(contains(output_of("grade-examples 99", code), "error: no puzzle starts with '99'"));
   CHECK(code == 2);
@@ -128,7 +129,7 @@ TEST_CASE(
 TEST_CASE("puzzles: sign, factor and shift are told apart") {
   const auto with = [](double factor, double by_n, int shift) {
     Scale::factor = factor, Scale::by_n = by_n, Scale::shift = shift;
-    return diagnose<Scale>();
+    return diagnose<Scale>().mistake;
   };
   CHECK(with(3, 0, 0) == "the gradient is right in float64");
   CHECK(contains(with(0, 0, 0), "not written yet"));
@@ -136,16 +137,28 @@ TEST_CASE("puzzles: sign, factor and shift are told apart") {
   CHECK(contains(with(6, 0, 0), "factor of 2"));
   CHECK(contains(with(3, 1, 0), "factor of n, the number of inputs"));
   CHECK(contains(with(3, -1, 0), "factor of 1/n"));
-  CHECK(with(3, 0, 1) == "shift: every entry stands 1 place too early, around the end");
-  CHECK(with(3, 0, -2) == "shift: every entry stands 2 places too late, around the end");
+  CHECK(with(3, 0, 1) == "shift: every entry is 1 place too early, around the end");
+  CHECK(with(3, 0, -2) == "shift: every entry is 2 places too late, around the end");
   CHECK(contains(with(-3, 0, 1), "sign, and shift"));
   Scale::factor = 3, Scale::by_n = 0, Scale::shift = 0;
+}
+
+TEST_CASE("puzzles: the first wrong entry is shown with its numbers, whatever the mistake") {
+  Scale::factor = -3;
+  const std::string entry = diagnose<Scale>().entry;
+  CAPTURE(entry);
+  CHECK(entry.starts_with("entry 0 of 8 is "));
+  const double given = std::stod(entry.substr(16));
+  const double right = std::stod(entry.substr(entry.find("say ") + 4));
+  CHECK(given == doctest::Approx(-right));
+  Scale::factor = 3;
+  CHECK(diagnose<Scale>().entry.empty());
 }
 
 TEST_CASE("puzzles: a conjugate, a missing 1/F and uncounted bins are told apart") {
   const auto with = [](bool conjugated, bool normalised, bool counted) {
     Inverse::conjugated = conjugated, Inverse::normalised = normalised, Inverse::counted = counted;
-    return diagnose<Inverse>();
+    return diagnose<Inverse>().mistake;
   };
   CHECK(with(false, true, true) == "the gradient is right in float64");
   CHECK(contains(with(true, true, true), "conjugate: one is missing"));
@@ -155,10 +168,10 @@ TEST_CASE("puzzles: a conjugate, a missing 1/F and uncounted bins are told apart
         "factor: some entries are 0.5 times what they should be, the others right; in the first "
         "case entries 1, 2, 3");
   CHECK(contains(with(true, false, true), "conjugate, and factor"));
-  CHECK(contains(diagnose<Product>(), "conjugate: one is missing"));
+  CHECK(contains(diagnose<Product>().mistake, "conjugate: one is missing"));
   Inverse::conjugated = false, Inverse::normalised = Inverse::counted = true;
 }
 
 TEST_CASE("puzzles: a gradient of the wrong size is refused") {
-  CHECK(diagnose<WrongSize>() == "size: the gradient has 2 numbers, the input 5");
+  CHECK(diagnose<WrongSize>().mistake == "size: the gradient has 2 numbers, the input 5");
 }

@@ -12,10 +12,13 @@
 #include "examples/explain/worked_examples.h"
 #include "examples/report/dense.h"
 #include "examples/report/page.h"
+#include "examples/report/pictures.h"
+#include "examples/report/template.h"
 #include "tests/support/folder.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
+using namespace skiff::report;
 using namespace skiff::testing;
 
 namespace {
@@ -133,7 +136,7 @@ TEST_CASE(
   CHECK((page == place.report(options, "again.html")));
   const nlohmann::json numbers = numbers_of(page);
   std::map<std::string, std::string> names;  // as markup -> as they are
-  for (const auto& [name, entry] : numbers.items()) names[html(name)] = name;
+  for (const auto& [name, entry] : numbers.items()) names[escaped(name)] = name;
   std::set<std::string> seen;
   const std::string attribute = " data-name=\"";
   for (size_t at = 0; (at = page.find(attribute, at)) != std::string::npos; ++at) {
@@ -274,21 +277,70 @@ TEST_CASE("explain: backward and central differences of every worked example agr
 }
 
 TEST_CASE("page: text is never markup, numbers are set as one prints them") {
-  CHECK(html("<a href='x'>&\"\x01") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\xEF\xBF\xBD");
+  CHECK(escaped("<a href='x'>&\"\x01") == "&lt;a href=&#39;x&#39;&gt;&amp;&quot;\xEF\xBF\xBD");
   CHECK(typeset("-1.5").text == "\u22121.5");
   CHECK(typeset("3.6e-15").text == "3.6 \u00d7 10\u221215");
   CHECK(typeset("3.6e-15").markup == "3.6 \u00d7 10<sup>\u221215</sup>");
   CHECK(typeset("0e+00").text == "0");
   Page page;
   page.number("one", 1.25, "%.2f");
-  CHECK(contains(message_of([&] { page.number("one", 2); }), "stands there twice"));
+  CHECK(contains(message_of([&] { page.number("one", 2); }), "exists twice"));
   CHECK(contains(message_of([&] { page.number("two", NAN); }), "is not finite"));
   CHECK(page.again("one") == "<data data-name=\"one\" value=\"1.25\">1.25</data>");
   // A name from outside cannot end the block of JSON.
   page.number("</script>", 3, "%.0f");
-  const std::string file = page.finish("</title>", "");
-  CHECK(contains(file, "\\u003c/script>"));
-  CHECK(contains(file, "<title>&lt;/title&gt;</title>"));
+  CHECK(contains(page.json(), "\\u003c/script>"));
+  CHECK_FALSE(contains(page.json(), "</script>"));
+}
+
+TEST_CASE("template: placeholders, figures with their words, templates in templates") {
+  const auto filled = [](const std::string& text) {
+    return fill(text, [](const std::string& name) { return "[" + name + "]"; });
+  };
+  CHECK(filled("a {{b}} c {{d.e}}{{f}}") == "a [b] c [d.e][f]");
+  CHECK(filled("{{figure x: for {{label}} and {{b}}}}.") ==
+        "<div role=\"img\" aria-label=\"for [label] and [b]\">\n[x]</div>\n[x legend].");
+  CHECK(contains(filled("{{include cost_none.html}}"), "no measurement was given"));
+  CHECK(contains(message_of([&] { filled("{{include none.html}}"); }), "no template 'none.html'"));
+  CHECK(contains(message_of([&] { filled("a {{b"); }), "does not close '{{b'"));
+  CHECK(contains(message_of([&] { filled("{{figure x}}"); }), "a figure needs words"));
+  CHECK(contains(message_of([] { Page().render("cost_results.html"); }),
+                 "'cost_results.html' shows 'cost.batch', which has no value"));
+}
+
+TEST_CASE("report: the ten operators come first, and every op has an anchor") {
+  const Place place;
+  const std::string page = place.report("");
+  for (const OpEntry& op : op_table())
+    if (op.name != "probe")  // of the tests
+      CHECK_MESSAGE(count_of(page, "id=\"op-" + op.name + "\"") == 1, op.name);
+  const size_t rest = page.find("All other ops");
+  REQUIRE(rest != std::string::npos);
+  for (const char* op : {"toeplitz", "rfft", "irfft", "hilbert", "spectral_conv", "conv1d",
+                         "interpolate", "ski", "warped_kernel", "linear_resize", "powers"}) {
+    CAPTURE(op);
+    CHECK(page.find(std::string("id=\"op-") + op + "\"") < rest);
+    CHECK(contains(page, std::string("href=\"#op-") + op + "\""));
+  }
+  CHECK(page.find("id=\"op-relu\"") > rest);
+  CHECK(page.find("id=\"network\"") < page.find("id=\"toeplitz\""));
+}
+
+TEST_CASE("report: --pictures writes small files that the documentation shows") {
+  const Place place;
+  const Outcome o = place.run("report --pictures " + place.file(""));
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  for (const Picture& p : pictures()) {
+    CAPTURE(p.name);
+    const std::string svg = slurp(place.file(p.name + ".svg"));
+    CHECK(svg.starts_with("<svg"));
+    CHECK(svg.size() < 20000);
+    CHECK(contains(svg, "<title>"));
+    CHECK_FALSE(contains(svg, "nan"));
+    CHECK(contains(slurp("autograd/README.md"), "../examples/pictures/" + p.name + ".svg"));
+    CHECK(std::filesystem::exists("examples/pictures/" + p.name + ".svg"));
+  }
 }
 
 TEST_CASE("dense: singular values, norms and effective rank of known matrices") {
@@ -298,7 +350,7 @@ TEST_CASE("dense: singular values, norms and effective rank of known matrices") 
   CHECK(distance(sigma, {5, 3, 1}) < 1e-14);
   CHECK(spectral_norm(d) == doctest::Approx(5).epsilon(1e-12));
   const Matrix a = matrix_of(7, [](const Variable& x) {
-    return conv1d(x, values({0.5, 2, -1}, {3, 1}), false);
+    return conv1d(x, values({0.5, 2, -1}, {3, 1}), Direction::Bidirectional);
   });
   const std::vector<double> s = singular_values(a);
   CHECK(spectral_norm(a) == doctest::Approx(s[0]).epsilon(1e-4));

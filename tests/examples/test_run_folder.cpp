@@ -1,7 +1,16 @@
 // The folder of a run: what it takes for its own, what it repairs, and what it refuses.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "core/io/safetensors.h"
+#include "data/files/text_file.h"
+#include "examples/train/progress.h"
 #include "examples/train/run_folder.h"
 #include "tests/support/folder.h"
 #include "tests/support/testing.h"

@@ -6,12 +6,15 @@
 #include <cmath>
 #include <filesystem>
 #include <functional>
+#include <CLI/CLI.hpp>
 
 #include "autograd/ops.h"
 #include "core/memory.h"
 #include "examples/train/device.h"
 #include "examples/train/program.h"
-#include "layers/tnn.h"
+#include "layers/blocks/gtu.h"
+#include "layers/mixers.h"
+#include "layers/model.h"
 #include "optim/adam.h"
 
 using namespace skiff;
@@ -195,65 +198,85 @@ std::string first_name_ending(const Case& c, const std::string& ending) {
   fail<DataError>(c.file().path, ": a parameter '..", ending, "' is needed");
 }
 
-RpeConfig rpe_config(const Case& c, const std::string& prefix) {
+template <class E>
+E word(const Case& c, const std::string& key, const std::string& otherwise) {
+  return value_for<E>(key.c_str(), c.text(key, otherwise));
+}
+
+RpeOptions rpe_options(const Case& c, const std::string& prefix) {
   return {.width = c.get(first_name_ending(c, "inp.weight")).size(0),
           .layers = c.integer(prefix + "layers", 2),
-          .activation = activation_named(c.text(prefix + "act", "relu")),
-          .norm = norm_named(c.text(prefix + "norm", "none")),
+          .activation = word<Activation>(c, prefix + "act", "relu"),
+          .norm = word<NormKind>(c, prefix + "norm", "none"),
           .residual = c.flag("residual")};
 }
 
-MixerConfig mixer_config(const Case& c, const std::string& kind) {
-  const bool causal = c.flag("causal");
-  if (kind == "tno_fd")
-    return FdTnoConfig{
-        .heads = c.integer("heads", 1), .causal = causal, .rpe = rpe_config(c, "rpe_")};
-  if (kind == "tno_fd_free")
-    return FdTnoFreeConfig{.causal = causal, .points = c.integer("points")};
-  if (kind == "ski") {
-    const int64_t kept = c.get(first_name_ending(c, "conv")).size(1);
-    return SkiTnoConfig{.causal = causal,
-                        .rank = c.integer("rank"),
-                        .taps = causal ? 2 * kept - 1 : kept,
-                        .warp = Warp::Gamma,
-                        .gamma = c.number("gamma"),
-                        .published = c.text("variant") == "published"};
-  }
-  check<DataError>(kind == "tno", c.file().path, ": unknown mixer '", kind, "'");
-  const std::string decay = c.text("decay"),
-                    positions = c.text("op") == "tno" ? c.text("positions", "lag") : "lag";
-  check<DataError>(decay == "nodecay" || decay == "decay" || decay == "learned_decay",
-                   c.file().path, ": unknown decay '", decay, "'");
-  check<DataError>(positions == "lag" || positions == "lag/(n-1)" || positions == "exp(lag/(n-1))",
-                   c.file().path, ": unknown positions '", positions, "'");
-  return TnoConfig{.heads = c.integer("heads", 1),
-                   .causal = causal,
-                   .lra_rpe = c.text("rpe", "") == "lra",
-                   .rpe = rpe_config(c, "rpe_"),
-                   .decay = decay == "nodecay" ? Decay::None
-                            : decay == "decay" ? Decay::Fixed
-                                               : Decay::Learned,
-                   .gamma = c.number("gamma", 1),
-                   .positions = positions == "lag"         ? Positions::Lag
-                                : positions == "lag/(n-1)" ? Positions::Scaled
-                                                           : Positions::Exponential,
-                   .max_lag = c.integer("max_lag", 0),
-                   .activation = activation_named(c.text("toeplitz_act", "none")),
-                   .normalize = c.flag("normalize")};
+// The words of the files for what has other names here.
+template <class T>
+T translated(const Case& c, const std::string& what, const std::string& text,
+             const std::map<std::string, T>& words) {
+  const auto found = words.find(text);
+  check<DataError>(found != words.end(), c.file().path, ": unknown ", what, " '", text, "'");
+  return found->second;
 }
 
-TnnConfig classifier_config(const Case& c) {
+// The options of a mixer, alone or in a block. `kind` is the file's word for it.
+ModelOptions mixer_options(const Case& c, const std::string& kind) {
+  ModelOptions o;
+  o.mixer = translated<std::string>(
+      c, "mixer", kind, {{"tno", "tno"}, {"ski", "ski"}, {"tno_fd", "fd"}, {"tno_fd_free", "fd"}});
+  o.kernel.causal = c.flag("causal");
+  o.kernel.gamma = c.number("gamma", 1);
+  if (kind == "tno_fd_free") {
+    o.fd.points = c.integer("points");
+  } else if (kind == "tno_fd") {
+    o.fd.heads = c.integer("heads", 1);
+    o.kernel.rpe = rpe_options(c, "rpe_");
+  } else if (kind == "ski") {
+    const int64_t kept = c.get(first_name_ending(c, "conv")).size(1);
+    o.kernel.gamma = c.number("gamma");
+    o.ski = {.inducing_points = c.integer("rank"),
+             .filter = o.kernel.causal ? 2 * kept - 1 : kept,
+             .form = c.text("variant") == "published" ? SkiForm::Published : SkiForm::Exact,
+             .warp = Warp::Gamma};
+  } else {
+    o.kernel.rpe = rpe_options(c, "rpe_");
+    o.tno = {
+        .network = c.text("rpe", "") == "lra" ? TnoNetwork::Lra : TnoNetwork::Tnn,
+        .max_lag = c.integer("max_lag", 0),
+        .decay = translated<Decay>(
+            c, "decay", c.text("decay"),
+            {{"nodecay", Decay::None}, {"decay", Decay::Fixed}, {"learned_decay", Decay::Learned}}),
+        .positions = translated<Positions>(
+            c, "positions", c.text("op") == "tno" ? c.text("positions", "lag") : "lag",
+            {{"lag", Positions::Lag},
+             {"lag/(n-1)", Positions::Scaled},
+             {"exp(lag/(n-1))", Positions::Exponential}}),
+        .activation = word<Activation>(c, "toeplitz_act", "none"),
+        .normalize = c.flag("normalize"),
+        .heads = c.integer("heads", 1)};
+  }
+  return o;
+}
+
+// A factor that gives this inner width.
+double expansion(int64_t inner, int64_t dim) { return (double(inner) + 0.5) / double(dim); }
+
+ModelOptions classifier_options(const Case& c) {
+  ModelOptions o = mixer_options(c, c.text("mixer"));
+  o.layers = c.integer("layers");
+  o.dim = c.integer("d");
+  o.expand = expansion(c.get(first_name_ending(c, "u.weight")).size(0), o.dim);
+  o.glu_expand = expansion(c.integer("glu_inner"), o.dim);
+  o.norm = word<NormKind>(c, "norm", c.text("norm"));
+  o.sinusoids = c.flag("positions");
+  return o;
+}
+
+InputShape input_shape(const Case& c) {
   return {.vocab = c.integer("vocab", 0),
           .features = c.integer("features", 0),
           .classes = c.integer("classes"),
-          .dim = c.integer("d"),
-          .layers = c.integer("layers"),
-          .inner = c.get(first_name_ending(c, "u.weight")).size(0),
-          .glu_inner = c.integer("glu_inner"),
-          .mixer = mixer_config(c, c.text("mixer")),
-          .norm = norm_named(c.text("norm")),
-          .sinusoids = c.flag("positions"),
-          .encoder_dropout = 0,
           .height = c.integer("height", 0),
           .width = c.integer("width", 0)};
 }
@@ -326,12 +349,12 @@ void run_layer(Case& c, MakeLayer make, Apply apply, bool training = true) {
   compare_store(c, store, "buffer_after.", [](const Parameter& p) { return p.variable.value(); });
 }
 
-template <class Layer, class Config>
-void run_operator(Case& c, Config config) {
-  config.channels = c.get("x").size(-1);
+void run_mixer(Case& c, const std::string& kind) {
+  const ModelOptions options = mixer_options(c, kind);
+  const MixerShape shape{.channels = c.get("x").size(-1)};
   run_layer(
-      c, [&](Scope s) { return Layer(s, config); },
-      [](const Layer& layer, const Variable& x) { return layer(x); });
+      c, [&](Scope s) { return mixer_named(options.mixer).make(s, shape, options); },
+      [](const auto& mixer, const Variable& x) { return (*mixer)(x); });
 }
 
 Tensor full_lengths(const Tensor& x) {
@@ -341,22 +364,18 @@ Tensor full_lengths(const Tensor& x) {
 
 // x of layers that take an image or tokens as they are, without a gradient of their own
 void run_classifier(Case& c) {
-  const TnnConfig config = classifier_config(c);
   Parameters store(1, c.dtype(), c.device());
-  const TnnClassifier model(store.root(), config);
+  const Model model(store.root(), classifier_options(c), input_shape(c));
   fill(store, c);
   Variable x = input_of(c);
+  const Tensor lengths = full_lengths(x.value());
   Tape tape;
-  if (config.vocab > 0) {
-    finish(c, tape, model(x.value(), full_lengths(x.value())), x);
+  if (model.shape.vocab > 0) {
+    finish(c, tape, model(x.value(), lengths), x);
   } else {
     // The model takes its input as data; its parts give the gradient of x.
-    Variable h = std::get<Linear>(model.trunk.encoder)(x);
-    if (config.sinusoids)
-      h = h + Variable(sinusoid_table(h.size(1), config.dim, h.dtype()).to(c.device()));
-    for (const Block& block : model.trunk.layers) h = block(h);
-    if (model.trunk.norm) h = (*model.trunk.norm)(h);
-    finish(c, tape, model.decoder(mean_over_length(h, full_lengths(x.value()))), x);
+    const Variable encoded = std::get<Linear>(model.trunk.encoder)(x);
+    finish(c, tape, (*model.head)(model.trunk.features(encoded), lengths), x);
   }
   compare_store(c, store, "grad.param.", [](const Parameter& p) { return p.variable.grad(); });
   compare_store(c, store, "buffer_after.", [](const Parameter& p) { return p.variable.value(); });
@@ -418,7 +437,7 @@ void run_optimizer(Case& c) {
 
 void run_train(Case& c) {
   Parameters store(1, c.dtype(), c.device());
-  const TnnClassifier model(store.root(), classifier_config(c));
+  const Model model(store.root(), classifier_options(c), input_shape(c));
   const Tensor x = c.get("x");
   run_with_optimizer(c, store, c.text("optimizer"), [&] { return model(x, full_lengths(x)); });
 }
@@ -432,20 +451,26 @@ Variable circle_of_lags(const Variable& lags, int64_t n, bool causal) {
   return concat({past, gap, slice(lags, 0, 0, n - 1)}, 0);
 }
 
-GtuConfig gtu_config(const Case& c) {
-  return {.dim = c.get("x").size(-1),
-          .inner = c.integer("inner"),
-          .mixer = mixer_config(c, c.text("mixer")),
-          .activation = activation_named(c.text("gate_act")),
-          .height = c.integer("height", 0),
-          .width = c.integer("width", 0)};
+void run_gtu(Case& c) {
+  const ModelOptions options = mixer_options(c, c.text("mixer"));
+  const GtuOptions gtu_options{.dim = c.get("x").size(-1),
+                               .inner = c.integer("inner"),
+                               .height = c.integer("height", 0),
+                               .width = c.integer("width", 0),
+                               .activation = word<Activation>(c, "gate_act", c.text("gate_act"))};
+  const auto make_mixer = [&](const Scope& s, const MixerShape& shape) {
+    return mixer_named(options.mixer).make(s, shape, options);
+  };
+  run_layer(
+      c, [&](Scope s) { return Gtu(s, gtu_options, make_mixer); },
+      [](const Gtu& gtu, const Variable& x) { return gtu(x); });
 }
 
 // False: no such case is known here.
 bool run_case(Case& c) {
   const std::string op = c.text("op");
   if (op == "activation") {
-    const Activation activation = activation_named(c.text("kind"));
+    const Activation activation = word<Activation>(c, "kind", c.text("kind"));
     run_op(c, [&](const Variable& x, const Leaf&) { return activate(activation, x); });
   } else if (op == "linear") {
     run_op(c, [&](const Variable& x, const Leaf& leaf) {
@@ -468,8 +493,9 @@ bool run_case(Case& c) {
     });
   } else if (op == "batch_norm") {
     run_layer(
-        c, [&](Scope s) { return Norm(s, NormKind::Batch, c.get("x").size(-1)); },
-        [](const Norm& norm, const Variable& x) { return norm(x); }, c.text("mode") == "train");
+        c, [&](Scope s) { return BatchNorm(s, c.get("x").size(-1)); },
+        [](const BatchNorm& norm, const Variable& x) { return norm(x); },
+        c.text("mode") == "train");
   } else if (op == "cross_entropy") {
     run_op(c, [](const Variable& x, const Leaf&) { return x; });
   } else if (op == "pool") {
@@ -478,16 +504,19 @@ bool run_case(Case& c) {
     });
   } else if (op == "depthwise_conv") {
     run_op(c, [](const Variable& x, const Leaf& leaf) {
-      return conv1d(x, transpose(leaf("kernel"), 0, 1), /*causal=*/false);
+      return conv1d(x, transpose(leaf("kernel"), 0, 1), Direction::Bidirectional);
     });
   } else if (op == "toeplitz") {
     const bool causal = c.flag("causal");
     run_op(c, [&](const Variable& x, const Leaf& leaf) {
-      return toeplitz(circle_of_lags(leaf("lags"), x.size(-2), causal), x, causal);
+      return toeplitz(circle_of_lags(leaf("lags"), x.size(-2), causal), x,
+                      causal ? Direction::Causal : Direction::Bidirectional);
     });
   } else if (op == "causal_spectrum") {
     run_op(c, [&](const Variable& x, const Leaf&) {
-      return hilbert(x, 2 * (x.size(0) - 1), 0, c.text("variant") == "published");
+      return hilbert(
+          x, 2 * (x.size(0) - 1), 0,
+          c.text("variant") == "published" ? CausalWindow::Published : CausalWindow::Exact);
     });
   } else if (op == "rpe") {
     const int64_t outputs = c.get("y").size(-1), m = c.get("x").size(0);
@@ -498,22 +527,14 @@ bool run_case(Case& c) {
           [&](const LraRpe& rpe, const Variable& x) { return rpe(column(x)); });
     else
       run_layer(
-          c, [&](Scope s) { return Rpe(s, rpe_config(c, ""), outputs); },
+          c, [&](Scope s) { return Rpe(s, rpe_options(c, ""), outputs); },
           [&](const Rpe& rpe, const Variable& x) { return rpe(column(x)); });
-  } else if (op == "tno") {
-    run_operator<Tno>(c, std::get<TnoConfig>(mixer_config(c, op)));
-  } else if (op == "tno_fd") {
-    run_operator<FdTno>(c, std::get<FdTnoConfig>(mixer_config(c, op)));
-  } else if (op == "tno_fd_free") {
-    run_operator<FdTnoFree>(c, std::get<FdTnoFreeConfig>(mixer_config(c, op)));
-  } else if (op == "ski") {
-    run_operator<SkiTno>(c, std::get<SkiTnoConfig>(mixer_config(c, op)));
+  } else if (op == "tno" || op == "tno_fd" || op == "tno_fd_free" || op == "ski") {
+    run_mixer(c, op);
   } else if (op == "gtu" || op == "gtu2d") {
-    run_layer(
-        c, [&](Scope s) { return Gtu(s, gtu_config(c)); },
-        [](const Gtu& gtu, const Variable& x) { return gtu(x); });
+    run_gtu(c);
   } else if (op == "glu") {
-    const Activation activation = activation_named(c.text("gate_act"));
+    const Activation activation = word<Activation>(c, "gate_act", c.text("gate_act"));
     run_layer(
         c, [&](Scope s) { return Glu(s, c.get("x").size(-1), c.integer("inner"), 0, activation); },
         [](const Glu& glu, const Variable& x) { return glu(x); });

@@ -1,5 +1,6 @@
 // The softmax baseline, and masks of padding.
-#include "layers/tnn.h"
+#include "layers/blocks/attention.h"
+#include "layers/model.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -53,22 +54,18 @@ TEST_CASE("attention: with lengths, a padded sequence gives what the short one g
 }
 
 TEST_CASE("models: with mask_padding the amount of padding does not change a logit") {
-  for (const bool softmax : {false, true}) {
-    CAPTURE(softmax);
-    TnnConfig config{.vocab = 7,
-                     .classes = 3,
-                     .dim = 8,
-                     .layers = 2,
-                     .inner = 8,
-                     .glu_inner = 8,
-                     .mixer = TnoConfig{.rpe = {.width = 8, .layers = 1}, .gamma = 0.9},
-                     .norm = NormKind::Layer,
-                     .encoder_dropout = 0};
-    if (softmax) config.attention = AttentionConfig{.heads = 2};
+  for (const char* mixer : {"tno", "attention"}) {
+    CAPTURE(std::string(mixer));
+    ModelOptions options{.mixer = mixer,
+                         .dim = 8,
+                         .glu_expand = 1,
+                         .kernel = {.gamma = 0.9, .rpe = {.width = 8, .layers = 1}},
+                         .tno = {.network = TnoNetwork::Tnn},
+                         .attention = {.heads = 2}};
     const auto logits = [&](bool masked, int64_t n) {
-      config.mask_padding = masked;
+      options.mask_padding = masked;
       Parameters store(3, DType::Float64);
-      const TnnClassifier model(store.root(), config);
+      const Model model(store.root(), options, {.vocab = 7, .classes = 3});
       Tensor tokens = zeros({1, n}, DType::Int32);
       for (int64_t i = 0; i < 5; ++i) tokens.data<int32_t>()[i] = int32_t(1 + i);
       return model(tokens, tensor_of(std::vector<int32_t>{5}, {1})).value();
@@ -77,4 +74,12 @@ TEST_CASE("models: with mask_padding the amount of padding does not change a log
     CHECK(distance(logits(true, 5), logits(false, 5)) < 1e-12);
     CHECK(distance(logits(false, 5), logits(false, 12)) > 1e-6);  // as published
   }
+}
+
+TEST_CASE(
+    "attention: heads of 32 channels each, or a few more where they do not divide the width") {
+  CHECK(heads_of({}, 128) == 4);
+  CHECK(heads_of({}, 20) == 1);
+  CHECK(heads_of({}, 100) == 2);
+  CHECK(heads_of({.heads = 5}, 100) == 5);
 }

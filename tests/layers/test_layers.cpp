@@ -5,7 +5,9 @@
 #include <map>
 #include <string>
 
-#include "layers/tnn.h"
+#include "layers/blocks/gtu.h"
+#include "layers/mixers.h"
+#include "layers/model.h"
 #include "optim/adam.h"
 #include "optim/clip.h"
 #include "tests/support/testing.h"
@@ -65,6 +67,10 @@ void check_uniform(const Variable& x, double bound) {
   CHECK(m.largest > bound * (1 - 8 / m.count));
 }
 
+const ClassHead& class_head(const Model& model) {
+  return dynamic_cast<const ClassHead&>(*model.head);
+}
+
 }  // namespace
 
 // ---- what weights start from ----
@@ -82,9 +88,8 @@ TEST_CASE("linear, embedding: first values are uniform within 1/sqrt(in), and no
 TEST_CASE("gtu: starts from N(0, 0.02^2), biases too, or from the default of linear") {
   for (const Start start : {Start::Small, Start::Default}) {
     Parameters store(2);
-    const Gtu gtu(
-        store.root(),
-        {.dim = 300, .inner = 100, .mixer = FdTnoFreeConfig{.points = 1}, .start = start});
+    const Gtu gtu(store.root(), {.dim = 300, .inner = 100, .start = start},
+                  maker_of<FdTnoFree>(KernelOptions{}, FdOptions{.points = 1}));
     for (const Linear* layer : {&gtu.u_proj, &gtu.v_proj, &gtu.o})
       for (const Variable& p : {layer->weight, layer->bias}) {
         if (start == Start::Small)
@@ -98,54 +103,51 @@ TEST_CASE("gtu: starts from N(0, 0.02^2), biases too, or from the default of lin
 TEST_CASE("models: the setting of the start reaches the Toeplitz units and nothing else") {
   for (const Start start : {Start::Small, Start::Default}) {
     Parameters store(3);
-    const TnnClassifier model(store.root(), {.vocab = 40,
-                                             .classes = 50,
-                                             .dim = 64,
-                                             .layers = 1,
-                                             .inner = 64,
-                                             .glu_inner = 80,
-                                             .mixer = FdTnoFreeConfig{.points = 1},
-                                             .start = start});
-    const Block& block = model.trunk.layers[0];
+    const ModelOptions options{.mixer = "fd",
+                               .layers = 1,
+                               .dim = 64,
+                               .glu_expand = 1.25,
+                               .start = start,
+                               .fd = {.points = 1}};
+    const Model model(store.root(), options, {.vocab = 40, .classes = 50});
+    const Block& block = model.trunk.blocks[0];
+    const Gtu& gtu = dynamic_cast<const Gtu&>(*block.unit);
     if (start == Start::Small)
-      check_normal(std::get<Gtu>(block.gtu).u_proj.weight, 0.02);
+      check_normal(gtu.u_proj.weight, 0.02);
     else
-      check_uniform(std::get<Gtu>(block.gtu).u_proj.weight, 0.125);
+      check_uniform(gtu.u_proj.weight, 0.125);
     check_normal(std::get<Embedding>(model.trunk.encoder).weight, 1);
     check_uniform(block.glu.l1.weight, 0.125);
     check_uniform(block.glu.l3.weight, 1 / std::sqrt(80.0));
-    check_uniform(model.decoder.weight, 0.125);
+    check_uniform(class_head(model).decoder.weight, 0.125);
   }
 }
 
 TEST_CASE("ski: scaled kernels are the unscaled ones of a table r / n_train times as large") {
   for (const bool causal : {false, true}) {
     CAPTURE(causal);
-    SkiTnoConfig config{.channels = 3, .causal = causal, .rank = 4, .taps = 3, .train_length = 10};
+    const MixerShape shape{.channels = 3, .train_length = 10};
+    SkiOptions options{.inducing_points = 4, .filter = 3};
     Parameters plain(7, DType::Float64), scaled(8, DType::Float64);
-    const SkiTno a(plain.root(), config);
-    config.scaled = true;
-    const SkiTno b(scaled.root(), config);
+    const SkiTno a(plain.root(), shape, {.causal = causal}, options);
+    options.scaled = true;
+    const SkiTno b(scaled.root(), shape, {.causal = causal}, options);
     safetensors::File file;
     file.tensors = plain.values();
     scaled.load(file, {});
-    CHECK(distance(b.knot_values(10).value(), (0.4 * a.knot_values(10)).value()) <= 1e-15);
+    CHECK(distance(b.inducing_kernel(10).value(), (0.4 * a.inducing_kernel(10)).value()) <= 1e-15);
   }
 }
 
-TEST_CASE("ski: scaled divides the deviation of taps by sqrt m and of tables by sqrt r") {
+TEST_CASE("ski: scaled divides the deviation of filters by sqrt m and of tables by sqrt r") {
   for (const bool scaled : {false, true})
     for (const bool causal : {false, true}) {
       CAPTURE(scaled);
       CAPTURE(causal);
       Parameters store(4);
-      const SkiTno ski(store.root(), {.channels = 4000,
-                                      .causal = causal,
-                                      .rank = 3,
-                                      .taps = 4,
-                                      .train_length = 9,
-                                      .scaled = scaled});
-      check_normal(ski.conv_kernel, scaled ? 1 / std::sqrt(5.0) : 1);  // 4 taps become m = 5
+      const SkiTno ski(store.root(), {.channels = 4000, .train_length = 9}, {.causal = causal},
+                       {.inducing_points = 3, .filter = 4, .scaled = scaled});
+      check_normal(ski.conv_kernel, scaled ? 1 / std::sqrt(5.0) : 1);  // length 4 becomes m = 5
       check_normal(ski.alphas, scaled ? 1 / std::sqrt(3.0) : 1);
       if (!causal) check_normal(ski.betas, scaled ? 1 / std::sqrt(3.0) : 1);
     }
@@ -166,10 +168,11 @@ TEST_CASE("norm: the parameters of every kind have their published names") {
         {"n.bias", true},
         {"n.running_mean", false},
         {"n.running_var", false}}}};
+  CHECK(all_words<NormKind>().size() == kinds.size());
   for (const auto& kind : kinds) {
     CAPTURE(kind.first);
     Parameters store(1);
-    Norm(store.root() / "n", norm_named(kind.first), 5);
+    make_norm(store.root() / "n", value_for<NormKind>("norm", kind.first), 5);
     std::map<std::string, bool> names;
     for (const Parameter& p : store.all()) {
       names[p.name] = p.trained;
@@ -189,7 +192,7 @@ TEST_CASE("norm: rows follow their formula with every parameter away from its fi
        {NormKind::None, NormKind::SimpleRms, NormKind::Rms, NormKind::GatedRms, NormKind::Layer}) {
     CAPTURE(int(kind));
     Parameters store(1, DType::Float64);
-    const Norm norm(store.root(), kind, d);
+    const std::unique_ptr<Norm> norm = make_norm(store.root(), kind, d);
     const bool layer = kind == NormKind::Layer;
     if (layer || kind == NormKind::Rms || kind == NormKind::GatedRms)
       fill(store.find(layer ? "weight" : "scale")->variable, a);
@@ -224,7 +227,7 @@ TEST_CASE("norm: rows follow their formula with every parameter away from its fi
         }
       }
     }
-    CHECK(distance(norm(x).value(), want) < 1e-14);
+    CHECK(distance((*norm)(x).value(), want) < 1e-14);
   }
 }
 
@@ -234,7 +237,7 @@ TEST_CASE("norm: batch moves its statistics by a tenth, the variance unbiased, i
   const std::vector<double> v = to_vector(x), weight = {2, -3}, bias = {0.5, 1};
   const std::vector<double> old_mean = {0.5, -1}, old_var = {2, 3};
   Parameters store(1, DType::Float64);
-  const Norm norm(store.root(), NormKind::Batch, d);
+  const BatchNorm norm(store.root(), d);
   fill(norm.weight, weight);
   fill(norm.bias, bias);
   fill(norm.running_mean, old_mean);
@@ -281,16 +284,17 @@ TEST_CASE("gtu: images drop mixed values in training, sequences never do") {
   for (const bool image : {false, true}) {
     CAPTURE(image);
     Parameters store(12, DType::Float64);
-    const Gtu gtu(store.root() / "gtu", {.dim = 3,
-                                         .inner = 5,
-                                         .mixer = FdTnoConfig{.rpe = {.width = 4}},
-                                         .start = Start::Default,
-                                         .height = image ? 2 : 0,
-                                         .width = image ? 4 : 0,
-                                         .dropout = 0.5});
+    const Gtu gtu(store.root() / "gtu",
+                  {.dim = 3,
+                   .inner = 5,
+                   .height = image ? 2 : 0,
+                   .width = image ? 4 : 0,
+                   .start = Start::Default,
+                   .dropout = 0.5},
+                  maker_of<FdTno>(KernelOptions{.rpe = {.width = 4}}));
     const Variable x = random64({2, 8, 3}, 1);
     const Variable u = silu(gtu.u_proj(x)), v = silu(gtu.v_proj(x));
-    const Variable mixed = std::visit([&](const auto& toep) { return toep(v); }, gtu.toep);
+    const Variable mixed = (*gtu.mixer)(v);
     const Tensor whole = gtu.o(u * mixed).value();
     for (const uint64_t step : {0, 3}) {
       store.set_step(step);
@@ -303,22 +307,20 @@ TEST_CASE("gtu: images drop mixed values in training, sequences never do") {
 }
 
 TEST_CASE("models: dropout acts on both residual branches, before and after a norm") {
-  for (const bool prenorm : {true, false}) {
-    CAPTURE(prenorm);
+  for (const bool postnorm : {false, true}) {
+    CAPTURE(postnorm);
     Parameters store(13, DType::Float64);
-    const TnnClassifier model(store.root(), {.vocab = 7,
-                                             .classes = 3,
-                                             .dim = 6,
-                                             .layers = 1,
-                                             .inner = 6,
-                                             .glu_inner = 6,
-                                             .mixer = FdTnoConfig{.rpe = {.width = 4}},
-                                             .norm = NormKind::Layer,
-                                             .prenorm = prenorm,
-                                             .encoder_dropout = 0,
-                                             .dropout = 0.5,
-                                             .start = Start::Default});
-    const Block& block = model.trunk.layers[0];
+    const ModelOptions options{.mixer = "fd",
+                               .layers = 1,
+                               .dim = 6,
+                               .glu_expand = 1,
+                               .norm = NormKind::Layer,
+                               .postnorm = postnorm,
+                               .dropout = 0.5,
+                               .start = Start::Default,
+                               .kernel = {.rpe = {.width = 4}}};
+    const Model model(store.root(), options, {.vocab = 7, .classes = 3});
+    const Block& block = model.trunk.blocks[0];
     const Tensor ids = tokens(2, 9, 7, 1), lengths = tensor_of(std::vector<int32_t>{9, 5}, {2});
     const auto logits = [&] { return to_vector(model(ids, lengths).value()); };
     const Variable x = random64({2, 9, 6}, 1);
@@ -328,12 +330,12 @@ TEST_CASE("models: dropout acts on both residual branches, before and after a no
       };
       const char *first = "layers.0.gtu_residual.dropout",
                  *second = "layers.0.glu_residual.dropout";
-      if (prenorm) {
-        const Variable mixed = x + drop(std::get<Gtu>(block.gtu)(block.gtu_norm(x)), first);
-        return mixed + drop(block.glu(block.glu_norm(mixed)), second);
+      if (!postnorm) {
+        const Variable mixed = x + drop((*block.unit)((*block.unit_norm)(x)), first);
+        return mixed + drop(block.glu((*block.glu_norm)(mixed)), second);
       }
-      const Variable mixed = block.gtu_norm(x + drop(std::get<Gtu>(block.gtu)(x), first));
-      return block.glu_norm(mixed + drop(block.glu(mixed), second));
+      const Variable mixed = (*block.unit_norm)(x + drop((*block.unit)(x), first));
+      return (*block.glu_norm)(mixed + drop(block.glu(mixed), second));
     };
     const std::vector<double> first = logits();
     CHECK(distance(block(x).value(), by_formula(true).value()) < 1e-14);
@@ -350,13 +352,14 @@ TEST_CASE("models: the encoder adds sinusoids, then drops a tenth while training
   for (const bool sinusoids : {true, false}) {
     CAPTURE(sinusoids);
     Parameters store(14, DType::Float64);  // no layers, no norm: the trunk is its encoder
-    const Trunk trunk(store.root(), {.vocab = 7,
-                                     .classes = 2,
-                                     .dim = d,
-                                     .layers = 0,
-                                     .mixer = FdTnoConfig{},
-                                     .norm = NormKind::None,
-                                     .sinusoids = sinusoids});
+    const ModelOptions options{.mixer = "fd",
+                               .layers = 0,
+                               .dim = d,
+                               .norm = NormKind::None,
+                               .sinusoids = sinusoids,
+                               .encoder_dropout = 0.1};
+    const Trunk trunk(store.root(), options, {.vocab = 7, .classes = 2});
+    trunk(tokens(1, n + 3, 7, 2));  // a longer input before: its table of positions is used again
     const Tensor ids = tokens(2, n, 7, 1);
     const double* rows = std::get<Embedding>(trunk.encoder).weight.value().data<double>();
     Tensor encoded({2, n, d}, DType::Float64);
@@ -381,11 +384,8 @@ TEST_CASE("models: the encoder adds sinusoids, then drops a tenth while training
 TEST_CASE("mixer2d: the warp of each axis is made for the length of that axis") {
   const int64_t r = 6;
   Parameters store(1, DType::Float64);
-  const Gtu gtu(store.root(), {.dim = 2,
-                               .inner = 2,
-                               .mixer = SkiTnoConfig{.rank = r, .taps = 3, .train_length = 15},
-                               .height = 3,
-                               .width = 5});
+  const Gtu gtu(store.root(), {.dim = 2, .inner = 2, .train_length = 15, .height = 3, .width = 5},
+                maker_of<SkiTno>(KernelOptions{}, SkiOptions{.inducing_points = r, .filter = 3}));
   const auto base = [&](const char* name) { return item(store.find(name)->variable.value()); };
   CHECK(base("toep1.gamma") == doctest::Approx(std::pow(6.0, -1.0 / 4)).epsilon(1e-14));
   CHECK(base("toep2.gamma") == doctest::Approx(std::pow(6.0, -1.0 / 2)).epsilon(1e-14));
@@ -396,17 +396,17 @@ TEST_CASE("tno: a normalised output is the output over that of ones, along any a
   for (const bool causal : {false, true}) {
     CAPTURE(causal);
     Parameters store(2, DType::Float64);
-    const Tno tno(
-        store.root(),
-        {.channels = D, .causal = causal, .rpe = {.width = 4}, .gamma = 0.8, .normalize = true});
-    const Tensor x = random64({2, n, D}, 1), taps = tno.taps(n).value();
+    const Tno tno(store.root(), {.channels = D},
+                  {.causal = causal, .gamma = 0.8, .rpe = {.width = 4}},
+                  {.network = TnoNetwork::Tnn, .normalize = true});
+    const Tensor x = random64({2, n, D}, 1), kernel = tno.kernel(n).value();
     std::vector<double> want;
     for (int64_t b = 0; b < 2; ++b)
       for (int64_t i = 0; i < n; ++i)
         for (int64_t d = 0; d < D; ++d) {
           double y = 0, ones = 0;
           for (int64_t j = 0; j < (causal ? i + 1 : n); ++j) {
-            const double t = taps.data<double>()[(i >= j ? i - j : 2 * n + i - j) * D + d];
+            const double t = kernel.data<double>()[(i >= j ? i - j : 2 * n + i - j) * D + d];
             y += t * x.data<double>()[(b * n + j) * D + d];
             ones += t;
           }
@@ -426,22 +426,26 @@ TEST_CASE("tno: a loaded decay is honoured, whatever the setting was") {
   const std::vector<double> g = {0.5, 0.7, 1};
   for (const double configured : {0.9, 1.0}) {
     CAPTURE(configured);
-    const TnoConfig config{.channels = D, .rpe = {.width = 4}, .gamma = configured};
-    TnoConfig plain_config = config;
-    plain_config.decay = Decay::None;
+    const KernelOptions kernel{.gamma = configured, .rpe = {.width = 4}};
+    const TnoOptions fixed{.network = TnoNetwork::Tnn},
+        none{.network = TnoNetwork::Tnn, .decay = Decay::None};
     Parameters plain_store(5, DType::Float64), store(5, DType::Float64);
-    const Tno plain(plain_store.root() / "toep", plain_config), tno(store.root() / "toep", config);
+    const Tno plain(plain_store.root() / "toep", {.channels = D}, kernel, none),
+        tno(store.root() / "toep", {.channels = D}, kernel, fixed);
+    tno.kernel(n);  // its table of decays is kept, but only for these values
     safetensors::File file;
     file.path = "x.safetensors";
     for (const safetensors::Entry& e : store.values())
       file.tensors.push_back(
           {e.name, e.name == "toep.gamma" ? values(g, {1, 1, D}) : e.tensor.clone()});
     store.load(file);
-    std::vector<double> want = to_vector(plain.taps(n).value());
+    std::vector<double> want = to_vector(plain.kernel(n).value());
     for (int64_t row = 0; row < 2 * n; ++row)
       for (int64_t d = 0; d < D; ++d)
         want[size_t(row * D + d)] *= std::pow(g[size_t(d)], double(std::min(row, 2 * n - row)));
-    CHECK(distance(tno.taps(n).value(), want) < 1e-14);
+    CHECK(distance(tno.kernel(n).value(), want) < 1e-14);
+    CHECK(tno.kernel(n + 1).shape() == Shape{2 * n + 2, D});
+    CHECK(distance(tno.kernel(n).value(), want) < 1e-14);
   }
 }
 
@@ -480,20 +484,19 @@ TEST_CASE("powers: a base of 0 has the value 0^0 = 1, and a derivative at expone
 
 TEST_CASE("models: the last readout takes the last of all positions, the mean the true length") {
   const int64_t n = 6, d = 4;
-  const TnnConfig config{.vocab = 7,
-                         .classes = 3,
-                         .dim = d,
-                         .layers = 1,
-                         .inner = 4,
-                         .glu_inner = 4,
-                         .mixer = FdTnoConfig{.rpe = {.width = 4}},
-                         .norm = NormKind::Layer,
-                         .encoder_dropout = 0,
-                         .start = Start::Default};
-  TnnConfig last_config = config;
-  last_config.readout = Readout::Last;
+  const ModelOptions options{.mixer = "fd",
+                             .layers = 1,
+                             .dim = d,
+                             .glu_expand = 1,
+                             .norm = NormKind::Layer,
+                             .start = Start::Default,
+                             .kernel = {.rpe = {.width = 4}}};
+  InputShape shape{.vocab = 7, .classes = 3};
+  ModelOptions last_options = options;
+  last_options.readout = Readout::Last;
   Parameters mean_store(4, DType::Float64), last_store(4, DType::Float64);
-  const TnnClassifier mean(mean_store.root(), config), last(last_store.root(), last_config);
+  const Model mean(mean_store.root(), options, shape);
+  const Model last(last_store.root(), last_options, shape);
   const Tensor ids = tokens(2, n, 7, 1), full = tensor_of(std::vector<int32_t>{6, 6}, {2});
   const std::vector<int32_t> true_lengths = {4, 1};
   const Tensor lengths = tensor_of(true_lengths, {2});
@@ -507,13 +510,14 @@ TEST_CASE("models: the last readout takes the last of all positions, the mean th
         means.data<double>()[b * d + c] += features[size_t((b * n + i) * d + c)] / double(l);
       ends.data<double>()[b * d + c] = features[size_t((b * n + n - 1) * d + c)];
     }
-  CHECK(distance(mean(ids, lengths).value(), mean.decoder(means).value()) < 1e-13);
-  CHECK(distance(last(ids, lengths).value(), last.decoder(ends).value()) < 1e-13);
+  CHECK(distance(mean(ids, lengths).value(), class_head(mean).decoder(means).value()) < 1e-13);
+  CHECK(distance(last(ids, lengths).value(), class_head(last).decoder(ends).value()) < 1e-13);
   CHECK(to_vector(last(ids, lengths).value()) == to_vector(last(ids, full).value()));
   CHECK(to_vector(mean(ids, lengths).value()) != to_vector(mean(ids, full).value()));
 
   Parameters pair_store(4, DType::Float64);
-  const TwoTowerClassifier pair(pair_store.root(), last_config);
+  shape.pairs = true;
+  const Model pair(pair_store.root(), last_options, shape);
   CHECK(to_vector(pair(ids, lengths).value()) == to_vector(pair(ids, full).value()));
 }
 
@@ -692,26 +696,27 @@ TEST_CASE("threads: every elementwise op is the same for any number") {
 }
 
 TEST_CASE("threads: three steps of training are the same for any number, with every mixer") {
-  const std::vector<MixerConfig> mixers = {
-      TnoConfig{.rpe = {.width = 8, .layers = 1}, .gamma = 0.9},
-      SkiTnoConfig{.rank = 8, .taps = 5, .train_length = 65},
-      FdTnoConfig{.rpe = {.width = 8, .layers = 1}}, FdTnoFreeConfig{.points = 4}};
+  ModelOptions options{.layers = 1,
+                       .dim = 33,
+                       .glu_expand = 1.07,
+                       .dropout = 0.1,
+                       .encoder_dropout = 0.1,
+                       .kernel = {.gamma = 0.9, .rpe = {.width = 8, .layers = 1}},
+                       .tno = {.network = TnoNetwork::Tnn},
+                       .ski = {.inducing_points = 8, .filter = 5},
+                       .attention = {.heads = 3}};
+  std::vector<std::pair<std::string, int64_t>> cases = {{"fd", 4}};  // mixer, free points of fd
+  for (const MixerEntry& entry : mixers()) cases.emplace_back(entry.name, 0);
   const Tensor ids = tokens(9, 65, 7, 1), labels = tokens(9, 1, 3, 2).reshape({9});
   const Tensor lengths = tensor_of(std::vector<int32_t>{65, 60, 55, 1, 65, 33, 2, 64, 65}, {9});
-  for (size_t k = 0; k < mixers.size(); ++k) {
+  for (size_t k = 0; k < cases.size(); ++k) {
     CAPTURE(k);
+    options.mixer = cases[k].first;
+    options.fd.points = cases[k].second;
+    options.norm = k % 2 == 0 ? NormKind::Batch : NormKind::Layer;
     check_threads([&] {
       Parameters store(4);
-      const TnnClassifier model(store.root(),
-                                {.vocab = 7,
-                                 .classes = 3,
-                                 .dim = 33,
-                                 .layers = 1,
-                                 .inner = 33,
-                                 .glu_inner = 35,
-                                 .mixer = mixers[k],
-                                 .norm = k % 2 == 0 ? NormKind::Batch : NormKind::Layer,
-                                 .dropout = 0.1});
+      const Model model(store.root(), options, {.vocab = 7, .classes = 3, .max_length = 65});
       Adam optimizer(store, {.weight_decay = 0.1});
       for (uint64_t step = 0; step < 3; ++step) {
         store.zero_grad();

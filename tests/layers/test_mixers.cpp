@@ -1,11 +1,13 @@
-// Each Toeplitz operator against its dense n x n matrix, worked out from the same parameters by
+// Each Toeplitz operator against its dense n x n matrix, computed from the same parameters by
 // slow sums. The matrix is computed with dual numbers too, so gradients are compared exactly and
 // not by differences.
 #include <map>
 #include <numbers>
 
 #include "core/fft/fft.h"
-#include "layers/blocks/gtu.h"
+#include "layers/blocks/mixer2d.h"
+#include "layers/mixers.h"
+#include "layers/model.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -90,16 +92,17 @@ Dual warped(const Numbers<Dual>& p, double lag, double base, int64_t c, int64_t 
   return Dual(1 - f) * node(j) + Dual(f) * node(j + 1);
 }
 
-double weight_W(int64_t i, int64_t j, int64_t n, int64_t r) {  // a hat function around knot j
+double weight_W(int64_t i, int64_t j, int64_t n,
+                int64_t r) {  // a hat function around inducing point j
   if (n == 1) return j == 0 ? 1 : 0;
   return std::max(0.0, 1 - std::abs(double(i) * double(r - 1) / double(n - 1) - double(j)));
 }
 
-Dense ski_matrix(const Numbers<Dual>& p, const SkiTnoConfig& c, double base, int64_t n) {
-  const int64_t r = c.rank, e = c.channels;
+Dense ski_matrix(const Numbers<Dual>& p, int64_t e, bool causal, int64_t r, double base,
+                 int64_t n) {
   const double H = double(n - 1) / double(r - 1);
   const int64_t kept = int64_t(p.at("conv_kernel").size()) / e;
-  if (c.causal)
+  if (causal)
     return toeplitz_matrix(n, e, true, [&](int64_t lag) {
       std::vector<Dual> values;
       for (int64_t ch = 0; ch < e; ++ch) {
@@ -111,18 +114,20 @@ Dense ski_matrix(const Numbers<Dual>& p, const SkiTnoConfig& c, double base, int
       }
       return values;
     });
-  Dense M = toeplitz_matrix(n, e, false, [&](int64_t lag) {  // the band: tap q at lag half - q
-    std::vector<Dual> values;
-    for (int64_t ch = 0; ch < e; ++ch) {
-      const int64_t q = (kept - 1) / 2 - lag;
-      values.push_back(q >= 0 && q < kept ? p.at("conv_kernel")[size_t(ch * kept + q)] : Dual(0));
-    }
-    return values;
-  });
+  Dense M =
+      toeplitz_matrix(n, e, false, [&](int64_t lag) {  // the filter: element q at lag half - q
+        std::vector<Dual> values;
+        for (int64_t ch = 0; ch < e; ++ch) {
+          const int64_t q = (kept - 1) / 2 - lag;
+          values.push_back(q >= 0 && q < kept ? p.at("conv_kernel")[size_t(ch * kept + q)]
+                                              : Dual(0));
+        }
+        return values;
+      });
   for (int64_t ch = 0; ch < e; ++ch)
     for (int64_t a = 0; a < r; ++a)
       for (int64_t b = 0; b < r; ++b) {
-        // H = 0 (n = 1): only knot 0 is touched, and its lag is +0
+        // H = 0 (n = 1): only inducing point 0 is touched, and its lag is +0
         const Dual k = warped(p, double(a - b) * H, base, ch, r, false);
         for (int64_t i = 0; i < n; ++i)
           for (int64_t j = 0; j < n; ++j)
@@ -133,10 +138,11 @@ Dense ski_matrix(const Numbers<Dual>& p, const SkiTnoConfig& c, double base, int
 }
 
 // Kernel of a frequency response by the sums of the definition.
-Dense fd_matrix(const Numbers<Dual>& p, const FdTnoConfig& c, int layers, int64_t n) {
+Dense fd_matrix(const Numbers<Dual>& p, int64_t e, bool causal, int64_t heads, int layers,
+                int64_t n) {
   int64_t F = 1;
   while (F < 2 * n) F *= 2;
-  const int64_t bins = F / 2 + 1, e = c.channels, d = e / c.heads;
+  const int64_t bins = F / 2 + 1, d = e / heads;
   std::vector<std::vector<Dual>> out;
   for (int64_t k = 0; k < bins; ++k)
     out.push_back(rpe_a(p, kPi * double(k) / double(F / 2), layers));
@@ -146,34 +152,36 @@ Dense fd_matrix(const Numbers<Dual>& p, const FdTnoConfig& c, int layers, int64_
       const double weight = k == 0 || 2 * k == F ? 1 : 2,
                    angle = 2 * kPi * double(k * t % F) / double(F);
       const int64_t head = ch / d, inside = ch % d;
-      const Dual re = out[size_t(k)][size_t(c.causal ? ch : head * 2 * d + inside)];
+      const Dual re = out[size_t(k)][size_t(causal ? ch : head * 2 * d + inside)];
       sum += Dual(weight / double(F) * std::cos(angle)) * re;
-      if (!c.causal && weight == 2)
+      if (!causal && weight == 2)
         sum += Dual(-weight / double(F) * std::sin(angle)) *
                out[size_t(k)][size_t(head * 2 * d + d + inside)];
     }
     return sum;
   };
-  return toeplitz_matrix(n, e, c.causal, [&](int64_t lag) {
+  return toeplitz_matrix(n, e, causal, [&](int64_t lag) {
     std::vector<Dual> values;
     for (int64_t ch = 0; ch < e; ++ch) {
       const Dual v = sample((lag + F) % F, ch);
-      values.push_back(c.causal && lag > 0 ? Dual(2) * v : v);
+      values.push_back(causal && lag > 0 ? Dual(2) * v : v);
     }
     return values;
   });
 }
 
-Dense tno_matrix(const Numbers<Dual>& p, const TnoConfig& c, int layers, int64_t n) {
-  return toeplitz_matrix(n, c.channels, c.causal, [&](int64_t lag) {
+Dense tno_matrix(const Numbers<Dual>& p, int64_t channels, const KernelOptions& k,
+                 const TnoOptions& c, int64_t n) {
+  return toeplitz_matrix(n, channels, k.causal, [&](int64_t lag) {
     double s = double(lag);
     if (c.positions != Positions::Lag && n > 1) s /= double(n - 1);
     if (c.positions == Positions::Exponential) s = std::exp(s);
-    std::vector<Dual> values = c.lra_rpe ? rpe_b(p, s) : rpe_a(p, s, layers);
-    for (int64_t ch = 0; ch < c.channels; ++ch) {
-      Dual g = c.decay == Decay::None ? Dual(1) : Dual(c.gamma);
+    std::vector<Dual> values =
+        c.network == TnoNetwork::Lra ? rpe_b(p, s) : rpe_a(p, s, int(k.rpe.layers));
+    for (int64_t ch = 0; ch < channels; ++ch) {
+      Dual g = c.decay == Decay::None ? Dual(1) : Dual(k.gamma);
       if (c.decay == Decay::Learned)
-        g = Dual(c.gamma) + Dual(1 - c.gamma) * logistic(p.at("gamma")[size_t(ch)]);
+        g = Dual(k.gamma) + Dual(1 - k.gamma) * logistic(p.at("gamma")[size_t(ch)]);
       values[size_t(ch)] = values[size_t(ch)] * power(g, double(std::abs(lag)));
       if (c.max_lag > 0 && std::abs(lag) > c.max_lag) values[size_t(ch)] = 0;
     }
@@ -249,37 +257,31 @@ void check_causal(const Layer& layer, int64_t n, int64_t channels) {
 }  // namespace
 
 TEST_CASE("tno: equals its dense matrix in value and gradient, and a causal one sees no future") {
-  std::vector<TnoConfig> configs;
-  const RpeConfig rpe{.width = 4, .layers = 2};
+  struct Case {
+    KernelOptions kernel;
+    TnoOptions tno;
+  };
+  std::vector<Case> cases;
   for (const bool causal : {false, true}) {
-    const TnoConfig base{.channels = 3, .causal = causal, .rpe = rpe, .gamma = 0.9};
-    configs.push_back(base);
-    TnoConfig c = base;
-    c.decay = Decay::None;
-    configs.push_back(c);
-    c.decay = Decay::Learned;
-    configs.push_back(c);
-    c.decay = Decay::Fixed;
-    c.lra_rpe = true;
-    c.max_lag = 7;
-    configs.push_back(c);
-    c = base;
-    c.positions = Positions::Scaled;
-    configs.push_back(c);
-    if (causal) {
-      c.positions = Positions::Exponential;
-      configs.push_back(c);
-    }
+    const KernelOptions kernel{.causal = causal, .gamma = 0.9, .rpe = {.width = 4, .layers = 2}};
+    const TnoNetwork tnn = TnoNetwork::Tnn;
+    for (const Decay decay : {Decay::Fixed, Decay::None, Decay::Learned})
+      cases.push_back({kernel, {.network = tnn, .decay = decay}});
+    cases.push_back({kernel, {.network = TnoNetwork::Lra, .max_lag = 7}});
+    cases.push_back({kernel, {.network = tnn, .positions = Positions::Scaled}});
+    if (causal) cases.push_back({kernel, {.network = tnn, .positions = Positions::Exponential}});
   }
-  for (size_t k = 0; k < configs.size(); ++k)
+  for (size_t k = 0; k < cases.size(); ++k)
     for (const int64_t n : kLengths) {
       CAPTURE(k);
       CAPTURE(n);
+      const Case& c = cases[k];
       Parameters store(3 + k, DType::Float64);
-      const Tno tno(store.root(), configs[k]);
-      check_against_dense(tno, store, n, 3,
-                          [&](const Numbers<Dual>& p) { return tno_matrix(p, configs[k], 2, n); });
-      if (configs[k].causal) check_causal(tno, n, 3);
+      const Tno tno(store.root(), {.channels = 3}, c.kernel, c.tno);
+      check_against_dense(tno, store, n, 3, [&](const Numbers<Dual>& p) {
+        return tno_matrix(p, 3, c.kernel, c.tno, n);
+      });
+      if (c.kernel.causal) check_causal(tno, n, 3);
     }
 }
 
@@ -290,12 +292,12 @@ TEST_CASE("fd: equals its dense matrix in value and gradient, and a causal one s
         CAPTURE(causal);
         CAPTURE(heads);
         CAPTURE(n);
-        const FdTnoConfig config{
-            .channels = 4, .heads = heads, .causal = causal, .rpe = {.width = 4, .layers = 1}};
+        const KernelOptions kernel{.causal = causal, .rpe = {.width = 4, .layers = 1}};
         Parameters store(5, DType::Float64);
-        const FdTno fd(store.root(), config);
-        check_against_dense(fd, store, n, 4,
-                            [&](const Numbers<Dual>& p) { return fd_matrix(p, config, 1, n); });
+        const FdTno fd(store.root(), {.channels = 4}, kernel, {.heads = heads});
+        check_against_dense(fd, store, n, 4, [&](const Numbers<Dual>& p) {
+          return fd_matrix(p, 4, causal, heads, 1, n);
+        });
         if (causal) check_causal(fd, n, 4);
       }
 }
@@ -306,17 +308,12 @@ TEST_CASE("ski: equals its dense matrix in value and gradient, and a causal one 
       for (const int64_t n : kLengths) {
         CAPTURE(causal);
         CAPTURE(n);
-        const SkiTnoConfig config{.channels = 3,
-                                  .causal = causal,
-                                  .rank = 6,
-                                  .taps = 4,
-                                  .warp = warp,
-                                  .gamma = 0.9,
-                                  .train_length = 64};
+        const SkiOptions options{.inducing_points = 6, .filter = 4, .warp = warp};
         Parameters store(7, DType::Float64);
-        const SkiTno ski(store.root(), config);
+        const SkiTno ski(store.root(), {.channels = 3, .train_length = 64},
+                         {.causal = causal, .gamma = 0.9}, options);
         check_against_dense(ski, store, n, 3, [&](const Numbers<Dual>& p) {
-          return ski_matrix(p, config, ski.warp_base(), n);
+          return ski_matrix(p, 3, causal, 6, ski.warp_base(), n);
         });
         if (causal) check_causal(ski, n, 3);
       }
@@ -324,20 +321,20 @@ TEST_CASE("ski: equals its dense matrix in value and gradient, and a causal one 
 
 TEST_CASE("ski: with r = n it is the exact Toeplitz product of its kernel plus the convolution") {
   for (const int64_t n : {2, 9, 32}) {
-    const SkiTnoConfig config{.channels = 2, .rank = n, .taps = 5, .train_length = n};
     Parameters store(9, DType::Float64);
-    const SkiTno ski(store.root(), config);
+    const SkiTno ski(store.root(), {.channels = 2, .train_length = n}, {},
+                     {.inducing_points = n, .filter = 5});
     const Variable x = random64({2, n, 2}, 1);
-    const Variable exact =
-        toeplitz(ski.knot_values(n), x, false) + conv1d(x, transpose(ski.conv_kernel, 0, 1), false);
+    const Variable exact = toeplitz(ski.inducing_kernel(n), x, Direction::Bidirectional) +
+                           conv1d(x, transpose(ski.conv_kernel, 0, 1), Direction::Bidirectional);
     CHECK(distance(ski(x).value(), exact.value()) < 1e-12);
   }
 }
 
-TEST_CASE("ski: the warp 'auto' puts the farthest lag on the first node that is not zero") {
-  const SkiTnoConfig config{.channels = 1, .rank = 64, .train_length = 2048};
+TEST_CASE("ski: the warp 'auto' puts the farthest lag on the first entry that is not zero") {
   Parameters store(1, DType::Float64);
-  const SkiTno ski(store.root(), config);
+  const SkiTno ski(store.root(), {.channels = 1, .train_length = 2048}, {},
+                   {.inducing_points = 64});
   CHECK(64 * std::pow(ski.warp_base(), 2047) == doctest::Approx(1).epsilon(1e-12));
 }
 
@@ -399,23 +396,30 @@ TEST_CASE("ski: prefix sums equal the masked dense product, in value and gradien
 
 TEST_CASE("mixer2d: rows and columns commute, and the doubled product is the published sum") {
   const int64_t H = 5, W = 4, D = 3;
-  const std::vector<MixerConfig> configs = {
-      TnoConfig{.rpe = {.width = 4, .layers = 0}, .gamma = 0.7}, SkiTnoConfig{.rank = 3, .taps = 3},
-      FdTnoConfig{.rpe = {.width = 4, .layers = 0}}};
-  for (const MixerConfig& config : configs) {
+  const KernelOptions kernel{.gamma = 0.7, .rpe = {.width = 4, .layers = 0}};
+  const std::vector<MakeMixer> makers = {
+      maker_of<Tno>(kernel, TnoOptions{.network = TnoNetwork::Tnn}),
+      maker_of<SkiTno>(kernel, SkiOptions{.inducing_points = 3, .filter = 3}),
+      maker_of<FdTno>(kernel)};
+  for (const MakeMixer& make : makers) {
     Parameters store(2, DType::Float64);
-    const Mixer2d mixer(store.root(), config, D, H, W);
+    const Mixer2d mixer(store.root(), D, H, W, make);
     const Variable x = random64({2, H * W, D}, 1), image = reshape(x, {2, H, W, D});
-    const Variable first = mixer.toep2(mixer.toep1(image, -2), -3);
-    const Variable second = mixer.toep1(mixer.toep2(image, -3), -2);
+    const Variable first = (*mixer.columns)((*mixer.rows)(image, -2), -3);
+    const Variable second = (*mixer.rows)((*mixer.columns)(image, -3), -2);
     CHECK(distance(first.value(), second.value()) < 1e-12);
     CHECK(distance(mixer(x).value(), reshape(first + second, x.shape()).value()) < 1e-12);
+    CHECK(contains(message_of([&] {
+                     mixer(random64({2, 7, D}, 1));
+                   }),
+                   "an image of 5 x 4 has 20 positions"));
   }
 }
 
 TEST_CASE("tno: shifting an input away from the borders shifts the output") {
   Parameters store(2, DType::Float64);
-  const Tno tno(store.root(), {.channels = 2, .rpe = {.width = 4}, .gamma = 0.9, .max_lag = 3});
+  const Tno tno(store.root(), {.channels = 2}, {.gamma = 0.9, .rpe = {.width = 4}},
+                {.network = TnoNetwork::Tnn, .max_lag = 3});
   Tensor a = zeros({1, 20, 2}, DType::Float64), b = a.clone();
   for (int64_t d = 0; d < 2; ++d) a.data<double>()[8 * 2 + d] = b.data<double>()[11 * 2 + d] = 1;
   const std::vector<double> ya = to_vector(tno(a).value()), yb = to_vector(tno(b).value());
@@ -429,15 +433,64 @@ TEST_CASE("mixers: impossible settings are refused") {
     CAPTURE(message);
     CHECK(contains(message, part));
   };
-  fails("heads do not divide", [&] { Tno(store.root() / "a", {.channels = 3, .heads = 2}); });
-  fails("gamma must lie in [0, 1]",
-        [&] { Tno(store.root() / "b", {.channels = 2, .gamma = 1.5}); });
+  const Scope root = store.root();
+  const MixerShape two{.channels = 2}, three{.channels = 3}, long_two{2, 8};
+  fails("heads do not divide", [&] { Tno(root / "a", three, {}, {.heads = 2}); });
+  fails("gamma must lie in [0, 1]", [&] { Tno(root / "b", two, {.gamma = 1.5}); });
   fails("causal models only",
-        [&] { Tno(store.root() / "c", {.channels = 2, .positions = Positions::Exponential}); });
-  fails("rank must be at least 2",
-        [&] { SkiTno(store.root() / "d", {.channels = 2, .rank = 1, .train_length = 8}); });
-  fails("needs the training length", [&] { SkiTno(store.root() / "e", {.channels = 2}); });
+        [&] { Tno(root / "c", two, {}, {.positions = Positions::Exponential}); });
+  fails("at least 2 inducing points",
+        [&] { SkiTno(root / "d", long_two, {}, {.inducing_points = 1}); });
+  fails("needs the training length", [&] { SkiTno(root / "e", two, {}); });
   fails("warp base must lie in (0, 1]",
-        [&] { SkiTno(store.root() / "f", {.channels = 2, .warp = Warp::Gamma, .gamma = 0}); });
-  fails("heads do not divide", [&] { FdTno(store.root() / "g", {.channels = 3, .heads = 2}); });
+        [&] { SkiTno(root / "f", two, {.gamma = 0}, {.warp = Warp::Gamma}); });
+  fails("heads do not divide", [&] { FdTno(root / "g", three, {}, {.heads = 2}); });
+  fails("at least 1 free coefficient", [&] { FdTnoFree(root / "h", two, {}, {}); });
+}
+
+TEST_CASE("mixers: every entry of the registry makes a model, and no other word does") {
+  for (const MixerEntry& entry : mixers()) {
+    CAPTURE(std::string(entry.name));
+    CHECK(&mixer_named(entry.name) == &entry);
+    CHECK((entry.make != nullptr) != (entry.make_unit != nullptr));
+    CHECK(std::string(entry.hint).size() > 10);
+    const ModelOptions options{.mixer = entry.name, .dim = 8};
+    Parameters store(1);
+    const auto unit = make_sequence_unit(store.root(), options, {.max_length = 12});
+    CHECK((*unit)(random_normal({2, 12, 8}, DType::Float32, 1)).shape() == Shape{2, 12, 8});
+  }
+  CHECK(contains(message_of([] { mixer_named("skii"); }), "did you mean 'ski'?"));
+}
+
+TEST_CASE("mixers: only options that the mixer of a model does not read are unread") {
+  const auto unread = [](const ModelOptions& options, const std::string& name) {
+    const std::vector<std::string> names = unread_options(options);
+    return std::count(names.begin(), names.end(), name) > 0;
+  };
+  const std::vector<std::string> known = field_names<ModelOptions>();
+  for (const MixerEntry& entry : mixers())
+    for (const std::string& name : entry.options({}))
+      CHECK_MESSAGE(std::count(known.begin(), known.end(), name) == 1, name);
+  CHECK(unread({.mixer = "tno"}, "filter"));
+  CHECK(unread({.mixer = "tno"}, "heads"));
+  CHECK_FALSE(unread({.mixer = "tno"}, "max-lag"));
+  CHECK_FALSE(unread({.mixer = "tno"}, "dim"));
+  // what depends on another option
+  CHECK(unread({.mixer = "tno"}, "rpe-layers"));
+  CHECK_FALSE(unread({.mixer = "tno", .tno = {.network = TnoNetwork::Tnn}}, "rpe-layers"));
+  CHECK(unread({.mixer = "ski"}, "gamma"));
+  CHECK_FALSE(unread({.mixer = "ski", .ski = {.warp = Warp::Gamma}}, "gamma"));
+  CHECK_FALSE(unread({.mixer = "ski", .ski = {.form = SkiForm::Published}}, "gamma"));
+  CHECK(unread({.mixer = "fd", .fd = {.points = 3}}, "rpe-width"));
+}
+
+TEST_CASE("mixers: causal attention is refused, and so are batch statistics of a causal model") {
+  Parameters store(1);
+  const InputShape shape{.vocab = 5, .classes = 2, .max_length = 8};
+  ModelOptions options{.mixer = "attention", .dim = 8, .kernel = {.causal = true}};
+  CHECK(
+      contains(message_of([&] { Model(store.root() / "a", options, shape); }), "causal attention"));
+  options.mixer = "ski";
+  options.norm = NormKind::Batch;
+  CHECK(contains(message_of([&] { Model(store.root() / "b", options, shape); }), "norm 'batch'"));
 }

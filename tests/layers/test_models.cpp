@@ -2,6 +2,9 @@
 #include "autograd/recompute.h"
 #include "core/memory.h"
 #include "examples/train/recipes.h"
+#include "layers/blocks/gtu.h"
+#include "layers/mixers.h"
+#include "layers/model.h"
 #include "optim/adam.h"
 #include "optim/clip.h"
 #include "tests/support/testing.h"
@@ -9,47 +12,45 @@
 using namespace skiff;
 using namespace skiff::testing;
 
-namespace {
-const TaskShape& task_named(const std::string& name) {
-  for (const TaskShape& t : task_shapes())
-    if (name == t.name) return t;
-  FAIL("no such task");
-  return task_shapes()[0];
-}
-int64_t count(const Recipe& r, MixerKind mixer) {
-  const TaskShape& task = task_named(r.task);
-  Parameters store(1);
-  const TnnConfig config = model_config(r, task, {.mixer = mixer});
-  if (task.pairs)
-    TwoTowerClassifier(store.root(), config);
-  else
-    TnnClassifier(store.root(), config);
-  return store.trained_count();
-}
-}  // namespace
-
 TEST_CASE("models: parameter counts of every task and mixer are those of the published sizes") {
-  const std::map<std::string, std::array<int64_t, 3>> counts = {
-      {"listops", {428042, 484618, 448906}},      {"text", {639618, 696194, 660482}},
-      {"retrieval", {89218, 106434, 91874}},      {"image", {3094538, 3473162, 3185162}},
-      {"pathfinder32", {458882, 599042, 491138}}, {"pathx", {458882, 599042, 491138}}};
-  int seen = 0;
-  for (const Recipe& r : recipes()) {
-    if (std::string(r.name) != "paper") continue;
-    CAPTURE(r.task);
-    const std::array<int64_t, 3>& want = counts.at(r.task);
-    CHECK(count(r, MixerKind::Tno) == want[0]);
-    CHECK(count(r, MixerKind::Ski) == want[1]);
-    CHECK(count(r, MixerKind::Fd) == want[2]);
-    ++seen;
+  struct Row {
+    const char* task;
+    InputShape shape;
+    std::array<int64_t, 3> counts;  // tno, ski, fd
+  };
+  const std::vector<Row> rows = {
+      {"listops", {.vocab = 18, .classes = 10, .max_length = 2048}, {428042, 484618, 448906}},
+      {"text", {.vocab = 135, .classes = 2, .max_length = 4096}, {639618, 696194, 660482}},
+      {"retrieval",
+       {.vocab = 98, .classes = 2, .max_length = 4000, .pairs = true},
+       {89218, 106434, 91874}},
+      {"image",
+       {.features = 1, .classes = 10, .height = 32, .width = 32},
+       {3094538, 3473162, 3185162}},
+      {"pathfinder32",
+       {.features = 1, .classes = 2, .height = 32, .width = 32},
+       {458882, 599042, 491138}},
+      {"pathx",
+       {.features = 1, .classes = 2, .height = 128, .width = 128},
+       {458882, 599042, 491138}}};
+  for (const Row& row : rows) {
+    CAPTURE(std::string(row.task));
+    ModelOptions options = recipe_named("paper", row.task).options.model;
+    std::vector<int64_t> counts;
+    for (const char* mixer : {"tno", "ski", "fd"}) {
+      options.mixer = mixer;
+      Parameters store(1);
+      const Model model(store.root(), options, row.shape);
+      counts.push_back(store.trained_count());
+    }
+    CHECK(counts == std::vector<int64_t>(row.counts.begin(), row.counts.end()));
   }
-  CHECK(seen == 6);
 }
 
 TEST_CASE("models: names and shapes are those of the published state_dict") {
-  const auto names_of = [](const MixerConfig& mixer) {
+  const auto shapes_with = [](const MakeMixer& make) {
     Parameters store(1);
-    Gtu(store.root() / "gtu", {.dim = 4, .inner = 6, .mixer = mixer});
+    Gtu(store.root() / "gtu", {.dim = 4, .inner = 6, .train_length = 9}, make);
     std::map<std::string, Shape> names;
     for (const Parameter& p : store.all()) names[p.name] = p.variable.shape();
     return names;
@@ -61,16 +62,18 @@ TEST_CASE("models: names and shapes are those of the published state_dict") {
     more.insert(common.begin(), common.end());
     return more;
   };
-  CHECK(
-      names_of(TnoConfig{.heads = 2, .rpe = {.width = 8, .layers = 1}, .decay = Decay::Learned}) ==
-      with({{"gtu.toep.rpe.pos_proj.weight", {8, 1}},
-            {"gtu.toep.rpe.pos_proj.bias", {8}},
-            {"gtu.toep.rpe.layers.0.2.weight", {8, 8}},
-            {"gtu.toep.rpe.layers.0.2.bias", {8}},
-            {"gtu.toep.rpe.out.2.weight", {6, 8}},
-            {"gtu.toep.rpe.out.2.bias", {6}},
-            {"gtu.toep.gamma", {2, 1, 3}}}));
-  CHECK(names_of(TnoConfig{.lra_rpe = true, .rpe = {.width = 8}, .decay = Decay::None}) ==
+  CHECK(shapes_with(maker_of<Tno>(
+            KernelOptions{.rpe = {.width = 8, .layers = 1}},
+            TnoOptions{.network = TnoNetwork::Tnn, .decay = Decay::Learned, .heads = 2})) ==
+        with({{"gtu.toep.rpe.pos_proj.weight", {8, 1}},
+              {"gtu.toep.rpe.pos_proj.bias", {8}},
+              {"gtu.toep.rpe.layers.0.2.weight", {8, 8}},
+              {"gtu.toep.rpe.layers.0.2.bias", {8}},
+              {"gtu.toep.rpe.out.2.weight", {6, 8}},
+              {"gtu.toep.rpe.out.2.bias", {6}},
+              {"gtu.toep.gamma", {2, 1, 3}}}));
+  CHECK(shapes_with(
+            maker_of<Tno>(KernelOptions{.rpe = {.width = 8}}, TnoOptions{.decay = Decay::None})) ==
         with({{"gtu.toep.dpb.pos_proj.weight", {8, 1}},
               {"gtu.toep.dpb.pos_proj.bias", {8}},
               {"gtu.toep.dpb.pos1.1.weight", {8, 8}},
@@ -81,40 +84,44 @@ TEST_CASE("models: names and shapes are those of the published state_dict") {
               {"gtu.toep.dpb.pos3.0.bias", {8}},
               {"gtu.toep.dpb.pos3.2.weight", {6, 8}},
               {"gtu.toep.dpb.pos3.2.bias", {6}}}));
-  CHECK(names_of(SkiTnoConfig{.rank = 5, .taps = 4, .train_length = 9}) ==
+  CHECK(shapes_with(
+            maker_of<SkiTno>(KernelOptions{}, SkiOptions{.inducing_points = 5, .filter = 4})) ==
         with({{"gtu.toep.conv_kernel", {6, 5}},
               {"gtu.toep.alphas", {1, 6, 1, 5}},
               {"gtu.toep.betas", {1, 6, 1, 5}},
               {"gtu.toep.gamma", {}}}));
-  CHECK(names_of(SkiTnoConfig{.causal = true, .rank = 5, .taps = 5, .train_length = 9}) ==
+  CHECK(shapes_with(maker_of<SkiTno>(KernelOptions{.causal = true},
+                                     SkiOptions{.inducing_points = 5, .filter = 5})) ==
         with({{"gtu.toep.conv_kernel", {6, 3}},
               {"gtu.toep.alphas", {1, 6, 1, 5}},
               {"gtu.toep.gamma", {}}}));
-  CHECK(names_of(FdTnoFreeConfig{.points = 7}) == with({{"gtu.toep.dc", {6, 1}},
-                                                        {"gtu.toep.coeffs_re", {6, 7}},
-                                                        {"gtu.toep.coeffs_im", {6, 7}}}));
+  CHECK(shapes_with(maker_of<FdTnoFree>(KernelOptions{}, FdOptions{.points = 7})) ==
+        with({{"gtu.toep.dc", {6, 1}},
+              {"gtu.toep.coeffs_re", {6, 7}},
+              {"gtu.toep.coeffs_im", {6, 7}}}));
 }
 
 namespace {
-TnnConfig tiny(const MixerConfig& mixer, NormKind norm = NormKind::Layer, bool prenorm = true) {
-  return {.vocab = 7,
-          .classes = 3,
-          .dim = 8,
-          .layers = 1,
-          .inner = 8,
-          .glu_inner = 8,
-          .mixer = mixer,
-          .norm = norm,
-          .prenorm = prenorm,
-          .encoder_dropout = 0};
+// Options of a small model for each mixer, and for fd without a network.
+std::vector<ModelOptions> small_models() {
+  std::vector<ModelOptions> all;
+  ModelOptions o{.layers = 1,
+                 .dim = 8,
+                 .glu_expand = 1,
+                 .norm = NormKind::Layer,
+                 .kernel = {.gamma = 0.9, .rpe = {.width = 8, .layers = 1}},
+                 .tno = {.network = TnoNetwork::Tnn},
+                 .ski = {.inducing_points = 4, .filter = 3, .scaled = true}};
+  for (const MixerEntry& entry : mixers()) {
+    o.mixer = entry.name;
+    all.push_back(o);
+  }
+  o.mixer = "fd";
+  o.fd.points = 4;
+  all.push_back(o);
+  return all;
 }
-const std::vector<MixerConfig>& mixers() {
-  static const std::vector<MixerConfig> list = {
-      TnoConfig{.rpe = {.width = 8, .layers = 1}, .gamma = 0.9},
-      SkiTnoConfig{.rank = 4, .taps = 3, .train_length = 12, .scaled = true},
-      FdTnoConfig{.rpe = {.width = 8, .layers = 1}}, FdTnoFreeConfig{.points = 4}};
-  return list;
-}
+const InputShape kSmallShape{.vocab = 7, .classes = 3, .max_length = 12};
 Tensor ids(int64_t B, int64_t n, int64_t limit, uint64_t seed) {
   Random random(seed);
   Tensor x({B, n}, DType::Int32);
@@ -126,12 +133,13 @@ Tensor ids(int64_t B, int64_t n, int64_t limit, uint64_t seed) {
 TEST_CASE("models: every mixer fits a tiny batch to near zero loss, pre-norm and post-norm") {
   const Tensor tokens = ids(6, 12, 7, 1), labels = ids(6, 1, 3, 2).reshape({6});
   const Tensor lengths = tensor_of(std::vector<int32_t>{12, 12, 5, 7, 12, 1}, {6});
-  for (size_t k = 0; k < mixers().size(); ++k)
-    for (const bool prenorm : {true, false}) {
-      CAPTURE(k);
-      CAPTURE(prenorm);
+  for (ModelOptions options : small_models())
+    for (const bool postnorm : {false, true}) {
+      CAPTURE(options.mixer);
+      CAPTURE(postnorm);
+      options.postnorm = postnorm;
       Parameters store(4);
-      const TnnClassifier model(store.root(), tiny(mixers()[k], NormKind::Layer, prenorm));
+      const Model model(store.root(), options, kSmallShape);
       Adam optimizer(store, {});
       double loss = 0;
       for (int step = 0; step < 150; ++step) {
@@ -149,15 +157,22 @@ TEST_CASE("models: every mixer fits a tiny batch to near zero loss, pre-norm and
 
 TEST_CASE("models: the two towers are one shared encoder on stacked documents") {
   Parameters store(4, DType::Float64);
-  const TwoTowerClassifier model(store.root(), tiny(mixers()[1]));
+  InputShape shape = kSmallShape;
+  shape.pairs = true;
+  const Model model(store.root(), small_models()[0], shape);
+  const PairHead& head = dynamic_cast<const PairHead&>(*model.head);
   const Tensor documents = ids(6, 12, 7, 1);
   const Tensor lengths = tensor_of(std::vector<int32_t>{12, 3, 5, 7, 12, 1}, {6});
   const Variable logits = model(documents, lengths);
   CHECK(logits.shape() == Shape{3, 3});
   const Variable h = mean_over_length(model.trunk(documents), lengths);
   const Variable a = slice(h, 0, 1, 2), b = slice(h, 0, 4, 5);
-  const Variable pair = model.decoder2(gelu(model.decoder1(concat({a, b, a - b, a * b}, 1))));
+  const Variable pair = head.decoder2(gelu(head.decoder1(concat({a, b, a - b, a * b}, 1))));
   CHECK(distance(pair.value(), slice(logits, 0, 1, 2).value()) < 1e-13);
+  CHECK(contains(message_of([&] {
+                   model(ids(3, 12, 7, 1), tensor_of(std::vector<int32_t>{12, 12, 12}, {3}));
+                 }),
+                 "documents come in pairs"));
 }
 
 TEST_CASE("models: a parameter's first value depends on its name and the seed alone") {
@@ -197,9 +212,10 @@ TEST_CASE("models: loading lists every wrong name at once and changes nothing") 
 
 TEST_CASE("models: dropout and batch statistics follow the training flag and the step") {
   Parameters store(4);
-  TnnConfig config = tiny(mixers()[1], NormKind::Batch);
-  config.encoder_dropout = 0.5;
-  const TnnClassifier model(store.root(), config);
+  ModelOptions options = small_models()[0];
+  options.norm = NormKind::Batch;
+  options.encoder_dropout = 0.5;
+  const Model model(store.root(), options, kSmallShape);
   const Tensor tokens = ids(4, 12, 7, 1),
                lengths = tensor_of(std::vector<int32_t>{12, 12, 12, 12}, {4});
   const auto logits = [&] { return to_vector(model(tokens, lengths).value()); };
@@ -219,17 +235,15 @@ TEST_CASE(
   for (const NormKind norm : {NormKind::Batch, NormKind::Layer}) {
     const auto train = [&](bool again) {
       Parameters store(3);
-      TnnConfig config{.vocab = 11,
-                       .classes = 3,
-                       .dim = 16,
-                       .layers = 4,
-                       .inner = 16,
-                       .glu_inner = 32,
-                       .mixer = SkiTnoConfig{.rank = 4, .taps = 3, .train_length = 40},
-                       .norm = norm,
-                       .dropout = 0.2};
-      config.recompute = again;
-      const TnnClassifier model(store.root(), config);
+      const ModelOptions options{.layers = 4,
+                                 .dim = 16,
+                                 .glu_expand = 2,
+                                 .norm = norm,
+                                 .dropout = 0.2,
+                                 .encoder_dropout = 0.1,
+                                 .ski = {.inducing_points = 4, .filter = 3},
+                                 .checkpoint_activations = again};
+      const Model model(store.root(), options, {.vocab = 11, .classes = 3, .max_length = 40});
       Adam adam(store, {.weight_decay = 0.01});
       const Tensor input = tensor_of(std::vector<int32_t>(4 * 40, 5), {4, 40}),
                    lengths = tensor_of(std::vector<int32_t>{40, 3, 17, 40}, {4}),

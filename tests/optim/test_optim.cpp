@@ -36,7 +36,8 @@ TEST_CASE("schedule: clamped cosine, constant, inverse square root") {
   CHECK(root(4000) == 1);
   CHECK(root(16000) == doctest::Approx(0.5));
   CHECK(Schedule{ScheduleKind::InverseSqrt, 0, 1}(0) == 1);
-  CHECK(contains(message_of([] { schedule_named("cosin"); }), "got 'cosin'"));
+  CHECK(value_for<ScheduleKind>("schedule", "inverse_sqrt") == ScheduleKind::InverseSqrt);
+  CHECK(contains(message_of([] { value_for<ScheduleKind>("schedule", "cosin"); }), "got 'cosin'"));
 }
 
 TEST_CASE("clip: the global norm, and the factor that brings it to the limit") {

@@ -13,7 +13,7 @@ struct Irfft {
   Numbers backward(const Reals& gy, const Numbers&) const {
     Numbers gx(inputs());
     gx = rfft(gy);
-    for (size_t k = 0; k < gx.size(); ++k) gx[k] *= stands_for(k, F) / double(F);
+    for (size_t k = 0; k < gx.size(); ++k) gx[k] *= bins_of(k, F) / double(F);
     return gx;
   }
   static std::vector<Irfft> cases() { return {{8}, {7}, {4}}; }

@@ -19,7 +19,7 @@ struct Filter {
     const size_t F = signal.size();
     const Numbers X = rfft(signal), G = rfft(gy);
     for (size_t k = 0; k < gx.size(); ++k)
-      gx[k] = stands_for(k, F) / double(F) * std::conj(X[k]) * G[k];
+      gx[k] = bins_of(k, F) / double(F) * std::conj(X[k]) * G[k];
     return gx;
   }
   static std::vector<Filter> cases() {

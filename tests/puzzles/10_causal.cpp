@@ -20,7 +20,7 @@ struct Causal {
     Reals ge = gy;
     for (size_t t = 0; t < F; ++t) ge[t] *= w(t);
     const Numbers G = rfft(ge);
-    for (size_t k = 0; k < gx.size(); ++k) gx[k] = stands_for(k, F) / double(F) * G[k].real();
+    for (size_t k = 0; k < gx.size(); ++k) gx[k] = bins_of(k, F) / double(F) * G[k].real();
     return gx;
   }
   static std::vector<Causal> cases() { return {{8}, {7}}; }

@@ -16,8 +16,10 @@
 //
 // mul and div take real numbers only: the complex product has a file of its own.
 
+#include <cmath>
+
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/arithmetic.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "core/parallel.h"
 
@@ -205,7 +207,11 @@ struct Div {
     return {ga, needs[1] ? scaled(product_over_leading(ga, y, b.shape()), -1) : Tensor()};
   }
   static std::vector<Sample<Div>> samples() {  // divisors e^z are away from 0
-    const auto positive = [](Shape shape) { return exp(Variable(randn(shape))).value(); };
+    const auto positive = [](Shape shape) {
+      Tensor z = randn(shape);
+      for (int64_t i = 0; i < z.size(); ++i) z.data<double>()[i] = std::exp(z.data<double>()[i]);
+      return z;
+    };
     return {{"same shape", {}, {randn({3, 4}), positive({3, 4})}},
             {"bias", {}, {randn({2, 3, 5}), positive({5})}},
             {"number", {}, {randn({7}), positive({})}},
@@ -238,5 +244,14 @@ Variable sub(const Variable& a, const Variable& b) { return apply(Sub{}, a, b); 
 Variable mul(const Variable& a, const Variable& b) { return apply(Mul{}, a, b); }
 Variable div(const Variable& a, const Variable& b) { return apply(Div{}, a, b); }
 Variable scale(const Variable& x, double s) { return apply(Scale{s}, x); }
+
+namespace {
+Tensor number_like(const Variable& x, double s) { return full({}, s, x.dtype(), x.device()); }
+}  // namespace
+
+Variable operator+(const Variable& x, double s) { return add(x, number_like(x, s)); }
+Variable operator-(const Variable& x, double s) { return sub(x, number_like(x, s)); }
+Variable operator-(double s, const Variable& x) { return -x + s; }
+Variable operator/(const Variable& x, double s) { return div(x, number_like(x, s)); }
 
 }  // namespace skiff

@@ -6,7 +6,7 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/arithmetic.h"
 #include "core/parallel.h"
 
 namespace skiff {

@@ -10,7 +10,8 @@
 // before its logarithm, and p is made again in the backward, so no second (B, C) is kept.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/classify.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "core/math.h"
 #include "core/parallel.h"
@@ -95,6 +96,16 @@ struct CrossEntropy {
     Tensor gx = empty_like(x);
     dispatch(x, [&]<class T> { rows_gradient<T>(gy, x, labels, m, l, gx); });
     return {gx, Tensor()};
+  }
+  Tensor reference(const Tensor& x, const Tensor& labels) const {
+    const auto in = reference::elements(x, 1);
+    double sum = 0;
+    for (int64_t b = 0; b < in.outer; ++b) {
+      double all = 0;
+      for (int64_t c = 0; c < in.n; ++c) all += std::exp(in(b, c, 0));
+      sum -= std::log(std::exp(in(b, labels.data<int32_t>()[b], 0)) / all);
+    }
+    return full({}, sum / double(in.outer), x.dtype());
   }
   static std::vector<Sample<CrossEntropy>> samples() {
     return {{"rows", {}, {randn({5, 4}), randint({5}, 4)}},

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/classify.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "core/parallel.h"
 

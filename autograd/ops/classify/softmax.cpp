@@ -9,7 +9,7 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/classify.h"
 #include "core/math.h"
 #include "core/parallel.h"
 

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/conv/knot_place.h"
+#include "core/conv/inducing_place.h"
 #include "core/conv/ski.h"
 #include "core/parallel.h"
 
@@ -15,7 +15,7 @@ void read(const Tensor& s, Tensor& y, AxisView v, int64_t n) {
   const T* in = s.data<T>();
   T* out = y.data<T>();
   parallel_rows(s.device(), v.outer * n, inner, [=] SKIFF_KERNEL(Row row) {
-    const KnotPlace place(n, r, row.index % n);
+    const InducingPlace place(n, r, row.index % n);
     const double f = place.fraction();
     const T a = T(1 - f), b = T(f);
     const T *low = in + (row.index / n * r + place.j) * inner, *high = low + inner;
@@ -40,9 +40,9 @@ void sum_up(const Tensor& x, Tensor& z, AxisView v, int64_t r) {
     const int64_t last = first + owned < r ? first + owned : r;
     T* to = out + o * r * inner;
     row.for_each((last - first) * inner, [&](int64_t d) { to[first * inner + d] = 0; });
-    const int64_t end = KnotPlace::first_position(n, r, last);
-    int64_t i = KnotPlace::first_position(n, r, first - 1);
-    for (KnotPlace place(n, r, i); i < end; ++i, place.next()) {
+    const int64_t end = InducingPlace::first_position(n, r, last);
+    int64_t i = InducingPlace::first_position(n, r, first - 1);
+    for (InducingPlace place(n, r, i); i < end; ++i, place.next()) {
       const double f = place.fraction();
       const T a = T(1 - f), b = T(f), *at = in + (o * n + i) * inner;
       T *low = to + place.j * inner, *high = low + inner;
@@ -69,7 +69,7 @@ Tensor read_knots(const Tensor& s, int64_t n, int64_t axis) {
 }
 
 Tensor sum_to_knots(const Tensor& x, int64_t r, int64_t axis) {
-  if (x.device() == Device::CUDA) return ski_cuda::sum_to_knots(x, r, axis);
+  if (x.device() == Device::CUDA) return ski_cuda::sum_to_points(x, r, axis);
   Tensor z(x.shape().with(axis, r), x.dtype(), x.device());
   dispatch(x, [&]<class T> { sum_up<T>(x, z, axis_view(x, axis), r); });
   return z;

@@ -17,7 +17,7 @@
 //                                   distribution, p(x) = P' = e^(-x^2 / 2) / sqrt(2 pi)
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/elementwise.h"
 #include "core/math.h"
 #include "core/parallel.h"
 

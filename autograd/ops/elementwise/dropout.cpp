@@ -15,8 +15,7 @@
 #include <algorithm>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
-#include "autograd/ops/detail/dropout_mask.h"
+#include "autograd/ops/elementwise.h"
 #include "core/parallel.h"
 #include "core/random.h"
 

@@ -16,10 +16,11 @@
 // (affine.h), so p and gp never leave the cache.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/affine.h"
 #include "autograd/ops/detail/dropout_mask.h"
 #include "autograd/ops/detail/gate.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/matrix.h"
 
 namespace skiff {
 namespace {
@@ -92,6 +93,22 @@ struct GatedLinear {
     });
   }
 
+  double flops() const { return 2.0 * double(rows() * W.size(0) * W.size(1)); }
+  Tensor reference(const Tensor& a, const Tensor& b, const Tensor& W, const Tensor& bias) const {
+    Tensor k = full(a.shape(), 1, a.dtype()), y = zeros(a.shape().with(-1, W.size(0)), a.dtype());
+    multiply_by_mask<double>(mask, k.device(), 0, k.size(), k.data<double>(), k.data<double>());
+    const auto at = reference::elements(std::as_const(k), -1), in_a = reference::elements(a, -1);
+    const auto in_b = reference::elements(b, -1), weight = reference::elements(W, -1);
+    const auto out = reference::elements(y, -1);
+    out.for_each([&](int64_t r, int64_t o, int64_t) {
+      out(r, o, 0) = bias.data<double>()[o];
+      for (int64_t i = 0; i < weight.n; ++i) {
+        const double p = at(r, i, 0) * reference::silu(in_a(r, i, 0)) * in_b(r, i, 0);
+        out(r, o, 0) += p * weight(o, i, 0);
+      }
+    });
+    return y;
+  }
   static std::vector<Sample<GatedLinear>> samples() {
     const DropoutMask mask{.rate = 0.4, .seed = 1, .step = 2, .call = 3};
     return {{"rows", {}, {randn({5, 4}), randn({5, 4}), randn({3, 4}), randn({3})}},

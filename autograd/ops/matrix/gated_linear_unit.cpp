@@ -16,10 +16,11 @@
 // there were 19. What is kept is the same: x, a and b.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/affine.h"
 #include "autograd/ops/detail/dropout_mask.h"
 #include "autograd/ops/detail/gate.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/matrix.h"
 
 namespace skiff {
 namespace {
@@ -121,6 +122,29 @@ struct GatedLinearUnit {
     });
   }
 
+  double flops() const {
+    const int64_t rows = x.shape().first(x.rank() - 1).size();
+    return 2.0 * double(rows * W1.size(0)) * double(2 * W1.size(1) + W3.size(0));
+  }
+  Tensor reference(const Tensor& x, const Tensor& W1, const Tensor& b1, const Tensor& W2,
+                   const Tensor& b2, const Tensor& W3, const Tensor& b3) const {
+    const auto map = [](const Tensor& in, const Tensor& W, const Tensor& b) {  // in W^T + b
+      Tensor y = zeros(in.shape().with(-1, W.size(0)), in.dtype());
+      const auto from = reference::elements(in, -1), weight = reference::elements(W, -1);
+      const auto out = reference::elements(y, -1);
+      out.for_each([&](int64_t r, int64_t o, int64_t) {
+        out(r, o, 0) = b.data<double>()[o];
+        for (int64_t i = 0; i < from.n; ++i) out(r, o, 0) += from(r, i, 0) * weight(o, i, 0);
+      });
+      return y;
+    };
+    const Tensor a = map(x, W1, b1), b = map(x, W2, b2);
+    Tensor p = empty_like(a);
+    for (int64_t i = 0; i < p.size(); ++i)
+      p.data<double>()[i] = reference::silu(a.data<double>()[i]) * b.data<double>()[i];
+    multiply_by_mask<double>(mask, p.device(), 0, p.size(), p.data<double>(), p.data<double>());
+    return map(p, W3, b3);
+  }
   static std::vector<Sample<GatedLinearUnit>> samples() {
     const auto inputs = [](const Shape& x, int64_t inner, int64_t out) -> std::vector<Tensor> {
       const int64_t in = x[-1];

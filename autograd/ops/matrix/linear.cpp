@@ -11,8 +11,9 @@
 // rows at a time, since gy and x are read three times in the backward.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/affine.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/matrix.h"
 
 namespace skiff {
 namespace {
@@ -69,6 +70,17 @@ struct LinearMap {
     });
   }
 
+  double flops() const { return 2.0 * double(rows() * W.size(0) * W.size(1)); }
+  Tensor reference(const Tensor& x, const Tensor& W, const Tensor& b) const {
+    Tensor y = zeros(x.shape().with(-1, W.size(0)), x.dtype());
+    const auto in = reference::elements(x, -1), weight = reference::elements(W, -1);
+    const auto out = reference::elements(y, -1);
+    out.for_each([&](int64_t r, int64_t o, int64_t) {
+      if (b) out(r, o, 0) = b.data<double>()[o];
+      for (int64_t i = 0; i < in.n; ++i) out(r, o, 0) += in(r, i, 0) * weight(o, i, 0);
+    });
+    return y;
+  }
   static std::vector<Sample<LinearMap>> samples() {
     return {{"rows", {}, {randn({5, 4}), randn({3, 4}), randn({3})}},
             {"no bias", {}, {randn({5, 4}), randn({3, 4}), Tensor()}},

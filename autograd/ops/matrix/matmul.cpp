@@ -9,8 +9,9 @@
 // transpose_a, a and y are then tall matrices and the whole is one product.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/matrix.h"
 #include "core/blas.h"
 
 namespace skiff {
@@ -96,6 +97,22 @@ struct Matmul {
     }
     return {ga, gb};
   }
+  double flops() const { return 2.0 * double(batch * m) * double(n * k); }
+  Tensor reference(const Tensor& a, const Tensor& b) const {
+    const int64_t m = a.size(transpose_a ? -1 : -2), k = a.size(transpose_a ? -2 : -1);
+    const int64_t n = b.size(transpose_b ? -2 : -1);
+    Tensor y = zeros(a.shape().with(-2, m).with(-1, n), a.dtype());
+    const double *A = a.data<double>(), *B = b.data<double>();
+    const auto out = reference::elements(y, -1);
+    out.for_each([&](int64_t row, int64_t j, int64_t) {
+      const int64_t p = row / m, i = row % m;
+      const double* B_p = B + (b.rank() == 2 ? 0 : p * k * n);  // a matrix b serves all p
+      for (int64_t l = 0; l < k; ++l)
+        out(row, j, 0) += A[p * m * k + (transpose_a ? l * m + i : i * k + l)] *
+                          B_p[transpose_b ? j * k + l : l * n + j];
+    });
+    return y;
+  }
   static std::vector<Sample<Matmul>> samples() {
     return {{"matrices", {}, {randn({3, 4}), randn({4, 5})}},
             {"transposed a", {true, false}, {randn({4, 3}), randn({4, 5})}},
@@ -115,8 +132,8 @@ struct Matmul {
 
 }  // namespace
 
-Variable matmul(const Variable& a, const Variable& b, bool transpose_a, bool transpose_b) {
-  return apply(Matmul{transpose_a, transpose_b}, a, b);
+Variable matmul(const MatmulOperand& a, const MatmulOperand& b) {
+  return apply(Matmul{a.transposed, b.transposed}, a.x, b.x);
 }
 
 }  // namespace skiff

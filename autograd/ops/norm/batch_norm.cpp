@@ -17,8 +17,9 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/norm.h"
 #include "core/parallel.h"
 
 namespace skiff {
@@ -120,11 +121,12 @@ void input_gradient(const Tensor& gy_tensor, const Tensor& x_tensor, const Tenso
 
 struct BatchNorm {
   static constexpr auto name = "batch_norm";
-  bool training = true;  // attributes
+  Statistics statistics = Statistics::Batch;  // attributes
   double momentum = 0.1, eps = 1e-5;
   Tensor running_mean = {}, running_var = {};   // in training they may be absent
   Tensor x = {}, w = {}, m = {}, inverse = {};  // saved
 
+  bool training() const { return statistics == Statistics::Batch; }
   Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) {
     check_real(name, "x", x);
     check_like(name, x, w);
@@ -132,7 +134,7 @@ struct BatchNorm {
     check(x.rank() >= 1 && x.size() > 0 && w.shape() == x.shape().last(1) && b.shape() == w.shape(),
           name, ": x (.., D), weight (D) and bias (D) are needed, got ", x, ", ", w, " and ", b);
     const bool given = running_mean && running_var;
-    check(given || (training && !running_mean && !running_var), name,
+    check(given || (training() && !running_mean && !running_var), name,
           ": a running mean and variance are needed, got ", running_mean, " and ", running_var);
     check(!given || (running_mean.is_real() && running_mean.dtype() == running_var.dtype() &&
                      running_mean.shape() == w.shape() && running_var.shape() == w.shape() &&
@@ -143,7 +145,7 @@ struct BatchNorm {
     this->w = w;
     const int64_t D = w.size(), N = x.size() / D;
     Tensor mean({D}, DType::Float64, x.device()), var = empty_like(mean), y = empty_like(x);
-    if (training) {
+    if (training()) {
       dispatch(x, [&]<class T> {
         const Tensor sums = column_sums<2>(x.device(), N, D, Moments<T>{x.data<T>(), x.data<T>()});
         batch_statistics<T>(x, sums, mean, var);
@@ -179,7 +181,7 @@ struct BatchNorm {
       gb = sums_row(sums, 1, w.shape(), w.dtype());
       if (needs[0]) {
         gx = empty_like(x);
-        const T batch_share = training ? T(1) / T(N) : T(0);
+        const T batch_share = training() ? T(1) / T(N) : T(0);
         input_gradient<T>(gy, x, w, m, inverse, gw, gb, batch_share, gx);
       }
     });
@@ -189,9 +191,26 @@ struct BatchNorm {
     running_mean = running_mean.to(device);
     running_var = running_var.to(device);
   }
+  Tensor reference(const Tensor& x, const Tensor& w, const Tensor& b) const {
+    Tensor y = empty_like(x);
+    const auto in = reference::elements(x, -1);
+    const auto out = reference::elements(y, -1);
+    const double N = double(in.outer);
+    for (int64_t d = 0; d < in.n; ++d) {
+      double m = 0, v = 0;
+      for (int64_t r = 0; r < in.outer; ++r) m += in(r, d, 0) / N;
+      for (int64_t r = 0; r < in.outer; ++r) v += (in(r, d, 0) - m) * (in(r, d, 0) - m) / N;
+      if (!training()) m = running_mean.data<double>()[d], v = running_var.data<double>()[d];
+      for (int64_t r = 0; r < in.outer; ++r)
+        out(r, d, 0) =
+            (in(r, d, 0) - m) / std::sqrt(v + eps) * w.data<double>()[d] + b.data<double>()[d];
+    }
+    return y;
+  }
   static std::vector<Sample<BatchNorm>> samples() {
     const Tensor mean = randn({3}), var = tensor_of({0.5, 1, 2.5}, {3}, DType::Float64);
-    const BatchNorm evaluation{.training = false, .running_mean = mean, .running_var = var};
+    const BatchNorm evaluation{
+        .statistics = Statistics::Running, .running_mean = mean, .running_var = var};
     return {{"training", {}, {randn({7, 3}), randn({3}), randn({3})}},
             {"training, sequence", {}, {randn({2, 4, 5}), randn({5}), randn({5})}},
             {"training, one channel", {}, {randn({6, 1}), randn({1}), randn({1})}},
@@ -205,9 +224,9 @@ struct BatchNorm {
 }  // namespace
 
 Variable batch_norm(const Variable& x, const Variable& weight, const Variable& bias,
-                    const Tensor& running_mean, const Tensor& running_var, bool training,
+                    const Tensor& running_mean, const Tensor& running_var, Statistics statistics,
                     double momentum, double eps) {
-  return apply(BatchNorm{training, momentum, eps, running_mean, running_var}, x, weight, bias);
+  return apply(BatchNorm{statistics, momentum, eps, running_mean, running_var}, x, weight, bias);
 }
 
 }  // namespace skiff

@@ -14,8 +14,9 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/norm.h"
 #include "core/parallel.h"
 
 namespace skiff {
@@ -101,6 +102,21 @@ struct LayerNorm {
       }
     });
     return {gx, gw, gb};
+  }
+  Tensor reference(const Tensor& x, const Tensor& w, const Tensor& b) const {
+    Tensor y = empty_like(x);
+    const auto in = reference::elements(x, -1);
+    const auto out = reference::elements(y, -1);
+    const double d = double(in.n);
+    for (int64_t row = 0; row < in.outer; ++row) {
+      double m = 0, v = 0;
+      for (int64_t j = 0; j < in.n; ++j) m += in(row, j, 0) / d;
+      for (int64_t j = 0; j < in.n; ++j) v += (in(row, j, 0) - m) * (in(row, j, 0) - m) / d;
+      for (int64_t j = 0; j < in.n; ++j)
+        out(row, j, 0) =
+            (in(row, j, 0) - m) / std::sqrt(v + eps) * w.data<double>()[j] + b.data<double>()[j];
+    }
+    return y;
   }
   static std::vector<Sample<LayerNorm>> samples() {
     return {{"rows", {}, {randn({5, 6}), randn({6}), randn({6})}},

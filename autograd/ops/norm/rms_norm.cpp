@@ -16,8 +16,8 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/norm.h"
 #include "core/parallel.h"
 
 namespace skiff {

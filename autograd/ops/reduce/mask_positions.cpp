@@ -4,7 +4,7 @@
 //   adjoint   gx = the same of gy: a diagonal matrix of zeros and ones is its own transpose
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/reduce.h"
 #include "core/parallel.h"
 
 namespace skiff {

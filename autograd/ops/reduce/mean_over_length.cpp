@@ -1,13 +1,11 @@
-// One vector per sequence: mean_over_length leaves padding out; last_position takes the last one.
+// mean_over_length: one vector per sequence, the mean of its positions without the padding.
 //
 //   forward   y[b, c] = 1/l[b] sum_{i < l[b]} x[b, i, c],    l = lengths
 //   adjoint   gx[b, i, c] = gy[b, c] / l[b] for i < l[b], and 0 behind: the coefficients of x in y
-//
-// last_position is a slice.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/reduce.h"
 #include "core/parallel.h"
 
 namespace skiff {
@@ -89,12 +87,6 @@ struct MeanOverLength {
 
 Variable mean_over_length(const Variable& x, const Tensor& lengths) {
   return apply(MeanOverLength{}, x, lengths);
-}
-
-Variable last_position(const Variable& x) {
-  check(x && x.rank() == 3 && x.size(1) > 0, "last_position: x (B, n, D) is needed, got ",
-        x.value());
-  return reshape(slice(x, 1, x.size(1) - 1, x.size(1)), {x.size(0), x.size(2)});
 }
 
 }  // namespace skiff

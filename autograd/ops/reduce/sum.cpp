@@ -1,4 +1,4 @@
-// sum over all elements or along one axis; mean is the sum over the count.
+// sum: over all elements or along one axis.
 //
 //   forward   y[o, c] = sum_{i < n} x[o, i, c],   x seen as (outer, n, inner) around the axis
 //   adjoint   gx[o, i, c] = gy[o, c]: every x[o, i, c] enters one output, with factor 1
@@ -6,8 +6,8 @@
 // Sums are taken in double. `all` takes x as one axis of all its elements.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/reduce.h"
 #include "core/parallel.h"
 
 namespace skiff {
@@ -98,9 +98,5 @@ struct Sum {
 
 Variable sum(const Variable& x) { return apply(Sum{}, x); }
 Variable sum(const Variable& x, int64_t axis) { return apply(Sum{false, axis}, x); }
-Variable mean(const Variable& x) { return scale(sum(x), 1.0 / double(x.size())); }
-Variable mean(const Variable& x, int64_t axis) {
-  return scale(sum(x, axis), 1.0 / double(x.size(axis)));
-}
 
 }  // namespace skiff

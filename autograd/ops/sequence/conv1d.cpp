@@ -1,7 +1,7 @@
 // conv1d: a short convolution per channel, the banded part of SKI; x = 0 outside 0 .. n-1.
 //
-//   centred   y[i] = sum_q c[q] x[i + q - (K-1)/2],  K odd: tap q acts at lag (K-1)/2 - q
-//   causal    y[i] = sum_q c[q] x[i - q]:            tap q acts at lag q
+//   bidirectional  y[i] = sum_q c[q] x[i + q - (K-1)/2],  K odd: tap q acts at lag (K-1)/2 - q
+//   causal         y[i] = sum_q c[q] x[i - q]:            tap q acts at lag q
 //
 // Both are y[i] = sum_q c[q] x[i + s q + o], with (s, o) = (1, -(K-1)/2) or (-1, 0).
 //
@@ -13,7 +13,8 @@
 #include <algorithm>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/sequence.h"
 #include "core/parallel.h"
 
 namespace skiff {
@@ -85,11 +86,12 @@ void add_blocks(const Tensor& part, Tensor& gc) {
 struct Conv1d {
   static constexpr auto name = "conv1d";
   static constexpr Linearity linear = Linearity::InEach;
-  bool causal;
+  Direction direction;
   int64_t axis = -2;  // attributes
   Tensor x, c;        // saved
 
-  Lags lags() const { return causal ? Lags{-1, 0} : Lags{1, -(c.size(0) - 1) / 2}; }
+  bool causal() const { return direction == Direction::Causal; }
+  Lags lags() const { return causal() ? Lags{-1, 0} : Lags{1, -(c.size(0) - 1) / 2}; }
   Tensor forward(const Tensor& x_in, const Tensor& c_in) {
     check_real(name, "x", x_in);
     check_like(name, x_in, c_in);
@@ -99,7 +101,7 @@ struct Conv1d {
     check(c.rank() == 2 && c.size(1) >= 1 && v.inner % c.size(1) == 0,
           "conv1d: c must be (K, D) with D dividing the ", v.inner, " channels of x ", x, ", got ",
           c);
-    check(causal || c.size(0) % 2 == 1, "conv1d: a centred convolution needs an odd number of ",
+    check(causal() || c.size(0) % 2 == 1, "conv1d: a centred convolution needs an odd number of ",
           "taps, got ", c);
     Tensor y = empty_like(x);
     dispatch(x, [&]<class T> { correlate<T>(x, c, y, v, lags()); });
@@ -124,25 +126,38 @@ struct Conv1d {
     }
     return {gx, gc};
   }
+  Tensor reference(const Tensor& x, const Tensor& c) const {
+    Tensor y = zeros_like(x);
+    const auto tap = reference::elements(c, 0), in = reference::elements(x, axis);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t q = 0; q < tap.n; ++q) {
+        const int64_t j = causal() ? i - q : i + q - (tap.n - 1) / 2;
+        if (0 <= j && j < in.n) out(o, i, d) += tap(0, q, d % tap.inner) * in(o, j, d);
+      }
+    });
+    return y;
+  }
   static std::vector<Sample<Conv1d>> samples() {
-    return {{"centred", {.causal = false}, {randn({2, 7, 3}), randn({5, 3})}},
-            {"causal", {.causal = true}, {randn({2, 7, 3}), randn({4, 3})}},
-            {"one tap", {.causal = false}, {randn({2, 4, 3}), randn({1, 3})}},
-            {"length 1", {.causal = false}, {randn({2, 1, 3}), randn({3, 3})}},
-            {"length 1, causal", {.causal = true}, {randn({2, 1, 3}), randn({3, 3})}},
-            {"more taps than positions", {.causal = false}, {randn({2, 3, 2}), randn({9, 2})}},
-            {"more taps, causal", {.causal = true}, {randn({2, 3, 2}), randn({6, 2})}},
-            {"even length", {.causal = false}, {randn({1, 8, 17}), randn({3, 17})}},
-            {"several blocks", {.causal = true}, {randn({3, 100, 1}), randn({3, 1})}},
-            {"columns", {.causal = false, .axis = -3}, {randn({2, 4, 3, 2}), randn({3, 2})}},
-            {"rows", {.causal = true, .axis = -2}, {randn({2, 4, 3, 2}), randn({3, 2})}}};
+    constexpr Direction causal = Direction::Causal, both = Direction::Bidirectional;
+    return {{"centred", {.direction = both}, {randn({2, 7, 3}), randn({5, 3})}},
+            {"causal", {.direction = causal}, {randn({2, 7, 3}), randn({4, 3})}},
+            {"one tap", {.direction = both}, {randn({2, 4, 3}), randn({1, 3})}},
+            {"length 1", {.direction = both}, {randn({2, 1, 3}), randn({3, 3})}},
+            {"length 1, causal", {.direction = causal}, {randn({2, 1, 3}), randn({3, 3})}},
+            {"more taps than positions", {.direction = both}, {randn({2, 3, 2}), randn({9, 2})}},
+            {"more taps, causal", {.direction = causal}, {randn({2, 3, 2}), randn({6, 2})}},
+            {"even length", {.direction = both}, {randn({1, 8, 17}), randn({3, 17})}},
+            {"several blocks", {.direction = causal}, {randn({3, 100, 1}), randn({3, 1})}},
+            {"columns", {.direction = both, .axis = -3}, {randn({2, 4, 3, 2}), randn({3, 2})}},
+            {"rows", {.direction = causal, .axis = -2}, {randn({2, 4, 3, 2}), randn({3, 2})}}};
   }
 };
 
 }  // namespace
 
-Variable conv1d(const Variable& x, const Variable& c, bool causal, int64_t axis) {
-  return apply(Conv1d{causal, axis}, x, c);
+Variable conv1d(const Variable& x, const Variable& c, Direction direction, int64_t axis) {
+  return apply(Conv1d{direction, axis}, x, c);
 }
 
 }  // namespace skiff

@@ -14,8 +14,9 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/two_point_map.h"
+#include "autograd/ops/sequence.h"
 
 namespace skiff {
 namespace {
@@ -54,6 +55,20 @@ struct LinearResize {
   }
   Grads backward(const Tensor& gy, Needs) const { return {matrix().apply_transposed(gy, axis)}; }
 
+  Tensor reference(const Tensor& x) const {
+    Tensor y(x.shape().with(axis, m), x.dtype());
+    const auto in = reference::elements(x, axis);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      double u = m > 1 ? double(i * (in.n - 1)) / double(m - 1) : 0;
+      if (mode == Resize::HalfPixel)
+        u = std::clamp((double(i) + 0.5) * double(in.n) / double(m) - 0.5, 0.0, double(in.n - 1));
+      out(o, i, d) = 0;
+      for (int64_t j = 0; j < in.n; ++j)
+        out(o, i, d) += reference::hat(u - double(j)) * in(o, j, d);
+    });
+    return y;
+  }
   static std::vector<Sample<LinearResize>> samples() {
     const Resize aligned = Resize::AlignedEnds, half = Resize::HalfPixel;
     return {{"aligned, up", {.m = 9, .mode = aligned}, {randn({2, 4, 3})}},

@@ -15,8 +15,9 @@
 // no lag and has gradient 0. Causal: (n, D), row l = lag l; all negative lags are 0.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/sequence.h"
 #include "core/conv/spectral_conv.h"
 #include "core/fft/fft.h"
 #include "core/parallel.h"
@@ -54,24 +55,25 @@ void take_taps(const Tensor& circle, Tensor& t, int64_t n, int64_t F) {
 struct Toeplitz {
   static constexpr auto name = "toeplitz";
   static constexpr Linearity linear = Linearity::InEach;
-  bool causal;
+  Direction direction;
   int64_t axis = -2;     // attributes
   Tensor x, A;           // saved: the input, and the spectrum (F/2 + 1, D) of the taps
   int64_t n = 0, F = 0;  // saved: sequence length, transform length
 
+  bool causal() const { return direction == Direction::Causal; }
   Tensor forward(const Tensor& t, const Tensor& x_in) {
     check_real(name, "x", x_in);
     check_like(name, t, x_in);
     x = x_in;
     n = x.size(axis);
-    const int64_t rows = causal ? n : 2 * n;
+    const int64_t rows = causal() ? n : 2 * n;
     check(t.rank() == 2 && t.size(0) == rows, "toeplitz: x of length ", n, " needs taps (",
-          causal ? "n = " : "2n = ", rows, ", D), got ", t);
+          causal() ? "n = " : "2n = ", rows, ", D), got ", t);
     check(t.size(1) >= 1 && axis_view(x, axis).inner % t.size(1) == 0, "toeplitz: ", t.size(1),
           " channels of t do not divide the ", axis_view(x, axis).inner, " of x ", x);
     F = fft::fast_length(2 * n);
     Tensor circle({F, t.size(1)}, t.dtype(), t.device());
-    dispatch(t, [&]<class T> { place_taps<T>(t, circle, n, F, causal); });
+    dispatch(t, [&]<class T> { place_taps<T>(t, circle, n, F, causal()); });
     A = fft::r2c(circle, F, 0);
     return spectral_conv_forward(x, A, F, axis);
   }
@@ -80,29 +82,41 @@ struct Toeplitz {
     Tensor gt;
     if (needs[0]) {
       const Tensor circle = fft::c2r(scale_bins(gA, F, 0, 1, 0.5), F, 0, F);
-      gt = Tensor({causal ? n : 2 * n, gA.size(1)}, gy.dtype(), gy.device());
+      gt = Tensor({causal() ? n : 2 * n, gA.size(1)}, gy.dtype(), gy.device());
       dispatch(gt, [&]<class T> { take_taps<T>(circle, gt, n, F); });
     }
     return {gt, gx};
   }
+  // The row of lag l is l mod 2n: lag -l has row 2n - l.
+  Tensor reference(const Tensor& t, const Tensor& x) const {
+    Tensor y = zeros_like(x);
+    const auto lag = reference::elements(t, 0), in = reference::elements(x, axis);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t j = 0; j < (causal() ? i + 1 : in.n); ++j)
+        out(o, i, d) += lag(0, (i - j + 2 * in.n) % (2 * in.n), d % lag.inner) * in(o, j, d);
+    });
+    return y;
+  }
   static std::vector<Sample<Toeplitz>> samples() {
-    return {{"bidirectional", {.causal = false}, {randn({10, 3}), randn({2, 5, 3})}},
-            {"causal", {.causal = true}, {randn({5, 3}), randn({2, 5, 3})}},
-            {"power of two", {.causal = false}, {randn({16, 2}), randn({2, 8, 2})}},
-            {"many channels", {.causal = false}, {randn({22, 13}), randn({2, 11, 13})}},
-            {"length 1", {.causal = false}, {randn({2, 2}), randn({2, 1, 2})}},
-            {"length 1, causal", {.causal = true}, {randn({1, 2}), randn({2, 1, 2})}},
-            {"length 2", {.causal = false}, {randn({4, 2}), randn({1, 2, 2})}},
-            {"no batch", {.causal = true}, {randn({7, 2}), randn({7, 2})}},
-            {"columns", {.causal = false, .axis = -3}, {randn({6, 2}), randn({2, 3, 4, 2})}},
-            {"rows", {.causal = true, .axis = -2}, {randn({4, 2}), randn({2, 3, 4, 2})}}};
+    constexpr Direction causal = Direction::Causal, both = Direction::Bidirectional;
+    return {{"bidirectional", {.direction = both}, {randn({10, 3}), randn({2, 5, 3})}},
+            {"causal", {.direction = causal}, {randn({5, 3}), randn({2, 5, 3})}},
+            {"power of two", {.direction = both}, {randn({16, 2}), randn({2, 8, 2})}},
+            {"many channels", {.direction = both}, {randn({22, 13}), randn({2, 11, 13})}},
+            {"length 1", {.direction = both}, {randn({2, 2}), randn({2, 1, 2})}},
+            {"length 1, causal", {.direction = causal}, {randn({1, 2}), randn({2, 1, 2})}},
+            {"length 2", {.direction = both}, {randn({4, 2}), randn({1, 2, 2})}},
+            {"no batch", {.direction = causal}, {randn({7, 2}), randn({7, 2})}},
+            {"columns", {.direction = both, .axis = -3}, {randn({6, 2}), randn({2, 3, 4, 2})}},
+            {"rows", {.direction = causal, .axis = -2}, {randn({4, 2}), randn({2, 3, 4, 2})}}};
   }
 };
 
 }  // namespace
 
-Variable toeplitz(const Variable& t, const Variable& x, bool causal, int64_t axis) {
-  return apply(Toeplitz{causal, axis}, t, x);
+Variable toeplitz(const Variable& t, const Variable& x, Direction direction, int64_t axis) {
+  return apply(Toeplitz{direction, axis}, t, x);
 }
 
 }  // namespace skiff

@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/shape.h"
 #include "core/parallel.h"
 
 namespace skiff {

@@ -20,9 +20,10 @@
 #include <cmath>
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/knots.h"
+#include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/two_point_map.h"
+#include "autograd/ops/ski.h"
 
 namespace skiff {
 namespace {
@@ -41,6 +42,14 @@ TwoPointMap published_matrix(const InterpolationMatrix& W) {
   std::vector<TwoPointMap::Entry> rows;
   for (int64_t i = 0; i < W.n; ++i) rows.push_back(published_row(i, W.n, W.r, W.gamma));
   return TwoPointMap(W.r, rows);
+}
+
+// W[i, p] of the formula.
+double weight(const InterpolationMatrix& W, int64_t i, int64_t p) {
+  if (!W.published)
+    return reference::hat((W.n > 1 ? double(i * (W.r - 1)) / double(W.n - 1) : 0) - double(p));
+  const TwoPointMap::Entry e = published_row(i, W.n, W.r, W.gamma);
+  return p == e.left ? e.first : p == e.left + 1 ? e.second : 0;
 }
 
 void check_matrix(const InterpolationMatrix& W) {
@@ -71,6 +80,15 @@ struct Interpolate {
   }
   Grads backward(const Tensor& gy, Needs) const { return {transposed_product(W, gy, axis)}; }
 
+  Tensor reference(const Tensor& s) const {
+    Tensor y = zeros(s.shape().with(axis, W.n), s.dtype());
+    const auto in = reference::elements(s, axis);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t p = 0; p < W.r; ++p) out(o, i, d) += weight(W, i, p) * in(o, p, d);
+    });
+    return y;
+  }
   static std::vector<Sample<Interpolate>> samples() {
     return {{"odd", {.W = {9, 4}}, {randn({2, 4, 3})}},
             {"even", {.W = {8, 3}}, {randn({2, 3, 3})}},
@@ -78,7 +96,9 @@ struct Interpolate {
             {"more knots than positions", {.W = {3, 7}}, {randn({1, 7, 2})}},
             {"length 1", {.W = {1, 4}}, {randn({2, 4, 2})}},
             {"length 2", {.W = {2, 2}}, {randn({2, 2, 2})}},
-            {"published", {.W = {9, 4, true, 0.99}}, {randn({2, 4, 3})}},
+            {"published",
+             {.W = {.n = 9, .r = 4, .published = true, .gamma = 0.99}},
+             {randn({2, 4, 3})}},
             {"columns", {.W = {6, 3}, .axis = -3}, {randn({2, 3, 4, 2})}}};
   }
 };
@@ -98,13 +118,24 @@ struct InterpolateAdjoint {
   }
   Grads backward(const Tensor& gy, Needs) const { return {product(W, gy, axis)}; }
 
+  Tensor reference(const Tensor& x) const {
+    Tensor z = zeros(x.shape().with(axis, W.r), x.dtype());
+    const auto in = reference::elements(x, axis);
+    const auto out = reference::elements(z, axis);
+    out.for_each([&](int64_t o, int64_t p, int64_t d) {
+      for (int64_t i = 0; i < W.n; ++i) out(o, p, d) += weight(W, i, p) * in(o, i, d);
+    });
+    return z;
+  }
   static std::vector<Sample<InterpolateAdjoint>> samples() {
     return {{"odd", {.W = {9, 4}}, {randn({2, 9, 3})}},
             {"even", {.W = {8, 3}}, {randn({2, 8, 3})}},
             {"r = n", {.W = {5, 5}}, {randn({2, 5, 3})}},
             {"more knots than positions", {.W = {3, 7}}, {randn({1, 3, 2})}},
             {"length 1", {.W = {1, 4}}, {randn({2, 1, 2})}},
-            {"published", {.W = {9, 4, true, 0.99}}, {randn({2, 9, 3})}},
+            {"published",
+             {.W = {.n = 9, .r = 4, .published = true, .gamma = 0.99}},
+             {randn({2, 9, 3})}},
             {"columns", {.W = {6, 3}, .axis = -3}, {randn({2, 6, 4, 2})}}};
   }
 };

@@ -22,8 +22,9 @@
 
 #include "core/conv/ski.h"
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/knots.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/ski.h"
 
 namespace skiff {
 namespace {
@@ -40,14 +41,15 @@ struct Ski {
     k = k_in;
     check_inputs();
     z = sum_to_knots(x, k.size(0) / 2, axis);
-    return ski_parts::output(x, c, ski_parts::knot_product(k, z, axis, /*transposed=*/false), axis);
+    return ski_parts::output(x, c, ski_parts::kernel_product(k, z, axis, /*transposed=*/false),
+                             axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
     Tensor u, gk;
     if (needs[0] || needs[2]) {
       const Tensor h = sum_to_knots(gy, k.size(0) / 2, axis);
-      if (needs[0]) u = ski_parts::knot_product(k, h, axis, /*transposed=*/true);
-      if (needs[2]) gk = ski_parts::knot_gradient(h, z, k.size(1), axis);
+      if (needs[0]) u = ski_parts::kernel_product(k, h, axis, /*transposed=*/true);
+      if (needs[2]) gk = ski_parts::kernel_gradient(h, z, k.size(1), axis);
     }
     auto [gx, gc] = ski_parts::gradients(x, c, gy, u, axis, needs[0], needs[1]);
     return {gx, gc, gk};
@@ -62,6 +64,26 @@ struct Ski {
     check(k.rank() == 2 && k.size(0) % 2 == 0 && k.size(0) >= 4 && k.size(1) == c.size(1),
           "ski: k must be (2r, D) with r >= 2 and D = ", c.size(1), ", got ", k);
     check(x.size(axis) >= 1, "ski: a sequence needs at least 1 position, got ", x);
+  }
+  Tensor reference(const Tensor& x, const Tensor& c, const Tensor& k) const {
+    Tensor y = zeros_like(x);
+    const auto in = reference::elements(x, axis);
+    const auto tap = reference::elements(c, 0), lag = reference::elements(k, 0);
+    const auto out = reference::elements(y, axis);
+    const int64_t n = in.n, m = tap.n / 2, r = lag.n / 2, D = tap.inner;
+    const double H = n > 1 ? double(r - 1) / double(n - 1) : 0;
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t j = 0; j < n; ++j) {
+        double T = std::abs(j - i) <= m ? tap(0, j - i + m, d % D) : 0;  // + (W A W^T)[i, j]
+        for (int64_t p = 0; p < r; ++p)
+          for (int64_t q = 0; q < r; ++q)
+            T += reference::hat(double(i) * H - double(p)) *
+                 lag(0, (p - q + 2 * r) % (2 * r), d % D) *
+                 reference::hat(double(j) * H - double(q));
+        out(o, i, d) += T * in(o, j, d);
+      }
+    });
+    return y;
   }
   static std::vector<Sample<Ski>> samples() {
     return {{"odd", {}, {randn({2, 9, 3}), randn({3, 3}), randn({8, 3})}},

@@ -7,8 +7,8 @@
 //             ga[r, d] = conj(b[d]) gy[r, d],   gb[d] = sum_r conj(a[r, d]) gy[r, d]
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/sum_leading.h"
+#include "autograd/ops/spectral.h"
 #include "core/parallel.h"
 
 namespace skiff {

@@ -16,12 +16,14 @@
 //             ge = w gh
 //             gR[k] = c[k]/F Re rfft(ge)[k],  c = 1 at k = 0 and 2k = F, 2 otherwise
 //
-// `published`: the released causal_spectrum doubles e[F/2] as well, so Re A = R + (-1)^k e[F/2].
-// With n <= F/2 that sample never meets an output, and y and its gradients are the same.
+// CausalWindow::Published: the released causal_spectrum doubles e[F/2] as well, so Re A = R +
+// (-1)^k e[F/2]. With n <= F/2 that sample never meets an output, and y and its gradients are the
+// same.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/spectral.h"
 #include "core/fft/fft.h"
 #include "core/parallel.h"
 
@@ -63,7 +65,7 @@ struct Hilbert {
   static constexpr auto name = "hilbert";
   static constexpr Linearity linear = Linearity::Jointly;
   int64_t F, axis = -2;  // attributes
-  bool published = false;
+  CausalWindow kind = CausalWindow::Exact;
 
   Tensor forward(const Tensor& R) {
     check_real(name, "R", R);
@@ -84,7 +86,25 @@ struct Hilbert {
     return {gR};
   }
   void window(Tensor& h, double s) const {
-    dispatch(h, [&]<class T> { window_kernel<T>(h, axis_view(h, axis), F, T(s), published); });
+    dispatch(h, [&]<class T> {
+      window_kernel<T>(h, axis_view(h, axis), F, T(s), kind == CausalWindow::Published);
+    });
+  }
+  Tensor reference(const Tensor& R) const {
+    Tensor A = zeros(R.shape(), DType::Complex128);
+    const auto in = reference::elements(R, axis);
+    const auto out = reference::elements<reference::Bin>(A, axis);
+    out.for_each([&](int64_t o, int64_t k, int64_t d) {
+      for (int64_t t = 0; 2 * t <= F; ++t) {  // behind F/2, w is 0
+        double e = 0;
+        for (int64_t q = 0; q < in.n; ++q)
+          e += reference::bins(q, F) / double(F) * in(o, q, d) *
+               std::real(reference::turn(q * t, F));
+        const bool once = t == 0 || (2 * t == F && kind == CausalWindow::Exact);
+        out(o, k, d) += (once ? 1.0 : 2.0) * e * std::conj(reference::turn(t * k, F));
+      }
+    });
+    return A;
   }
   static std::vector<Sample<Hilbert>> samples() {
     return {{"even", {.F = 8}, {randn({5, 3})}},
@@ -92,7 +112,7 @@ struct Hilbert {
             {"length 1", {.F = 1}, {randn({1, 2})}},
             {"length 2", {.F = 2}, {randn({2, 2})}},
             {"length 3", {.F = 3}, {randn({2, 2})}},
-            {"published", {.F = 8, .published = true}, {randn({5, 3})}},
+            {"published", {.F = 8, .kind = CausalWindow::Published}, {randn({5, 3})}},
             {"batch", {.F = 6}, {randn({2, 4, 3})}},
             {"columns", {.F = 6, .axis = -3}, {randn({4, 2, 3})}}};
   }
@@ -100,8 +120,8 @@ struct Hilbert {
 
 }  // namespace
 
-Variable hilbert(const Variable& R, int64_t F, int64_t axis, bool published) {
-  return apply(Hilbert{F, axis, published}, R);
+Variable hilbert(const Variable& R, int64_t F, int64_t axis, CausalWindow window) {
+  return apply(Hilbert{F, axis, window}, R);
 }
 
 }  // namespace skiff

@@ -12,8 +12,9 @@
 // the spectrum of the real gx says by itself.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/spectral.h"
 #include "core/fft/fft.h"
 
 namespace skiff {
@@ -35,6 +36,17 @@ struct Irfft {
   Grads backward(const Tensor& gx, Needs) const {
     return {scale_bins(fft::r2c(gx, F, axis), F, axis, /*ends=*/1.0 / double(F),
                        /*interior=*/2.0 / double(F))};
+  }
+  Tensor reference(const Tensor& X) const {
+    Tensor x = zeros(X.shape().with(axis, F), DType::Float64);
+    const auto in = reference::elements<reference::Bin>(X, axis);
+    const auto out = reference::elements(x, axis);
+    out.for_each([&](int64_t o, int64_t j, int64_t d) {
+      for (int64_t k = 0; k < in.n; ++k)
+        out(o, j, d) +=
+            reference::bins(k, F) / double(F) * std::real(in(o, k, d) * reference::turn(j * k, F));
+    });
+    return x;
   }
   static std::vector<Sample<Irfft>> samples() {
     return {{"even", {.F = 8}, {randc({2, 5, 3})}},

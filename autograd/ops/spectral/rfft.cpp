@@ -10,8 +10,9 @@
 //   gx = c2r(h) cut or padded back to n,   h[k] = gX[k] for k = 0 or 2k = F,   gX[k] / 2 otherwise.
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
 #include "autograd/ops/detail/half_spectrum.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/spectral.h"
 #include "core/fft/fft.h"
 
 namespace skiff {
@@ -31,6 +32,16 @@ struct Rfft {
   Grads backward(const Tensor& gX, Needs) const {
     const Tensor h = scale_bins(gX, F, axis, /*ends=*/1, /*interior=*/0.5);
     return {fft::c2r(h, F, axis, n)};  // first n samples, zeros beyond F
+  }
+  Tensor reference(const Tensor& x) const {
+    Tensor X = zeros(x.shape().with(axis, F / 2 + 1), DType::Complex128);
+    const auto in = reference::elements(x, axis);
+    const auto out = reference::elements<reference::Bin>(X, axis);
+    out.for_each([&](int64_t o, int64_t k, int64_t d) {
+      for (int64_t j = 0; j < std::min(in.n, F); ++j)
+        out(o, k, d) += in(o, j, d) * std::conj(reference::turn(j * k, F));
+    });
+    return X;
   }
   static std::vector<Sample<Rfft>> samples() {
     return {{"even", {.F = 8}, {randn({2, 8, 3})}},

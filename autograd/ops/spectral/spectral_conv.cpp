@@ -20,7 +20,8 @@
 #include "core/conv/spectral_conv.h"
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/detail/reference.h"
+#include "autograd/ops/spectral.h"
 
 namespace skiff {
 namespace {
@@ -39,6 +40,22 @@ struct SpectralConv {
   Grads backward(const Tensor& gy, Needs needs) const {
     auto [gx, gS] = spectral_conv_backward(x, S, gy, F, axis, needs[0], needs[1]);
     return {gx, gS};
+  }
+  Tensor reference(const Tensor& x, const Tensor& S) const {
+    Tensor y = zeros_like(x);
+    const auto in = reference::elements(x, axis);
+    const auto response = reference::elements<reference::Bin>(S, 0);
+    const auto out = reference::elements(y, axis);
+    out.for_each([&](int64_t o, int64_t i, int64_t d) {
+      for (int64_t k = 0; k < response.n; ++k) {
+        reference::Bin X = 0;
+        for (int64_t j = 0; j < in.n; ++j) X += in(o, j, d) * std::conj(reference::turn(j * k, F));
+        out(o, i, d) +=
+            reference::bins(k, F) / double(F) *
+            std::real(response(0, k, d % response.inner) * X * reference::turn(i * k, F));
+      }
+    });
+    return y;
   }
   static std::vector<Sample<SpectralConv>> samples() {
     return {{"even", {.F = 8}, {randn({2, 4, 3}), randc({5, 3})}},

@@ -4,7 +4,7 @@
 //   adjoint   gre = Re gy, gim = Im gy: a complex gradient is the pair of the two real ones
 
 #include "autograd/op.h"
-#include "autograd/ops.h"
+#include "autograd/ops/spectral.h"
 #include "core/parallel.h"
 
 namespace skiff {

@@ -1,0 +1,25 @@
+// Linear maps along an axis, the sequence: x is (.., n, .., d) with n at `axis`. A kernel is (K, D)
+// with D dividing the number of elements inside the axis; its channel is the inner index mod D.
+#pragma once
+
+#include "autograd/tape.h"
+
+namespace skiff {
+
+enum class Direction { Causal, Bidirectional };
+
+// y[i] = sum_j t[i-j] x[j];  x (.., n, ..).
+// Bidirectional: t (2n, D), lag l >= 0 at row l, lag -l at row 2n - l; row n is not used.
+// Causal: t (n, D), lag l at row l, and t[l] = 0 for l < 0.
+Variable toeplitz(const Variable& t, const Variable& x, Direction direction, int64_t axis = -2);
+
+// Depthwise convolution, zeros outside; x (.., n, ..), c (K, D).
+// Bidirectional: y[i] = sum_q c[q] x[i + q - (K-1)/2], K odd. Causal: y[i] = sum_q c[q] x[i - q].
+Variable conv1d(const Variable& x, const Variable& c, Direction direction, int64_t axis = -2);
+
+// x (.., n, ..) read linearly at m equally spaced places -> (.., m, ..). AlignedEnds: the first and
+// last places are the first and last elements. HalfPixel: place i is max((i + 1/2) n/m - 1/2, 0).
+enum class Resize { AlignedEnds, HalfPixel };
+Variable linear_resize(const Variable& x, int64_t m, Resize mode, int64_t axis = -2);
+
+}  // namespace skiff

@@ -1,0 +1,60 @@
+// The options of bench.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/options.h"
+#include "examples/bench/cases.h"
+
+namespace skiff::bench {
+
+struct BenchOptions {
+  Sizes sizes;
+  std::string n = "512,1024,2048,4096", filter, out = "build/bench", json;
+  int64_t threads = 0, repeats = 9;
+  double seconds = 0;
+  bool quick = false, list = false;
+
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "n", .help = "Sequence lengths of operators and layers, with commas"}, o.n);
+    field({.name = "batch", .help = "Sequences per call", .low = 1, .high = 1e6}, o.sizes.batch);
+    field({.name = "dim", .help = "Channels of operators and layers", .low = 1, .high = 65536},
+          o.sizes.dim);
+    field({.name = "length",
+           .help = "Tokens of a step of ListOps or Text; 0: the recipe's",
+           .low = 0,
+           .high = 1 << 20},
+          o.sizes.length);
+    field({.name = "recipe",
+           .help = "Models of the steps",
+           .words =
+               [] {
+                 return std::vector<std::string>{"paper", "tiny"};
+               }},
+          o.sizes.recipe);
+    field({.name = "filter", .help = "Only cases with one of these, with commas, in their name"},
+          o.filter);
+    field({.name = "threads",
+           .help = "Threads; 0: OMP_NUM_THREADS or all cores",
+           .low = 0,
+           .high = 4096},
+          o.threads);
+    field({.name = "repeats", .help = "Rounds", .low = 1, .high = 1e6}, o.repeats);
+    field({.name = "seconds",
+           .help = "No further round after this time; 0: all rounds",
+           .low = 0,
+           .high = 1e6},
+          o.seconds);
+    field({.name = "out", .help = "Folder of bench.jsonl and bench.svg"}, o.out);
+    field({.name = "json",
+           .help = "The JSON lines in this file; -: on standard output, and nothing else"},
+          o.json);
+    field({.name = "quick", .help = "Tiny sizes: does everything run?"}, o.quick);
+    field({.name = "list", .help = "Print the names of the cases and stop"}, o.list);
+  }
+};
+
+}  // namespace skiff::bench

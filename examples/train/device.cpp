@@ -1,0 +1,36 @@
+#include "examples/train/device.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+
+#include "core/memory.h"
+#include "core/options.h"
+
+namespace skiff {
+
+std::vector<std::string> device_words() { return {"cpu", "cuda", "auto"}; }
+
+CLI::Option* add_device_option(CLI::App& app, std::string& device) {
+  return app.add_option("--device", device, kDeviceHelp)->capture_default_str();
+}
+
+Device device_named(const std::string& name, std::string& note) {
+  check_word("device", name, device_words());
+  note.clear();
+  if (name == "cpu") return Device::CPU;
+  if (memory::cuda_available()) return Device::CUDA;
+  const std::string reason = memory::cuda_unavailable_reason();
+  check<UsageError>(name == "auto", "--device cuda: ", reason,
+                    "; --device auto takes the CPU then");
+  note = "--device auto: the CPU, because " + reason;
+  return Device::CPU;
+}
+
+Device device_named(const std::string& name) {
+  std::string note;
+  const Device device = device_named(name, note);
+  if (!note.empty()) std::fprintf(stderr, "%s\n", note.c_str());
+  return device;
+}
+
+}  // namespace skiff

@@ -1,0 +1,53 @@
+// Scores of a classifier on examples whose labels are known.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/device.h"
+#include "data/batch.h"
+#include "layers/model.h"
+
+namespace skiff {
+
+// Per row of logits (B, classes): the class with the highest, or -1 if one of them is not finite.
+// Where batch norm uses its running statistics, a rare example can grow through the products of the
+// units until its logits overflow. Such an example counts as wrong, whatever class it belongs to.
+std::vector<int64_t> predicted_classes(const Tensor& logits);
+
+struct Evaluation {
+  explicit Evaluation(int64_t classes);
+  void add(const std::vector<int64_t>& predicted, const Tensor& labels);
+
+  int64_t examples() const;
+  int64_t correct() const;
+  double accuracy() const { return double(correct()) / double(examples()); }
+  double majority() const;                      // share of the most frequent class
+  int64_t examples_of(int64_t label) const;     // with this label
+  int64_t predictions_of(int64_t label) const;  // examples that this class was predicted for
+  double recall(int64_t label) const;           // NaN without examples
+  double precision(int64_t label) const;        // NaN without predictions
+  std::string remark() const;                   // on examples that are not finite; may be empty
+
+  std::vector<std::vector<int64_t>> counts;  // [label][predicted]
+  std::vector<int64_t> not_finite;           // [label]: examples without a prediction
+  double loss = 0;                           // mean over the examples
+};
+
+// Examples, precision and recall per class, one row each, under the title.
+std::string class_table(const std::string& title, const Evaluation& e,
+                        const std::vector<std::string>& classes);
+
+// Every example once. `progress` is called after each batch with the number of examples done; when
+// it returns false, evaluation stops and nothing is returned.
+std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,
+                                   const std::vector<Example>& examples, int64_t batch_size,
+                                   Device device, const std::function<bool(int64_t)>& progress);
+
+// `count` of the examples (at most all), evenly spread over their order.
+std::vector<Example> evenly_spread(const std::vector<Example>& examples, int64_t count);
+
+}  // namespace skiff

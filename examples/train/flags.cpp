@@ -1,0 +1,114 @@
+#include "examples/train/flags.h"
+
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdio>
+
+namespace skiff {
+
+namespace {
+
+// A number without an exponent where it is whole.
+std::string plain(double v) {
+  char text[40];
+  std::snprintf(text, sizeof text, v == std::floor(v) ? "%.0f" : "%g", v);
+  return text;
+}
+
+// What --help shows for the value: the words, or the range where there is one.
+std::string type_of(const Field& field, const std::vector<std::string>& words, bool number) {
+  if (number) return field.high < 1e15 ? plain(field.low) + ".." + plain(field.high) : "NUMBER";
+  if (words.empty()) return "TEXT";
+  std::string type;
+  for (const std::string& word : words) type += (type.empty() ? "{" : ", ") + word;
+  return type + "}";
+}
+
+// Shows a switch as --[no-]NAME, and of an option with an old name the new one alone.
+struct HelpFormatter : CLI::Formatter {
+  std::string make_option_name(const CLI::Option* option, bool positional) const override {
+    const std::vector<std::string>& names = option->get_lnames();
+    if (positional || names.empty() || names[0] == "help")
+      return CLI::Formatter::make_option_name(option, positional);
+    return (option->get_fnames().empty() ? "--" : "--[no-]") + names[0];
+  }
+};
+
+}  // namespace
+
+Flags::Flags(const std::string& description, const std::string& program)
+    : app_(std::make_unique<CLI::App>(description, program)) {
+  app_->formatter(std::make_shared<HelpFormatter>());
+  // The last of an option that is given twice counts.
+  app_->option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
+}
+
+Flags::~Flags() = default;
+
+void Flags::add_flag(const Field& field, const std::string& group, Kind kind,
+                     const std::vector<std::string>& words, const std::string& shown,
+                     std::function<void(const std::string&)> set) {
+  Flag& flag = flags_.emplace_back();
+  flag.name = field.name;
+  flag.is_switch = kind == Kind::Switch;
+  const std::string name =
+      std::string("--") + field.name + (field.old_name ? std::string(",--") + field.old_name : "");
+  if (kind == Kind::Switch)
+    flag.option = app_->add_flag(name + ",!--no-" + field.name, flag.switched, field.help);
+  else
+    flag.option = app_->add_option(name, flag.text, field.help)
+                      ->type_name(type_of(field, words, kind == Kind::Number));
+  flag.option->default_str(shown)->group(group);
+  flag.set = std::move(set);
+}
+
+void Flags::positional(const std::string& name, std::string& value, const std::string& help) {
+  app_->add_option(name, value, help)->required();
+}
+void Flags::positional(const std::string& name, std::vector<std::string>& values,
+                       const std::string& help) {
+  app_->add_option(name, values, help)
+      ->required()
+      ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+}
+void Flags::footer(const std::string& text) { app_->footer(text); }
+
+void Flags::parse(int argc, char** argv) {
+  app_->parse(argc, argv);
+  set_fields(/*skip_wrong=*/false);
+}
+
+void Flags::parse_what_is_right(int argc, char** argv) {
+  app_->set_help_flag();
+  app_->allow_extras();
+  try {
+    app_->parse(argc, argv);
+  } catch (const CLI::ParseError&) {
+    return;
+  }
+  set_fields(/*skip_wrong=*/true);
+}
+
+void Flags::set_fields(bool skip_wrong) {
+  for (const Flag& flag : flags_) {
+    if (flag.option->count() == 0) continue;
+    try {
+      flag.set(flag.is_switch ? (flag.switched ? "true" : "false") : flag.text);
+    } catch (const UsageError&) {
+      if (!skip_wrong) throw;
+    }
+  }
+}
+
+bool Flags::given(const std::string& name) const {
+  return app_->get_option("--" + name)->count() > 0;
+}
+
+std::vector<std::string> Flags::given() const {
+  std::vector<std::string> names;
+  for (const Flag& flag : flags_)
+    if (flag.option->count() > 0) names.push_back(flag.name);
+  return names;
+}
+
+}  // namespace skiff

@@ -1,0 +1,149 @@
+#include "examples/train/inference.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <sstream>
+
+#include "core/check.h"
+#include "data/batch.h"
+#include "data/files/binary_file.h"
+#include "data/tasks.h"
+#include "examples/train/display.h"
+
+namespace skiff {
+
+Device prepare(const InferenceOptions& options) {
+  if (options.threads > 0) omp_set_num_threads(int(options.threads));
+  return device_named(options.device);
+}
+
+TaskData labelled_data(OpenedRun& run, const std::string& folder) {
+  run.options.data.folder = data_folder(folder);
+  TaskData data = task_named(run.options.data.task).load(run.options.data);
+  const ModelCard& card = run.opened.card;
+  check<DataError>(data.vocab == card.shape.vocab && data.classes == card.shape.classes &&
+                       (card.vocabulary.empty() || card.vocabulary == data.vocabulary),
+                   "the data in '", run.options.data.folder,
+                   "' gives other ids to its symbols than the data that '", run.checkpoint,
+                   "' was trained on; ids: ", data.vocab, ", was ", card.shape.vocab,
+                   "; classes: ", data.classes, ", was ", card.shape.classes);
+  return data;
+}
+
+std::vector<std::string> class_names(const OpenedRun& run) {
+  const Task& task = task_named(run.options.data.task);
+  std::vector<std::string> names;
+  for (int64_t c = 0; c < run.opened.card.shape.classes; ++c)
+    names.push_back(c < int64_t(task.class_names.size()) ? task.class_names[size_t(c)]
+                                                         : std::to_string(c));
+  return names;
+}
+
+Prediction predict(const OpenedRun& run, const Example& example, Device device) {
+  const Clock::time_point start = Clock::now();
+  const int64_t first[] = {0};
+  const Batch batch = make_batch(run.format, {example}, first);
+  const Variable logits = run.model()(batch.input.to(device), batch.lengths.to(device));
+  const std::vector<double> values = to_vector(logits.value());
+  Prediction p;
+  const double largest = *std::max_element(values.begin(), values.end());
+  double sum = 0;
+  for (const double v : values) {
+    check<NumericalError>(std::isfinite(v), "the logits of this example are not finite");
+    p.probabilities.push_back(std::exp(v - largest));
+    sum += p.probabilities.back();
+  }
+  for (size_t c = 0; c < values.size(); ++c) {
+    p.probabilities[c] /= sum;
+    p.ranking.push_back(int64_t(c));
+  }
+  std::stable_sort(p.ranking.begin(), p.ranking.end(), [&](int64_t a, int64_t b) {
+    return p.probabilities[size_t(a)] > p.probabilities[size_t(b)];
+  });
+  p.seconds = seconds_since(start);
+  return p;
+}
+
+std::string read_input(const std::string& path) {
+  if (path != "-") return read_file(path);
+  std::string text;
+  char part[1 << 16];
+  for (size_t count; (count = std::fread(part, 1, sizeof part, stdin)) > 0;)
+    text.append(part, count);
+  check<DataError>(!std::ferror(stdin), "cannot read standard input");
+  return text;
+}
+
+namespace {
+
+NamedExample encoded(const OpenedRun& run, const Task& task, const std::string& name,
+                     const std::string& input) {
+  const bool png = input.starts_with("\x89PNG");
+  check<DataError>(!png || task.shape.height > 0, name, ": a PNG image; the model of '",
+                   run.checkpoint, "' reads text");
+  const std::vector<std::string>& vocabulary = run.opened.card.vocabulary;
+  NamedExample named{name, {}, 0, 0};
+  try {
+    named.example = task.encode(input, vocabulary, run.options.data);
+  } catch (const DataError& e) {
+    fail<DataError>(name, ": ", e.what());
+  }
+  const std::vector<uint16_t>& tokens = named.example.tokens;
+  named.tokens = int64_t(tokens.size());
+  if (!vocabulary.empty()) named.unknown = std::count(tokens.begin(), tokens.end(), kUnknownId);
+  return named;
+}
+
+std::vector<NamedExample> encoded_lines(const OpenedRun& run, const Task& task,
+                                        const std::string& name, const std::string& input) {
+  std::vector<NamedExample> examples;
+  std::istringstream lines(input);
+  int64_t number = 0;
+  for (std::string line; std::getline(lines, line);) {
+    ++number;
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.find_first_not_of(" \t") == line.npos) continue;
+    examples.push_back(encoded(run, task, name + ":" + std::to_string(number), line));
+  }
+  check<DataError>(!examples.empty(), name, ": there must be an example per line, got none");
+  return examples;
+}
+
+}  // namespace
+
+std::vector<NamedExample> read_examples(const OpenedRun& run,
+                                        const std::vector<std::string>& files) {
+  const Task& task = task_named(run.options.data.task);
+  check<DataError>(
+      run.has_format, "'", run.checkpoint,
+      "' was made by an older program and does not hold what a new example needs, the "
+      "vocabulary for one; 'train_lra --resume' with more --steps writes one that does");
+  check<UsageError>(!run.format.pairs || files.size() == 2,
+                    "the model compares two documents: give "
+                    "two files, got ",
+                    files.size());
+  std::vector<NamedExample> examples;
+  for (const std::string& file : files) {
+    const std::string input = read_input(file), name = file == "-" ? "standard input" : file;
+    if (task.separator.empty()) {
+      examples.push_back(encoded(run, task, name, input));
+    } else {
+      const std::vector<NamedExample> lines = encoded_lines(run, task, name, input);
+      examples.insert(examples.end(), lines.begin(), lines.end());
+    }
+  }
+  if (!run.format.pairs) return examples;
+  NamedExample &left = examples[0], &right = examples[1];
+  left.example.second = right.example.tokens;
+  left.example.cut = left.example.cut || right.example.cut;
+  left.name += " and " + right.name;
+  left.tokens += right.tokens;
+  left.unknown += right.unknown;
+  examples.pop_back();
+  return examples;
+}
+
+}  // namespace skiff

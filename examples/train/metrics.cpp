@@ -1,0 +1,86 @@
+#include "examples/train/metrics.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdio>
+
+#include "examples/charts/charts.h"
+#include "examples/train/progress.h"
+
+namespace skiff {
+
+namespace {
+
+// The cells after the step, in the order of kMetricsHeader.
+template <class Row>
+auto cells_of(Row& r) {
+  return std::array{&r.epoch,        &r.train_loss,    &r.train_accuracy,
+                    &r.lr,           &r.gradient_norm, &r.val_loss,
+                    &r.val_accuracy, &r.seconds,       &r.tokens_per_second};
+}
+
+}  // namespace
+
+std::string text_of(const MetricsRow& row) {
+  std::string line = std::to_string(row.step);
+  for (const double* v : cells_of(row)) {
+    char cell[40];
+    std::snprintf(cell, sizeof cell, ",%.9g", *v);
+    line += std::isnan(*v) ? "," : cell;
+  }
+  return line + "\n";
+}
+
+std::optional<MetricsRow> parse_row(std::string_view line) {
+  std::vector<std::string_view> cells;
+  for (size_t begin = 0; begin <= line.size();) {
+    const size_t end = std::min(line.find(',', begin), line.size());
+    cells.push_back(line.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  MetricsRow row;
+  const auto values = cells_of(row);
+  if (cells.size() != 1 + values.size()) return {};
+  const std::optional<int64_t> step = whole_number(cells[0]);
+  if (!step) return {};
+  row.step = *step;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const std::string_view cell = cells[i + 1];
+    *values[i] = NAN;
+    if (cell.empty()) continue;
+    const auto [end, error] = std::from_chars(cell.data(), cell.data() + cell.size(), *values[i]);
+    if (error != std::errc() || end != cell.data() + cell.size()) return {};
+  }
+  return row;
+}
+
+std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
+                       double majority_rate) {
+  using charts::Series;
+  Series train_loss{"training", {}, {}, 0}, val_loss{"validation", {}, {}, 1};
+  Series train_accuracy = train_loss, val_accuracy = val_loss;
+  Series majority{"majority class", {}, {}, 2, Series::Dashed};
+  // One validation that diverges must not flatten the rest: it is drawn at the upper edge.
+  double edge = 0;
+  for (const MetricsRow& r : rows)
+    if (std::isfinite(r.train_loss)) edge = std::max(edge, 2 * r.train_loss);
+  const auto add = [](Series& series, int64_t step, double value) {
+    series.x.push_back(double(step)), series.y.push_back(value);
+  };
+  for (const MetricsRow& r : rows) {
+    add(train_loss, r.step, r.train_loss);
+    add(val_loss, r.step, r.val_loss > edge && edge > 0 ? edge : r.val_loss);
+    add(train_accuracy, r.step, r.train_accuracy);
+    add(val_accuracy, r.step, r.val_accuracy);
+    add(majority, r.step, majority_rate);
+  }
+  return charts::file(
+      title, {{.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}},
+              {.title = "accuracy",
+               .x_label = "step",
+               .series = {train_accuracy, val_accuracy, majority},
+               .percent = true}});
+}
+
+}  // namespace skiff

@@ -1,0 +1,31 @@
+// The rows of metrics.csv, and the curves drawn from them.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace skiff {
+
+// A row of metrics.csv; NaN is an empty cell.
+struct MetricsRow {
+  int64_t step = 0;
+  double epoch = 0, train_loss = NAN, train_accuracy = NAN, lr = NAN, gradient_norm = NAN;
+  double val_loss = NAN, val_accuracy = NAN, seconds = 0, tokens_per_second = 0;
+};
+inline constexpr const char* kMetricsHeader =
+    "step,epoch,train_loss,train_accuracy,lr,gradient_norm,val_loss,val_accuracy,seconds,"
+    "tokens_per_second";
+
+std::string text_of(const MetricsRow& row);  // a line of the file
+// Nothing for a line that is not a whole row; without its end.
+std::optional<MetricsRow> parse_row(std::string_view line);
+
+// Loss and accuracy over the steps, as SVG.
+std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
+                       double majority_rate);
+
+}  // namespace skiff

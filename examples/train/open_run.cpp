@@ -1,0 +1,146 @@
+#include "examples/train/open_run.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "core/check.h"
+#include "data/tasks.h"
+#include "examples/train/config_file.h"
+#include "examples/train/recipes.h"
+
+namespace skiff {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+template <class Group>
+void add_options(Metadata& metadata, const std::string& group, const Group& options) {
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
+  });
+}
+
+template <class Group>
+void read_options(const safetensors::File& file, const std::string& group, Group& options) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : file.metadata)
+    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
+  try {
+    from_texts(options, texts);
+  } catch (const UsageError& e) {
+    fail<DataError>(file.path, ": ", e.what());
+  }
+}
+
+// What a batch of new examples needs, under "format.": f(name, value).
+template <class Format, class F>
+void for_each_value(Format& format, const F& f) {
+  f("format.pairs", format.pairs), f("format.height", format.height);
+  f("format.width", format.width), f("format.pixel-mean", format.pixel_mean);
+  f("format.pixel-deviation", format.pixel_deviation), f("format.pad-to", format.pad_to);
+}
+
+bool read_format(const safetensors::File& file, InputFormat& format) {
+  bool whole = true;
+  for_each_value(format, [&](const char* name, auto& value) {
+    const auto found = file.metadata.find(name);
+    whole = whole && found != file.metadata.end();
+    if (!whole) return;
+    try {
+      set_from_text(Field{.name = name, .help = ""}, value, found->second);
+    } catch (const UsageError& e) {
+      fail<DataError>(file.path, ": ", e.what());
+    }
+  });
+  return whole;
+}
+
+// The options of a run whose checkpoints do not hold them.
+Options options_of_folder(const std::string& folder, const std::string& checkpoint) {
+  const std::string path = folder + "/config.toml";
+  check<DataError>(fs::exists(path), "'", checkpoint,
+                   "' holds no options of its model, and there is no config.toml beside it");
+  Options options;
+  try {
+    const std::vector<ConfigEntry> entries = read_config(path);
+    apply_config(options, entries);
+    options = recipe_named(options.train.recipe, options.data.task).options;
+    apply_config(options, entries);
+  } catch (const UsageError& e) {
+    fail<DataError>(e.what());
+  }
+  return options;
+}
+
+// Of the same run; the number of token ids is that of the embedding.
+ModelCard card_of_options(const Options& options, const safetensors::File& file) {
+  const Task& task = task_named(options.data.task);
+  const auto& [vocab, features, classes, max_length, height, width, pairs] = task.shape;
+  ModelCard card{options.model,
+                 {vocab, features, classes, options.data.max_length, height, width, pairs},
+                 options.data.task,
+                 {}};
+  if (card.shape.vocab > 0) card.shape.vocab = file.at("encoder.weight").size(0);
+  return card;
+}
+
+}  // namespace
+
+InputShape input_shape(const TaskData& data, int64_t max_length) {
+  return {.vocab = data.vocab,
+          .features = data.vocab > 0 ? 0 : 1,
+          .classes = data.classes,
+          .max_length = max_length,
+          .height = data.height,
+          .width = data.width,
+          .pairs = data.pairs};
+}
+
+Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Options& options) {
+  Metadata metadata;
+  add_card(metadata, card);
+  for_each_field(card.options, [&](const Field& field, const auto&) {
+    if (!field.changes_result) metadata.erase(std::string("model.") + field.name);
+  });
+  for_each_value(format,
+                 [&](const char* name, const auto& value) { metadata[name] = value_text(value); });
+  add_options(metadata, "data", options.data);
+  add_options(metadata, "train", options.train);
+  metadata.erase("train.steps");
+  return metadata;
+}
+
+std::string data_folder(const std::string& given) {
+  if (!given.empty()) return given;
+  const char* own = std::getenv("SKIFF_DATA");
+  const char* usual = std::getenv("DATA_PATH");
+  return own ? own : usual ? usual : "data";
+}
+
+OpenedRun open_run(const std::string& path, Device device) {
+  OpenedRun run;
+  const bool folder = fs::is_directory(path);
+  run.checkpoint = folder ? path + "/best.safetensors" : path;
+  run.folder = folder ? path : fs::path(path).parent_path().string();
+  if (run.folder.empty()) run.folder = ".";
+  check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
+  check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
+                   "' holds no run with weights: there is no best.safetensors");
+  const safetensors::File file = safetensors::read(run.checkpoint);
+  ModelCard card;
+  if (has_card(file)) {
+    card = card_of(file);
+    read_options(file, "data", run.options.data);
+    read_options(file, "train", run.options.train);
+    run.options.model = card.options;
+    run.has_format = read_format(file, run.format);
+  } else {
+    run.options = options_of_folder(run.folder, run.checkpoint);
+    card = card_of_options(run.options, file);
+  }
+  run.opened = open_model(file, card, device);
+  return run;
+}
+
+}  // namespace skiff

@@ -1,0 +1,110 @@
+#include "examples/train/program.h"
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "core/check.h"
+#include "core/options.h"
+#include "data/files/text_file.h"
+#include "examples/train/flags.h"
+#include "examples/train/start.h"
+
+namespace skiff {
+
+namespace {
+
+// The command that the user named, as far as it was understood: "generate", then "listops" in it.
+const CLI::App* named_command(const CLI::App* app) {
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return app;
+}
+
+std::string full_name(const CLI::App* app) {
+  const CLI::App* parent = app->get_parent();
+  return parent == nullptr ? app->get_name() : full_name(parent) + " " + app->get_name();
+}
+
+// A message for words of the command line that are no option and no command; "" if all are.
+std::string unknown_word(const CLI::App* app) {
+  for (; app != nullptr; app = app->get_parent()) {
+    for (const std::string& word : app->remaining()) {
+      const CLI::App* command = named_command(app);
+      std::vector<std::string> known;
+      if (word.size() > 1 && word[0] == '-') {
+        const std::string name = word.substr(0, word.find('='));
+        for (const CLI::Option* option : command->get_options())
+          for (const std::string& text : option->get_lnames()) known.push_back("--" + text);
+        return "unknown option '" + name + "'" + suggestion(name, known);
+      }
+      for (const CLI::App* sub : command->get_subcommands([](const CLI::App*) { return true; }))
+        known.push_back(sub->get_name());
+      return (known.empty() ? "unexpected argument '" : "unknown command '") + word + "'" +
+             suggestion(word, known);
+    }
+  }
+  return "";
+}
+
+int refuse(const char* message, const CLI::App& app) {
+  std::fprintf(stderr, "error: %s\n'%s --help' lists the options\n", printable(message).c_str(),
+               full_name(named_command(&app)).c_str());
+  return UsageError("").exit_code();
+}
+
+// The exit code of the body, or of the error that it throws.
+int run_body(const std::function<int()>& body) {
+  try {
+    const int code = body();
+    check<IoError>(std::fflush(stdout) == 0 && std::ferror(stdout) == 0,
+                   "cannot write to standard output");
+    return code;
+  } catch (const Error& error) {
+    // A message may name files and quote their contents.
+    std::fprintf(stderr, "error: %s\n", printable(error.what()).c_str());
+    return error.exit_code();
+  } catch (const std::bad_alloc&) {
+    std::fprintf(stderr, "error: out of memory\n");
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+  }
+  return 1;
+}
+
+int run(CLI::App& app, const std::function<void()>& parse, const std::function<int()>& body) {
+  start::link_start();
+  try {
+    parse();
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help: prints to stdout
+    const std::string unknown = unknown_word(named_command(&app));
+    return refuse(unknown.empty() ? error.what() : unknown.c_str(), app);
+  } catch (const UsageError& error) {
+    return refuse(error.what(), app);
+  }
+  return run_body(body);
+}
+
+}  // namespace
+
+CLI::Validator not_negative() {
+  return CLI::Validator(
+      [](std::string& text) {
+        return text.starts_with('-') ? "must be at least 0, got " + text : std::string();
+      },
+      "");
+}
+
+int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body) {
+  return run(
+      flags.app(), [&] { flags.parse(argc, argv); }, body);
+}
+
+int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body) {
+  return run(
+      app, [&] { app.parse(argc, argv); }, body);
+}
+
+}  // namespace skiff

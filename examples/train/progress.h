@@ -1,0 +1,32 @@
+// The position of a run, besides parameters and optimizer state, as a checkpoint keeps it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/io/safetensors.h"
+
+namespace skiff {
+
+// The number in a text of digits alone, up to 10^15; no count of a run reaches that.
+std::optional<int64_t> whole_number(std::string_view text);
+
+struct Progress {
+  int64_t step = 0;      // steps taken
+  int64_t position = 0;  // batches handed out
+  double best_accuracy = -1;
+  int64_t best_step = 0;
+  int64_t validated = 0;  // the last step whose validation is in best_accuracy
+  // Sums since the last row of metrics.csv, so that a resumed run writes the same rows.
+  double loss_sum = 0, norm_sum = 0;
+  int64_t correct = 0, seen = 0, summed = 0;
+};
+
+std::map<std::string, std::string> to_metadata(const Progress& p);
+// DataError for a file whose metadata no run can have written.
+Progress to_progress(const safetensors::File& file);
+
+}  // namespace skiff

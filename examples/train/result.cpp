@@ -1,0 +1,159 @@
+#include "examples/train/result.h"
+
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "core/memory.h"
+#include "examples/train/display.h"
+
+namespace skiff {
+
+namespace {
+
+using nlohmann::ordered_json;
+
+// f(name, value) for every number and word of a result.
+template <class R, class F>
+void for_each_value(R& r, const F& f) {
+  f("task", r.task), f("mixer", r.mixer), f("recipe", r.recipe), f("seed", r.seed);
+  f("parameters", r.parameters), f("steps", r.steps), f("best_step", r.best_step);
+  f("best_val_accuracy", r.best_val), f("best_test_accuracy", r.best_test);
+  f("last_val_accuracy", r.last_val), f("last_test_accuracy", r.last_test);
+  f("majority_val", r.majority_val), f("majority_test", r.majority_test);
+  f("train_loss", r.train_loss);
+  f("best_val_loss", r.best_val_loss), f("last_val_loss", r.last_val_loss);
+  f("best_test_loss", r.best_test_loss), f("last_test_loss", r.last_test_loss);
+  f("validation_examples", r.val_examples), f("all_validation_examples", r.all_val_examples);
+  f("test_examples", r.test_examples), f("all_test_examples", r.all_test_examples);
+  f("threads", r.threads), f("run_folder", r.folder);
+  f("seconds", r.seconds), f("tokens_per_second", r.tokens_per_second);
+  f("peak_tensor_bytes", r.peak.tensors), f("peak_resident_bytes", r.peak.resident);
+}
+
+ordered_json to_json(const Result& r) {
+  ordered_json json;
+  for_each_value(r, [&](const char* name, const auto& value) {
+    if constexpr (std::is_same_v<decltype(value), const double&>)
+      json[name] = std::round(value * 1e6) / 1e6;  // NaN becomes null
+    else
+      json[name] = value;
+  });
+  json["validation_limited"] = r.val_examples < r.all_val_examples;
+  json["test_limited"] = r.test_examples < r.all_test_examples;
+  return json;
+}
+
+// A path may hold bytes that are not UTF-8.
+std::string text_of(const ordered_json& json, int indent) {
+  return json.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
+}
+
+// No exceptions: a file that cannot be used is written again at the end.
+nlohmann::json parsed(const std::string& text) {
+  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
+  return json.is_object() ? json : nlohmann::json();
+}
+
+// "500 of 25000 validation", or "25000 validation".
+std::string examples_of(int64_t count, int64_t all, const std::string& split) {
+  return std::to_string(count) + (count < all ? " of " + std::to_string(all) : "") + " " + split;
+}
+
+}  // namespace
+
+PeakMemory peak_memory(Device device, const PeakMemory& before) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return {std::max(before.tensors, int64_t(memory::stats(device).peak)),
+          std::max(before.resident, int64_t(usage.ru_maxrss) * 1024)};
+}
+
+std::string result_file(const std::optional<Result>& result, const PeakMemory& peak,
+                        bool only_best_test) {
+  ordered_json json;
+  if (result && result->evaluated) {
+    for_each_value(*result, [&](const char* name, const auto& value) { json[name] = value; });
+    json["only_best_test"] = only_best_test;
+  } else {
+    json["peak_tensor_bytes"] = peak.tensors;
+    json["peak_resident_bytes"] = peak.resident;
+  }
+  return text_of(json, 1) + "\n";
+}
+
+std::optional<Result> result_from(const std::string& text, bool only_best_test) {
+  const nlohmann::json json = parsed(text);
+  Result result;
+  try {
+    if (json.at("only_best_test").get<bool>() > only_best_test) return {};
+    for_each_value(result, [&](const char* name, auto& value) {
+      if constexpr (std::is_same_v<decltype(value), double&>)
+        if (json.at(name).is_null()) return void(value = NAN);
+      json.at(name).get_to(value);
+    });
+  } catch (const nlohmann::json::exception&) {
+    return {};
+  }
+  return result;
+}
+
+PeakMemory peak_from(const std::string& text) {
+  const nlohmann::json json = parsed(text);
+  const auto number = [&](const char* name) {
+    return json.contains(name) && json[name].is_number() ? json[name].get<int64_t>() : 0;
+  };
+  return {number("peak_tensor_bytes"), number("peak_resident_bytes")};
+}
+
+void print_table(const Result& r) {
+  std::printf("%s, %s, recipe %s, seed %llu, %lld parameters\n", r.task.c_str(), r.mixer.c_str(),
+              r.recipe.c_str(), (unsigned long long)r.seed, (long long)r.parameters);
+  if (r.evaluated) {
+    std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
+    const auto row = [](const std::string& name, double val, double test) {
+      std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
+    };
+    row("best weights (step " + std::to_string(r.best_step) + ")", r.best_val, r.best_test);
+    row("last weights (step " + std::to_string(r.steps) + ")", r.last_val, r.last_test);
+    row("majority class", r.majority_val, r.majority_test);
+    std::printf("on %s and %s examples\n",
+                examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
+                examples_of(r.test_examples, r.all_test_examples, "test").c_str());
+  } else {
+    std::printf(
+        "neither validated nor tested: --profile measures the steps alone, unless --eval-every is "
+        "given\n");
+  }
+  std::printf(
+      "trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB "
+      "resident\n",
+      Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
+      double(r.peak.tensors) / 1e6, double(r.peak.resident) / 1e6);
+  std::printf("curves: %s/curves.svg\n", r.folder.c_str());
+  if (!r.profile.empty()) std::printf("\n%s", r.profile.c_str());
+}
+
+void print_json(const Result& r) { std::printf("%s\n", text_of(to_json(r), -1).c_str()); }
+
+void print_json(const std::vector<Result>& results) {
+  ordered_json runs = ordered_json::array();
+  for (const Result& r : results) runs.push_back(to_json(r));
+  std::printf("%s\n", text_of(runs, -1).c_str());
+}
+
+std::string results_csv(const std::vector<Result>& results) {
+  std::ostringstream out;
+  out << "task,mixer,recipe,seed,test_accuracy,majority_rate,parameters,tokens_per_second,"
+         "peak_tensor_bytes,seconds\n";
+  for (const Result& r : results)
+    out << r.task << ',' << r.mixer << ',' << r.recipe << ',' << r.seed << ',' << r.best_test << ','
+        << r.majority_test << ',' << r.parameters << ',' << r.tokens_per_second << ','
+        << r.peak.tensors << ',' << r.seconds << '\n';
+  return out.str();
+}
+
+}  // namespace skiff

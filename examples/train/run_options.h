@@ -1,0 +1,180 @@
+// What every training program can be told, whatever it trains: how it trains (TrainOptions), where
+// it keeps its files (RunOptions), and how this one program runs (SessionOptions). The first two go
+// into config.toml and describe a run; the last is given anew each time.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "core/options.h"
+#include "examples/train/device.h"
+#include "examples/train/display.h"
+#include "optim/schedule.h"
+
+namespace skiff {
+
+enum class OptimizerKind { AdamW, Adam, Sgd };
+inline std::span<const Word<OptimizerKind>> words_of(OptimizerKind) {
+  static constexpr Word<OptimizerKind> kWords[] = {
+      {OptimizerKind::AdamW, "adamw"}, {OptimizerKind::Adam, "adam"}, {OptimizerKind::Sgd, "sgd"}};
+  return kWords;
+}
+
+inline constexpr double kManySteps = 1e15;
+
+struct TrainOptions {
+  std::string recipe = "tiny";
+  uint64_t seed = 1;
+  std::string init;
+  int64_t batch_size = 32, epochs = 0, steps = 0;
+  double lr = 1e-3, weight_decay = 0, clip = 0;
+  OptimizerKind optimizer = OptimizerKind::AdamW;
+  ScheduleKind schedule = ScheduleKind::Cosine;
+  int64_t warmup = 0, horizon = 0;
+  bool bucket = false;
+  int64_t eval_every = 0, eval_limit = 0, test_limit = 0;
+
+  static constexpr const char* kTitle = "Training";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "recipe",
+           .help = "Set of defaults for all other options: tiny (trains in minutes), small (about "
+                   "an hour), paper (as published); --list shows all"},
+          o.recipe);
+    field({.name = "seed",
+           .help = "Seed of first weights, batch order and dropout; change it to repeat a run",
+           .low = 0,
+           .high = kManySteps},
+          o.seed);
+    field(
+        {.name = "init", .help = "Checkpoint of another run whose parameters this run starts from"},
+        o.init);
+    field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
+    field({.name = "epochs", .help = "Passes over the training data", .low = 0, .high = 1e6},
+          o.epochs);
+    field({.name = "steps",
+           .help = "Steps; 0: as many as --epochs has. The only option that --resume may raise",
+           .low = 0,
+           .high = kManySteps},
+          o.steps);
+    field({.name = "lr",
+           .help = "Learning rate: size of a step. Lower it when the loss is not finite",
+           .low = 0,
+           .high = 1e30},
+          o.lr);
+    field({.name = "weight-decay", .help = "Weight decay of all parameters", .low = 0, .high = 1e6},
+          o.weight_decay);
+    field({.name = "clip",
+           .help = "Limit of the norm of the whole gradient; 0: no limit",
+           .low = 0,
+           .high = 1e30},
+          o.clip);
+    field({.name = "optimizer", .help = "Optimizer; adam adds weight decay to the gradient"},
+          o.optimizer);
+    field({.name = "schedule", .help = "Course of the learning rate after the warm-up"},
+          o.schedule);
+    field({.name = "warmup",
+           .help = "Steps in which the learning rate rises from 0 to --lr",
+           .low = 0,
+           .high = kManySteps},
+          o.warmup);
+    field({.name = "horizon",
+           .help = "Steps until a cosine schedule reaches 0; 0: all steps",
+           .low = 0,
+           .high = kManySteps},
+          o.horizon);
+    field({.name = "bucket",
+           .help = "Put examples of similar length into one batch: less padding, faster steps"},
+          o.bucket);
+    field({.name = "eval-every",
+           .help = "Steps between validations, which choose the best weights; 0: a tenth of the "
+                   "run, or the end alone if it has fewer than 40 steps",
+           .low = 0,
+           .high = kManySteps},
+          o.eval_every);
+    field({.name = "eval-limit",
+           .help = "Examples per validation, evenly spread; 0: all",
+           .low = 0,
+           .high = kManySteps},
+          o.eval_limit);
+    field({.name = "test-limit",
+           .help = "Examples of the test, evenly spread; 0: all",
+           .low = 0,
+           .high = kManySteps},
+          o.test_limit);
+  }
+};
+
+struct RunOptions {
+  std::string out;
+  int64_t save_every = 0, log_every = 0, keep = 2;
+
+  static constexpr const char* kTitle = "Run folder";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "out",
+           .help = "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given",
+           .changes_result = false},
+          o.out);
+    field({.name = "save-every",
+           .help = "Steps between checkpoints; 0: as --eval-every",
+           .low = 0,
+           .high = kManySteps,
+           .changes_result = false},
+          o.save_every);
+    field({.name = "log-every",
+           .help = "Steps between rows of metrics.csv; 0: a hundredth of the run",
+           .low = 0,
+           .high = kManySteps,
+           .changes_result = false},
+          o.log_every);
+    field({.name = "keep",
+           .help = "Checkpoints to keep besides the best",
+           .low = 1,
+           .high = 1e6,
+           .changes_result = false},
+          o.keep);
+  }
+};
+
+struct SessionOptions {
+  std::string config, device = "cpu", progress = "auto";
+  int64_t threads = 0, stop_at = 0;
+  bool resume = false, force = false, quiet = false, json = false, profile = false, list = false,
+       print_config = false;
+
+  static constexpr const char* kTitle = "This program only (not in the configuration file)";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "config", .help = "Read options from a file made by --print-config"}, o.config);
+    field({.name = "threads",
+           .help = "Threads; 0: OMP_NUM_THREADS or all cores. Changes no result",
+           .low = 0,
+           .high = 4096},
+          o.threads);
+    field({.name = "device", .help = kDeviceHelp, .words = device_words}, o.device);
+    field({.name = "stop-at",
+           .help = "Save and stop after this step; 0: do not stop",
+           .low = 0,
+           .high = kManySteps},
+          o.stop_at);
+    field({.name = "resume", .help = "Continue the run in the folder"}, o.resume);
+    field({.name = "force", .help = "Start over in a folder that holds a run"}, o.force);
+    field({.name = "progress", .help = "Form of the progress on stderr", .words = progress_words},
+          o.progress);
+    field({.name = "quiet", .help = "Print no progress and no notes"}, o.quiet);
+    field({.name = "json",
+           .help = "Print the result as a JSON object; of several tasks an array of them"},
+          o.json);
+    field({.name = "profile",
+           .help = "Measure time, bytes and calls of every op: a table and profile.csv; validates "
+                   "and tests only if --eval-every is given"},
+          o.profile);
+    field({.name = "list", .help = "Print all recipes with the accuracy they reached, and stop"},
+          o.list);
+    field({.name = "print-config", .help = "Print the configuration and stop"}, o.print_config);
+  }
+};
+
+}  // namespace skiff

@@ -1,0 +1,149 @@
+#include "examples/train/several.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+#include <optional>
+
+#include "data/tasks.h"
+#include "examples/charts/charts.h"
+#include "examples/train/lra.h"
+#include "examples/train/recipes.h"
+#include "layers/mixers.h"
+
+namespace skiff {
+
+namespace {
+
+// Attention over so many positions needs 4 GB per layer and pair of sequences.
+constexpr int64_t kLongestAttention = 8192;
+
+// What may be said of all tasks at once; their recipes decide the rest.
+constexpr const char* kOfAllTasks[] = {
+    "task",       "data",       "protocol",  "bytes", "val-split",  "mixer",
+    "recipe",     "seed",       "init",      "steps", "eval-every", "eval-limit",
+    "test-limit", "save-every", "log-every", "keep",  "out",        "checkpoint-activations"};
+
+bool of_all_tasks(const std::string& name) {
+  return std::find(std::begin(kOfAllTasks), std::end(kOfAllTasks), name) != std::end(kOfAllTasks);
+}
+
+void refuse_options_of_one_task(const CommandLine& asked) {
+  for (const std::string& name : field_names(asked.options))
+    check<UsageError>(
+        !asked.is_given(name) || of_all_tasks(name), "--", name, ": several tasks take the '",
+        asked.options.train.recipe,
+        "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be "
+        "given");
+}
+
+// The run of one task and mixer, as if its options had been given alone.
+CommandLine command_for(const CommandLine& asked, const std::string& task,
+                        const std::string& mixer) {
+  CommandLine c = asked;
+  c.options = recipe_named(asked.options.train.recipe, task).options;
+  for (const auto& [name, text] : to_texts(asked.options))
+    if (asked.is_given(name) && of_all_tasks(name)) from_texts(c.options, {{name, text}});
+  c.options.data.task = task;
+  c.options.data.folder = asked.options.data.folder;
+  c.options.model.mixer = mixer;
+  return c;
+}
+
+// Speed against accuracy, area = memory: the figure this field knows.
+std::string bubble_chart(const std::vector<Result>& results) {
+  const std::vector<std::string> mixers = mixer_names();
+  std::vector<charts::Bubble> bubbles;
+  for (const Result& r : results)
+    bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, double(r.peak.tensors),
+                       int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
+  return charts::bubbles_svg("test accuracy against speed; area: peak memory of tensors",
+                             "thousand tokens/s (log)", bubbles, mixers);
+}
+
+class Group {
+ public:
+  explicit Group(const CommandLine& asked)
+      : asked_(asked), folder_(folder_name(asked)), table_(asked.session.json ? stderr : stdout) {}
+
+  int run() {
+    std::fprintf(table_, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test",
+                 "majority", "parameters", "tokens/s", "tensors", "time");
+    const std::string& data = asked_.options.data.folder;
+    for (const std::string& task : several_tasks(asked_.options.data.task)) {
+      if (!task_named(task).has_data(data)) {
+        std::fprintf(table_, "%-14s no data in '%s'; 'lra_data check' says where to get it\n",
+                     task.c_str(), data.c_str());
+        continue;
+      }
+      for (const std::string& mixer : mixer_names()) run_one(task, mixer);
+    }
+    check<DataError>(!results_.empty() || worst_ != 0, "--task ", asked_.options.data.task,
+                     ": no run reached its end; is there data in '", data, "'?");
+    if (asked_.session.json) print_json(results_);
+    if (!results_.empty())
+      std::fprintf(table_, "table: %s/results.csv, chart: %s/results.svg\n", folder_.path().c_str(),
+                   folder_.path().c_str());
+    if (worst_ != 0) std::fprintf(table_, "--resume tries again what went wrong\n");
+    return worst_;
+  }
+
+ private:
+  static std::string folder_name(const CommandLine& asked) {
+    const auto& [model, data, train, run] = asked.options;
+    if (!run.out.empty()) return run.out;
+    return "runs/" + data.task + "-" + train.recipe + "-" + std::to_string(train.seed);
+  }
+
+  void run_one(const std::string& task, const std::string& mixer) {
+    CommandLine c = command_for(asked_, task, mixer);
+    c.options.run.out = folder_.file(task + "-" + mixer);
+    if (mixer == "attention" && c.options.data.max_length > kLongestAttention) {
+      std::fprintf(table_, "%-14s %-10s left out: attention over %lld positions\n", task.c_str(),
+                   mixer.c_str(), (long long)c.options.data.max_length);
+      return;
+    }
+    const bool resume = asked_.session.resume;
+    c.session.resume = resume && !RunFolder(c.options.run.out).checkpoints().empty();
+    c.session.force = asked_.session.force || (resume && !c.session.resume);
+    LraRun run(c, /*only_best_test=*/true);
+    try {
+      const std::optional<Result> result = run();
+      if (!run.write_error().empty()) worst_ = std::max(worst_, IoError("").exit_code());
+      if (result) add(*result);
+    } catch (const Stopped&) {
+      throw;
+    } catch (const std::exception& e) {  // the other runs need not suffer
+      const Error* error = dynamic_cast<const Error*>(&e);
+      worst_ = std::max(worst_, error ? error->exit_code() : 1);
+      std::fprintf(table_, "%-14s %-10s failed: %s\n", task.c_str(), mixer.c_str(), e.what());
+      std::fflush(table_);
+    }
+  }
+
+  void add(const Result& r) {
+    results_.push_back(r);
+    std::fprintf(table_, "%-14s %-10s %7.1f %% %7.1f %% %11lld %10s %7.0f MB %8s\n", r.task.c_str(),
+                 r.mixer.c_str(), 100 * r.best_test, 100 * r.majority_test, (long long)r.parameters,
+                 Display::thousands(r.tokens_per_second).c_str(), double(r.peak.tensors) / 1e6,
+                 Display::clock(r.seconds).c_str());
+    std::fflush(table_);
+    folder_.write("results.csv", results_csv(results_));
+    folder_.write("results.svg", bubble_chart(results_));
+  }
+
+  const CommandLine& asked_;
+  const RunFolder folder_;
+  std::FILE* const table_;
+  std::vector<Result> results_;
+  int worst_ = 0;  // exit code of the runs that went wrong
+};
+
+}  // namespace
+
+int run_several(const CommandLine& asked) {
+  refuse_options_of_one_task(asked);
+  return Group(asked).run();
+}
+
+}  // namespace skiff

@@ -1,0 +1,24 @@
+// Signals that ask a program to end.
+#pragma once
+
+#include <csignal>
+
+#include "core/check.h"
+
+namespace skiff {
+
+// After catch_stop_signals(), a signal that asks the program to end only sets stop_signal. The
+// program checks it where it can stop: it saves what it has to, then throws Stopped. These signals
+// are SIGINT and SIGTERM, SIGHUP of a closed terminal, and SIGUSR1 and SIGXCPU of batch systems
+// whose time is up. A second SIGINT or SIGTERM ends the program at once.
+inline volatile std::sig_atomic_t stop_signal = 0;
+
+void catch_stop_signals();
+
+struct Stopped : Error {
+  Stopped() : Error("stopped by a signal"), code(128 + stop_signal) {}
+  int exit_code() const override { return code; }
+  int code;  // 130 for SIGINT, 143 for SIGTERM
+};
+
+}  // namespace skiff

@@ -1,0 +1,378 @@
+#include "examples/train/trainer.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <fstream>
+#include <sstream>
+
+#include "examples/train/profile_table.h"
+#include "optim/clip.h"
+
+namespace skiff {
+
+Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const SessionOptions& session,
+                 Objective& objective, Parameters& parameters, RunFolder& folder, Display& display)
+    : train_(train),
+      run_(run),
+      session_(session),
+      objective_(objective),
+      parameters_(parameters),
+      folder_(folder),
+      display_(display) {
+  if (train.optimizer == OptimizerKind::Sgd)
+    sgd_.emplace(parameters, SgdOptions{.momentum = 0.9, .weight_decay = train.weight_decay});
+  else
+    adam_.emplace(parameters, AdamOptions{.weight_decay = train.weight_decay,
+                                          .decoupled = train.optimizer == OptimizerKind::AdamW});
+  steps_ = train.steps > 0 ? train.steps : train.epochs * objective.batches_per_epoch();
+  check<UsageError>(steps_ > 0, "--steps or --epochs must be positive");
+  const auto every = [&](int64_t asked, int64_t share) {
+    return asked > 0 ? asked : std::max<int64_t>(1, steps_ / share);
+  };
+  eval_every_ = every(train.eval_every, steps_ < 40 ? 1 : 10);
+  save_every_ = run.save_every > 0 ? run.save_every : eval_every_;
+  log_every_ = every(run.log_every, 100);
+  validates_ = !session.profile || train.eval_every > 0;
+  schedule_ = {train.schedule, train.warmup, train.horizon > 0 ? train.horizon : steps_};
+}
+
+double Trainer::rate(int64_t step) const { return train_.lr * schedule_(step); }
+
+// ---- checkpoints ----
+
+Trainer::State Trainer::state() const {
+  State now{parameters_.values(), to_metadata(at_)};
+  for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state())
+    now.tensors.push_back(e);
+  now.metadata.merge(objective_.metadata());
+  return now;
+}
+
+void Trainer::write(const std::string& name, const State& state) const {
+  safetensors::write(folder_.file(name), state.tensors, state.metadata);
+}
+
+// The best weights go first: an existing checkpoint never refers to other best weights than those
+// in best.safetensors.
+void Trainer::save_checkpoint() {
+  if (unsaved_best_) write("best.safetensors", *unsaved_best_);
+  unsaved_best_.reset();
+  write(RunFolder::checkpoint_name(at_.step), state());
+  write_or_warn([&] { folder_.remove_old_checkpoints(run_.keep); });
+}
+
+// When a file cannot be written now, the next save may succeed, and nothing is lost.
+template <class Save>
+bool Trainer::saved(const Save& save) {
+  try {
+    save();
+    return true;
+  } catch (const IoError& e) {
+    display_.warn(e.what() + std::string("; the run goes on, and tries again at the next save"));
+    return false;
+  }
+}
+
+void Trainer::save_best() {
+  unsaved_best_.reset();
+  if (saved([&] { write("best.safetensors", state()); })) return;
+  unsaved_best_ = state();
+  for (safetensors::Entry& e : unsaved_best_->tensors) e.tensor = e.tensor.clone();
+}
+
+void Trainer::load_weights(const std::string& file) { load(safetensors::read(folder_.file(file))); }
+
+void Trainer::load(const safetensors::File& file) {
+  const Progress progress = to_progress(file);
+  parameters_.load(file, {"optimizer."});
+  adam_ ? adam_->load(file) : sgd_->load(file);
+  at_ = progress;
+}
+
+// `damaged` gets the newer ones: name, and what is wrong.
+safetensors::File Trainer::newest_whole(
+    std::vector<std::pair<std::string, std::string>>& damaged) const {
+  const std::vector<std::string> names = folder_.checkpoints();
+  check<DataError>(!names.empty(), "--resume: '", folder_.path(), "' holds no checkpoint");
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    check<DataError>(std::ifstream(folder_.file(*name)).good(), "--resume: cannot open '",
+                     folder_.file(*name), "': ", std::strerror(errno));
+    try {
+      return safetensors::read(folder_.file(*name));
+    } catch (const DataError& e) {
+      damaged.emplace_back(*name, e.what());
+    }
+  }
+  fail<DataError>("--resume: no checkpoint is whole: ", damaged.front().second);
+}
+
+void Trainer::resume(bool other_steps) {
+  other_steps_ = other_steps;
+  std::vector<std::pair<std::string, std::string>> damaged;
+  const safetensors::File file = newest_whole(damaged);
+  objective_.check_resumable(file);
+  load(file);
+  check<UsageError>(at_.step < steps_ || (at_.step == steps_ && !other_steps),
+                    "--steps: the run in '", folder_.path(), "' has taken ", at_.step,
+                    " steps already, got ", steps_);
+  for (const auto& [name, reason] : damaged)
+    display_.warn(reason + "; kept as " + folder_.set_aside(name) + ", and the steps since step " +
+                  std::to_string(at_.step) + " are taken again");
+  objective_.set_position(at_.position);
+  display_.note("resumed at step " + std::to_string(at_.step));
+  if (other_steps)
+    display_.note("note: the run has " + std::to_string(steps_) +
+                  " steps now; from here on its learning rate, and what happens every so many "
+                  "steps, are those of a run of this length");
+  keep_best();
+}
+
+// Without best.safetensors the best is chosen among the remaining validations, this step's
+// included.
+void Trainer::keep_best() {
+  if (at_.best_step == 0) return;
+  try {
+    safetensors::read(folder_.file("best.safetensors"));
+    return;
+  } catch (const DataError& e) {
+    display_.warn(
+        e.what() +
+        std::string("; the best weights so far are lost, and are chosen anew from this step on"));
+  }
+  if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
+  at_.best_accuracy = -1;
+  at_.best_step = 0;
+  MetricsRow unused;
+  if (at_.validated == at_.step && !validate(unused)) throw Stopped();
+}
+
+void Trainer::begin(bool clears) {
+  objective_.next_batch();  // what can fail before the first step has failed by now
+  objective_.set_position(at_.position);
+  if (clears) folder_.clear();
+  folder_.start_metrics(validation_is_due() ? at_.step - 1 : at_.step);
+}
+
+void Trainer::stopped() const {
+  display_.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
+  if (stop_signal != 0) throw Stopped();
+}
+
+// ---- the loop ----
+
+bool Trainer::validates_here() const {
+  return validates_ && (at_.step % eval_every_ == 0 || at_.step == steps_);
+}
+
+// Whether the run was stopped between a step and its validation.
+bool Trainer::validation_is_due() const {
+  return at_.step > 0 && validates_here() && at_.validated < at_.step && !other_steps_;
+}
+
+bool Trainer::train(const std::string& config) {
+  bool again = validation_is_due();
+  if (at_.step < steps_) objective_.write_result();  // that of fewer steps does not count any more
+  folder_.write("config.toml", config);
+  first_ = at_.step;
+  seconds_before_ = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;
+  for (const std::string& note : folder_.take_notes()) display_.note("note: " + note);
+  start_ = Clock::now();
+  validation_seconds_ = 0;
+  validations_ = 0;
+  bool goes_on = true;
+  for (; goes_on && (again || at_.step < steps_); again = false) {
+    if (!again)
+      display_.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_),
+                     "after this step", /*aside=*/true);
+    goes_on = finish_step(again ? row_of_step() : one_step());
+  }
+  train_seconds_ = seconds_so_far();
+  tokens_per_second_ = speed();
+  return at_.step == steps_;
+}
+
+// What follows a step: rows, validation, checkpoint. False when the run stops here.
+bool Trainer::finish_step(MetricsRow row) {
+  const bool last = at_.step == steps_;
+  const bool logs = at_.step % log_every_ == 0 || last;
+  const bool validates = validates_here();
+  const bool saves = at_.step % save_every_ == 0 || last;
+  const Progress before = at_;
+  row.seconds = seconds_so_far();
+  row.tokens_per_second = speed();
+  const Clock::time_point pause = Clock::now();
+  if (validates && saves) saved([&] { save_checkpoint(); });  // a validation may take long
+  if (logs) take_sums(row);
+  show(row, logs, validates);
+  const bool interrupted = validates && !validate(row);
+  if (interrupted || (last && !validates_))
+    at_ = before;  // --resume begins with this validation
+  else if (!validates_)
+    at_.validated = at_.step;  // left out for good
+  if (!logs)
+    row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
+  if (!interrupted && (logs || validates)) write_or_warn([&] { folder_.add_row(row); });
+  const bool stops = stop_signal != 0 || at_.step == session_.stop_at;
+  if (stops || last)
+    save_checkpoint();
+  else if (saves)
+    saved([&] { save_checkpoint(); });
+  if (validates || stops || last) write_or_warn([&] { write_curves(); });
+  not_training_ += seconds_since(pause);
+  if (stops || last) objective_.write_result();
+  if (!stops || (last && !interrupted)) return true;
+  stopped();
+  return false;
+}
+
+// Forward, backward and update; the gradients stay in the parameters until the next step.
+MetricsRow Trainer::one_step() {
+  std::optional<Profile::Step> measuring;
+  if (session_.profile) measuring.emplace(profile_);
+  measured("make batch", [&] { objective_.next_batch(); });
+  const double lr = rate(at_.step);
+  parameters_.set_training(true);
+  parameters_.set_step(uint64_t(at_.step));
+  parameters_.zero_grad();
+  double loss = 0, norm = 0;
+  {
+    Tape tape;
+    const Forward forward = objective_.forward();
+    loss = item(forward.loss);
+    at_.correct += forward.correct;
+    at_.seen += forward.seen;
+    if (std::isfinite(loss)) tape.backward(forward.loss);
+  }
+  if (std::isfinite(loss))
+    norm = measured("gradient norm", [&] { return gradient_norm(parameters_); });
+  if (!std::isfinite(loss) || !std::isfinite(norm)) explain_non_finite(loss);
+  update(norm, lr);
+
+  ++at_.step;
+  at_.position = objective_.position();
+  at_.loss_sum += loss;
+  at_.norm_sum += norm;
+  ++at_.summed;
+  tokens_ += objective_.tokens();
+  MetricsRow row = row_of_step();
+  row.train_loss = loss;
+  row.train_accuracy = double(at_.correct) / double(at_.seen);
+  row.gradient_norm = norm;
+  return row;
+}
+
+void Trainer::update(double norm, double lr) {
+  const double factor = clip_factor(norm, train_.clip);
+  measured("optimizer", [&] { adam_ ? adam_->step(lr, factor) : sgd_->step(lr, factor); });
+}
+
+// What one_step() reports of a step, without the means.
+MetricsRow Trainer::row_of_step() const {
+  MetricsRow row;
+  row.step = at_.step;
+  row.epoch = double(at_.position) / double(objective_.batches_per_epoch());
+  row.lr = rate(at_.step - 1);
+  return row;
+}
+
+// Means since the last row instead of the last step's values.
+void Trainer::take_sums(MetricsRow& row) {
+  row.train_loss = at_.loss_sum / double(at_.summed);
+  row.train_accuracy = double(at_.correct) / double(at_.seen);
+  row.gradient_norm = at_.norm_sum / double(at_.summed);
+  at_.loss_sum = at_.norm_sum = 0;
+  at_.correct = at_.seen = at_.summed = 0;
+}
+
+// Repeats the step with every result checked, to name the first bad one. Nothing of this step has
+// reached a parameter or a file.
+void Trainer::explain_non_finite(double loss) {
+  std::string culprit = "the gradient norm overflowed";
+  for (const Parameter& p : parameters_.all())
+    if (!all_finite(p.variable.value())) culprit = "parameter " + p.name + " is not finite";
+  try {
+    parameters_.zero_grad();
+    Tape tape;
+    tape.check_finite();
+    tape.backward(objective_.forward().loss);
+  } catch (const NumericalError& e) {
+    culprit = e.what();
+  }
+  const std::vector<std::string> saved = folder_.checkpoints();
+  std::ostringstream text;
+  text << "step " << at_.step + 1 << ": the " << (std::isfinite(loss) ? "gradient" : "loss")
+       << " is not finite. " << culprit << ". "
+       << (saved.empty() ? "No checkpoint was saved yet"
+                         : "The last good checkpoint is " + folder_.file(saved.back()))
+       << "; a smaller --lr, a longer --warmup or --clip may help";
+  display_.note("");
+  throw NumericalError(text.str());
+}
+
+// False when a signal stopped it.
+bool Trainer::validate(MetricsRow& row) {
+  const Clock::time_point start = Clock::now();
+  const std::optional<Scores> scores = objective_.validate();
+  if (!scores) return false;
+  validation_seconds_ += seconds_since(start);
+  ++validations_;
+  at_.validated = at_.step;
+  row.val_loss = scores->loss;
+  row.val_accuracy = scores->accuracy;
+  char text[120];
+  std::snprintf(text, sizeof text, "step %lld: validation loss %.4f, accuracy %.1f %%",
+                (long long)at_.step, std::isnan(scores->loss) ? NAN : scores->loss,
+                100 * scores->accuracy);
+  display_.note(text + (scores->remark.empty() ? "" : "; " + scores->remark));
+  if (scores->accuracy <= at_.best_accuracy) return true;
+  at_.best_accuracy = scores->accuracy;
+  at_.best_step = at_.step;
+  save_best();
+  return true;
+}
+
+// ---- time and curves ----
+
+double Trainer::seconds_so_far() const {
+  return seconds_before_ + seconds_since(start_) - not_training_;
+}
+
+// Tokens per second.
+double Trainer::speed() const {
+  if (at_.step > first_) return double(tokens_) / (seconds_since(start_) - not_training_);
+  return folder_.rows().empty() ? 0 : folder_.rows().back().tokens_per_second;
+}
+
+// Of steps and, as soon as one was timed, of validations and tests.
+double Trainer::seconds_left(bool validates) const {
+  const int64_t done = at_.step - first_, left = steps_ - at_.step;
+  const double steps =
+      done > 0 ? (seconds_since(start_) - validation_seconds_) / double(done) * double(left) : 0;
+  if (!validates_ || validations_ == 0) return steps;
+  const int64_t later =
+      left == 0 ? 0 : steps_ / eval_every_ - at_.step / eval_every_ + (steps_ % eval_every_ != 0);
+  return steps + (double(later + validates) + objective_.validations_after_training()) *
+                     validation_seconds_ / double(validations_);
+}
+
+void Trainer::show(const MetricsRow& row, bool logs, bool validates) const {
+  char text[200];
+  std::snprintf(text, sizeof text,
+                "step %lld/%lld  %s left  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s",
+                (long long)row.step, (long long)steps_,
+                Display::clock(seconds_left(validates)).c_str(), row.train_loss,
+                100 * row.train_accuracy, row.lr, row.gradient_norm,
+                Display::thousands(row.tokens_per_second).c_str());
+  display_.row(text, logs);
+}
+
+void Trainer::write_curves() {
+  folder_.write("curves.svg",
+                curves_svg(folder_.rows(), objective_.title(), objective_.baseline_accuracy()));
+  if (session_.profile) folder_.write("profile.csv", profile_csv(profile_));
+}
+
+}  // namespace skiff

@@ -1,0 +1,178 @@
+// examples/train: what programs that train or use models share: command line and configuration
+// files, recipes, the run folder, progress, evaluation, and the loop itself. What draws belongs in
+// examples/charts, what reads data sets in data.
+//
+// The training loop, for every program that trains: optimizer, schedule, clipping, validations,
+// checkpoints and their resumption, metrics.csv and curves, progress, signals.
+//
+// What is trained is an Objective: it makes batches and losses and validates. The Trainer decides
+// when, and owns everything else:
+//
+//   MyObjective objective(..);
+//   Trainer trainer(options.train, options.run, session, objective, parameters, folder, display);
+//   if (session.resume) trainer.resume(/*other_steps=*/false);
+//   trainer.begin(/*clears=*/session.force);
+//   if (trainer.train(config_text(options))) ..      // all steps were taken
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/profile.h"
+#include "autograd/tape.h"
+#include "examples/train/display.h"
+#include "examples/train/progress.h"
+#include "examples/train/run_folder.h"
+#include "examples/train/run_options.h"
+#include "layers/parameters.h"
+#include "optim/adam.h"
+#include "optim/schedule.h"
+
+namespace skiff {
+
+struct Scores {
+  double loss = NAN;
+  double accuracy = 0;  // in [0, 1]; the best weights are those with the highest
+  std::string remark;   // for the reader; may be empty
+};
+
+struct Forward {
+  Variable loss;
+  int64_t correct = 0, seen = 0;  // accuracy of this batch
+};
+
+class Objective {
+ public:
+  virtual ~Objective() = default;
+
+  // Training batches have numbers; the position of a run is how many it has taken.
+  virtual void next_batch() = 0;
+  // Of the last batch, recorded on the current tape. Called again when a result is not finite.
+  virtual Forward forward() = 0;
+  virtual int64_t tokens() const = 0;  // of the last batch, padding included
+  virtual int64_t position() const = 0;
+  virtual void set_position(int64_t position) = 0;
+  virtual int64_t batches_per_epoch() const = 0;
+
+  // Nothing when a signal stopped it.
+  virtual std::optional<Scores> validate() = 0;
+  // How long the tests after the last step take, in validations; for the time that is left.
+  virtual double validations_after_training() const = 0;
+
+  // What a checkpoint says besides the position of the run: the model's options, the data.
+  virtual std::map<std::string, std::string> metadata() const = 0;
+  // Throws when a checkpoint belongs to other data or another model.
+  virtual void check_resumable(const safetensors::File& checkpoint) const = 0;
+
+  virtual std::string title() const = 0;         // of the curves
+  virtual double baseline_accuracy() const = 0;  // a line in the curves
+  // Keeps what is known about the run in result.json: when it begins, stops and ends.
+  virtual void write_result() = 0;
+};
+
+class Trainer {
+ public:
+  // Keeps references to all of them.
+  Trainer(const TrainOptions& train, const RunOptions& run, const SessionOptions& session,
+          Objective& objective, Parameters& parameters, RunFolder& folder, Display& display);
+
+  int64_t steps() const { return steps_; }  // of the whole run
+  double rate(int64_t step) const;          // learning rate
+  bool validates() const { return validates_; }
+  void always_validate() { validates_ = true; }  // also with --profile
+
+  // Goes to the newest checkpoint that is whole; damaged newer ones get another name.
+  // other_steps: the run had another number of steps.
+  void resume(bool other_steps);
+  // Prepares the folder; `clears`: removes the files of an earlier run.
+  void begin(bool clears);
+  // Trains to the last step. False when --stop-at stopped it before; throws Stopped after a signal.
+  bool train(const std::string& config);
+
+  const Progress& at() const { return at_; }
+  void load_weights(const std::string& file);  // and optimizer and position, of this run
+  // Everything is saved: says so, and throws Stopped if a signal was the reason.
+  void stopped() const;
+
+  // For files that the run can do without: the first failure is reported; the run goes on.
+  template <class Write>
+  void write_or_warn(const Write& write);
+  const std::string& write_error() const { return write_error_; }  // empty: none
+
+  double train_seconds() const { return train_seconds_; }
+  double tokens_per_second() const { return tokens_per_second_; }
+  const Profile& profile() const { return profile_; }
+
+ private:
+  struct State {
+    std::vector<safetensors::Entry> tensors;
+    std::map<std::string, std::string> metadata;
+  };
+  State state() const;
+  void write(const std::string& name, const State& state) const;
+  void save_checkpoint();
+  template <class Save>
+  bool saved(const Save& save);
+  void save_best();
+  void load(const safetensors::File& file);
+  safetensors::File newest_whole(std::vector<std::pair<std::string, std::string>>& damaged) const;
+  void keep_best();
+
+  bool validates_here() const;
+  bool validation_is_due() const;
+  bool finish_step(MetricsRow row);
+  MetricsRow one_step();
+  void update(double norm, double lr);
+  MetricsRow row_of_step() const;
+  void take_sums(MetricsRow& row);
+  bool validate(MetricsRow& row);
+  [[noreturn]] void explain_non_finite(double loss);
+
+  double seconds_so_far() const;
+  double speed() const;
+  double seconds_left(bool validates) const;
+  void show(const MetricsRow& row, bool logs, bool validates) const;
+  void write_curves();
+
+  const TrainOptions& train_;
+  const RunOptions& run_;
+  const SessionOptions& session_;
+  Objective& objective_;
+  Parameters& parameters_;
+  RunFolder& folder_;
+  Display& display_;
+
+  std::optional<Adam> adam_;
+  std::optional<Sgd> sgd_;
+  Schedule schedule_;
+  int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0;
+  bool validates_ = true;
+  bool other_steps_ = false;
+  Progress at_;
+  std::optional<State> unsaved_best_;
+  std::string write_error_;
+
+  int64_t first_ = 0, tokens_ = 0;  // the step this program began at; what it has trained on
+  Clock::time_point start_;
+  double seconds_before_ = 0;  // of training, before this program began
+  double not_training_ = 0;    // seconds of validation and saving
+  double validation_seconds_ = 0;
+  int64_t validations_ = 0;
+  double train_seconds_ = 0, tokens_per_second_ = 0;
+  Profile profile_;
+};
+
+template <class Write>
+void Trainer::write_or_warn(const Write& write) {
+  try {
+    write();
+  } catch (const IoError& e) {
+    if (write_error_.empty()) display_.warn(e.what() + std::string("; the run goes on"));
+    write_error_ = e.what();
+  }
+}
+
+}  // namespace skiff

@@ -1,0 +1,121 @@
+#include "layers/model_file.h"
+
+#include <cstdlib>
+
+namespace skiff {
+namespace {
+
+constexpr int kVersion = 1;  // one more whenever an option changes its meaning
+constexpr const char* kVersionKey = "options_version";
+
+// One symbol per line; line ends and backslashes are escaped.
+std::string as_lines(const std::vector<std::string>& symbols) {
+  std::string text;
+  for (const std::string& symbol : symbols) {
+    for (const char c : symbol) {
+      if (c == '\n')
+        text += "\\n";
+      else if (c == '\\')
+        text += "\\\\";
+      else
+        text += c;
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+std::vector<std::string> from_lines(const std::string& text) {
+  std::vector<std::string> symbols;
+  std::string symbol;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') {
+      symbols.push_back(symbol);
+      symbol.clear();
+    } else if (text[i] == '\\' && i + 1 < text.size()) {
+      symbol += text[++i] == 'n' ? '\n' : text[i];
+    } else {
+      symbol += text[i];
+    }
+  }
+  return symbols;
+}
+
+template <class Options>
+void add_options(Metadata& metadata, const std::string& prefix, const Options& options) {
+  for (const auto& [name, text] : to_texts(options)) metadata[prefix + name] = text;
+}
+
+template <class Options>
+void read_options(const safetensors::File& file, const std::string& prefix, Options& options) {
+  Metadata texts;
+  for (const auto& [key, text] : file.metadata)
+    if (key.starts_with(prefix)) texts[key.substr(prefix.size())] = text;
+  std::vector<std::string> unknown;
+  try {
+    unknown = from_texts(options, texts);
+  } catch (const UsageError& e) {
+    fail<DataError>(file.path, ": metadata '", prefix, "': ", e.what());
+  }
+  check<DataError>(unknown.empty(), file.path, ": the option '", prefix,
+                   unknown.empty() ? "" : unknown[0], "' does not exist");
+}
+
+}  // namespace
+
+void add_card(Metadata& metadata, const ModelCard& card) {
+  metadata[kVersionKey] = std::to_string(kVersion);
+  metadata["task"] = card.task;
+  metadata["vocabulary"] = as_lines(card.vocabulary);
+  add_options(metadata, "model.", card.options);
+  add_options(metadata, "input.", card.shape);
+}
+
+bool has_card(const safetensors::File& file) { return file.metadata.count(kVersionKey) > 0; }
+
+ModelCard card_of(const safetensors::File& file) {
+  check<DataError>(has_card(file), file.path,
+                   ": the checkpoint does not hold the options of its "
+                   "model: it has no metadata '",
+                   kVersionKey, "'");
+  const std::string& version = file.metadata.at(kVersionKey);
+  check<DataError>(std::atoi(version.c_str()) >= 1 && std::atoi(version.c_str()) <= kVersion,
+                   file.path, ": the version of the options must be from 1 to ", kVersion,
+                   ", got '", version, "'");
+  ModelCard card;
+  const auto text = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  card.task = text("task");
+  card.vocabulary = from_lines(text("vocabulary"));
+  read_options(file, "model.", card.options);
+  read_options(file, "input.", card.shape);
+  return card;
+}
+
+void save_model(const std::string& path, const Parameters& parameters, const ModelCard& card,
+                Metadata more) {
+  add_card(more, card);
+  safetensors::write(path, parameters.values(), more);
+}
+
+OpenedModel open_model(const safetensors::File& file, const ModelCard& card, Device device) {
+  OpenedModel opened{card, file.metadata, nullptr, nullptr};
+  try {
+    opened.parameters = std::make_unique<Parameters>(/*seed=*/0, card.options.dtype, device);
+    opened.model = std::make_unique<Model>(opened.parameters->root(), card.options, card.shape);
+  } catch (const UsageError& e) {
+    fail<DataError>(file.path, ": ", e.what());
+  }
+  opened.parameters->load(file, {"optimizer."});
+  opened.parameters->set_training(false);
+  return opened;
+}
+
+OpenedModel open_model(const std::string& path, Device device) {
+  const safetensors::File file = safetensors::read(path);
+  return open_model(file, card_of(file), device);
+}
+
+}  // namespace skiff

@@ -1,0 +1,49 @@
+// Models in files: a checkpoint that holds its options is enough to build the model again.
+//
+// The metadata of the safetensors file has "options_version", one key per option ("model.dim"), one
+// per number of the shape ("input.vocab"), "task" and "vocabulary".
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "layers/model.h"
+
+namespace skiff {
+
+using Metadata = std::map<std::string, std::string>;
+
+// What a model is, apart from the values of its parameters.
+struct ModelCard {
+  ModelOptions options;
+  InputShape shape;
+  std::string task = {};                     // name of the data it was trained on
+  std::vector<std::string> vocabulary = {};  // by token id; empty for images
+};
+
+// For programs that write more into a checkpoint than a model, such as a trainer.
+void add_card(Metadata& metadata, const ModelCard& card);
+bool has_card(const safetensors::File& file);
+// An option that the file does not have keeps its default. Throws DataError for a file without a
+// card, for one of a newer version, and for a value that its option does not allow.
+ModelCard card_of(const safetensors::File& file);
+
+void save_model(const std::string& path, const Parameters& parameters, const ModelCard& card,
+                Metadata more = {});
+
+struct OpenedModel {
+  ModelCard card;
+  Metadata metadata;  // of the file
+  std::unique_ptr<Parameters> parameters;
+  std::unique_ptr<Model> model;  // points into the parameters
+};
+
+// The model of a checkpoint, not in training mode. Throws DataError where the parameters do not fit
+// the card; the state of an optimizer is left out.
+OpenedModel open_model(const std::string& path, Device device = Device::CPU);
+OpenedModel open_model(const safetensors::File& file, const ModelCard& card,
+                       Device device = Device::CPU);  // of a file without a card
+
+}  // namespace skiff

@@ -1,0 +1,17 @@
+// A row of numbers per token.
+#pragma once
+
+#include "autograd/ops/classify.h"
+#include "layers/parameters.h"
+
+namespace skiff {
+
+// Rows of weight (vocab, dim), started from N(0, 1), the padding row too.
+struct Embedding {
+  Variable weight;
+  Embedding(const Scope& s, int64_t vocab, int64_t dim)
+      : weight(s.parameter("weight", {vocab, dim}, normal(1))) {}
+  Variable operator()(const Tensor& ids) const { return embedding(ids, weight); }
+};
+
+}  // namespace skiff

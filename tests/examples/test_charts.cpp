@@ -1,0 +1,130 @@
+// Charts: well-formed SVG with the words and numbers it was given, whatever they are.
+#include "examples/charts/charts.h"
+
+#include "examples/charts/ticks.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::charts;
+using namespace skiff::testing;
+
+namespace {
+
+size_t count_of(const std::string& text, const std::string& word) {
+  size_t count = 0;
+  for (size_t at = 0; (at = text.find(word, at)) != std::string::npos; at += word.size()) ++count;
+  return count;
+}
+
+// Every element is closed in its order.
+bool well_formed(const std::string& svg) {
+  std::vector<std::string> open;
+  for (size_t at = 0; (at = svg.find('<', at)) != std::string::npos;) {
+    const size_t end = svg.find('>', at);
+    if (end == std::string::npos) return false;
+    const std::string tag = svg.substr(at + 1, end - at - 1);
+    const std::string name = tag.substr(0, tag.find_first_of(" \n"));
+    if (tag.starts_with("/")) {
+      if (open.empty() || "/" + open.back() != tag) return false;
+      open.pop_back();
+    } else if (!tag.ends_with("/")) {
+      open.push_back(name);
+    }
+    at = end + 1;
+  }
+  return open.empty();
+}
+
+std::vector<std::string> texts_of(const std::vector<Tick>& all) {
+  std::vector<std::string> texts;
+  for (const Tick& t : all) texts.push_back(t.text);
+  return texts;
+}
+
+}  // namespace
+
+TEST_CASE("charts: round numbers on linear and logarithmic axes") {
+  using Texts = std::vector<std::string>;
+  CHECK(texts_of(ticks({-0.5, 1, 0, 100}, 3)) == Texts{"\u22120.5", "0", "0.5", "1"});
+  CHECK(texts_of(ticks({1e-6, 1e-3, 0, 100, true}, 6)) == Texts{"10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³"});
+  CHECK(texts_of(ticks({1.5, 30, 0, 100, true}, 6)) == Texts{"2", "5", "10", "20"});
+  CHECK(texts_of(ticks({512, 4096, 0, 100, true}, 6, true)) ==
+        Texts{"512", "1024", "2048", "4096"});
+  const Axis axis{1, 100, 0, 50, true};
+  CHECK(axis.at(10) == doctest::Approx(25));
+}
+
+TEST_CASE("charts: a file of its own has a legend, gaps for NaN, and no number that is not one") {
+  const Series line{"a < b", {1, 2, 3, 4}, {1, NAN, 3, INFINITY}};
+  const std::string svg = file(
+      "curves & more",
+      {{.title = "loss", .x_label = "step", .series = {line}},
+       {.title = "one point", .series = {{.name = "dot", .x = {3}, .y = {0.5}}}, .percent = true}});
+  CAPTURE(svg);
+  CHECK(svg.starts_with("<svg xmlns"));
+  CHECK(well_formed(svg));
+  CHECK(contains(svg, "<title>curves &amp; more</title>"));
+  CHECK(contains(svg, "a &lt; b"));
+  CHECK(contains(svg, "50 %"));
+  CHECK_FALSE(contains(svg, "nan"));
+  CHECK_FALSE(contains(svg, "inf"));
+  CHECK_FALSE(contains(svg, "var(--"));
+  CHECK(contains(svg, "prefers-color-scheme:dark"));
+}
+
+TEST_CASE("charts: names at the ends of lines keep their order, guides are named inside") {
+  Chart c{.log_x = true, .log_y = true, .growth = true, .names_at_ends = true, .width = 560};
+  const std::vector<double> n = {512, 1024, 2048};
+  for (int i = 0; i < 4; ++i) {
+    const double factor = 1 + 0.01 * i;  // so near that their names would overlap
+    c.series.push_back({"line" + std::to_string(i), n, {factor, 2 * factor, 4 * factor}, i});
+  }
+  c.series.push_back({"short", {512, 1024}, {1, 4}, 4});
+  const std::string svg = file("times", {c});
+  CAPTURE(svg);
+  CHECK(well_formed(svg));
+  const auto y_of = [&](const std::string& name) {
+    const size_t tag = svg.rfind("<text", svg.find(">" + name + "<"));
+    const size_t y = svg.find(" y=\"", tag) + 4;
+    return std::stod(svg.substr(y, svg.find('"', y) - y));
+  };
+  for (int i = 0; i < 3; ++i)
+    CHECK(y_of("line" + std::to_string(i)) >= y_of("line" + std::to_string(i + 1)) + 15.9);
+  for (const char* name : {">n<", ">n log n<", ">n²<", ">short<"}) CHECK(contains(svg, name));
+}
+
+TEST_CASE("charts: a heat map draws cells of one colour together, the middle tone not at all") {
+  const std::string drawn = svg(HeatMap{.rows = 2, .columns = 3, .values = {0, 1, 1, -1, 0, 0}});
+  CHECK(well_formed(drawn));
+  CHECK(contains(drawn, "class=\"q14\" d=\"M1 0h2v1H1\""));
+  CHECK(contains(drawn, "class=\"q0\" d=\"M0 1h1v1H0\""));
+  CHECK_FALSE(contains(drawn, "<path class=\"q7\""));
+}
+
+TEST_CASE("charts: a confusion matrix names its classes and shows every count") {
+  const std::string drawn =
+      confusion_matrix_svg({{17, 3}, {0, 29}}, {"<cat>", "dog"}, "predictions");
+  CAPTURE(drawn);
+  CHECK(well_formed(drawn));
+  CHECK(count_of(drawn, "&lt;cat&gt;") == 2);
+  for (const char* count : {">17<", ">3<", ">0<", ">29<"}) CHECK(contains(drawn, count));
+  CHECK(contains(drawn, "fill-opacity=\"0.75\""));  // of a whole row
+  CHECK(contains(message_of([] {
+                   confusion_matrix_svg({{1}}, {"a", "b"}, "");
+                 }),
+                 "2 classes need as many rows, got 1"));
+  CHECK(contains(message_of([] {
+                   confusion_matrix_svg({{1}, {2}}, {"a", "b"}, "");
+                 }),
+                 "row 0 must have 2 counts, got 1"));
+}
+
+TEST_CASE("charts: labels of bubbles keep clear of all bubbles") {
+  const std::string drawn = bubbles_svg(
+      "accuracy", "speed",
+      {{"listops", 10, 0.4, 5, 0}, {"listops", 12, 0.41, 50, 1}, {"text", 11, 0.42, 1, 0}},
+      {"tno", "ski"});
+  CHECK(well_formed(drawn));
+  CHECK(count_of(drawn, ">listops<") == 1);
+  CHECK(count_of(drawn, "<circle") == 5);
+}

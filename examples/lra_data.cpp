@@ -14,13 +14,20 @@ using namespace skiff;
 
 namespace {
 
+// Without it "-1" is read as the largest number.
+const CLI::Validator kNotNegative(
+    [](std::string& text) {
+      return text.starts_with('-') ? "must be at least 0, got " + text : std::string();
+    },
+    "");
+
 // Parsing the subcommand sets `chosen`, what the program is to do.
 void add_generate_listops(CLI::App& generate, GenerateListops& settings,
                           std::function<int()>& chosen) {
   CLI::App* app = generate.add_subcommand("listops", "Nested MIN, MAX, median and sum modulo 10");
   app->add_option("--out", settings.out, "Folder for basic_{train,val,test}.tsv")->required();
   app->add_option("--seed", settings.seed, "Random seed")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
   app->add_option("--train", settings.counts.train, "Training examples")->capture_default_str();
   app->add_option("--val", settings.counts.val, "Validation examples")->capture_default_str();
@@ -59,14 +66,12 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
       ->delimiter(',')
       ->check(CLI::Range(-1, 1000))
       ->capture_default_str();
-  app->add_option("--count", settings.count, "Images")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
+  app->add_option("--count", settings.count, "Images")->check(kNotNegative)->capture_default_str();
   app->add_option("--per-batch", settings.per_batch, "Images of one folder")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
   app->add_option("--seed", settings.seed, "Random seed")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
   app->add_flag("--fair-places", settings.fair_places,
                 "Curves begin in any direction that has room. The authors' program allows few "
@@ -90,11 +95,11 @@ void add_show(CLI::App& app, Show& show, std::function<int()>& chosen) {
       ->check(CLI::IsMember({"train", "val", "test"}))
       ->capture_default_str();
   command->add_option("--count", show.count, "Examples")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
   command->add_option("--png", show.png, "Images: the file to write");
   command->add_option("--length", show.length, "Tokens of each; 0: all of them")
-      ->check(CLI::NonNegativeNumber)
+      ->check(kNotNegative)
       ->capture_default_str();
   command->footer("Example:\n  lra_data show text data --split test --count 5");
   command->callback([&] { chosen = [&] { return show_examples(show); }; });

@@ -116,7 +116,8 @@ int main(int argc, char** argv) {
       "same\n"
       "threads: a copy of the same bytes, FFTW's contiguous transforms of the batch there and "
       "back, the\n"
-      "multiplications of matrix products at the best rate of gemm. Peak: tensors that a call makes.\n"
+      "multiplications of matrix products at the best rate of gemm. Peak: tensors that a call "
+      "makes.\n"
       "Faults: pages that the kernel handed out, per call.");
   return run_program(argc, argv, flags, [&] { return run(o, flags); });
 }

@@ -9,9 +9,9 @@
 //     return skiff::run_program(argc, argv, flags, [&] { return sum(options); });
 //   }
 //
-// Exit codes: what the body returns; 0 after --help and --version; 2 for a wrong command line; exit_code() of a
-// skiff::Error (1 general, 2 setting, 3 data, 4 not a number, 5 writing); 1 for any other
-// exception.
+// Exit codes: what the body returns; 0 after --help and --version; 2 for a wrong command line;
+// exit_code() of a skiff::Error (1 general, 2 setting, 3 data, 4 not a number, 5 writing); 1 for
+// any other exception.
 #pragma once
 
 #include <functional>

@@ -117,7 +117,7 @@ int explain(const std::string& name, std::optional<int64_t> n) {
   }
   check<UsageError>(op != nullptr, "unknown op '", name, "'", suggestion(name, known));
   const Derivation* d = derivation_of(name);
-  const std::vector<WorkedExample>& examples = worked_examples();
+  const std::vector<WorkedExample> examples = worked_examples();
   const auto example = std::find_if(examples.begin(), examples.end(),
                                     [&](const WorkedExample& e) { return e.op == name; });
   check(d != nullptr && example != examples.end(), "explain: '", name,

@@ -312,16 +312,13 @@ Examples spectral() {
 
 }  // namespace
 
-const std::vector<WorkedExample>& worked_examples() {
-  static const Examples all = [] {
-    Examples joined;
-    for (const auto& family : {arithmetic, classify, elementwise, matrix, norm, reduce, sequence,
-                               shape, ski, spectral}) {
-      Examples examples = family();
-      std::move(examples.begin(), examples.end(), std::back_inserter(joined));
-    }
-    return joined;
-  }();
+std::vector<WorkedExample> worked_examples() {
+  Examples all;
+  for (const auto& family :
+       {arithmetic, classify, elementwise, matrix, norm, reduce, sequence, shape, ski, spectral}) {
+    Examples examples = family();
+    std::move(examples.begin(), examples.end(), std::back_inserter(all));
+  }
   return all;
 }
 

@@ -18,7 +18,7 @@ struct WorkedExample {
   // The matrix of a linear op along a sequence of n positions; empty for other ops.
   std::function<Tensor(int64_t n)> matrix = {};
 };
-const std::vector<WorkedExample>& worked_examples();
+std::vector<WorkedExample> worked_examples();
 
 Tensor example_cotangent(const Tensor& y);  // 1, 0, -1, 2, 1, 0 ..; a single number: 1
 

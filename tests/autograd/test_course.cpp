@@ -1,4 +1,4 @@
-// autograd/README.md: the numbers in it are those that the ops compute. A number there stands in
+// autograd/README.md: the numbers in it are those that the ops compute. A number there is in
 // code type before its name, `(1, 2)` <!-- name -->; here is what computes it.
 #include <filesystem>
 #include <fstream>

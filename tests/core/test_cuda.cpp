@@ -1,4 +1,4 @@
-// The CUDA half. Without a device: the reason is told, and asking for one is an error that gives
+// The CUDA half. Without a device, the reason is given, and asking for one is an error that gives
 // it. With a device, a GPU or the emulation of tests/cuda_host: what is written for CUDA alone, and
 // every op, against the CPU.
 #include <cstdlib>
@@ -96,7 +96,7 @@ void check_gemm(bool transpose_a, bool transpose_b, int64_t k, int64_t batch) {
 
 }  // namespace
 
-TEST_CASE("cuda: without a device the reason is told, and allocating there is an error") {
+TEST_CASE("cuda: without a device the reason is given, and allocating there is an error") {
   const std::string reason = memory::cuda_unavailable_reason();
   CHECK(memory::cuda_available() == reason.empty());
   if (memory::cuda_available()) return;

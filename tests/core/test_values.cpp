@@ -1,4 +1,4 @@
-// Small numbers worked out by hand for every part of the three operators, equal to the digits
+// Small numbers computed by hand for every part of the three operators, equal to the digits
 // given.
 #include "layers/model.h"
 #include "layers/operators/rpe.h"

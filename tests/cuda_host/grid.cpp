@@ -101,7 +101,7 @@ void run_thread(int i) {
 
 int warp_size(int warp) { return std::min(kWarp, block().count - warp * kWarp); }
 
-// Lets a group of lanes go on whose every member, named by a common mask, stands at one barrier.
+// Lets a group of lanes go on whose every member, named by a common mask, waits at one barrier.
 bool release_warp(int warp) {
   Block& b = block();
   Thread* const lanes = &b.threads[size_t(warp * kWarp)];
@@ -269,7 +269,7 @@ void run_grid(const cudaLaunchConfig_t& config, const std::function<void()>& bod
   }
 }
 
-// $CUDA_HOST_WITHOUT = FILE:LINE takes the barrier that stands there out of the program.
+// $CUDA_HOST_WITHOUT = FILE:LINE takes the barrier on that line out of the program.
 bool is_left_out(Site site) {
   static const char* const named = std::getenv("CUDA_HOST_WITHOUT");
   static const std::string without = named ? named : "";

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tests of the CUDA half under the emulation: run.sh PROGRAMS SCHEDULE...
 # For every schedule the op samples and rows against the CPU, the gradient checks, the golden files and
-# a short training of every mixer; first the planted faults, then what a machine without a GPU is told.
+# a short training of every mixer; first the planted faults, then what a machine without a GPU says.
 # The last line is "N passed, N failed".
 set -u
 programs=$1; shift

@@ -153,7 +153,7 @@ TEST_CASE("cache: a damaged count costs no memory, with a wrong checksum and wit
   REQUIRE(save_cache(key, data));
   const std::string path = cache_paths(key)[0];
   std::string bytes = read_file(path);
-  // The number of examples stands before the label, the cut mark and the length of the first one.
+  // The number of examples comes before the label, the cut mark and the length of the first one.
   const std::string pattern(reinterpret_cast<const char*>(&length), sizeof length);
   const size_t at =
       bytes.find(pattern) - sizeof(Example::label) - sizeof(Example::cut) - sizeof(uint64_t);

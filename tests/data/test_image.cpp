@@ -377,7 +377,7 @@ TEST_CASE("image: a pickle cannot ask for more memory than its file is worth") {
   CHECK(contains(pickle_error(bytes), "more than 262144 values"));
 }
 
-TEST_CASE("image: a check counts what stands beside a file that cannot be read") {
+TEST_CASE("image: a check counts what is beside a file that cannot be read") {
   const Folder folder;
   for (int i = 1; i <= 3; ++i) {
     folder.write("data_batch_" + std::to_string(i) + ".bin", batch(20 * i, 20));

@@ -110,7 +110,7 @@ TEST_CASE("binary file: files are read whole, up to a limit") {
                        DataError);
 }
 
-TEST_CASE("contact sheet: classes stand apart, small images are enlarged") {
+TEST_CASE("contact sheet: classes are apart, small images are enlarged") {
   const Folder folder;
   const std::string path = folder.file("sheet.png");
   // 4 x 4 images grow 24 times. Class 1 has three, class 0 one; two columns, so three rows.

@@ -935,7 +935,7 @@ TEST_CASE("train_lra: a closed terminal and a batch system's signals save and st
   }
 }
 
-// Runs a line of the shell in which $train stands for train_lra and the options of a tiny run.
+// Runs a line of the shell in which $train means train_lra and the options of a tiny run.
 int code_in_shell(const TinyRun& place, const std::string& out, const std::string& line) {
   const std::string train =
       programs() + "/train_lra --data " + place / "data" + " --out " + place / out + kTiny;
@@ -964,7 +964,7 @@ TEST_CASE(
     CHECK(entry.path().string().find(".tmp") == std::string::npos);
 }
 
-TEST_CASE("train_lra: a save that fails is told, and the run goes on to the same end") {
+TEST_CASE("train_lra: a save that fails is reported, and the run goes on to the same end") {
   const TinyRun place;
   REQUIRE(place.train("whole").code == 0);
   // Other files have all the names that the temporary file may take; exec keeps the process number.

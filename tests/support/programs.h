@@ -43,7 +43,7 @@ class Place {
   std::string operator/(const std::string& name) const { return path_ + "/" + name; }
 
   Outcome run(const std::string& command) const { return run_with("", command); }
-  // `before`: what stands before the program's name in the line for the shell.
+  // `before`: what comes before the program's name in the line for the shell.
   Outcome run_with(const std::string& before, const std::string& command) const {
     const std::string line = "(" + before + " " + programs() + "/" + command + ")" + " >" + path_ +
                              "/out 2>" + path_ + "/err";

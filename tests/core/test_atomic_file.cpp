@@ -127,8 +127,7 @@ TEST_CASE("atomic file: a disk that takes nothing and names no reason counts as 
   CHECK(count_files(folder) == 0);
 }
 
-TEST_CASE(
-    "atomic file: the error reported is that of the call, not of the cleaning up after it") {
+TEST_CASE("atomic file: the error reported is that of the call, not of the cleaning up after it") {
   const Folder folder;
   FileCalls calls = system_calls();
   calls.write = [](int, const void*, size_t) -> ssize_t {

@@ -42,11 +42,12 @@ FOLDERS  := core autograd layers optim data
 SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find $(FOLDERS) -name '*.cpp')))
 SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
+PUZZLES  := $(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp))
 TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDERS) examples support)))
 # $(call affected,PATTERN): the sources that contain it or include a header that does, directly or not.
 affected  = $(shell seen='$(1)'; for level in 1 2 3; do \
-              headers=$$(grep -rlE "$$seen" --include='*.h' $(FOLDERS) examples tests/support); seen="$(1)$$(printf '|"%s"' $$headers)"; done; \
-              grep -lE "$$seen" $(SOURCES) $(SHARED) $(MAINS) $(TESTS))
+              headers=$$(grep -rlE "$$seen" --include='*.h' $(FOLDERS) examples tests/support) && seen="$(1)$$(printf '|"%s"' $$headers)"; done; \
+              grep -lE "$$seen" $(SOURCES) $(SHARED) $(MAINS) $(TESTS) $(PUZZLES))
 OWN      := # sources whose objects CUDA=1 or FFT=builtin change
 OWN_FLAGS :=
 NVCC_SOURCES :=
@@ -75,7 +76,7 @@ TEST_OBJECTS := $(call objects,$(TESTS))
 MADE     := $(COMMON)/examples/explain/derivations.o $(COMMON)/examples/report/templates.o
 SHARED_OBJECTS := $(call objects,$(SHARED)) $(MADE)
 PROGRAM_OBJECTS := $(call objects,$(MAINS))
-PUZZLE_OBJECTS := $(patsubst %.cpp,$(BUILD)/%.o,$(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp)))
+PUZZLE_OBJECTS := $(call objects,$(PUZZLES))
 NVCC_OBJECTS := $(patsubst %,$(BUILD)/%.o,$(basename $(NVCC_SOURCES)))
 PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
@@ -122,7 +123,7 @@ $(BUILD)/libshared.a: $(SHARED_OBJECTS)
 $(BUILD)/golden: $(OBJECTS) $(COMMON)/tests/golden/golden.o $(BUILD)/libshared.a
 # gradcheck and explain know ops alone, so that a new op does not compile the layers and the other programs for them.
 OP_OBJECTS := $(filter-out $(BUILD)/layers/% $(BUILD)/optim/% $(COMMON)/layers/% $(COMMON)/optim/%,$(OBJECTS))
-OP_SHARED := $(filter $(addprefix $(COMMON)/examples/,explain/% $(addprefix train/,program.o flags.o start.o device.o signals.o)),$(SHARED_OBJECTS))
+OP_SHARED := $(foreach o,$(SHARED_OBJECTS),$(if $(or $(findstring /examples/explain/,$o),$(filter program flags start device signals,$(basename $(notdir $o)))),$o))
 needs     = $(if $(filter gradcheck explain,$(1)),$(OP_OBJECTS),$(OBJECTS)) $(call objects,examples/$(1).cpp) $(if $(filter gradcheck explain,$(1)),$(OP_SHARED),$(BUILD)/libshared.a)
 $(foreach p,$(notdir $(basename $(filter examples/%,$(MAINS)))),$(eval $(BUILD)/$p: $(call needs,$p)))
 $(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS) $(BUILD)/libshared.a

@@ -83,7 +83,7 @@ TEST_CASE("memory: live bytes return to what they were, blocks are used again") 
 }
 
 // The exit status of a test in a process of its own.
-static int run_child(const char* filter) {
+[[maybe_unused]] static int run_child(const char* filter) {
   const pid_t child = ::fork();
   if (child == 0) {
     ::execl("/proc/self/exe", "skiff_tests", "--no-skip", filter, nullptr);

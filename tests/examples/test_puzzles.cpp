@@ -34,7 +34,6 @@ std::string output_of(const std::string& program, int& code) {
 // y[i] = 3 x[i] with a factor, a constant or a shift in its backward.
 struct Scale {
   static constexpr auto name = "scale";
-  static constexpr bool linear = true;
   size_t n;
   static inline double factor = 3, by_n = 0;
   static inline int shift = 0;
@@ -56,7 +55,6 @@ struct Scale {
 // irfft: its backward may lose its conjugate, the 1/F, or the count of the interior bins.
 struct Inverse {
   static constexpr auto name = "irfft";
-  static constexpr bool linear = true;
   size_t F;
   static inline bool conjugated = false, normalised = true, counted = true;
   size_t inputs() const { return F / 2 + 1; }
@@ -75,7 +73,6 @@ struct Inverse {
 // A product with the conjugate forgotten, which is no conjugate of the right gradient.
 struct Product {
   static constexpr auto name = "product";
-  static constexpr bool linear = true;
   Numbers b;
   size_t inputs() const { return b.size(); }
   Numbers forward(const Numbers& a) const {

@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <optional>
@@ -101,7 +102,8 @@ void print_matrix(const WorkedExample& e, int64_t n) {
   const std::vector<double> entries = to_vector(M);
   std::printf("\nMATRIX for n = %lld: an output is its row times x\n", static_cast<long long>(n));
   for (size_t at = 0; at < entries.size(); ++at)
-    std::printf("%7.4g%s", entries[at], (at + 1) % size_t(M.size(1)) == 0 ? "\n" : "");
+    std::printf("%7.4g%s", std::abs(entries[at]) < 1e-12 ? 0 : entries[at],  // rounding of an FFT
+                (at + 1) % size_t(M.size(1)) == 0 ? "\n" : "");
 }
 
 int explain(const std::string& name, std::optional<int64_t> n) {

@@ -55,7 +55,7 @@ class Drawing {
  public:
   explicit Drawing(const Chart& chart) : c_(chart) {
     const double top = 24 + (c_.title.empty() ? 0 : 22) + (c_.marks.empty() ? 0 : 16);
-    x_ = {0, 0, 56, c_.width - (c_.names_at_ends ? 112 : 14), c_.log_x};
+    x_ = {0, 0, 56, c_.width - (c_.names_at_ends ? 112 : 20), c_.log_x};
     y_ = {0, 0, c_.height - 43, top, c_.log_y};
     set_limits();
   }
@@ -272,18 +272,19 @@ std::string file(const std::string& title, const std::vector<Chart>& charts) {
   double width = 0, height = 0;
   for (const Chart& c : charts) {
     drawing += "<g transform=\"translate(" + coordinate(width) + " 0)\">\n" + Drawing(c).text();
-    double at = 56;
-    bool any = false;
+    double at = 56, below = 0;  // of the next name of the legend
     for (const Series& s : c.series) {
       if (c.names_at_ends || s.name.empty()) continue;
-      any = true;
-      drawing += "<g transform=\"translate(" + coordinate(at) + " " + coordinate(c.height + 6) +
-                 ")\">" + mark_of(s) + "</g>" + text_at(at + 34, c.height + 16, s.name);
-      at += 54 + 7 * double(s.name.size());
+      const double needed = 54 + 7 * double(s.name.size());
+      if (below == 0 || at + needed > c.width) at = 56, below += 18;
+      drawing += "<g transform=\"translate(" + coordinate(at) + " " +
+                 coordinate(c.height + below - 12) + ")\">" + mark_of(s) + "</g>" +
+                 text_at(at + 34, c.height + below - 2, s.name);
+      at += needed;
     }
     drawing += "</g>\n";
     width += c.width;
-    height = std::max(height, c.height + (any ? 28 : 0));
+    height = std::max(height, c.height + (below > 0 ? below + 10 : 0));
   }
   return document(title, width, height, drawing);
 }

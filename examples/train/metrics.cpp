@@ -65,7 +65,9 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
   double edge = 0;
   for (const MetricsRow& r : rows)
     if (std::isfinite(r.train_loss)) edge = std::max(edge, 2 * r.train_loss);
+  // Most rows have no validation: its line joins those that do.
   const auto add = [](Series& series, int64_t step, double value) {
+    if (std::isnan(value)) return;
     series.x.push_back(double(step)), series.y.push_back(value);
   };
   for (const MetricsRow& r : rows) {

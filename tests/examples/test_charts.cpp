@@ -2,6 +2,7 @@
 #include "examples/charts/charts.h"
 
 #include "examples/charts/ticks.h"
+#include "examples/train/metrics.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -127,4 +128,29 @@ TEST_CASE("charts: labels of bubbles keep clear of all bubbles") {
   CHECK(well_formed(drawn));
   CHECK(count_of(drawn, ">listops<") == 1);
   CHECK(count_of(drawn, "<circle") == 5);
+}
+
+TEST_CASE("curves: validations are joined, though most rows have none; the legend stays inside") {
+  std::vector<MetricsRow> rows;
+  for (int64_t step = 1; step <= 9; ++step) {
+    MetricsRow row;
+    row.step = step;
+    row.train_loss = 1 / double(step);
+    row.train_accuracy = 0.5;
+    row.val_loss = row.val_accuracy = step % 3 == 0 ? 0.4 : NAN;
+    rows.push_back(row);
+  }
+  const std::string svg = curves_svg(rows, "listops, ski", 0.1);
+  CHECK(well_formed(svg));
+  // Of the lines of colour 1, the two of the legend are a move and a stroke; the others join three
+  // points.
+  size_t joined = 0;
+  const std::string line = "<path class=\"s c1\" d=\"";
+  for (size_t at = 0; (at = svg.find(line, at)) != std::string::npos; at += line.size())
+    joined += count_of(svg.substr(at, svg.find("/>", at) - at), "L");
+  CHECK(joined == 4);
+  // Two names fit into a row of the legend: the third begins the next one at the left.
+  CHECK(contains(svg, ">majority class</text>"));
+  CHECK(count_of(svg, "translate(56 256)") == 2);
+  CHECK(count_of(svg, "translate(56 274)") == 1);
 }

@@ -56,7 +56,9 @@ size_t GzipReader::read(char* into, size_t count) {
 // ---- tar and zip
 
 struct ArchiveReader::Stream {
-  explicit Stream(const std::string& path) : file(open_file(path)) {
+  explicit Stream(const std::string& path) : file(open_file(path)) {}
+  // Apart from the constructor, because the destructor of a half-made Stream would not run.
+  void open(const std::string& path) {
     check(archive != nullptr, "cannot open '", path, "': out of memory");
     char start[2] = {};
     is_zip = ::pread(file, start, 2, 0) == 2 && start[0] == 'P' && start[1] == 'K';
@@ -90,8 +92,8 @@ struct ArchiveReader::Stream {
     }
   }
 
-  ::archive* archive = ::archive_read_new();
   int file = -1;
+  ::archive* archive = ::archive_read_new();  // after the file, whose opening may fail
   bool is_zip = false;
   std::unique_ptr<GzipReader> unpacked;  // tar
   std::exception_ptr error;              // of read_more
@@ -103,6 +105,7 @@ ArchiveReader::ArchiveReader(const std::string& path) : path_(path) {
   const auto size = std::filesystem::file_size(path, error);
   check<DataError>(error || size > 0, path, ": the file is empty");
   stream_ = std::make_unique<Stream>(path);
+  stream_->open(path);
   most_kept_ = (int64_t(1) << 26) + (error ? 0 : 4 * int64_t(size));
 }
 

@@ -71,14 +71,16 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
     needs(false, "with several tasks: each is trained with every mixer", {"mixer"});
     return notes;
   }
-  const TaskShape& shape = task_named(data.task).shape;
+  const Task& chosen = task_named(data.task);
+  const TaskShape& shape = chosen.shape;
   const bool images = shape.height > 0;
   const std::string task = "with --task " + data.task, mixer = "with --mixer " + model.mixer;
-  needs(!images, task + ": its images have one size", {"max-length", "mask-padding", "bucket"});
+  const std::string one_size = task + ": its images have one size";
+  for (const std::string& name : field_names(data))
+    if (name != "task" && name != "data" && !contains(chosen.reads, name))
+      needs(false, name == "max-length" ? one_size : task, {name.c_str()});
+  needs(!images, one_size, {"mask-padding", "bucket"});
   needs(images, task + ": it has no images", {"layout"});
-  needs(data.task == "text", task, {"val-split", "bytes"});
-  needs(data.task != "listops" && data.task != "fashion", task + ": it has one protocol",
-        {"protocol"});
   needs(!images || mixer_named(model.mixer).reads_images(),
         mixer + ": it reads an image as one sequence", {"layout"});
   const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;

@@ -1,6 +1,7 @@
 #include "examples/train/options.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <sstream>
 
@@ -8,6 +9,7 @@
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
 #include "examples/train/flags.h"
+#include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "layers/mixers.h"
 
@@ -37,6 +39,10 @@ std::vector<std::string> several_tasks(const std::string& text) {
   return names;
 }
 
+namespace {
+
+// The options before the command line is read: those of the recipe, then of the file of --config.
+// Task and recipe are looked up first, because they decide the defaults of all others.
 CommandLine options_before_flags(int argc, char** argv) {
   CommandLine first, c;
   Flags look("", "train_lra");
@@ -56,6 +62,25 @@ CommandLine options_before_flags(int argc, char** argv) {
   c.options.data.task = task;
   apply_config(c.options, entries, /*elsewhere=*/field_names(c.session));
   return c;
+}
+
+}  // namespace
+
+int run_with_options(int argc, char** argv, Flags& flags,
+                     const std::function<int(CommandLine&)>& body) {
+  CommandLine command;
+  try {
+    command = options_before_flags(argc, argv);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return e.exit_code();
+  }
+  flags.add(command.options);
+  flags.add(command.session);
+  return run_program(argc, argv, flags, [&] {
+    command.given = flags.given();
+    return body(command);
+  });
 }
 
 std::vector<std::string> options_without_effect(const CommandLine& c) {

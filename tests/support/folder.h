@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 namespace skiff::testing {
@@ -23,6 +24,8 @@ struct Folder {
 
   std::string name() const { return path.string(); }
   std::string file(const std::string& place) const { return (path / place).string(); }
+  std::string operator/(const std::string& place) const { return file(place); }
+  int64_t files() const { return std::distance(std::filesystem::directory_iterator(path), {}); }
   // Writes a file in place, and makes the folders above it.
   std::string write(const std::string& place, const std::string& content) const {
     std::filesystem::create_directories((path / place).parent_path());

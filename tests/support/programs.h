@@ -1,15 +1,10 @@
-// Programs as a user starts them, in a folder of their own.
+// Programs as a user starts them, in a folder of their own; and train_lra without a start, for the
+// many command lines that it refuses.
 #pragma once
 
-#include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include "tests/support/folder.h"
 
 namespace skiff::testing {
 
@@ -18,57 +13,40 @@ struct Outcome {
   std::string out, err;
 };
 
-inline std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-inline void spill(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
+std::string slurp(const std::string& path);
+void spill(const std::string& path, const std::string& bytes);
+std::string programs();  // the folder that holds them
 
-inline std::string programs() {
-  const char* folder = std::getenv("SKIFF_PROGRAMS");
-  return folder ? folder : "build/cpu";
-}
-
-// A folder for this test run, with a small ListOps in it; removed at the end.
-class Place {
- public:
-  Place() {
-    std::string name = (std::filesystem::temp_directory_path() / "skiff-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Place() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
+struct Place : Folder {
   Outcome run(const std::string& command) const { return run_with("", command); }
   // `before`: what comes before the program's name in the line for the shell.
-  Outcome run_with(const std::string& before, const std::string& command) const {
-    const std::string line = "(" + before + " " + programs() + "/" + command + ")" + " >" + path_ +
-                             "/out 2>" + path_ + "/err";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(*this / "out"),
-            slurp(*this / "err")};
-  }
-
- private:
-  std::string path_;
+  Outcome run_with(const std::string& before, const std::string& command) const;
 };
 
-inline const char* const kGenerate =
-    " --seed 3 --train 200 --val 40 --test 40 --min-length 2 --max-length 20";
 inline const char* const kTiny =
     " --dim 8 --layers 1 --batch-size 8 --steps 30 --max-length 32 --eval-every 10 --log-every 4 "
     "--save-every 5 --keep 3 --encoder-dropout 0.1";
 
+// 200 expressions to train on, 40 for validation, and 40 or `test` to test on.
+void make_listops(const std::string& folder, int64_t seed = 3, int64_t val = 40, int64_t test = 40);
+
+// With make_listops(data/listops).
 struct TinyRun : Place {
-  TinyRun() {
-    REQUIRE(run("lra_data generate listops --out " + *this / "data/listops" + kGenerate).code == 0);
-  }
-  Outcome train(const std::string& out, const std::string& more = "") const {
-    return run("train_lra --data " + *this / "data" + " --out " + *this / out + kTiny + " " + more);
-  }
+  TinyRun();
+  Outcome train(const std::string& out, const std::string& more = "") const;
+  // The same in this process, but for the printed result.
+  Outcome train_here(const std::string& out, const std::string& more = "") const;
+
+ private:
+  std::string words(const std::string& out, const std::string& more) const;
 };
+
+// What train_lra does in this process with words between blanks, but for the printed result.
+Outcome train_lra_here(const Place& place, const std::string& words);
+
+// metrics.csv without its last two columns, which are times.
+std::string without_times(const std::string& csv);
+// The last checkpoints, the best one and metrics.csv of two tiny runs are the same bytes.
+void check_same_run(const Place& place, const std::string& a, const std::string& b);
 
 }  // namespace skiff::testing

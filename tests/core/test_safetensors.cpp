@@ -216,8 +216,8 @@ TEST_CASE("safetensors: a save that fails at any call leaves the old file or the
         CAPTURE(ever);
         CAPTURE(at);
         CAPTURE(message);
-        // One interruption, and any number of short writes, hinder nothing. A close that is
-        // interrupted has closed.
+        // One interruption and any number of short writes do no harm. A close that is
+        // interrupted closes all the same.
         const bool harmless = error == 0 || (error == EINTR && (!ever || at == calls));
         CHECK(message.empty() == harmless);
         const bool replaced = harmless || at > calls - 3;  // after the rename: the directory
@@ -232,7 +232,7 @@ TEST_CASE("safetensors: a save that fails at any call leaves the old file or the
         }
       }
 
-  // Without an older file there is none after a failure.
+  // Where there was no older file, a failure leaves none.
   fs::remove(path);
   for (int at = 1; at <= calls - 3; ++at) {
     fault = {at, EIO};

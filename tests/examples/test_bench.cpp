@@ -1,4 +1,4 @@
-// bench: the cases that run, and what it writes and refuses.
+// bench: which cases run, what it writes, and what it refuses.
 #include <filesystem>
 #include <map>
 

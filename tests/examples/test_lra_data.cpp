@@ -1,4 +1,4 @@
-// lra_data: what it generates, counts and shows of the data of the tasks.
+// lra_data: what it generates, and what it says of data that is there.
 #include <cstdlib>
 #include <filesystem>
 
@@ -84,11 +84,11 @@ TEST_CASE("lra_data: check finds Fashion-MNIST where train_lra finds it") {
   const Place place;
   const Outcome o = place.run("lra_data check " + place / "");
   CHECK(contains(o.out, std::string("fashion: ") + fashion::kSystemFolder + "\n"));
-  CHECK(o.code == 3);  // in the folder itself there is nothing
+  CHECK(o.code == 3);  // the folder itself is empty
 }
 
 TEST_CASE("lra_data: an image that cannot be written is named with the reason") {
-  const Place place;  // a limit on the size of files; what is printed goes through a pipe
+  const Place place;  // the limit on the size of files does not hold for a pipe
   const std::string command = "(trap '' XFSZ; ulimit -f 2; " + programs() +
                               "/lra_data generate pathfinder --size 256 --count 1 --out " +
                               place / "data" + " 2>&1; echo $?) | cat >" + place / "out";
@@ -128,7 +128,8 @@ TEST_CASE("lra_data: curves of other lengths alone, a level that train_lra takes
                    place / "mixed --contour 3,4 --distractors 0,1 --count 4")
               .code == 0);
   const std::string rows = slurp(place / "mixed/pathfinder32/curv_mixed/metadata/0.npy");
-  const size_t second = rows.find('\n', rows.find('\n') + 1);  // in turn: 3 3 4 4 dashes
+  const size_t second =
+      rows.find('\n', rows.find('\n') + 1);  // the images have 3, 3, 4 and 4 dashes
   CHECK(contains(rows.substr(0, second), " 1.0 3 1 "));
   CHECK_FALSE(contains(rows.substr(0, second), " 1.0 4 1 "));
   CHECK(contains(rows.substr(second), " 1.0 4 1 "));

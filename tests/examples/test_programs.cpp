@@ -1,4 +1,5 @@
-// What all programs have in common, and the short ones: --help, --version, golden, gradcheck.
+// What all programs have in common: --help, --version, threads, memory; and the programs golden
+// and gradcheck.
 #include <filesystem>
 
 #include "core/io/safetensors.h"
@@ -27,8 +28,7 @@ TEST_CASE(
 }
 #endif
 
-#if !defined(__SANITIZE_ADDRESS__) && \
-    !defined(SKIFF_CUDA)  // CUDA's libraries alone do not fit in there
+#if !defined(__SANITIZE_ADDRESS__) && !defined(SKIFF_CUDA)  // CUDA's libraries alone need more
 TEST_CASE(
     "programs: too small an address space is one line, where OpenBLAS would never come back") {
   const Place place;
@@ -118,7 +118,8 @@ TEST_CASE("golden: a wrong number, an unknown case and a missing tensor exit wit
   CHECK(place.run("golden").code == 2);
 }
 
-TEST_CASE("gradcheck: one row an op; unknown ops and limits that cannot be met are told") {
+TEST_CASE(
+    "gradcheck: one row per op; an unknown op is refused, and an error beyond its limit fails") {
   const Place place;
   const Outcome all = place.run("gradcheck");
   CHECK(all.code == 0);

@@ -1,4 +1,4 @@
-// train_lra: whole runs, their bytes, their results and what they say on the way.
+// train_lra: whole runs, their bytes, their results and the messages on the way.
 #include <fcntl.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
@@ -84,7 +84,7 @@ TEST_CASE("train_lra: --profile measures every op and changes no byte of the run
       slurp(place / "run/profile.csv").starts_with("name,phase,steps,calls,seconds,share,bytes\n"));
   CHECK_FALSE(fs::exists(place / "plain/profile.csv"));
   CHECK(slurp(place / "run/config.toml").find("profile") == std::string::npos);
-  REQUIRE(place.train("run", "--force").code == 0);  // removes what the last run left
+  REQUIRE(place.train("run", "--force").code == 0);  // removes the files of the last run
   CHECK_FALSE(fs::exists(place / "run/profile.csv"));
 }
 
@@ -172,7 +172,8 @@ TEST_CASE(
   const Outcome json = place.run(command + " --force --profile --json");
   CHECK(nlohmann::json::parse(json.out).at("best_test_accuracy").is_null());
 
-  const Outcome resumed = place.run(command + " --resume");  // makes up for the validation
+  const Outcome resumed =
+      place.run(command + " --resume");  // the validation that --profile left out comes now
   CHECK(resumed.code == 0);
   CHECK(resumed.out.substr(0, resumed.out.find("trained")) ==
         few.out.substr(0, few.out.find("trained")));
@@ -196,7 +197,7 @@ TEST_CASE("train_lra: a bar is never wider than the terminal") {
                                 place / "data" + " --out " + place / "run" + kTiny +
                                 " >/dev/null 2>" + ::ptsname(terminal);
     const int keeps_open =
-        ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);  // until the program has it
+        ::open(::ptsname(terminal), O_RDWR | O_NOCTTY);  // until the program has opened it
     const pid_t child = ::fork();
     if (child == 0) {
       ::close(terminal);
@@ -220,9 +221,9 @@ TEST_CASE("train_lra: a bar is never wider than the terminal") {
          at = seen.find("\rstep ", at + 1), ++bars) {
       const size_t end = seen.find_first_of("\r\n\033", at + 1);
       longest = std::max(longest, end - at - 1);
-      CHECK(seen.substr(end, 3) == "\033[K");  // what was longer before is erased
+      CHECK(seen.substr(end, 3) == "\033[K");  // erases the rest of a longer bar
     }
-    CHECK(bars >= 7);  // those of metrics.csv at least
+    CHECK(bars >= 7);  // at least one per row of metrics.csv
     CHECK(longest == size_t(width - 1));
   }
 }
@@ -350,7 +351,7 @@ TEST_CASE("train_lra: an example whose logits are not finite counts as wrong, an
   REQUIRE(place.train_here("a", "--norm batch").code == 0);
   safetensors::File file = safetensors::read(place / "a/best.safetensors");
   int changed = 0;
-  for (safetensors::Entry& e : file.tensors) {  // training does not read it
+  for (safetensors::Entry& e : file.tensors) {  // training does not read these
     if (!e.name.ends_with("running_mean")) continue;
     e.tensor = e.tensor.clone();
     e.tensor.data<float>()[0] = NAN;

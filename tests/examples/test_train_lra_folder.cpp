@@ -1,4 +1,4 @@
-// train_lra: what it does to the run folder, and where it cannot write.
+// train_lra: which files of the run folder it keeps and removes, and files that cannot be written.
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/wait.h>
@@ -51,7 +51,7 @@ TEST_CASE("train_lra: two programs cannot train in one folder") {
   const Outcome o = place.train("run", "--resume");
   CHECK(o.code == 2);
   CHECK(contains(o.err, "another program trains in"));
-  ::close(lock);  // the lock goes with the program that held it
+  ::close(lock);  // releases the lock
   CHECK(place.train_here("run", "--resume").code == 0);
 }
 
@@ -114,7 +114,7 @@ TEST_CASE("train_lra: a save that fails is reported, and the run goes on to the 
   CHECK(contains(slurp(place / "err"), "tries again at the next save"));
   CHECK_FALSE(fs::exists(run + "/ckpt-00000010.safetensors"));
   check_same_run(place, "whole", "run");
-  // The last one has nothing after it; --resume comes back to it.
+  // After the last save there is no other; --resume repeats it.
   fs::remove_all(run);
   CHECK(code_in_shell(place, "run", blocked("ckpt-00000030")) == 5);
   CHECK(fs::exists(run + "/ckpt-00000025.safetensors"));

@@ -1,4 +1,4 @@
-// train_lra: its command line, its configuration files and its data, and what it refuses of them.
+// train_lra: command lines, configuration files and data, right and wrong.
 #include <algorithm>
 #include <filesystem>
 
@@ -19,7 +19,7 @@ TEST_CASE("train_lra: --list prints every recipe with what it reached") {
   const Outcome o = place.run("train_lra --list");
   CHECK(o.code == 0);
   CHECK(std::count(o.out.begin(), o.out.end(), '\n') ==
-        int64_t(recipes().size()) + 2);  // a header and what '-' means
+        int64_t(recipes().size()) + 2);  // a header, and a line that explains '-'
   CHECK(contains(o.out, "pathx         paper"));
   CHECK(contains(o.out, "not yet measured"));
 }
@@ -54,7 +54,8 @@ TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options with
   const Outcome quiet = place.train("some", "--force --quiet --steps 1 --heads 3");
   CHECK(quiet.code == 0);
   CHECK_FALSE(contains(quiet.err, "no effect"));
-  const Outcome points = place.train_here("points", "--rank 33");  // an old name
+  const Outcome points =
+      place.train_here("points", "--rank 33");  // the old name of --inducing-points
   CHECK(points.code == 2);
   CHECK(contains(points.err,
                  "--inducing-points: at most 32 inducing points fit the 32 positions of a "
@@ -215,14 +216,14 @@ TEST_CASE("train_lra: odd texts survive --print-config and --config") {
     spill(place / "config", config);
     CHECK(printed({"--config", place / "config"}) == config);
   }
-  // The files of another program's quoting: no escapes, and quotes of the other kind around quotes.
+  // Older files know no escapes: a text that holds one kind of quotes has the other kind around it.
   spill(place / "config", "task=\"text\"\nsteps=7\nlr=0.5\nout='a\"b'\nmask-padding=false\n");
   const Outcome old = place.run("train_lra --print-config --config " + place / "config");
   CHECK(old.code == 0);
   for (const char* line :
        {"task=\"text\"\n", "steps=7\n", "lr=0.5\n", "out=\"a\\\"b\"\n", "mask-padding=false\n"})
     CHECK(contains(old.out, line));
-  // Read once, so that a pipe will do.
+  // The file is read once, so it may be a pipe.
   const std::string piped = "cat " + place / "config" + " | " + programs() +
                             "/train_lra --print-config --config /dev/stdin >" + place / "out";
   CHECK(std::system(piped.c_str()) == 0);

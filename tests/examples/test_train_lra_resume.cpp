@@ -32,8 +32,8 @@ TEST_CASE("train_lra: stopped at any of five places and resumed equals never sto
 
 namespace {
 
-// Runs a program, sends it the signal as soon as `file` is there and has `text`, and returns its
-// exit code.
+// Starts a program, sends it the signal as soon as `file` exists and contains `text`, and returns
+// its exit code.
 int code_after_signal(const std::string& program, int signal, const std::string& file,
                       const std::string& text = "", const std::string& err = "/dev/null") {
   const std::string command = "exec " + programs() + '/' + program + " >/dev/null 2>" + err;
@@ -55,11 +55,12 @@ int code_after_signal(const std::string& program, int signal, const std::string&
 
 TEST_CASE("train_lra: a signal saves, exits 130 or 143, and the run goes on from there") {
   const TinyRun place;
-  REQUIRE(place.train("whole", "--steps 600 --warmup 10 --stop-at 600 --threads 1").code == 0);
+  REQUIRE(place.train("whole", "--steps 600 --warmup 10 --save-every 300 --stop-at 600 --threads 1")
+              .code == 0);
   for (const int signal : {SIGINT, SIGTERM}) {
     const std::string out = place / ("run" + std::to_string(signal));
     const std::string command = "train_lra --data " + place / "data" + " --out " + out + kTiny +
-                                " --steps 600 --warmup 10 --threads 1 --quiet";
+                                " --steps 600 --warmup 10 --save-every 300 --threads 1 --quiet";
     CHECK(code_after_signal(command, signal, out + "/best.safetensors") == 128 + signal);
     REQUIRE(place.run("train_lra --config " + out + "/config.toml --resume --quiet").code == 0);
     CHECK((slurp(out + "/ckpt-00000600.safetensors") ==
@@ -210,7 +211,7 @@ TEST_CASE("train_lra: a resumed run without best.safetensors says so and chooses
   const Outcome stopped = place.train_here("run", "--resume --stop-at 11");
   CHECK(stopped.code == 0);
   CHECK(contains(stopped.err, "the best weights so far are lost"));
-  CHECK((slurp(place / "run/best.safetensors") == best));  // those of step 10 again
+  CHECK((slurp(place / "run/best.safetensors") == best));  // the weights of step 10 again
   fs::remove(place / "run/best.safetensors");
   const Outcome ended = place.train("run", "--resume");
   CHECK(ended.code == 0);
@@ -232,8 +233,7 @@ TEST_CASE("train_lra: --resume on other data is refused") {
   const Outcome o = place.train_here("run", "--resume");
   CHECK(o.code == 3);
   CHECK(contains(o.err, "was started on other data: the training split in"));
-  // The same rows in another place are the same data; a checkpoint of before does not say what it
-  // saw.
+  // The same rows in another folder are the same data. An older checkpoint does not name its data.
   const std::string moved = " --data " + place / "moved";
   CHECK(place.train_here("run", "--resume --stop-at 11" + moved).code == 0);
   safetensors::File file = safetensors::read(place / "run/ckpt-00000011.safetensors");

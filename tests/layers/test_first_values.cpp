@@ -1,4 +1,4 @@
-// What the weights of layers start from.
+// The values that the weights of layers start from.
 #include "layers/blocks/gtu.h"
 #include "layers/mixers.h"
 #include "layers/model.h"

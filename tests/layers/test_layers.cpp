@@ -13,7 +13,7 @@ using namespace skiff::testing;
 
 namespace {
 
-// Overwrites a parameter, as loading a checkpoint does.
+// Overwrites a parameter, as the loading of a checkpoint does.
 void fill(Tensor parameter, const std::vector<double>& numbers) {
   REQUIRE(parameter.size() == int64_t(numbers.size()));
   std::copy(numbers.begin(), numbers.end(), parameter.data<double>());
@@ -241,7 +241,7 @@ TEST_CASE("models: the encoder adds sinusoids, then drops a tenth while training
                                .sinusoids = sinusoids,
                                .encoder_dropout = 0.1};
     const Trunk trunk(store.root(), options, {.vocab = 7, .classes = 2});
-    trunk(tokens(1, n + 3, 7, 2));  // a longer input before: its table of positions is used again
+    trunk(tokens(1, n + 3, 7, 2));  // a longer input first: its table of positions is used again
     const Tensor ids = tokens(2, n, 7, 1);
     const double* rows = std::get<Embedding>(trunk.encoder).weight.value().data<double>();
     Tensor encoded({2, n, d}, DType::Float64);

@@ -189,8 +189,7 @@ Dense tno_matrix(const Numbers<Dual>& p, int64_t channels, const KernelOptions& 
   });
 }
 
-// ---- the comparison: value, gradient of x, and the gradient of all parameters along a direction
-// ----
+// ---- the comparison: value, gradient of x, gradient of all parameters along a direction ----
 
 template <class Layer, class Matrix>
 void check_against_dense(const Layer& layer, const Parameters& store, int64_t n, int64_t channels,

@@ -1,4 +1,4 @@
-// Results do not depend on the number of threads: not one bit.
+// No bit of a result depends on the number of threads.
 #include <omp.h>
 
 #include <string>
@@ -23,7 +23,7 @@ Tensor tokens(int64_t B, int64_t n, int64_t limit, uint64_t seed) {
   return x;
 }
 
-class Threads {  // puts the number of threads back
+class Threads {  // restores the number of threads
  public:
   ~Threads() { omp_set_num_threads(before_); }
 
@@ -50,7 +50,7 @@ std::vector<Tensor> value_and_gradients(const std::vector<Tensor>& inputs, const
   return results;
 }
 
-// The same bits on 1, 2, 3 and 7 threads.
+// Checks that 1, 2, 3 and 7 threads give the same bits.
 template <class F>
 void check_threads(const F& tensors) {
   const Threads restore;

@@ -111,8 +111,7 @@ TEST_CASE("adam: stopping and loading its state changes nothing") {
 }
 
 namespace {
-// w after three steps on gradients of different sizes, each multiplied by s before the step or in
-// it.
+// w after three steps on different gradients, each multiplied by s before the step or by the step.
 template <class Optimizer, class Options>
 std::vector<double> trained(const Options& options, double s, bool in_the_step) {
   Parameters store(1, DType::Float64);

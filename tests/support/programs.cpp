@@ -20,7 +20,7 @@ namespace skiff::testing {
 
 namespace {
 
-// Sends what is written to a file descriptor into a file instead, as long as it lives.
+// While it lives, what is written to a file descriptor goes into a file.
 class Redirection {
  public:
   Redirection(int descriptor, const std::string& path)

@@ -1,5 +1,5 @@
-// Programs as a user starts them, in a folder of their own; and train_lra without a start, for the
-// many command lines that it refuses.
+// Programs as a user starts them, in a folder of their own. train_lra can also run inside the test,
+// which saves the start of a process: use that where the test is not about the program itself.
 #pragma once
 
 #include <string>
@@ -27,26 +27,28 @@ inline const char* const kTiny =
     " --dim 8 --layers 1 --batch-size 8 --steps 30 --max-length 32 --eval-every 10 --log-every 4 "
     "--save-every 5 --keep 3 --encoder-dropout 0.1";
 
-// 200 expressions to train on, 40 for validation, and 40 or `test` to test on.
+// A small ListOps: 200 expressions for training, `val` for validation and `test` for the test.
 void make_listops(const std::string& folder, int64_t seed = 3, int64_t val = 40, int64_t test = 40);
 
-// With make_listops(data/listops).
+// A folder with a small ListOps in data/listops, and runs of a tiny model on it.
 struct TinyRun : Place {
   TinyRun();
   Outcome train(const std::string& out, const std::string& more = "") const;
-  // The same in this process, but for the printed result.
+  // The same inside the test; the result is not printed.
   Outcome train_here(const std::string& out, const std::string& more = "") const;
 
  private:
   std::string words(const std::string& out, const std::string& more) const;
 };
 
-// What train_lra does in this process with words between blanks, but for the printed result.
+// train_lra inside the test, with the words between the blanks as its command line; the result is
+// not printed.
 Outcome train_lra_here(const Place& place, const std::string& words);
 
 // metrics.csv without its last two columns, which are times.
 std::string without_times(const std::string& csv);
-// The last checkpoints, the best one and metrics.csv of two tiny runs are the same bytes.
+// Checks that the last checkpoints, the best one and metrics.csv of two tiny runs are equal, byte
+// for byte but for the times.
 void check_same_run(const Place& place, const std::string& a, const std::string& b);
 
 }  // namespace skiff::testing

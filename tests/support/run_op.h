@@ -1,4 +1,4 @@
-// Ops run forward and backward, for tests that compare two ways to compute the same.
+// Ops run forward and backward, for tests that compare two ways to compute one result.
 #pragma once
 
 #include <functional>

@@ -267,6 +267,7 @@ Task task() {
                     .height = kSide,
                     .width = kSide},
           .class_names = {kClassNames, kClassNames + kClasses},
+          .reads = {"protocol"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

@@ -45,6 +45,7 @@ int code_after_signal(const std::string& program, int signal, const std::string&
   for (int i = 0; i < 20000 && !(fs::exists(file) && contains(slurp(file), text)); ++i)
     ::usleep(500);
   ::kill(child, signal);
+  ::kill(child, signal);  // an echo, as `timeout` and batch systems send
   int status = 0;
   ::waitpid(child, &status, 0);
   REQUIRE(WIFEXITED(status));

@@ -186,9 +186,8 @@ void TextEncoder::finish(TaskData* data) const {
   if (encoding_ != Encoding::Characters) return;
   for (auto* examples : {&data->train, &data->val, &data->test}) {
     for (Example& example : *examples) {
-      for (auto* numbers : {&example.tokens, &example.second}) {
-        for (uint16_t& number : *numbers) number = id_of_number[number];
-      }
+      example.tokens = example.tokens.mapped(id_of_number);
+      example.second = example.second.mapped(id_of_number);
     }
   }
 }

@@ -30,7 +30,7 @@ void check_side(int64_t height, int64_t width, int64_t side) {
 Example encode_gray(std::string_view png, int64_t side) {
   const GrayImage image = decode_png(png, "the image");
   check_side(image.height, image.width, side);
-  return {{image.pixels.begin(), image.pixels.end()}, {}};
+  return {Elements(image.pixels), {}};
 }
 
 std::vector<std::vector<Example>> split_examples(std::vector<Example> all,
@@ -56,9 +56,7 @@ TaskReport finish_report(ReportBuilder report, const TaskData& data, int64_t pix
   for (const auto& [split, examples] :
        {std::pair{"train", &data.train}, {"val", &data.val}, {"test", &data.test}}) {
     for (const Example& example : *examples) {
-      const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
-      report.add_row(split, example.label, {pixels},
-                     hash_name({bytes, example.tokens.size() * sizeof(uint16_t)}));
+      report.add_row(split, example.label, {pixels}, hash_name(example.tokens.bytes()));
     }
   }
   if (!data.note.empty()) report.add_note(data.note);

@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "data/elements.h"
+
 namespace skiff {
 
 struct Example {
-  std::vector<uint16_t> tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
-  std::vector<uint16_t> second;  // pairs only: the right document
+  Elements tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
+  Elements second;  // pairs only: the right document
   int32_t label = 0;
   bool cut = false;  // longer than the max length, so that its end is missing
 };

@@ -106,7 +106,7 @@ std::vector<Example> read_images(const fs::path& folder, const Files& files, con
     }
     const auto* pixels =
         reinterpret_cast<const uint8_t*>(images.bytes.data()) + kImagesHeader + i * kPixels;
-    examples.push_back({{pixels, pixels + kPixels}, {}, label});
+    examples.push_back({Elements(std::vector<uint8_t>(pixels, pixels + kPixels)), {}, label});
   }
   return examples;
 }

@@ -86,13 +86,11 @@ void read_archive(const Source& source, Batches& batches) {
 Example to_example(int64_t label, const char* planes) {
   check<DataError>(label >= 0 && label < kClasses, "the label must be in 0..9, got ", label);
   const auto* red = reinterpret_cast<const uint8_t*>(planes);
-  Example example;
-  example.label = int32_t(label);
-  example.tokens.resize(size_t(kPlane));
+  std::vector<uint8_t> gray;
   for (int64_t i = 0; i < kPlane; ++i) {
-    example.tokens[size_t(i)] = gray_of(red[i], red[kPlane + i], red[2 * kPlane + i]);
+    gray.push_back(gray_of(red[i], red[kPlane + i], red[2 * kPlane + i]));
   }
-  return example;
+  return {Elements(gray), {}, int32_t(label)};
 }
 
 // Calls take(Example&&) for each good record and refuse(reason) for each bad one.
@@ -247,12 +245,12 @@ namespace {
 Example encode(std::string_view png, const std::vector<std::string>&, const DataOptions&) {
   const ColorImage image = decode_color_png(png, "the image");
   check_side(image.height, image.width, kSide);
-  Example example;
+  std::vector<uint8_t> gray;
   for (size_t i = 0; i < image.pixels.size(); i += 3) {
     const uint8_t* rgb = image.pixels.data() + i;
-    example.tokens.push_back(gray_of(rgb[0], rgb[1], rgb[2]));
+    gray.push_back(gray_of(rgb[0], rgb[1], rgb[2]));
   }
-  return example;
+  return {Elements(gray), {}};
 }
 
 }  // namespace

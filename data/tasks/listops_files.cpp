@@ -121,37 +121,23 @@ std::string find_or_fail(const std::string& folder) {
   return found;
 }
 
-std::vector<Example> read_codes(LineReader& reader, const std::string& file,
-                                const LoadOptions& options) {
-  const size_t longest = size_t(options.max_length - (options.append_eos ? 1 : 0));
-  std::vector<Example> examples;
-  scan_strict(reader, file, options.check_values, [&](Record&& row) {
-    const bool cut = row.tokens.size() > longest;
-    if (cut) row.tokens.resize(longest);
-    std::vector<uint16_t> tokens;
-    tokens.reserve(row.tokens.size() + 1);  // the end mark
-    tokens.assign(row.tokens.begin(), row.tokens.end());
-    examples.push_back({std::move(tokens), {}, row.label, cut});
-  });
-  return examples;
+// The codes of an expression and the end mark: an example that has no ids yet.
+Example to_codes(const Tokens& tokens, int label, int64_t max_length, bool eos) {
+  const size_t size = std::min(tokens.size(), size_t(max_length - eos));
+  std::vector<uint8_t> codes(tokens.begin(), tokens.begin() + int64_t(size));
+  if (eos) codes.push_back(kEosId);
+  return {Elements(codes), {}, label, size < tokens.size()};
 }
 
-std::array<uint16_t, 128> ids_of_codes(const std::vector<std::string>& vocabulary) {
-  std::array<uint16_t, 128> ids;
-  ids.fill(kUnknownId);
+// By code, and for the end mark.
+std::vector<uint16_t> ids_of_codes(const std::vector<std::string>& vocabulary) {
+  std::vector<uint16_t> ids(128, kUnknownId);
+  ids[kEosId] = kEosId;
   for (const char code : kCodes) {
     const auto entry = std::find(vocabulary.begin(), vocabulary.end(), name_of(code));
     if (entry != vocabulary.end()) ids[size_t(code)] = uint16_t(entry - vocabulary.begin());
   }
   return ids;
-}
-
-// From codes, as read_codes leaves them, to ids.
-void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_of_code, bool eos) {
-  for (Example& example : examples) {
-    for (uint16_t& token : example.tokens) token = id_of_code[size_t(token)];
-    if (eos) example.tokens.push_back(kEosId);
-  }
 }
 
 }  // namespace
@@ -169,21 +155,25 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
   const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    *examples_of_split[i] = read_codes(reader, file, options);
+    examples_of_split[i]->clear();
+    scan_strict(reader, file, options.check_values, [&](Record&& row) {
+      examples_of_split[i]->push_back(
+          to_codes(row.tokens, row.label, options.max_length, options.append_eos));
+    });
   };
   split_files().for_each(place, use, [](size_t, const std::string& file) { fail_missing(file); });
 
   std::array<int64_t, 128> count_of_code{};
   for (const Example& example : data.train) {
-    for (const uint16_t code : example.tokens) ++count_of_code[size_t(code)];
+    for (const uint16_t code : example.tokens.values()) ++count_of_code[code];
   }
   std::map<std::string, int64_t> counts;
   for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
   data.vocabulary = make_vocabulary(counts, options.min_frequency);
 
-  const std::array<uint16_t, 128> id_of_code = ids_of_codes(data.vocabulary);
+  const std::vector<uint16_t> ids = ids_of_codes(data.vocabulary);
   for (auto* examples : {&data.train, &data.val, &data.test}) {
-    encode(*examples, id_of_code, options.append_eos);
+    for (Example& example : *examples) example.tokens = example.tokens.mapped(ids);
   }
   data.vocab = int64_t(data.vocabulary.size());
   data.classes = kClasses;
@@ -273,15 +263,10 @@ namespace {
 
 Example encode_one(std::string_view input, const std::vector<std::string>& vocabulary,
                    const DataOptions& options) {
-  Tokens tokens = parse(input);
+  const Tokens tokens = parse(input);
   evaluate(tokens);  // throws unless it is one expression
-  Example example;
-  const size_t longest = size_t(options.max_length - 1);
-  example.cut = tokens.size() > longest;
-  if (example.cut) tokens.resize(longest);
-  const std::array<uint16_t, 128> ids = ids_of_codes(vocabulary);
-  for (const char code : tokens) example.tokens.push_back(ids[size_t(code)]);
-  example.tokens.push_back(kEosId);
+  Example example = to_codes(tokens, 0, options.max_length, true);
+  example.tokens = example.tokens.mapped(ids_of_codes(vocabulary));
   return example;
 }
 

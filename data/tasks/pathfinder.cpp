@@ -35,8 +35,7 @@ Outcome read_image(const LevelFiles& files, const Row& row, int64_t side, Exampl
              << image.height << " x " << image.width;
       return {Outcome::Wrong, reason.str()};
     }
-    example.tokens.assign(image.pixels.begin(), image.pixels.end());
-    example.label = row.label;
+    example = {Elements(image.pixels), {}, row.label};
     return {};
   } catch (const DataError& error) {
     return {Outcome::Skipped, error.what()};
@@ -124,11 +123,10 @@ TaskData make_data(std::vector<Example> examples, int64_t skipped, int64_t side,
 
 // Four numbers instead of the pixels: enough to find duplicates.
 void keep_digest(Example& example) {
-  const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
-  const uint64_t hash = hash_name({bytes, example.tokens.size() * sizeof(uint16_t)});
-  example.tokens.clear();
-  for (int shift = 0; shift < 64; shift += 16) example.tokens.push_back(uint16_t(hash >> shift));
-  example.tokens.shrink_to_fit();
+  const uint64_t hash = hash_name(example.tokens.bytes());
+  std::vector<uint16_t> digest;
+  for (int shift = 0; shift < 64; shift += 16) digest.push_back(uint16_t(hash >> shift));
+  example.tokens = digest;
 }
 
 }  // namespace

@@ -98,8 +98,8 @@ void for_each_review(const std::string& place, const Take& take, const Refuse& r
   } catch (const DataError& error) {
     damaged(error);
   }
-  for (const auto& [key, text] : texts) {
-    take(*key.first, place + ": " + key.first->folder + '/' + key.second, text);
+  for (auto& [key, text] : texts) {
+    take(*key.first, place + ": " + key.first->folder + '/' + key.second, std::exchange(text, {}));
   }
 }
 

@@ -467,10 +467,11 @@ TEST_CASE("listops: generated data has the 18 ids of the benchmark") {
   CHECK(data.train.size() == 300);
   for (const auto* examples : {&data.train, &data.val, &data.test}) {
     for (const Example& example : *examples) {
-      CHECK(example.tokens.back() == kEosId);
-      CHECK(std::count(example.tokens.begin(), example.tokens.end(), kEosId) == 1);
-      CHECK(*std::min_element(example.tokens.begin(), example.tokens.end()) == kEosId);
-      CHECK(*std::max_element(example.tokens.begin(), example.tokens.end()) < 18);
+      const std::vector<uint16_t> ids = example.tokens.values();
+      CHECK(ids.back() == kEosId);
+      CHECK(std::count(ids.begin(), ids.end(), kEosId) == 1);
+      CHECK(*std::min_element(ids.begin(), ids.end()) == kEosId);
+      CHECK(*std::max_element(ids.begin(), ids.end()) < 18);
     }
   }
 }

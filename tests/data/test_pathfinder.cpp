@@ -113,8 +113,8 @@ void check_order(const std::vector<Example>& examples, const std::vector<int64_t
   REQUIRE(examples.size() == numbers.size());
   for (size_t i = 0; i < examples.size(); ++i) {
     const GrayImage image = picture(int(numbers[i]));
-    CHECK(std::equal(image.pixels.begin(), image.pixels.end(), examples[i].tokens.begin(),
-                     examples[i].tokens.end()));
+    CHECK(examples[i].tokens == Elements(image.pixels));
+    CHECK_FALSE(examples[i].tokens.wide());  // one byte per pixel
     CHECK(examples[i].label == label_of(int(numbers[i])));
   }
 }

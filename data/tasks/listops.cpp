@@ -149,7 +149,7 @@ int evaluate(const Tokens& tokens) {
   }
   check<DataError>(!tokens.empty(), "the expression is empty");
   check<DataError>(open.empty(), "the expression is not complete: ", open.size(),
-                   " operators without end");
+                   open.size() == 1 ? " operator" : " operators", " without end");
   return values.front();
 }
 

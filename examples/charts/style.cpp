@@ -100,13 +100,13 @@ std::string used_rules(const std::string& rules, const std::string& drawing) {
     classes += drawing.substr(at, drawing.find('"', at) - at) + " ";
   }
   for (size_t at = 0; at < rules.size();) {
-    const size_t end = rules.find('}', at) + 1, dot = rules.find('.', at);
+    const size_t end = rules.find('}', at) + 1;
     const std::string selectors = rules.substr(at, rules.find('{', at) - at);
     const size_t last = selectors.rfind('.');
     const std::string name = last == std::string::npos ? "" : selectors.substr(last + 1);
-    const bool several = selectors.find(',') != std::string::npos || dot >= end;
+    const bool always = selectors.find(',') != std::string::npos || name.empty();
     const std::string padded = " " + name + " ";
-    if (several || classes.find(padded) != std::string::npos) used += rules.substr(at, end - at);
+    if (always || classes.find(padded) != std::string::npos) used += rules.substr(at, end - at);
     at = end;
   }
   return used;

@@ -126,7 +126,8 @@ OpenedRun open_run(const std::string& path, Device device) {
   if (run.folder.empty()) run.folder = ".";
   check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
   check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
-                   "' holds no run with weights: there is no best.safetensors");
+                   "' holds no best.safetensors, which the first validation of a training writes; "
+                   "a checkpoint of the folder can be named in its place");
   const safetensors::File file = safetensors::read(run.checkpoint);
   ModelCard card;
   if (has_card(file)) {

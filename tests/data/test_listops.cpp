@@ -351,7 +351,7 @@ TEST_CASE("listops: bad files are refused with file, line, reason and value") {
       {kHeader + "\"" + pair + "\"\t4\r\n", "unknown token '\"('"},
       {kHeader + std::string("( ( ( [MAX\0 4 ) 3 ) ] )\t4\r\n", 26), "unknown token '[MAX\\x00'"},
       {kHeader + std::string(1000, 'a') + "\t4\r\n", "'" + std::string(40, 'a') + "...'"},
-      {kHeader + "( ( ( [MAX 4 ) 3 )\t4\r\n", "is not complete: 1 operators without end"},
+      {kHeader + "( ( ( [MAX 4 ) 3 )\t4\r\n", "is not complete: 1 operator without end"},
       {kHeader + "( ( [MAX ] )\t4\r\n", "[MAX has no arguments"},
       {kHeader + "] )\t4\r\n", "ends no operator"},
       {kHeader + "4 4\t4\r\n", "the expression ends before token 2 of 2"},

@@ -71,6 +71,7 @@ TEST_CASE("charts: a file of its own has a legend, gaps for NaN, and no number t
   CHECK_FALSE(contains(svg, "inf"));
   CHECK_FALSE(contains(svg, "var(--"));
   CHECK(contains(svg, "prefers-color-scheme:dark"));
+  CHECK(contains(svg, "svg text{font:"));
 }
 
 TEST_CASE("charts: names at the ends of lines keep their order, guides are named inside") {

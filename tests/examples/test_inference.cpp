@@ -117,7 +117,7 @@ TEST_CASE("evaluate: what cannot be evaluated is refused with the reason") {
   CHECK(contains(nowhere.err, "there is no such run folder or checkpoint"));
   const Outcome no_run = place.run("evaluate " + place / "data" + data);
   CHECK(no_run.code == 3);
-  CHECK(contains(no_run.err, "there is no best.safetensors"));
+  CHECK(contains(no_run.err, "holds no best.safetensors"));
   CHECK(place.run("evaluate " + place / "run" + data + " --split tset").code == 2);
   const Outcome svg = place.run("evaluate " + place / "run" + data + " --svg " + place / "x.svg");
   CHECK(svg.code == 2);

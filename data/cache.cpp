@@ -73,34 +73,23 @@ class Reader {
     if (!file_ || error || left_ < sizeof(uint32_t)) throw Mismatch();
     left_ -= sizeof(uint32_t);
   }
-  // Reads all of the file, before anything in it is believed, and goes back to where it was.
-  void check_sum() {
-    const long begin = std::ftell(file_.get());
-    std::rewind(file_.get());
-    std::vector<char> buffer(size_t(1) << 18);
-    uint64_t left = left_ + uint64_t(begin);
-    uint32_t crc = 0, stated = 0;
-    while (left > 0) {
-      const size_t count = size_t(std::min<uint64_t>(left, buffer.size()));
-      read(buffer.data(), count);
-      crc = uint32_t(::crc32_z(crc, reinterpret_cast<const Bytef*>(buffer.data()), count));
-      left -= count;
-    }
-    read(&stated, sizeof stated);
-    if (stated != crc || std::fseek(file_.get(), begin, SEEK_SET) != 0) throw Mismatch();
-  }
   void bytes(void* data, size_t count) {
     if (count > left_) throw Mismatch();
+    if (count == 0) return;
     read(data, count);
     left_ -= count;
+    crc_ = uint32_t(::crc32_z(crc_, static_cast<const Bytef*>(data), count));
   }
   // A count of things that take at least so many bytes each, so that memory is asked for only
   // when the file has as much.
   void check_count(uint64_t count, size_t least) const {
     if (count > left_ / least) throw Mismatch();
   }
-  void end() const {
+  void end() {
+    uint32_t stated = 0;
     if (left_ != 0) throw Mismatch();
+    read(&stated, sizeof stated);
+    if (stated != crc_) throw Mismatch();
   }
   static constexpr bool reads = true;
 
@@ -111,6 +100,7 @@ class Reader {
 
   std::unique_ptr<FILE, int (*)(FILE*)> file_;
   uint64_t left_ = 0;  // up to the checksum
+  uint32_t crc_ = 0;
 };
 
 template <class File, class Number>
@@ -219,7 +209,6 @@ bool load_file(const std::string& path, const std::string& fingerprint, TaskData
     if (magic != kMagic || size != fingerprint.size()) return false;
     file.bytes(stated.data(), stated.size());
     if (stated != fingerprint) return false;
-    file.check_sum();
     TaskData read;
     fields(file, read);
     file.end();
@@ -279,6 +268,14 @@ bool save_cache(const CacheKey& key, const TaskData& data) {
     }
   }
   return false;
+}
+
+TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read) {
+  TaskData data;
+  if (use && load_cache(key, &data)) return data;
+  data = read();
+  if (use) save_cache(key, data);
+  return data;
 }
 
 }  // namespace skiff

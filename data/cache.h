@@ -2,11 +2,10 @@
 // the archive, or in $XDG_CACHE_HOME/skiff (~/.cache/skiff) where that folder cannot be written.
 // It holds for the size and time of the archive, and for the options; else the task is read again.
 //
-//   if (load_cache(key, &data)) return data;
-//   data = read(archive);
-//   save_cache(key, data);
+//   return cached(use, key, [&] { return read(archive); });
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,5 +27,8 @@ bool load_cache(const CacheKey& key, TaskData* data);
 
 // False when nothing could be written: the data is as good without.
 bool save_cache(const CacheKey& key, const TaskData& data);
+
+// The data of the cache. If there is none, or `use` is false, what read() returns, which is kept.
+TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read);
 
 }  // namespace skiff

@@ -182,15 +182,9 @@ bool is_archive_name(std::string_view name) {
 }
 
 std::string find_release(const std::string& folder) {
-  namespace fs = std::filesystem;
   if (is_archive_name(folder) && is_file(folder)) return folder;
-  for (const char* place : {"", "lra_release"}) {
-    for (const char* ending : {".gz", ".tar.gz", ".tgz", ".tar"}) {
-      const fs::path path = fs::path(folder) / place / (std::string("lra_release") + ending);
-      if (is_file(path)) return path.string();
-    }
-  }
-  return {};
+  return first_file(folder, {"", "lra_release"},
+                    {"lra_release.gz", "lra_release.tar.gz", "lra_release.tgz", "lra_release.tar"});
 }
 
 }  // namespace skiff

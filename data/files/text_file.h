@@ -25,7 +25,6 @@ class LineReader {
   // source(into, count) gives the next bytes, at most count, and 0 at the end; name: for messages.
   using Source = std::function<size_t(char*, size_t)>;
   LineReader(const std::string& name, Source source);
-  ~LineReader();
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
@@ -36,7 +35,6 @@ class LineReader {
   bool fill();  // reads on; false at the end
 
   std::string path_;
-  int file_ = -1;
   Source source_;
   std::string buffer_;
   size_t begin_ = 0, end_ = 0;  // the part of the buffer not returned yet

@@ -5,13 +5,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <sstream>
 
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "data/cache.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
-#include "data/tasks.h"
 #include "data/tasks/listops.h"
 #include "data/tasks/split_files.h"
 
@@ -26,10 +26,10 @@ const SplitFiles& split_files() {
       {{{"train", "basic_train.tsv"}, {"val", "basic_val.tsv"}, {"test", "basic_test.tsv"}}},
       {"", "listops", "listops-1000", "lra_release/lra_release/listops-1000",
        "lra_release/listops-1000"},
+      "'lra_data generate listops --out DIR' writes the files",
       /*deepest=*/true};
   return files;
 }
-constexpr const char* kHint = "'lra_data generate listops --out DIR' writes the files";
 
 int parse_label(std::string_view text) {
   int label = 0;
@@ -87,39 +87,23 @@ void scan(LineReader& reader, bool check_values, const Take& take, const Refuse&
   if (reader.line() == 1) refuse(int64_t(0), std::string("the file has a header but no rows"));
 }
 
-template <class Take>
-void scan_strict(LineReader& reader, const std::string& file, bool check_values, const Take& take) {
-  scan(reader, check_values, take, [&](int64_t line, const std::string& reason) {
-    fail<DataError>("listops: ", to_string({file, line, reason}));
-  });
-}
-
-[[noreturn]] void fail_missing(const std::string& file) {
-  fail<DataError>("listops: cannot find '", file, "'; ", kHint);
-}
-
 }  // namespace
 
 std::vector<Record> read_tsv(const std::string& file, bool check_values) {
-  if (!is_there(file)) fail_missing(file);
-  std::vector<Record> rows;
-  LineReader reader(file);
-  scan_strict(reader, file, check_values, [&](Record&& row) { rows.push_back(std::move(row)); });
-  return rows;
+  return read_task("listops", [&] {
+    check<DataError>(is_there(file), "cannot find '", file, "'; ", split_files().hint);
+    std::vector<Record> rows;
+    LineReader reader(file);
+    scan(
+        reader, check_values, [&](Record&& row) { rows.push_back(std::move(row)); },
+        [&](int64_t line, const std::string& reason) { throw_problem("", file, line, reason); });
+    return rows;
+  });
 }
 
 std::string find(const std::string& folder) { return split_files().find(folder); }
 
 namespace {
-
-std::string find_or_fail(const std::string& folder) {
-  const std::string found = find(folder);
-  check<DataError>(!found.empty(), "listops: cannot find basic_train.tsv in '", folder,
-                   "', nor there in listops, listops-1000, lra_release/listops-1000 or "
-                   "lra_release/lra_release/listops-1000, nor the archive lra_release.gz; ",
-                   kHint);
-  return found;
-}
 
 // The codes of an expression and the end mark: an example that has no ids yet.
 Example to_codes(const Tokens& tokens, int label, int64_t max_length, bool eos) {
@@ -140,28 +124,18 @@ std::vector<uint16_t> ids_of_codes(const std::vector<std::string>& vocabulary) {
   return ids;
 }
 
-}  // namespace
-
-TaskData load(const std::string& folder, const LoadOptions& options) {
-  check<UsageError>(options.max_length >= 2, "listops: the max length must be at least 2, got ",
-                    options.max_length);
-  const std::string place = find_or_fail(folder);
-  const CacheKey key = {place, "listops",
-                        std::to_string(options.max_length) + ' ' +
-                            std::to_string(options.min_frequency) + ' ' +
-                            std::to_string(options.append_eos)};
-  const bool keeps = options.cache && !options.check_values && is_file(place);
-  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
+TaskData read(const std::string& place, const LoadOptions& options) {
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
-  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    examples_of_split[i]->clear();
-    scan_strict(reader, file, options.check_values, [&](Record&& row) {
-      examples_of_split[i]->push_back(
-          to_codes(row.tokens, row.label, options.max_length, options.append_eos));
-    });
-  };
-  split_files().for_each(place, use, [](size_t, const std::string& file) { fail_missing(file); });
+  split_files().read(
+      place, [&](size_t i, LineReader& reader, const SplitFiles::RefuseLine& refuse) {
+        examples_of_split[i]->clear();
+        const auto take = [&](Record&& row) {
+          examples_of_split[i]->push_back(
+              to_codes(row.tokens, row.label, options.max_length, options.append_eos));
+        };
+        scan(reader, options.check_values, take, refuse);
+      });
 
   std::array<int64_t, 128> count_of_code{};
   for (const Example& example : data.train) {
@@ -178,40 +152,35 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   data.vocab = int64_t(data.vocabulary.size());
   data.classes = kClasses;
   data.max_length = options.max_length;
-  if (keeps) save_cache(key, data);
   return data;
+}
+
+}  // namespace
+
+TaskData load(const std::string& folder, const LoadOptions& options) {
+  check<UsageError>(options.max_length >= 2, "listops: the max length must be at least 2, got ",
+                    options.max_length);
+  return read_task("listops", [&] {
+    const std::string place = split_files().find_or_fail(folder);
+    std::ostringstream all_options;
+    all_options << options.max_length << ' ' << options.min_frequency << ' ' << options.append_eos;
+    return cached(options.cache && !options.check_values && is_file(place),
+                  {place, "listops", all_options.str()}, [&] { return read(place, options); });
+  });
 }
 
 TaskReport check_files(const std::string& folder) {
   const std::string place = find(folder);
   if (place.empty()) return {};
   ReportBuilder report(place, kClasses);
-  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    const char* split = split_files().files[i].split;
-    report.begin(split, file);
+  const auto check = [&](size_t i, LineReader& reader, const SplitFiles::RefuseLine& refuse) {
     const auto take = [&](Record&& row) {
-      report.add_row(split, row.label, {int64_t(row.tokens.size())}, hash_name(row.tokens));
+      report.add_row(split_files().files[i].split, row.label, {int64_t(row.tokens.size())},
+                     hash_name(row.tokens));
     };
-    const auto refuse = [&](int64_t line, const std::string& reason) {
-      report.add_problem(split, file, line, reason);
-    };
-    try {
-      scan(reader, true, take, refuse);
-    } catch (const DataError& error) {
-      refuse(0, error.what());
-    }
+    scan(reader, true, take, refuse);
   };
-  int absent = 0;
-  try {
-    split_files().for_each(place, use, [&](size_t i, const std::string& file) {
-      report.begin(split_files().files[i].split, file);
-      report.add_problem(split_files().files[i].split, file, 0, "cannot find the file");
-      ++absent;
-    });
-    if (absent == 3) return {};  // an archive of other tasks
-  } catch (const DataError& error) {
-    report.add_problem("train", place, 0, error.what());
-  }
+  if (!split_files().check(place, check, &report)) return {};  // an archive of other tasks
   return report.finish();
 }
 

@@ -8,12 +8,7 @@
 #include <functional>
 #include <string>
 
-#include "data/report.h"
-#include "data/task.h"
-
-namespace skiff {
-struct Task;  // data/tasks.h
-}
+#include "data/tasks.h"
 
 namespace skiff::pathfinder {
 

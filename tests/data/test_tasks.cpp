@@ -82,7 +82,7 @@ void write_all(const Folder& folder) {
   write_fashion(folder, "train", 0, 24);
   write_fashion(folder, "t10k", 24, 2);
   for (const int64_t size : {32, 128}) {
-    pathfinder::generate_dataset(folder.name(), pathfinder::pathfinder_settings(size, 14), 1, 10,
+    pathfinder::generate_dataset(folder.name(), {pathfinder::pathfinder_settings(size, 14)}, 1, 10,
                                  10);
   }
 }

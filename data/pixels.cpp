@@ -11,6 +11,10 @@
 
 namespace skiff {
 
+TaskShape ImageSet::shape() const {
+  return {.features = 1, .classes = classes, .max_length = pixels(), .height = side, .width = side};
+}
+
 void check_side(int64_t height, int64_t width, int64_t side) {
   check<DataError>(height == side && width == side, "the image must be ", side, " x ", side,
                    " pixels, got ", height, " x ", width);

@@ -6,9 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "data/options.h"
-#include "data/report.h"
-#include "data/task.h"
+#include "data/tasks.h"
 
 namespace skiff {
 
@@ -19,6 +17,7 @@ struct ImageSet {
   std::array<int64_t, 3> whole;  // examples of the published splits
   int64_t pixels() const { return side * side; }
   int64_t whole_count() const { return whole[0] + whole[1] + whole[2]; }
+  TaskShape shape() const;
 };
 
 // A gray PNG of this side as an example without a label. DataError for another size.

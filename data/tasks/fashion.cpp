@@ -158,11 +158,7 @@ Task task() {
           .origin =
               "Debian's package dataset-fashion-mnist has it; train_lra finds it without a "
               "folder",
-          .shape = {.features = 1,
-                    .classes = kClasses,
-                    .max_length = kPixels,
-                    .height = kSide,
-                    .width = kSide},
+          .shape = kSet.shape(),
           .class_names = {kClassNames, kClassNames + kClasses},
           .has_data =
               [](const std::string& folder) {

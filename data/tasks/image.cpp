@@ -236,11 +236,7 @@ Task task() {
   return {.name = "image",
           .hint = "what a photo of 32 x 32 pixels shows, in gray (CIFAR-10)",
           .origin = "put cifar-10-binary.tar.gz or cifar-10-python.tar.gz there, as it is",
-          .shape = {.features = 1,
-                    .classes = kClasses,
-                    .max_length = kPlane,
-                    .height = kSide,
-                    .width = kSide},
+          .shape = kSet.shape(),
           .class_names = {kClassNames, kClassNames + kClasses},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =

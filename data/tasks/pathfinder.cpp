@@ -183,11 +183,7 @@ Task make_task(const char* name, const char* hint, const char* origin) {
   return {.name = name,
           .hint = hint,
           .origin = origin,
-          .shape = {.features = 1,
-                    .classes = kClasses,
-                    .max_length = side * side,
-                    .height = side,
-                    .width = side},
+          .shape = set_of(side).shape(),
           .class_names = {"no path", "path"},
           .has_data = [](const std::string& folder) { return !find(folder, side).empty(); },
           .load =

@@ -70,7 +70,7 @@ class ReportBuilder {
 
   // The rows of a split are in this file; forgets what was added to the split before.
   void begin(std::string_view split, const std::string& file);
-  // A good row: `hash` finds duplicates. One of two documents has two lengths.
+  // A good row: `hash` finds duplicates. A pair of documents has two lengths.
   void add_row(std::string_view split, int32_t label, std::initializer_list<int64_t> lengths,
                uint64_t hash);
   // The first 20 problems of a split are kept, all are counted.

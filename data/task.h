@@ -45,7 +45,7 @@ struct TaskData : InputFormat {
 inline constexpr int32_t kPadId = 0, kUnknownId = 1, kEosId = 2;
 
 // <pad>, <unk>, <eos>, then the counted tokens: the frequent ones first, ties in code point order.
-// Tokens seen less than min_frequency times are left out and become <unk>.
+// Tokens seen fewer than min_frequency times are left out and become <unk>.
 std::vector<std::string> make_vocabulary(const std::map<std::string, int64_t>& counts,
                                          int64_t min_frequency = 1);
 

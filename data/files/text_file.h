@@ -1,4 +1,4 @@
-// Lines of a text file, and words of it for messages.
+// Lines of a text file, and parts of it for messages.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 namespace skiff {
 
 // Text of unknown origin for a message or a terminal: control characters, and bytes that are not
-// UTF-8, as \xNN. Twice is the same as once.
+// UTF-8, as \xNN. Text that is printable already does not change.
 std::string printable(std::string_view text);
 // 'value' for a message: printable, and cut after 40 bytes.
 std::string quoted(std::string_view value);
-// Else std::quoted would be the better match for a string.
+// Without these, std::quoted would match a std::string better.
 inline std::string quoted(const std::string& value) { return quoted(std::string_view(value)); }
 inline std::string quoted(std::string& value) { return quoted(std::string_view(value)); }
 

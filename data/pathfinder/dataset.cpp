@@ -75,7 +75,7 @@ std::string text_of(const Rows& rows) {
 
 std::string text_of(const std::vector<PathfinderSettings>& levels, uint64_t seed, int64_t count) {
   std::string text = std::to_string(count) + " images of " + std::to_string(levels.front().size) +
-                     " pixels a side, seed " + std::to_string(seed) + '\n';
+                     " pixels per side, seed " + std::to_string(seed) + '\n';
   for (const PathfinderSettings& s : levels) {
     text += "two curves of " + std::to_string(s.contour_length) + " dashes, up to " +
             std::to_string(s.distractors) + " distractors of " +
@@ -89,7 +89,7 @@ std::string text_of(const std::vector<PathfinderSettings>& levels, uint64_t seed
 std::string counts_text(const PathfinderWritten& written) {
   char text[100];
   const double images = double(written.images);
-  std::snprintf(text, sizeof text, "written: %.1f attempts and %.3f distractors an image\n",
+  std::snprintf(text, sizeof text, "written: %.1f attempts and %.3f distractors per image\n",
                 double(written.attempts) / images, double(written.distractors) / images);
   return text;
 }

@@ -32,8 +32,8 @@ std::vector<std::string> metadata_row(const PathfinderSettings& settings,
 // Writes <level>/imgs/<batch>/sample_<i>.png and, when a batch is complete, metadata/<batch>.npy;
 // in <level>/settings.txt, for people, how the images are made, and at the end what was counted.
 // Images that are there already are an error unless `overwrite`. progress(done, total) is called
-// now and then. Several levels take turns: image i is one of levels[i modulo their number].
-// UsageError unless there is one and all have one size; IoError.
+// after some images each. Several levels take turns: image i is one of levels[i modulo their
+// number]. UsageError unless there is one and all have one size; IoError.
 PathfinderWritten generate_dataset(const std::string& folder,
                                    const std::vector<PathfinderSettings>& levels, uint64_t seed,
                                    int64_t count, int64_t per_batch,

@@ -225,7 +225,7 @@ TEST_CASE("archive: what is damaged or cut is one error with the file and the pl
     CHECK_THROWS_WITH_AS(files_of(folder.write("x.tar", c.content)),
                          doctest::Contains(c.message.c_str()), DataError);
   }
-  // A size is not believed before there is as much.
+  // A stated size costs no memory before the bytes are there.
   ArchiveReader huge(folder.write("x.tar", sized("77777777777")));
   CHECK(huge.next());
   CHECK_THROWS_WITH_AS(huge.read_all(int64_t(1) << 40),

@@ -104,11 +104,11 @@ TEST_CASE("pathfinder generator: a folder tells where curves begin, and what was
     std::snprintf(mean, sizeof mean, "%.3f", double(distractors) / 20);
     const std::string text = read_file(written.folder + "/settings.txt");
     CAPTURE(text);
-    CHECK(contains(text, "20 images of 32 pixels a side, seed 5\n"));
+    CHECK(contains(text, "20 images of 32 pixels per side, seed 5\n"));
     CHECK(contains(text, "two curves of 9 dashes, up to 6 distractors of 3; a curve begins "));
     CHECK(contains(text, "wherever there is room (--fair-places)") == fair);
     CHECK(contains(text, "where the authors' program begins it") == !fair);
-    CHECK(contains(text, " attempts and " + std::string(mean) + " distractors an image\n"));
+    CHECK(contains(text, " attempts and " + std::string(mean) + " distractors per image\n"));
   }
 }
 

@@ -36,7 +36,8 @@ ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
 FLAGS    += $(if $(filter reverse,$(ORDER)),-DSKIFF_ORDER_REVERSE)
-LIBS     := -lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -larchive -lz
+# Under sanitizers a program has two million addresses that a start anywhere in memory would have to change.
+LIBS     := $(if $(filter 1,$(SAN)),-no-pie )-lopenblas $(if $(WITH_FFTW),-lfftw3 -lfftw3f )-lpng -larchive -lz
 
 # The folders decide: library, what programs share, programs, tests.
 FOLDERS  := core autograd layers optim data

@@ -1,7 +1,7 @@
 // Models in files: a checkpoint that holds its options is enough to build the model again.
 //
-// The metadata of the safetensors file has "options_version", one key per option ("model.dim"), one
-// per number of the shape ("input.vocab"), "task" and "vocabulary".
+// The metadata of the safetensors file has "options_version", one key per option that changes
+// the result ("model.dim"), one per number of the shape ("input.vocab"), "task" and "vocabulary".
 #pragma once
 
 #include <map>

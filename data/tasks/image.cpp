@@ -238,6 +238,7 @@ Task task() {
           .origin = "put cifar-10-binary.tar.gz or cifar-10-python.tar.gz there, as it is",
           .shape = kSet.shape(),
           .class_names = {kClassNames, kClassNames + kClasses},
+          .reads = {"protocol"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

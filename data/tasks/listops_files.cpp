@@ -249,6 +249,7 @@ Task task() {
               "listops-1000 of lra_release.gz",
           .shape = {.vocab = 18, .classes = kClasses, .max_length = 2048},
           .separator = " ",
+          .reads = {"max-length"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load = [](const DataOptions& o) { return load(o.folder, {.max_length = o.max_length}); },
           .check_files = check_files,

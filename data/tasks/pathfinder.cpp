@@ -185,6 +185,7 @@ Task make_task(const char* name, const char* hint, const char* origin) {
           .origin = origin,
           .shape = set_of(side).shape(),
           .class_names = {"no path", "path"},
+          .reads = {"protocol"},
           .has_data = [](const std::string& folder) { return !find(folder, side).empty(); },
           .load =
               [](const DataOptions& o) {

@@ -248,6 +248,7 @@ Task task() {
           .origin = "it is the folder tsv_data of lra_release.gz, which can be put there as it is",
           .shape = {.vocab = 98, .classes = kClasses, .max_length = 4000, .pairs = true},
           .class_names = {"different", "same"},
+          .reads = {"max-length", "protocol"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

@@ -230,6 +230,7 @@ Task task() {
               "it is",
           .shape = {.vocab = 135, .classes = kClasses, .max_length = 4096},
           .class_names = {"negative", "positive"},
+          .reads = {"max-length", "protocol", "bytes", "val-split"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

@@ -71,14 +71,16 @@ std::string color_rules() {
 }
 
 std::string shape_rules() {
-  return std::string("svg text{font:12.5px ") + kFont +
-         ";font-variant-numeric:tabular-nums}"
-         "svg .b{font-weight:600}svg .halo{paint-order:stroke;stroke-width:3.5px;"
-         "stroke-linejoin:round}"
-         ".grid,.axis,.edge,.mark,.thin,.s{fill:none}.mark{stroke-width:1.6}"
-         ".thin{stroke-dasharray:2 3}.s{stroke-width:1.9;stroke-linejoin:round;"
-         "stroke-linecap:round}.dash{stroke-dasharray:6 4}"
-         ".guide{stroke-width:1.1;stroke-dasharray:2 4}svg .badge-text{font-weight:700}";
+  std::string s = "svg text{font:12.5px ";
+  s += kFont;
+  s += ";font-variant-numeric:tabular-nums}"
+       "svg .b{font-weight:600}svg .halo{paint-order:stroke;stroke-width:3.5px;"
+       "stroke-linejoin:round}"
+       ".grid,.axis,.edge,.mark,.thin,.s{fill:none}.mark{stroke-width:1.6}"
+       ".thin{stroke-dasharray:2 3}.s{stroke-width:1.9;stroke-linejoin:round;"
+       "stroke-linecap:round}.dash{stroke-dasharray:6 4}"
+       ".guide{stroke-width:1.1;stroke-dasharray:2 4}svg .badge-text{font-weight:700}";
+  return s;
 }
 
 // Programs besides browsers know no CSS variables, so a file of its own has colours in place.

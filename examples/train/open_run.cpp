@@ -100,9 +100,6 @@ InputShape input_shape(const TaskData& data, int64_t max_length) {
 Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Options& options) {
   Metadata metadata;
   add_card(metadata, card);
-  for_each_field(card.options, [&](const Field& field, const auto&) {
-    if (!field.changes_result) metadata.erase(std::string("model.") + field.name);
-  });
   for_each_value(format,
                  [&](const char* name, const auto& value) { metadata[name] = value_text(value); });
   add_options(metadata, "data", options.data);

@@ -3,10 +3,13 @@
 #include <png.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "core/check.h"
 #include "data/files/png.h"
+#include "data/fingerprint.h"
 #include "data/pathfinder/dataset.h"
 #include "data/tasks.h"
 #include "data/tasks/listops.h"
@@ -215,4 +218,28 @@ TEST_CASE("tasks: encode refuses what the task cannot have") {
   refuses("fashion", color_png(1), "must be gray");
   refuses("pathx", encode_png(gray), "must be 128 x 128 pixels, got 32 x 32");
   refuses("pathfinder32", "", "empty");
+}
+
+TEST_CASE("tasks: a row names the options that change what load() gives, and no others") {
+  const Folder folder;
+  write_all(folder);
+  const std::map<std::string, std::string> other = {
+      {"max-length", "5"}, {"protocol", "gr"}, {"bytes", "true"}, {"val-split", "0.5"}};
+  for (const Task& task : tasks()) {
+    const DataOptions options{.task = task.name, .folder = folder.name(), .max_length = 2048};
+    const auto loaded = [&](const DataOptions& o) {
+      const TaskData data = task.load(o);
+      return std::tuple(data.vocab, fingerprint(data.train), fingerprint(data.val),
+                        fingerprint(data.test));
+    };
+    for (const std::string& name : field_names(options)) {
+      if (name == "task" || name == "data") continue;
+      CAPTURE(task.name);
+      CAPTURE(name);
+      DataOptions changed = options;
+      REQUIRE(from_texts(changed, {{name, other.at(name)}}).empty());
+      const bool reads = std::find(task.reads.begin(), task.reads.end(), name) != task.reads.end();
+      CHECK((loaded(changed) != loaded(options)) == reads);
+    }
+  }
 }

@@ -85,7 +85,7 @@ void write_all(const Folder& folder) {
   write_fashion(folder, "train", 0, 24);
   write_fashion(folder, "t10k", 24, 2);
   for (const int64_t size : {32, 128}) {
-    pathfinder::generate_dataset(folder.name(), pathfinder::pathfinder_settings(size, 14), 1, 10,
+    pathfinder::generate_dataset(folder.name(), {pathfinder::pathfinder_settings(size, 14)}, 1, 10,
                                  10);
   }
 }
@@ -124,7 +124,7 @@ TEST_CASE("tasks: every row of the table finds, loads and checks its data") {
 TEST_CASE("tasks: encode gives what load() gives for the same text or image") {
   const Folder folder;
   write_all(folder);
-  const auto equal = [](const Example& a, const std::vector<uint16_t>& tokens, bool cut) {
+  const auto equal = [](const Example& a, const Elements& tokens, bool cut) {
     CHECK(a.tokens == tokens);
     CHECK(a.cut == cut);
   };
@@ -188,12 +188,12 @@ TEST_CASE("tasks: encode gives what load() gives for the same text or image") {
     const std::string set = task.shape.width == 32 ? "pathfinder32" : "pathfinder128";
     std::vector<std::vector<uint16_t>> read, encoded;
     for (const auto* examples : {&data.train, &data.val, &data.test}) {
-      for (const Example& example : *examples) read.push_back({example.tokens});
+      for (const Example& example : *examples) read.push_back(example.tokens.values());
     }
     for (int i = 0; i < 10; ++i) {
       const std::string file = set + "/curv_contour_length_14/imgs/0/sample_" + std::to_string(i);
       const std::string png = encode_png(read_png(folder.file(file + ".png")));
-      encoded.push_back(task.encode(png, {}, {}).tokens);
+      encoded.push_back(task.encode(png, {}, {}).tokens.values());
     }
     std::sort(read.begin(), read.end());
     std::sort(encoded.begin(), encoded.end());

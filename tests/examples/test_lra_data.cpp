@@ -113,7 +113,7 @@ TEST_CASE("lra_data: curves of other lengths alone, a level that train_lra takes
   const std::string fair = place / "fair/pathfinder32/curv_contour_length_4";
   const Outcome told = place.run("lra_data generate pathfinder --out " +
                                  place / "fair --contour 4 --count 40 --fair-places");
-  CHECK(contains(told.out, " distractors an image\n"));
+  CHECK(contains(told.out, " distractors per image\n"));
   CHECK(contains(slurp(fair + "/settings.txt"), "(--fair-places)"));
   CHECK_FALSE(contains(slurp(level + "/settings.txt"), "(--fair-places)"));
   const Outcome o = place.run(

@@ -168,7 +168,10 @@ std::string ArchiveReader::read_all(int64_t max_bytes) {
     bytes.resize(begin + kPart);
     const size_t got = read(bytes.data() + begin, kPart);
     bytes.resize(begin + got);
-    if (got == 0) return bytes;
+    if (got == 0) {
+      bytes.shrink_to_fit();  // of many small files, each would keep kPart bytes
+      return bytes;
+    }
     kept_ += int64_t(got);
     check<DataError>(int64_t(bytes.size()) <= max_bytes, place(), ": the file must have at most ",
                      max_bytes, " bytes");

@@ -88,12 +88,12 @@ int64_t text_bytes_of(const TokenSpan& split, const Vocabulary& vocabulary) {
 }
 
 void add_notes(const TokenReader& reader, const TextLayout& layout, Corpus* corpus) {
-  const auto note = [&](int64_t count, const char* text) {
-    if (count > 0) corpus->notes.push_back(std::to_string(count) + text);
+  const auto note = [&](const char* text, int64_t count) {
+    if (count > 0) corpus->notes.push_back(text + std::to_string(count));
   };
-  note(reader.marks(), " byte order mark(s) left out");
-  note(reader.carriage_returns(), " carriage returns: the line ends are those of Windows");
-  note(reader.replaced(), " word(s) outside training became <unk>");
+  note("byte order marks left out: ", reader.marks());
+  note("carriage returns, which Windows writes at line ends: ", reader.carriage_returns());
+  note("words outside training that became <unk>: ", reader.replaced());
   if (layout.published_bytes > 0 && reader.text_bytes() != layout.published_bytes) {
     corpus->notes.push_back("the published file has " + std::to_string(layout.published_bytes) +
                             " bytes, this one " + std::to_string(reader.text_bytes()));
@@ -124,6 +124,9 @@ Corpus load_corpus(const LanguageDataOptions& options) {
   }
   Corpus corpus;
   corpus.place = source.files.place();
+  if (layout.split == TextLayout::Split::Shares && layout.files[0].size() == 1) {
+    corpus.place = source.files.path_of(layout.files[0][0]);
+  }
   corpus.name = layout.name;
   corpus.notes = layout.notes;
   const auto tokens = std::make_shared<TokenArray>();

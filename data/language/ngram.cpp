@@ -28,7 +28,7 @@ uint64_t longer(uint64_t key, int32_t token) {
 }  // namespace
 
 struct NgramModel::Table {
-  std::vector<Entry> places = std::vector<Entry>(size_t(1) << 16);
+  std::vector<Entry> places = std::vector<Entry>(size_t(1) << 12);
   int64_t used = 0;
   int64_t tokens = 0, types = 0;  // of the context without tokens
   std::vector<uint64_t> ends;     // keys of the n-grams at the end: no token follows them

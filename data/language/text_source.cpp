@@ -83,10 +83,12 @@ TextLayout layout_of_file(const std::string& path) {
 // A data set whose files are its splits, some of which may be missing.
 TextLayout split_files(const char* name, Kind kind, std::array<Names, 3> files,
                        const std::string& where, const char* const (&expected)[3]) {
-  for (const int split : {0, 1}) {
-    check<DataError>(!files[size_t(split)].empty(), where, ": ", name, ": there is no ",
-                     expected[split], " beside ",
-                     file_name(files[split == 0 ? (files[1].empty() ? 2 : 1) : 0][0]));
+  std::string present;
+  for (const Names& names : files)
+    if (present.empty() && !names.empty()) present = file_name(names[0]);
+  for (const size_t split : {0, 1}) {
+    check<DataError>(!files[split].empty(), where, ": ", name, ": there is no ", expected[split],
+                     " beside ", present);
   }
   TextLayout layout;
   layout.name = name;

@@ -45,7 +45,7 @@ SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell 
 SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
 PUZZLES  := $(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp))
-TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDERS) examples support)))
+TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDERS) data/language examples support)))
 # $(call affected,PATTERN): the sources that contain it or include a header that does, directly or not.
 affected  = $(shell seen='$(1)'; for level in 1 2 3; do \
               headers=$$(grep -rlE "$$seen" --include='*.h' $(FOLDERS) examples tests/support) && seen="$(1)$$(printf '|"%s"' $$headers)"; done; \

@@ -135,6 +135,7 @@ bool ArchiveReader::next() {
     if (name == nullptr) name = ::archive_entry_pathname_utf8(entry);
     name_ = name ? name : "";
     while (name_.starts_with("./")) name_.erase(0, 2);
+    encrypted_ = ::archive_entry_is_encrypted(entry);
     left_ = ::archive_entry_size_is_set(entry) ? ::archive_entry_size(entry) : -1;
     return true;
   }
@@ -151,6 +152,7 @@ bool ArchiveReader::next() {
 }
 
 size_t ArchiveReader::read(char* into, size_t count) {
+  check<DataError>(!encrypted_, place(), ": the file is encrypted; unpack it first");
   const la_ssize_t got = ::archive_read_data(stream_->archive, into, count);
   if (got < 0) fail_here(", in " + quoted(name_));
   if (left_ >= 0) left_ -= got;

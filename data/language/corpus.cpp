@@ -29,7 +29,7 @@ Kind kind_for(Units units, const TextLayout& layout) {
                                       : layout.kind;
 }
 
-// The files of each folder, cut by shares. `names` is sorted.
+// Cuts the files of each folder by shares. `names` must be sorted.
 std::array<Names, 3> cut_folders(const Names& names, const Shares& shares) {
   std::array<Names, 3> parts;
   for (auto begin = names.begin(); begin != names.end();) {
@@ -70,7 +70,7 @@ Ends read_files(const TextSource& source, const std::array<Names, 3>& parts, Tok
   return ends;
 }
 
-// Of a split whose text is no whole file: as decode() writes it.
+// Bytes of a split whose text is not a whole file: those that decode() writes.
 int64_t text_bytes_of(const TokenSpan& split, const Vocabulary& vocabulary) {
   if (vocabulary.kind() == Kind::Bytes) return split.size();
   std::vector<int64_t> bytes;

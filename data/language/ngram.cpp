@@ -17,9 +17,7 @@ struct Entry {
   uint32_t types = 0;  // different tokens that follow it
 };
 
-// The keys of the n-grams that end at a token, shortest first: each adds the token before.
-// Multiplying by an odd number and shifting are one to one, so no bit of an n-gram is lost before
-// the 64 bits are full.
+// The key of an n-gram that is one token longer at its front: a hash of 64 bits.
 uint64_t longer(uint64_t key, int32_t token) {
   key = (key + uint64_t(token) + 1) * 0x9E3779B97F4A7C15;
   return (key ^ (key >> 32)) * 0xD6E8FEB86659FD93;

@@ -19,7 +19,8 @@ namespace skiff {
 struct NgramOptions {
   int64_t order = 5;
   int64_t vocab = 256;
-  // Different ones, about. The table then takes 1 GiB, and 1.5 while it grows to that size.
+  // About how many different n-grams are allowed. The table then takes 1 GiB, and together with
+  // the one before it 1.5 GiB while it grows.
   int64_t most_ngrams = int64_t(48) << 20;
 };
 inline constexpr int64_t kHighestOrder = 16;

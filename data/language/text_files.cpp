@@ -17,11 +17,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// More files than this are collected from an archive in one pass; for fewer the archive is read
-// once per file, which holds nothing in memory.
+// For up to so many files an archive is read once per file, which needs no memory. More files are
+// collected in one pass.
 constexpr size_t kFewFiles = 8;
 
-// "PK" and a record of zip, or the name of the tar format in its first header.
+// Whether a file begins as zip or, once unpacked, as tar does.
 bool is_archive(const std::string& path) {
   char start[512] = {};
   GzipReader reader(path);
@@ -33,7 +33,7 @@ bool is_archive(const std::string& path) {
 
 bool is_hidden(std::string_view name) { return name.starts_with('.') || name == "__MACOSX"; }
 
-// The name of an archive's file must stay below the archive. True for hidden files.
+// Refuses a name that leads out of the archive; true for a hidden file.
 bool check_name(const std::string& archive, const std::string& name) {
   bool hidden = false;
   check<DataError>(!name.starts_with('/') && !name.starts_with('\\'), archive, ": the name ",

@@ -20,11 +20,11 @@ class TextFiles {
   enum class Kind { File, Folder, Archive };
   Kind kind() const { return kind_; }
   const std::string& place() const { return place_; }
-  // Sorted paths below the place. Of a folder: its files, those of its folders, and those of train
-  // and test folders with one more level. Names that begin with a dot are left out, and what
-  // macOS adds to a zip archive.
+  // Sorted paths below the place. A folder is listed with the folders in it; folders named train
+  // and test are listed wherever they are found, with the folders in them. Left out: names that
+  // begin with a dot, and the folder __MACOSX, which macOS adds to a zip archive.
   const std::vector<std::string>& names() const { return names_; }
-  std::string path_of(const std::string& name) const;  // for messages, and of a file or folder
+  std::string path_of(const std::string& name) const;  // of a name in an archive: for messages
 
   // Reads these files one after another, and calls ended() after each. join: a file that does not
   // end with a line end gets one.

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 #include <utility>
 
@@ -164,7 +163,7 @@ std::vector<TextLayout> tree_in(const TextFiles& files, const std::string& root)
   return {layout};
 }
 
-// The one layout of several places, the first of which that has any counts. Throws for several.
+// nullptr when there is no layout; DataError when there are several to choose from.
 const TextLayout* only_one(const TextFiles& files, const std::vector<TextLayout>& layouts) {
   if (layouts.empty()) return nullptr;
   std::string list;

@@ -11,7 +11,7 @@
 
 namespace skiff {
 
-// The size of the pieces of a file, but for its last one.
+// The pieces of a file have this size; the last one may be shorter.
 inline constexpr size_t kTextPiece = size_t(1) << 16;
 
 class TokenReader {
@@ -19,9 +19,9 @@ class TokenReader {
   // ids: the number of ids of token files; 0: the largest one found plus one.
   explicit TokenReader(Vocabulary::Kind kind, int64_t ids = 0);
 
-  // Files one after another: begin(), pieces, end(). `place` names the file in messages. A byte
-  // order mark at the start of a file is left out. close_line: a text that does not end with a line
-  // end gets one. The last line of words always gets one.
+  // For each file: begin(), its pieces, end(). `place` names the file in messages. A byte order
+  // mark at the start of a file is left out. close_line: a file that does not end with a line end
+  // gets one. Of words, every file gets one.
   void begin(const std::string& place);
   void add(std::string_view piece);
   void end(bool close_line);
@@ -57,7 +57,7 @@ class TokenReader {
   // The file that is read.
   std::string place_;
   int64_t offset_ = 0;         // of the next piece
-  char last_ = '\n';           // byte
+  char last_ = '\n';           // the last byte so far
   std::string rest_;           // the start of a character or of a word
   bool has_header_ = false;    // of llm.c
   int64_t header_count_ = -1;  // tokens by the header, or by what would be the header

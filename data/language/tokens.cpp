@@ -29,7 +29,7 @@ TokenArray& TokenArray::operator=(TokenArray&& other) noexcept {
 
 TokenArray::~TokenArray() { std::free(memory_); }
 
-// f(pointer to the ids as the type of that width)
+// Calls f with a pointer to the ids, as the type of that width.
 template <class F>
 void TokenArray::with_type(int width, F&& f) const {
   if (width == 1) return f(static_cast<uint8_t*>(memory_));

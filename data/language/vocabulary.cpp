@@ -28,7 +28,7 @@ std::string code_of(char32_t character) {
   return code;
 }
 
-// What has no id, for a message: the first ones, each once.
+// Collects what has no id, each once, and names the first ones in an error.
 class Missing {
  public:
   void add(const std::string& shown) {
@@ -47,7 +47,7 @@ class Missing {
   std::vector<std::string> all_;
 };
 
-// The next line of a text, which loses it; false at the end.
+// Takes the next line off a text; false at the end.
 bool take_line(std::string_view* text, std::string_view* line) {
   if (text->empty()) return false;
   const size_t end = std::min(text->find('\n'), text->size());

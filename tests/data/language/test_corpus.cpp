@@ -7,6 +7,7 @@
 #include "data/language/evaluation.h"
 #include "data/language/text_source.h"
 #include "tests/data/language/zip.h"
+#include "tests/support/child.h"
 #include "tests/support/folder.h"
 #include "tests/support/tar.h"
 #include "tests/support/testing.h"
@@ -274,6 +275,14 @@ TEST_CASE("corpus: many small files, the last 5 % of each folder for validation,
   CHECK(fingerprint(load(folder.file("more"))) == fingerprint(corpus));
   const Corpus three = load(archive, Units::Auto, "0.8,0.1,0.1");
   CHECK(text_of(three, three.test) == "e6\ne7\ne8\ne9\nr6\nr7\nr8\nr9\n");
+}
+
+TEST_CASE("corpus: many small files of an archive take about the memory of their text") {
+  const Folder folder;
+  std::vector<std::pair<std::string, std::string>> files;
+  for (int i = 0; i < 300; ++i) files.emplace_back("train/" + std::to_string(i) + ".txt", "text");
+  const std::string archive = folder.write("x.tar", tar_of(files));
+  CHECK(growth_of([&] { load(archive); }) < kMostGrowth);
 }
 
 TEST_CASE("corpus: token files of nanoGPT and of llm.c") {

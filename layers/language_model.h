@@ -11,11 +11,11 @@
 //   bidirectional  masked tokens, from both sides. Chosen positions pass a head first:
 //                  z <- layer_norm(gelu(dense(z))), and the logits get a bias.
 //
-// How weights start (options.start):
+// How weights start (options.start), but for the kernels, which start as elsewhere:
 //   small          every matrix of a linear map and E from N(0, 0.02^2), biases 0: the loss starts
-//                  near ln(vocab). Causal models, recommended; masked models, as published.
-//   default        E from N(0, 1/dim), all others as PyTorch does: with c = sqrt(dim) and a tied
-//                  matrix the published causal model, whose loss starts far above ln(vocab).
+//                  near ln(vocab). Recommended; published for masked models.
+//   default        E from N(0, 1/dim), the rest as PyTorch does: with scale_embedding and a tied
+//                  matrix the published causal model. Its loss starts far above ln(vocab).
 #pragma once
 
 #include "layers/model.h"

@@ -45,12 +45,13 @@ void shuffle(std::vector<int64_t>& order, Random& random, int64_t group = 1) {
   }
 }
 
-void fill_row(const std::vector<uint16_t>& tokens, int32_t* row, int64_t n, int32_t* length) {
-  std::fill(std::copy(tokens.begin(), tokens.end(), row), row + n, kPadId);
+void fill_row(const Elements& tokens, int32_t* row, int64_t n, int32_t* length) {
+  for (size_t i = 0; i < tokens.size(); ++i) row[i] = tokens[i];
+  std::fill(row + tokens.size(), row + n, kPadId);
   *length = int32_t(tokens.size());
 }
 
-void fill_row(const std::vector<uint16_t>& pixels, const InputFormat& format, float* row) {
+void fill_row(const Elements& pixels, const InputFormat& format, float* row) {
   const double scale = 1 / (255 * format.pixel_deviation);
   const double shift = format.pixel_mean / format.pixel_deviation;
   for (size_t i = 0; i < pixels.size(); ++i) row[i] = float(pixels[i] * scale - shift);
@@ -72,8 +73,7 @@ std::string problem_of(const Example& example, const InputFormat& format) {
     return "has the length " + std::to_string(length) + ", but the max length is " +
            std::to_string(format.max_length);
   }
-  uint16_t largest = *std::max_element(tokens.begin(), tokens.end());
-  if (!second.empty()) largest = std::max(largest, *std::max_element(second.begin(), second.end()));
+  const uint16_t largest = std::max(tokens.largest(), second.largest());
   const std::string id = format.images() ? out_of_range("pixel", largest, 256)
                                          : out_of_range("id", largest, format.vocab);
   return id.empty() ? out_of_range("label", label, format.classes) : id;

@@ -21,8 +21,8 @@ struct Batch {
   int64_t size() const { return labels ? labels.size(0) : 0; }
 };
 
-// Why an example is none of this format, with the value that is out of range; "" if it is one. A
-// model looks up ids and labels without a further check.
+// What is wrong with an example of this format, with the value that is out of range; "" if nothing
+// is. A model looks up ids and labels without checking them again.
 std::string problem_of(const Example& example, const InputFormat& format);
 
 // The examples at these indices. n is the longest of their rows, or format.pad_to.

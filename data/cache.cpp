@@ -27,7 +27,7 @@ namespace {
 
 // The file: kMagic, the fingerprint, the data, and the CRC-32 of all that. The last character of
 // kMagic is the version of the format.
-constexpr std::string_view kMagic = "skiffdc3";
+constexpr std::string_view kMagic = "skiffdc4";
 
 // What the file holds for; empty when the source is not there.
 std::string fingerprint_of(const CacheKey& key) {
@@ -43,6 +43,7 @@ class Writer {
  public:
   explicit Writer(const std::string& path) : file_(path) {}
   void bytes(const void* data, size_t count) {
+    if (count == 0) return;  // the data may be null, which would start the checksum anew
     const std::string_view view(static_cast<const char*>(data), count);
     crc_ = uint32_t(::crc32_z(crc_, reinterpret_cast<const Bytef*>(view.data()), count));
     file_.write(view);
@@ -72,34 +73,23 @@ class Reader {
     if (!file_ || error || left_ < sizeof(uint32_t)) throw Mismatch();
     left_ -= sizeof(uint32_t);
   }
-  // Reads all of the file, before anything in it is believed, and goes back to where it was.
-  void check_sum() {
-    const long begin = std::ftell(file_.get());
-    std::rewind(file_.get());
-    std::vector<char> buffer(size_t(1) << 18);
-    uint64_t left = left_ + uint64_t(begin);
-    uint32_t crc = 0, stated = 0;
-    while (left > 0) {
-      const size_t count = size_t(std::min<uint64_t>(left, buffer.size()));
-      read(buffer.data(), count);
-      crc = uint32_t(::crc32_z(crc, reinterpret_cast<const Bytef*>(buffer.data()), count));
-      left -= count;
-    }
-    read(&stated, sizeof stated);
-    if (stated != crc || std::fseek(file_.get(), begin, SEEK_SET) != 0) throw Mismatch();
-  }
   void bytes(void* data, size_t count) {
     if (count > left_) throw Mismatch();
+    if (count == 0) return;
     read(data, count);
     left_ -= count;
+    crc_ = uint32_t(::crc32_z(crc_, static_cast<const Bytef*>(data), count));
   }
   // A count of things that take at least so many bytes each, so that memory is asked for only
   // when the file has as much.
   void check_count(uint64_t count, size_t least) const {
     if (count > left_ / least) throw Mismatch();
   }
-  void end() const {
+  void end() {
+    uint32_t stated = 0;
     if (left_ != 0) throw Mismatch();
+    read(&stated, sizeof stated);
+    if (stated != crc_) throw Mismatch();
   }
   static constexpr bool reads = true;
 
@@ -110,6 +100,7 @@ class Reader {
 
   std::unique_ptr<FILE, int (*)(FILE*)> file_;
   uint64_t left_ = 0;  // up to the checksum
+  uint32_t crc_ = 0;
 };
 
 template <class File, class Number>
@@ -141,32 +132,22 @@ void field(File& file, std::string& text) {
   file.bytes(text.data(), text.size());
 }
 
-// Elements as bytes where all of the task fit.
-template <class File>
-void field(File& file, std::vector<uint16_t>& values, bool narrow, std::string& buffer) {
-  field_size(file, values, narrow ? 1 : sizeof(uint16_t));
-  if (!narrow) return file.bytes(values.data(), values.size() * sizeof(uint16_t));
-  buffer.resize(values.size());
-  if constexpr (File::reads) {
-    file.bytes(buffer.data(), buffer.size());
-    std::transform(buffer.begin(), buffer.end(), values.begin(), [](char c) { return uint8_t(c); });
-  } else {
-    std::transform(values.begin(), values.end(), buffer.begin(),
-                   [](uint16_t v) { return char(v); });
-    file.bytes(buffer.data(), buffer.size());
+template <class Number, class File>
+void field_as(File& file, Elements& elements) {
+  std::vector<Number> values;
+  if constexpr (!File::reads) {
+    for (const uint16_t value : elements.values()) values.push_back(Number(value));
   }
+  field_size(file, values, sizeof(Number));
+  file.bytes(values.data(), values.size() * sizeof(Number));
+  if constexpr (File::reads) elements = Elements(values);
 }
 
-bool all_bytes(const TaskData& data) {
-  const auto fits = [](const std::vector<uint16_t>& values) {
-    return std::all_of(values.begin(), values.end(), [](uint16_t value) { return value < 256; });
-  };
-  for (const auto* examples : {&data.train, &data.val, &data.test}) {
-    for (const Example& example : *examples) {
-      if (!fits(example.tokens) || !fits(example.second)) return false;
-    }
-  }
-  return true;
+template <class File>
+void field(File& file, Elements& elements) {
+  bool wide = elements.wide();
+  field(file, wide);
+  wide ? field_as<uint16_t>(file, elements) : field_as<uint8_t>(file, elements);
 }
 
 // A member that fields() leaves out would be lost without a word. The compiler counts those of
@@ -193,18 +174,12 @@ void fields(File& file, TaskData& data) {
   field_size(file, data.vocabulary, sizeof(uint64_t));
   for (std::string& name : data.vocabulary) field(file, name);
   field(file, data.note);
-  bool narrow = File::reads || all_bytes(data);
-  field(file, narrow);
-  std::string buffer;
   for (auto* examples : {&data.train, &data.val, &data.test}) {
     field_size(file, *examples,
-               sizeof(Example::label) + sizeof(Example::cut) + 2 * sizeof(uint64_t));
+               sizeof(Example::label) + sizeof(Example::cut) + 2 * (1 + sizeof(uint64_t)));
     for (Example& example : *examples) {
       auto& [tokens, second, label, cut] = example;
-      field(file, label);
-      field(file, cut);
-      field(file, tokens, narrow, buffer);
-      field(file, second, narrow, buffer);
+      all(label, cut, tokens, second);
     }
   }
 }
@@ -234,7 +209,6 @@ bool load_file(const std::string& path, const std::string& fingerprint, TaskData
     if (magic != kMagic || size != fingerprint.size()) return false;
     file.bytes(stated.data(), stated.size());
     if (stated != fingerprint) return false;
-    file.check_sum();
     TaskData read;
     fields(file, read);
     file.end();
@@ -294,6 +268,14 @@ bool save_cache(const CacheKey& key, const TaskData& data) {
     }
   }
   return false;
+}
+
+TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read) {
+  TaskData data;
+  if (use && load_cache(key, &data)) return data;
+  data = read();
+  if (use) save_cache(key, data);
+  return data;
 }
 
 }  // namespace skiff

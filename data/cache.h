@@ -1,12 +1,12 @@
 // A task kept as it was read from an archive that takes minutes to read: one compact file beside
 // the archive, or in $XDG_CACHE_HOME/skiff (~/.cache/skiff) where that folder cannot be written.
-// It holds for the size and time of the archive, and for the options; else the task is read again.
+// It is valid for one size and time of the archive and one set of options; otherwise the task is
+// read again.
 //
-//   if (load_cache(key, &data)) return data;
-//   data = read(archive);
-//   save_cache(key, data);
+//   return cached(use, key, [&] { return read(archive); });
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,7 +26,10 @@ std::vector<std::string> cache_paths(const CacheKey& key);
 // False when there is no file that fits, or it is damaged; then `data` is as it was.
 bool load_cache(const CacheKey& key, TaskData* data);
 
-// False when nothing could be written: the data is as good without.
+// False when it could not be written; the data can be used all the same.
 bool save_cache(const CacheKey& key, const TaskData& data);
+
+// The data of the cache. If there is none, or `use` is false, what read() returns, which is kept.
+TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read);
 
 }  // namespace skiff

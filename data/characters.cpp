@@ -70,9 +70,6 @@ std::string to_utf8(char32_t c) {
 namespace {
 constexpr int32_t kFirst = kEosId + 1;  // id or number of the first character
 constexpr size_t kMostNumbers = 0xFFFF;
-}  // namespace
-
-namespace {
 
 void check_length(Encoding encoding, int64_t max_length) {
   const int64_t least = encoding == Encoding::Original ? 1 : 2;
@@ -94,6 +91,25 @@ std::vector<uint16_t> encode_bytes(std::string_view text, Encoding encoding, int
   return ids;
 }
 
+// number_of(character) for the first max_length - 1 of them, and the end mark.
+template <class NumberOf>
+std::vector<uint16_t> encode_characters(std::string_view text, int64_t max_length, bool* cut,
+                                        const NumberOf& number_of) {
+  const size_t longest = size_t(max_length) - 1;
+  std::vector<uint16_t> numbers;
+  numbers.reserve(std::min(text.size(), longest) + 1);
+  for (size_t at = 0; at < text.size();) {
+    const char32_t character = next_character(text, &at);
+    if (numbers.size() < longest) {
+      numbers.push_back(number_of(character));
+    } else if (cut != nullptr) {
+      *cut = true;  // the rest must still be UTF-8
+    }
+  }
+  numbers.push_back(kEosId);
+  return numbers;
+}
+
 }  // namespace
 
 std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,
@@ -102,19 +118,10 @@ std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int6
   if (encoding != Encoding::Characters) return encode_bytes(text, encoding, max_length, cut);
   std::map<std::string_view, uint16_t> id_of;
   for (size_t id = kFirst; id < vocabulary.size(); ++id) id_of[vocabulary[id]] = uint16_t(id);
-  std::vector<uint16_t> ids;
-  for (size_t at = 0; at < text.size();) {
-    const size_t begin = at;
-    next_character(text, &at);
-    if (int64_t(ids.size()) == max_length - 1) {
-      if (cut != nullptr) *cut = true;
-      continue;  // the rest must still be UTF-8
-    }
-    const auto entry = id_of.find(text.substr(begin, at - begin));
-    ids.push_back(entry == id_of.end() ? uint16_t(kUnknownId) : entry->second);
-  }
-  ids.push_back(kEosId);
-  return ids;
+  return encode_characters(text, max_length, cut, [&](char32_t character) {
+    const auto entry = id_of.find(to_utf8(character));
+    return entry == id_of.end() ? uint16_t(kUnknownId) : entry->second;
+  });
 }
 
 TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency)
@@ -127,20 +134,8 @@ TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_freq
 }
 
 std::vector<uint16_t> TextEncoder::read(std::string_view text, bool counts, bool* cut) {
-  return encoding_ == Encoding::Characters ? read_characters(text, counts, cut)
-                                           : encode_bytes(text, encoding_, max_length_, cut);
-}
-
-std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool counts, bool* cut) {
-  const size_t longest = size_t(max_length_) - 1;
-  std::vector<uint16_t> numbers;
-  numbers.reserve(std::min(text.size(), longest) + 1);
-  for (size_t at = 0; at < text.size();) {
-    const char32_t character = next_character(text, &at);
-    if (numbers.size() == longest) {
-      if (cut != nullptr) *cut = true;
-      continue;  // still has to be UTF-8
-    }
+  if (encoding_ != Encoding::Characters) return encode_bytes(text, encoding_, max_length_, cut);
+  return encode_characters(text, max_length_, cut, [&](char32_t character) {
     uint16_t& number = number_of_character_[character];
     if (number == 0 && character_of_number_.size() < kMostNumbers) {
       number = uint16_t(character_of_number_.size());
@@ -148,10 +143,8 @@ std::vector<uint16_t> TextEncoder::read_characters(std::string_view text, bool c
       count_of_number_.push_back(0);
     }
     count_of_number_[number] += counts;
-    numbers.push_back(number == 0 ? kUnknownId : number);
-  }
-  numbers.push_back(kEosId);
-  return numbers;
+    return number == 0 ? uint16_t(kUnknownId) : number;
+  });
 }
 
 std::vector<std::string> TextEncoder::vocabulary(std::vector<uint16_t>* id_of_number) const {
@@ -186,9 +179,8 @@ void TextEncoder::finish(TaskData* data) const {
   if (encoding_ != Encoding::Characters) return;
   for (auto* examples : {&data->train, &data->val, &data->test}) {
     for (Example& example : *examples) {
-      for (auto* numbers : {&example.tokens, &example.second}) {
-        for (uint16_t& number : *numbers) number = id_of_number[number];
-      }
+      example.tokens = example.tokens.mapped(id_of_number);
+      example.second = example.second.mapped(id_of_number);
     }
   }
 }

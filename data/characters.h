@@ -45,7 +45,6 @@ class TextEncoder {
   void finish(TaskData* data) const;
 
  private:
-  std::vector<uint16_t> read_characters(std::string_view text, bool counts, bool* cut);
   std::vector<std::string> vocabulary(std::vector<uint16_t>* id_of_number) const;
 
   Encoding encoding_;

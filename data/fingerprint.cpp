@@ -14,8 +14,10 @@ std::string fingerprint(const std::vector<Example>& examples) {
   for (const Example& e : examples) {
     const uint64_t head[] = {e.tokens.size(), e.second.size(), uint64_t(e.label)};
     add(head, sizeof head);
-    add(e.tokens.data(), e.tokens.size() * sizeof(uint16_t));
-    add(e.second.data(), e.second.size() * sizeof(uint16_t));
+    for (const Elements* elements : {&e.tokens, &e.second}) {
+      const std::vector<uint16_t> values = elements->values();
+      add(values.data(), values.size() * sizeof(uint16_t));
+    }
   }
   char text[64];
   std::snprintf(text, sizeof text, "%zu examples, CRC-32 %08lx", examples.size(), crc);

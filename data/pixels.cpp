@@ -1,6 +1,7 @@
 #include "data/pixels.h"
 
 #include <numeric>
+#include <sstream>
 #include <utility>
 
 #include "core/check.h"
@@ -10,16 +11,8 @@
 
 namespace skiff {
 
-void set_image_format(TaskData& data, int64_t side, double mean, double deviation) {
-  data.height = data.width = side;
-  data.max_length = side * side;
-  data.pixel_mean = mean;
-  data.pixel_deviation = deviation;
-}
-
-void set_pixel_tokens(TaskData& data, int64_t side) {
-  data.vocab = 256;
-  data.max_length = side * side;
+TaskShape ImageSet::shape() const {
+  return {.features = 1, .classes = classes, .max_length = pixels(), .height = side, .width = side};
 }
 
 void check_side(int64_t height, int64_t width, int64_t side) {
@@ -30,35 +23,49 @@ void check_side(int64_t height, int64_t width, int64_t side) {
 Example encode_gray(std::string_view png, int64_t side) {
   const GrayImage image = decode_png(png, "the image");
   check_side(image.height, image.width, side);
-  return {{image.pixels.begin(), image.pixels.end()}, {}};
+  return {Elements(image.pixels), {}};
 }
 
-std::vector<std::vector<Example>> split_examples(std::vector<Example> all,
-                                                 const std::vector<int64_t>& sizes,
-                                                 SplitOrder order) {
+TaskData split_images(const ImageSet& set, std::vector<Example> images,
+                      const std::array<int64_t, 3>& sizes, Protocol protocol) {
   const int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t(0));
-  check(total == int64_t(all.size()), "split_examples: the sizes must sum to the ", all.size(),
-        " examples, got ", total);
-  std::vector<int64_t> indices(all.size());
-  std::iota(indices.begin(), indices.end(), int64_t(0));
-  if (order == SplitOrder::Seeded) indices = torch_permutation(total, 42);
-  std::vector<std::vector<Example>> parts;
-  auto next = indices.begin();
-  for (const int64_t size : sizes) {
-    auto& part = parts.emplace_back();
-    part.reserve(size_t(size));
-    for (int64_t i = 0; i < size; ++i) part.push_back(std::move(all[size_t(*next++)]));
+  check(total == int64_t(images.size()), "split_images: the sizes must sum to the ", images.size(),
+        " images, got ", total);
+  TaskData data;
+  data.classes = set.classes;
+  data.max_length = set.pixels();
+  std::vector<int64_t> order(images.size());
+  if (protocol == Protocol::Original) {
+    std::iota(order.begin(), order.end(), int64_t(0));
+    data.vocab = 256;
+  } else {
+    order = torch_permutation(total, 42);
+    data.height = data.width = set.side;
+    data.pixel_mean = set.mean;
+    data.pixel_deviation = set.deviation;
   }
-  return parts;
+  auto next = order.begin();
+  for (size_t part = 0; part < sizes.size(); ++part) {
+    std::vector<Example>& examples = *std::array{&data.train, &data.val, &data.test}[part];
+    examples.reserve(size_t(sizes[part]));
+    for (int64_t i = 0; i < sizes[part]; ++i)
+      examples.push_back(std::move(images[size_t(*next++)]));
+  }
+  return data;
 }
 
-TaskReport finish_report(ReportBuilder report, const TaskData& data, int64_t pixels) {
+std::string sizes_note(const ImageSet& set, const TaskData& data, const std::string& words) {
+  std::ostringstream note;
+  note << data.train.size() << " / " << data.val.size() << " / " << data.test.size() << " examples"
+       << words << set.whole[0] << " / " << set.whole[1] << " / " << set.whole[2];
+  return note.str();
+}
+
+TaskReport finish_report(ReportBuilder report, const ImageSet& set, const TaskData& data) {
   for (const auto& [split, examples] :
        {std::pair{"train", &data.train}, {"val", &data.val}, {"test", &data.test}}) {
     for (const Example& example : *examples) {
-      const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
-      report.add_row(split, example.label, {pixels},
-                     hash_name({bytes, example.tokens.size() * sizeof(uint16_t)}));
+      report.add_row(split, example.label, {set.pixels()}, hash_name(example.tokens.bytes()));
     }
   }
   if (!data.note.empty()) report.add_note(data.note);

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <numeric>
 
-#include "core/check.h"
-
 namespace skiff {
 
 LengthSummary summary_of(std::vector<int64_t> lengths) {
@@ -22,9 +20,19 @@ std::string to_string(const Problem& problem) {
   return place + ": " + problem.reason;
 }
 
-std::string reason_of(const std::exception& error, const std::string& file) {
-  const std::string message = error.what();
-  return message.starts_with(file + ": ") ? message.substr(file.size() + 2) : message;
+namespace {
+
+Problem problem_at(const std::string& file, int64_t line, const std::string& reason) {
+  const size_t end = reason.starts_with(file) ? reason.find(": ", file.size()) : std::string::npos;
+  if (end == std::string::npos) return {file, line, reason};
+  return {reason.substr(0, end), line, reason.substr(end + 2)};
+}
+
+}  // namespace
+
+void throw_problem(std::string_view, const std::string& file, int64_t line,
+                   const std::string& reason) {
+  fail<DataError>(to_string(problem_at(file, line, reason)));
 }
 
 int64_t SplitReport::rows() const {
@@ -67,18 +75,15 @@ void ReportBuilder::add_row(std::string_view split, int32_t label,
   rows_[i].hashes.push_back(hash);
 }
 
-void ReportBuilder::add_problem(std::string_view split, const std::string& file, int64_t line,
-                                const std::string& reason) {
-  constexpr size_t kMostProblems = 20;
-  SplitReport& part = report_.splits[index_of(split)];
-  ++part.problem_count;
-  if (part.problems.size() == kMostProblems) return;
-  const size_t end = reason.starts_with(file) ? reason.find(": ", file.size()) : std::string::npos;
-  if (end == std::string::npos) {
-    part.problems.push_back({file, line, reason});
-  } else {
-    part.problems.push_back({reason.substr(0, end), line, reason.substr(end + 2)});
-  }
+Refuse ReportBuilder::refuse() {
+  return [this](std::string_view split, const std::string& file, int64_t line,
+                const std::string& reason) {
+    constexpr int64_t kMostProblems = 20;
+    SplitReport& part = report_.splits[index_of(split)];
+    if (++part.problem_count <= kMostProblems) {
+      part.problems.push_back(problem_at(file, line, reason));
+    }
+  };
 }
 
 bool ReportBuilder::any() const {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <exception>
+#include <functional>
 #include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "core/check.h"
 
 namespace skiff {
 
@@ -22,8 +24,24 @@ struct Problem {
   std::string reason;
 };
 std::string to_string(const Problem& problem);  // file:line: reason
-// The message of an error, without the name of the file where it begins with that.
-std::string reason_of(const std::exception& error, const std::string& file);
+
+// What a reader calls for a row or a file that cannot be used: throw_problem in order to stop, or
+// ReportBuilder::refuse() in order to note it and go on. A reason may begin with the file, or with
+// another file in that folder. Line 0 means the file as a whole.
+using Refuse = std::function<void(std::string_view split, const std::string& file, int64_t line,
+                                  const std::string& reason)>;
+void throw_problem(std::string_view split, const std::string& file, int64_t line,
+                   const std::string& reason);
+
+// What read() returns. A DataError in it gets the name of the task in front.
+template <class Read>
+auto read_task(const char* task, const Read& read) {
+  try {
+    return read();
+  } catch (const DataError& error) {
+    fail<DataError>(task, ": ", error.what());
+  }
+}
 
 struct SplitReport {
   std::string name;  // train, val or test
@@ -52,13 +70,11 @@ class ReportBuilder {
 
   // The rows of a split are in this file; forgets what was added to the split before.
   void begin(std::string_view split, const std::string& file);
-  // A good row: `hash` finds duplicates. One of two documents has two lengths.
+  // A good row: `hash` finds duplicates. A pair of documents has two lengths.
   void add_row(std::string_view split, int32_t label, std::initializer_list<int64_t> lengths,
                uint64_t hash);
-  // The first 20 of a split are kept, all are counted. A reason may begin with the file, or with
-  // another file in that folder.
-  void add_problem(std::string_view split, const std::string& file, int64_t line,
-                   const std::string& reason);
+  // The first 20 problems of a split are kept, all are counted.
+  Refuse refuse();
   void add_note(const std::string& note) { report_.notes.push_back(note); }
   bool any() const;  // row or problem
   TaskReport finish();

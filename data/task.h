@@ -9,11 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "data/elements.h"
+
 namespace skiff {
 
 struct Example {
-  std::vector<uint16_t> tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
-  std::vector<uint16_t> second;  // pairs only: the right document
+  Elements tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
+  Elements second;  // pairs only: the right document
   int32_t label = 0;
   bool cut = false;  // longer than the max length, so that its end is missing
 };
@@ -43,7 +45,7 @@ struct TaskData : InputFormat {
 inline constexpr int32_t kPadId = 0, kUnknownId = 1, kEosId = 2;
 
 // <pad>, <unk>, <eos>, then the counted tokens: the frequent ones first, ties in code point order.
-// Tokens seen less than min_frequency times are left out and become <unk>.
+// Tokens seen fewer than min_frequency times are left out and become <unk>.
 std::vector<std::string> make_vocabulary(const std::map<std::string, int64_t>& counts,
                                          int64_t min_frequency = 1);
 

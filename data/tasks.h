@@ -31,6 +31,8 @@ struct Task {
   TaskShape shape;
   std::vector<std::string> class_names;  // empty: the classes are called by their numbers
   std::string separator;                 // printed between two tokens of a text
+  std::vector<std::string> reads;        // names of the DataOptions that load() uses, but for
+                                         // task and data, which every task uses
 
   bool (*has_data)(const std::string& folder);
   TaskData (*load)(const DataOptions& options);

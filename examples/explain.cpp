@@ -1,5 +1,5 @@
-// Explains an op in a terminal: formula, derivation and plain reference as in its source, an
-// example of four numbers, the checks of its derivative.
+// Explains ops in a terminal: formula, derivation and plain reference as in the source, an example
+// of four numbers, the checks of the derivative.
 // Run:     build/cpu/explain rfft
 // Expect:  at most 80 columns; without an op, the names of all of them by family
 #include "autograd/gradcheck.h"
@@ -107,17 +107,10 @@ void print_matrix(const WorkedExample& e, int64_t n) {
 }
 
 int explain(const std::string& name, std::optional<int64_t> n) {
-  if (name.empty()) {
-    print_families();
-    return 0;
-  }
-  std::vector<std::string> known;
   const OpEntry* op = nullptr;
-  for (const OpEntry& entry : op_table()) {
-    known.push_back(entry.name);
+  for (const OpEntry& entry : op_table())
     if (entry.name == name) op = &entry;
-  }
-  check<UsageError>(op != nullptr, "unknown op '", name, "'", suggestion(name, known));
+  check<UsageError>(op, "unknown op '", name, "'", suggestion(name, names_of(op_table())));
   const Derivation* d = derivation_of(name);
   const std::vector<WorkedExample> examples = worked_examples();
   const auto example = std::find_if(examples.begin(), examples.end(),
@@ -140,10 +133,18 @@ int explain(const std::string& name, std::optional<int64_t> n) {
 int main(int argc, char** argv) {
   CLI::App app("Explains an op: formula, derivation, an example of four numbers, its checks.",
                "explain");
-  std::string name;
+  std::vector<std::string> names;
   std::optional<int64_t> n;
-  app.add_option("op", name, "Op to explain; without one, their names by family");
+  app.add_option("op", names, "Ops to explain; without one, their names by family");
   app.add_option("--n", n, "Also print the matrix of a linear op for N positions, 1 to 10");
   app.footer("Example:\n  explain toeplitz --n 4");
-  return run_program(argc, argv, app, [&] { return explain(name, n); });
+  return run_program(argc, argv, app, [&] {
+    if (names.empty()) print_families();
+    int code = 0;
+    for (const std::string& name : names) {
+      if (name != names.front()) std::printf("\n\n");
+      code = std::max(code, explain(name, n));
+    }
+    return code;
+  });
 }

@@ -70,17 +70,5 @@ int run(CommandLine& command) {
 int main(int argc, char** argv) {
   Flags flags("Trains a Toeplitz model on a task of the Long Range Arena.", "train_lra");
   flags.footer(kFooter);
-  CommandLine command;
-  try {
-    command = options_before_flags(argc, argv);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return e.exit_code();
-  }
-  flags.add(command.options);
-  flags.add(command.session);
-  return run_program(argc, argv, flags, [&] {
-    command.given = flags.given();
-    return run(command);
-  });
+  return run_with_options(argc, argv, flags, run);
 }

@@ -43,7 +43,9 @@ std::vector<std::string> from_lines(const std::string& text) {
 
 template <class Options>
 void add_options(Metadata& metadata, const std::string& prefix, const Options& options) {
-  for (const auto& [name, text] : to_texts(options)) metadata[prefix + name] = text;
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    if (field.changes_result) metadata[prefix + field.name] = value_text(value);
+  });
 }
 
 template <class Options>

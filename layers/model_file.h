@@ -1,8 +1,8 @@
 // Models in files: a checkpoint that holds its options is enough to build the model again.
 //
-// The metadata of the safetensors file has "options_version", one key per option ("model.dim"), one
-// per number of the shape ("input.vocab"), "task" and "vocabulary"; that of a language model has
-// one key more per option of its own ("language.tied").
+// The metadata of the safetensors file has "options_version", one key per option that changes
+// the result ("model.dim"), one per number of the shape ("input.vocab"), "task" and "vocabulary";
+// that of a language model has one more per option of its own ("language.tied").
 #pragma once
 
 #include <map>

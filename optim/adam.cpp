@@ -52,7 +52,7 @@ void update_one(AdamTensors& t, const AdamUpdate<T>& update) {
 }
 
 #ifdef SKIFF_CUDA_SOURCE
-// All parameters in one launch: a block takes a piece of one of them, 16 bytes a thread at a time.
+// All parameters in one launch: a block takes a piece of one, each thread 16 bytes at a time.
 template <class T>
 struct Piece {
   T *value, *first, *second;
@@ -121,7 +121,7 @@ void sgd_kernel(Tensor p, const Tensor& gradient, Tensor m, double lr, const Sgd
   });
 }
 
-// Copies saved state tensors over ours: all of them, or, with every problem in one message, none.
+// Copies the saved tensors into those of `state`; none of them if any is missing or does not fit.
 using Saved = std::vector<std::pair<std::string, Tensor>>;
 void restore(const Saved& state, const safetensors::File& file) {
   std::string problems;

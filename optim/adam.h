@@ -1,7 +1,7 @@
 // optim: what changes parameters: Adam, AdamW, SGD, learning rate schedules, gradient clipping.
 //
-// An optimizer owns one state tensor or two per trained parameter and writes parameters in place,
-// in one pass. step(lr) runs after backward; parameters without a gradient are left alone.
+// An optimizer keeps one or two tensors of state per trained parameter. step(lr) comes after
+// backward() and changes parameters in place; it leaves those without a gradient alone.
 #pragma once
 
 #include <string>
@@ -17,7 +17,7 @@ class Optimizer {
   virtual ~Optimizer() = default;
   // Gradients are multiplied by gradient_scale as they are read (clip.h).
   virtual void step(double lr, double gradient_scale = 1) = 0;
-  // The state for a checkpoint, under names that begin with "optimizer.", and back.
+  // What a checkpoint keeps of it, under names that begin with "optimizer."; load() reads it.
   virtual std::vector<safetensors::Entry> state() const = 0;
   virtual void load(const safetensors::File& file) = 0;
 };
@@ -25,8 +25,8 @@ class Optimizer {
 // Adam (Kingma and Ba 2015), L2 form:   g += weight_decay p, then
 //   m = b1 m + (1-b1) g,  v = b2 v + (1-b2) g^2,
 //   p -= lr (m / (1-b1^t)) / (sqrt(v / (1-b2^t)) + eps),   t = 1, 2, ..
-// decoupled = true is AdamW (Loshchilov and Hutter 2019): p *= 1 - lr weight_decay first, and g as
-// it is.
+// decoupled = true is AdamW (Loshchilov and Hutter 2019): p *= 1 - lr weight_decay first, and g
+// stays as it is.
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = true;

@@ -35,7 +35,7 @@ double gradient_norm(const Parameters& parameters) {
     gradients.push_back(p.variable.grad());
     blocks += blocks_of(gradients.back());
   }
-  Tensor part({blocks}, DType::Float64, parameters.device());  // read back in one go
+  Tensor part({blocks}, DType::Float64, parameters.device());  // one transfer from the device
   int64_t first = 0;
   for (const Tensor& g : gradients) {
     dispatch(g, [&]<class T> { squares<T>(g, part, first); });

@@ -8,8 +8,8 @@ namespace skiff {
 // |g| over all trained parameters that have a gradient; summed in float64.
 double gradient_norm(const Parameters& parameters);
 
-// The factor that brings the norm down to `limit`: min(1, limit / norm); 1 when limit is 0 (off).
-// Given to the optimizer's step(): gradients may share storage, so nothing scales them in place.
+// min(1, limit / norm), which brings the norm down to `limit`; 1 if limit is 0 (no clipping).
+// An optimizer's step() multiplies by it: gradients may share storage, so none is scaled in place.
 double clip_factor(double norm, double limit);
 
 }  // namespace skiff

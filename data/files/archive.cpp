@@ -135,6 +135,7 @@ bool ArchiveReader::next() {
     if (name == nullptr) name = ::archive_entry_pathname_utf8(entry);
     name_ = name ? name : "";
     while (name_.starts_with("./")) name_.erase(0, 2);
+    encrypted_ = ::archive_entry_is_encrypted(entry);
     left_ = ::archive_entry_size_is_set(entry) ? ::archive_entry_size(entry) : -1;
     return true;
   }
@@ -151,6 +152,7 @@ bool ArchiveReader::next() {
 }
 
 size_t ArchiveReader::read(char* into, size_t count) {
+  check<DataError>(!encrypted_, place(), ": the file is encrypted; unpack it first");
   const la_ssize_t got = ::archive_read_data(stream_->archive, into, count);
   if (got < 0) fail_here(", in " + quoted(name_));
   if (left_ >= 0) left_ -= got;
@@ -160,21 +162,18 @@ size_t ArchiveReader::read(char* into, size_t count) {
 std::string ArchiveReader::read_all(int64_t max_bytes) {
   check<DataError>(left_ <= max_bytes, place(), ": the file must have at most ", max_bytes,
                    " bytes, got ", left_);
-  // The size is only stated: memory grows with what is really there.
-  constexpr size_t kPart = size_t(1) << 20;
-  std::string bytes;
-  while (true) {
-    const size_t begin = bytes.size();
-    bytes.resize(begin + kPart);
-    const size_t got = read(bytes.data() + begin, kPart);
-    bytes.resize(begin + got);
-    if (got == 0) return bytes;
+  std::string bytes;  // the size is only stated: a large file gets its memory as it comes
+  bytes.reserve(size_t(std::clamp<int64_t>(left_, 0, int64_t(1) << 20)));
+  char part[1 << 16];
+  while (const size_t got = read(part, sizeof part)) {
+    bytes.append(part, got);
     kept_ += int64_t(got);
     check<DataError>(int64_t(bytes.size()) <= max_bytes, place(), ": the file must have at most ",
                      max_bytes, " bytes");
     check<DataError>(kept_ <= most_kept_, place(), ": the files of this archive need more than ",
                      most_kept_, " bytes, which is too much for its size");
   }
+  return bytes;
 }
 
 std::string ArchiveReader::place() const { return printable(path_ + ": " + name_); }
@@ -185,15 +184,9 @@ bool is_archive_name(std::string_view name) {
 }
 
 std::string find_release(const std::string& folder) {
-  namespace fs = std::filesystem;
   if (is_archive_name(folder) && is_file(folder)) return folder;
-  for (const char* place : {"", "lra_release"}) {
-    for (const char* ending : {".gz", ".tar.gz", ".tgz", ".tar"}) {
-      const fs::path path = fs::path(folder) / place / (std::string("lra_release") + ending);
-      if (is_file(path)) return path.string();
-    }
-  }
-  return {};
+  return first_file(folder, {"", "lra_release"},
+                    {"lra_release.gz", "lra_release.tar.gz", "lra_release.tgz", "lra_release.tar"});
 }
 
 }  // namespace skiff

@@ -41,7 +41,8 @@ class ArchiveReader {
   const std::string& name() const { return name_; }  // as written, without a leading "./"
   std::string place() const;                         // "archive: name", for messages
 
-  size_t read(char* into, size_t count);  // the next bytes of the file; 0 at its end
+  // The next bytes of the file; 0 at its end. DataError when it is encrypted.
+  size_t read(char* into, size_t count);
   // The rest of the file; DataError when it has more than max_bytes, or when all that was read so
   // has more than 64 MiB and four times the bytes of the archive: real texts and images do not
   // shrink that much, and a small archive must not fill the memory.
@@ -56,7 +57,7 @@ class ArchiveReader {
   std::string name_;
   int64_t left_ = 0;                  // of the file, as stated; -1: not stated
   int64_t kept_ = 0, most_kept_ = 0;  // bytes given by read_all(), and their limit
-  bool ended_ = false;
+  bool ended_ = false, encrypted_ = false;
 };
 
 // Whether a name ends as those of archives do: .tar, .tgz, .gz, .zip

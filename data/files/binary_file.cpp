@@ -19,13 +19,6 @@ namespace {
 
 constexpr size_t kChunk = size_t(1) << 20;
 
-struct Handle {
-  int file = -1;
-  ~Handle() {
-    if (file >= 0) ::close(file);
-  }
-};
-
 fs::file_type type_of(const fs::path& path) {
   std::error_code error;
   const fs::file_type type = fs::status(path, error).type();
@@ -64,6 +57,28 @@ std::string first_place(const std::string& folder, const std::vector<const char*
   return {};
 }
 
+std::string first_file(const std::string& folder, const std::vector<const char*>& places,
+                       const std::vector<const char*>& names) {
+  std::string file;
+  first_place(folder, places, [&](const fs::path& path) {
+    file = first_place(path.string(), names, is_file);
+    return !file.empty();
+  });
+  return file;
+}
+
+void check_found(const std::string& found, const std::string& what, const std::string& folder,
+                 const std::vector<const char*>& places, const std::string& others,
+                 const std::string& hint) {
+  if (!found.empty()) return;
+  std::string looked;
+  for (const char* place : places) {
+    if (*place) looked += (looked.empty() ? "" : ", ") + std::string(place);
+  }
+  fail<DataError>("cannot find ", what, " in '", folder, "', nor there in ", looked,
+                  others.empty() ? "" : ", ", others, "; ", hint);
+}
+
 int open_file(const std::string& path) {
   int file = -1;
   do {  // without O_NONBLOCK, to open a pipe is to wait for its writer
@@ -78,19 +93,26 @@ int open_file(const std::string& path) {
                   ", not a file");
 }
 
+InputFile::~InputFile() { ::close(file_); }
+
+size_t InputFile::read(char* into, size_t count) {
+  ssize_t got = -1;
+  do {
+    got = ::read(file_, into, count);
+  } while (got < 0 && errno == EINTR);
+  check<DataError>(got >= 0, "cannot read '", path_, "': ", std::strerror(errno));
+  return size_t(got);
+}
+
 std::string read_file(const std::string& path, int64_t max_bytes) {
-  const Handle handle{open_file(path)};
+  InputFile file(path);
   std::string bytes;
   // A small file takes one read and a second one that finds the end.
   for (size_t chunk = size_t(1) << 14;; chunk = std::min(2 * chunk, kChunk)) {
     const size_t size = bytes.size();
     bytes.resize(size + chunk);
-    ssize_t count = -1;
-    do {
-      count = ::read(handle.file, bytes.data() + size, chunk);
-    } while (count < 0 && errno == EINTR);
-    check<DataError>(count >= 0, "cannot read '", path, "': ", std::strerror(errno));
-    bytes.resize(size + size_t(count));
+    const size_t count = file.read(bytes.data() + size, chunk);
+    bytes.resize(size + count);
     if (count == 0) return bytes;
     check<DataError>(int64_t(bytes.size()) <= max_bytes, path, ": a file of at most ", max_bytes,
                      " bytes is expected");

@@ -31,7 +31,7 @@ void read_npy_strings(std::string_view bytes, const std::string& name, int64_t m
                    ": the array must have 2 dimensions and hold strings (<U or |S) in row-major "
                    "order, got the header ",
                    quoted(header));
-  // Rows without columns need no bytes: then their number could not be believed.
+  // Rows without columns need no bytes, so that nothing would limit their number.
   check<DataError>(columns >= min_columns, name, ": at least ", min_columns,
                    " columns are needed, got ", columns);
   const size_t unit = kind == 'U' ? 4 : 1, item = unit * size_t(length);

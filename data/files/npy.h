@@ -14,7 +14,7 @@ namespace skiff {
 bool is_npy(std::string_view bytes);
 
 // Calls take(row) for each row of a two-dimensional array of dtype <U or S, in UTF-8. Throws
-// DataError "<name>: <reason>", also for less than min_columns (1 or more) columns.
+// DataError "<name>: <reason>", also for fewer than min_columns (1 or more) columns.
 void read_npy_strings(std::string_view bytes, const std::string& name, int64_t min_columns,
                       const std::function<void(const std::vector<std::string>&)>& take);
 

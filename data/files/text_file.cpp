@@ -1,12 +1,9 @@
 #include "data/files/text_file.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <memory>
 #include <utility>
 
 #include "core/check.h"
@@ -18,14 +15,6 @@ namespace skiff {
 namespace {
 constexpr size_t kChunk = size_t(1) << 20;
 constexpr size_t kLongestLine = size_t(1) << 24;
-
-// A signal may interrupt open and read, which are then repeated.
-template <class Call>
-auto repeat_interrupted(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR) result = call();
-  return result;
-}
 }  // namespace
 
 std::string printable(std::string_view text) {
@@ -52,24 +41,18 @@ std::string printable(std::string_view text) {
 std::string quoted(std::string_view value) {
   size_t end = std::min<size_t>(value.size(), 40);
   while (end < value.size() && end > 36 && (uint8_t(value[end]) & 0xC0) == 0x80) --end;
-  return "'" + printable(value.substr(0, end)) + (end < value.size() ? "..." : "") + "'";
+  const std::string shown = printable(value.substr(0, end));
+  return "'" + shown + (end < value.size() ? "..." : "") + "'";
 }
 
 LineReader::LineReader(const std::string& path) : path_(path) {
-  file_ = open_file(path);
-  source_ = [this](char* into, size_t count) {
-    const ssize_t got = repeat_interrupted([&] { return ::read(file_, into, count); });
-    check<DataError>(got >= 0, "cannot read '", path_, "': ", std::strerror(errno));
-    return size_t(got);
+  source_ = [file = std::make_shared<InputFile>(path)](char* into, size_t count) {
+    return file->read(into, count);
   };
 }
 
 LineReader::LineReader(const std::string& name, Source source)
     : path_(name), source_(std::move(source)) {}
-
-LineReader::~LineReader() {
-  if (file_ >= 0) ::close(file_);
-}
 
 bool LineReader::fill() {
   if (begin_ > 0) {

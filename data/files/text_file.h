@@ -1,4 +1,4 @@
-// Lines of a text file, and words of it for messages.
+// Lines of a text file, and parts of it for messages.
 #pragma once
 
 #include <cstdint>
@@ -9,11 +9,11 @@
 namespace skiff {
 
 // Text of unknown origin for a message or a terminal: control characters, and bytes that are not
-// UTF-8, as \xNN. Twice is the same as once.
+// UTF-8, as \xNN. Text that is printable already does not change.
 std::string printable(std::string_view text);
 // 'value' for a message: printable, and cut after 40 bytes.
 std::string quoted(std::string_view value);
-// Else std::quoted would be the better match for a string.
+// Without these, std::quoted would match a std::string better.
 inline std::string quoted(const std::string& value) { return quoted(std::string_view(value)); }
 inline std::string quoted(std::string& value) { return quoted(std::string_view(value)); }
 
@@ -25,7 +25,6 @@ class LineReader {
   // source(into, count) gives the next bytes, at most count, and 0 at the end; name: for messages.
   using Source = std::function<size_t(char*, size_t)>;
   LineReader(const std::string& name, Source source);
-  ~LineReader();
   LineReader(const LineReader&) = delete;
   LineReader& operator=(const LineReader&) = delete;
 
@@ -36,7 +35,6 @@ class LineReader {
   bool fill();  // reads on; false at the end
 
   std::string path_;
-  int file_ = -1;
   Source source_;
   std::string buffer_;
   size_t begin_ = 0, end_ = 0;  // the part of the buffer not returned yet

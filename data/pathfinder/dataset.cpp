@@ -18,17 +18,13 @@ namespace skiff::pathfinder {
 
 namespace fs = std::filesystem;
 
-std::string level_name(const PathfinderSettings& settings) {
-  return settings.contour_length == 6
-             ? "curv_baseline"
-             : "curv_contour_length_" + std::to_string(settings.contour_length);
-}
-
 std::string level_name(const std::vector<PathfinderSettings>& levels) {
+  const int64_t length = levels.front().contour_length;
   const bool same = std::all_of(levels.begin(), levels.end(), [&](const PathfinderSettings& s) {
-    return s.contour_length == levels.front().contour_length;
+    return s.contour_length == length;
   });
-  return same ? level_name(levels.front()) : "curv_mixed";
+  if (!same) return "curv_mixed";
+  return length == 6 ? "curv_baseline" : "curv_contour_length_" + std::to_string(length);
 }
 
 namespace {
@@ -79,7 +75,7 @@ std::string text_of(const Rows& rows) {
 
 std::string text_of(const std::vector<PathfinderSettings>& levels, uint64_t seed, int64_t count) {
   std::string text = std::to_string(count) + " images of " + std::to_string(levels.front().size) +
-                     " pixels a side, seed " + std::to_string(seed) + '\n';
+                     " pixels per side, seed " + std::to_string(seed) + '\n';
   for (const PathfinderSettings& s : levels) {
     text += "two curves of " + std::to_string(s.contour_length) + " dashes, up to " +
             std::to_string(s.distractors) + " distractors of " +
@@ -93,7 +89,7 @@ std::string text_of(const std::vector<PathfinderSettings>& levels, uint64_t seed
 std::string counts_text(const PathfinderWritten& written) {
   char text[100];
   const double images = double(written.images);
-  std::snprintf(text, sizeof text, "written: %.1f attempts and %.3f distractors an image\n",
+  std::snprintf(text, sizeof text, "written: %.1f attempts and %.3f distractors per image\n",
                 double(written.attempts) / images, double(written.distractors) / images);
   return text;
 }
@@ -177,13 +173,6 @@ void write_images(const std::vector<PathfinderImage>& images, const fs::path& fo
 }
 
 }  // namespace
-
-PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSettings& settings,
-                                   uint64_t seed, int64_t count, int64_t per_batch,
-                                   const std::function<void(int64_t, int64_t)>& progress,
-                                   const PathfinderFileOptions& options) {
-  return generate_dataset(folder, std::vector{settings}, seed, count, per_batch, progress, options);
-}
 
 PathfinderWritten generate_dataset(const std::string& folder,
                                    const std::vector<PathfinderSettings>& levels, uint64_t seed,

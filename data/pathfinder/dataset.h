@@ -23,7 +23,6 @@ struct PathfinderWritten {
 
 // "curv_contour_length_14"; for 6 dashes "curv_baseline", its name in the archive; "curv_mixed" for
 // levels that differ in the length.
-std::string level_name(const PathfinderSettings& settings);
 std::string level_name(const std::vector<PathfinderSettings>& levels);
 
 // The columns of the metadata of one image.
@@ -33,14 +32,8 @@ std::vector<std::string> metadata_row(const PathfinderSettings& settings,
 // Writes <level>/imgs/<batch>/sample_<i>.png and, when a batch is complete, metadata/<batch>.npy;
 // in <level>/settings.txt, for people, how the images are made, and at the end what was counted.
 // Images that are there already are an error unless `overwrite`. progress(done, total) is called
-// now and then. UsageError, IoError.
-PathfinderWritten generate_dataset(const std::string& folder, const PathfinderSettings& settings,
-                                   uint64_t seed, int64_t count, int64_t per_batch,
-                                   const std::function<void(int64_t, int64_t)>& progress = {},
-                                   const PathfinderFileOptions& options = {});
-
-// The same of several levels, which take turns: image i is one of levels[i modulo their number].
-// UsageError unless there is one and all have one size.
+// after some images each. Several levels take turns: image i is one of levels[i modulo their
+// number]. UsageError unless there is one and all have one size; IoError.
 PathfinderWritten generate_dataset(const std::string& folder,
                                    const std::vector<PathfinderSettings>& levels, uint64_t seed,
                                    int64_t count, int64_t per_batch,

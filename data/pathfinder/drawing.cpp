@@ -69,7 +69,7 @@ void fill_row(GrayImage& canvas, int64_t y, int64_t first, int64_t last) {
   }
 }
 
-// Bresenham: one pixel a step along the longer side.
+// Bresenham: one pixel per step along the longer side.
 void draw_thin_line(GrayImage& canvas, Point at, Point to) {
   const int64_t dy = std::abs(to.y - at.y), dx = std::abs(to.x - at.x);
   const int64_t step_y = to.y < at.y ? -1 : 1, step_x = to.x < at.x ? -1 : 1;

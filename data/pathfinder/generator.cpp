@@ -373,11 +373,6 @@ PathfinderImage generate_image(const PathfinderSettings& settings, uint64_t seed
   return PathfinderGenerator(settings).generate(seed, index);
 }
 
-std::vector<PathfinderImage> generate_images(const PathfinderGenerator& generator, uint64_t seed,
-                                             int64_t first, int64_t count) {
-  return generate_images(std::vector{generator}, seed, first, count);
-}
-
 std::vector<PathfinderImage> generate_images(const std::vector<PathfinderGenerator>& generators,
                                              uint64_t seed, int64_t first, int64_t count) {
   check<UsageError>(!generators.empty(), "pathfinder: no generator was given");

@@ -54,8 +54,6 @@ class PathfinderGenerator {
 
 // One image, or those first .. first + count - 1 in parallel; several generators take turns.
 PathfinderImage generate_image(const PathfinderSettings& settings, uint64_t seed, int64_t index);
-std::vector<PathfinderImage> generate_images(const PathfinderGenerator& generator, uint64_t seed,
-                                             int64_t first, int64_t count);
 std::vector<PathfinderImage> generate_images(const std::vector<PathfinderGenerator>& generators,
                                              uint64_t seed, int64_t first, int64_t count);
 

@@ -11,7 +11,7 @@
 
 namespace skiff::pathfinder {
 
-// One bit per pixel, with zeros around: 64 rows above and below, a word left and right. So a row
+// One bit per pixel, with zeros around: 64 rows above and below, one word left and right. So a row
 // shifted by less than 64 either way needs no test.
 class Bits {
  public:

@@ -1,13 +1,11 @@
 #include "data/tasks/fashion.h"
 
 #include <filesystem>
-#include <sstream>
 
 #include "core/check.h"
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/pixels.h"
-#include "data/tasks.h"
 
 namespace skiff::fashion {
 
@@ -26,20 +24,21 @@ constexpr const char* kHint =
     "'apt-get install dataset-fashion-mnist' installs the files, and "
     "https://github.com/zalandoresearch/fashion-mnist has them";
 
+constexpr ImageSet kSet = {kSide, kClasses, kMean, kDeviation, {55000, 5000, 10000}};
+const std::vector<const char*> kPlaces = {"", "fashion-mnist", "fashion_mnist", "fashion",
+                                          "FashionMNIST/raw"};
+
 struct Files {
+  const char* split;
   const char* images;
   const char* labels;
 };
-constexpr Files kTrain = {"train-images-idx3-ubyte", "train-labels-idx1-ubyte"};
-constexpr Files kTest = {"t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
+constexpr Files kTrain = {"train", "train-images-idx3-ubyte", "train-labels-idx1-ubyte"};
+constexpr Files kTest = {"test", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"};
 
 // The path of the file, plain or gzipped; "" if it is not there.
-std::string path_of(const fs::path& folder, const char* name) {
-  for (const char* ending : {"", ".gz"}) {
-    const fs::path path = folder / (std::string(name) + ending);
-    if (is_file(path)) return path.string();
-  }
-  return {};
+std::string path_of(const fs::path& folder, const std::string& name) {
+  return first_file(folder.string(), {""}, {name.c_str(), (name + ".gz").c_str()});
 }
 
 int64_t big_endian(const std::string& bytes, size_t at) {
@@ -88,44 +87,39 @@ Idx read_idx(const fs::path& folder, const char* name, int64_t magic, int64_t he
   return idx;
 }
 
-// Throws for a file that cannot be used, calls refuse(file, reason) for a record.
-template <class Refuse>
 std::vector<Example> read_images(const fs::path& folder, const Files& files, const Refuse& refuse) {
-  const Idx labels = read_idx(folder, files.labels, kLabelsMagic, kLabelsHeader, 1);
-  const Idx images = read_idx(folder, files.images, kImagesMagic, kImagesHeader, kPixels);
-  check<DataError>(images.count == labels.count, images.path, ": has ", images.count,
-                   " images for the ", labels.count, " labels of ", labels.path);
   std::vector<Example> examples;
-  examples.reserve(size_t(images.count));
-  for (int64_t i = 0; i < images.count; ++i) {
-    const int label = uint8_t(labels.bytes[size_t(kLabelsHeader + i)]);
-    if (label >= kClasses) {
-      refuse(labels.path, "record " + std::to_string(i + 1) + ": the label must be in 0..9, got " +
-                              std::to_string(label));
-      continue;
+  try {
+    const Idx labels = read_idx(folder, files.labels, kLabelsMagic, kLabelsHeader, 1);
+    const Idx images = read_idx(folder, files.images, kImagesMagic, kImagesHeader, kPixels);
+    check<DataError>(images.count == labels.count, images.path, ": has ", images.count,
+                     " images for the ", labels.count, " labels of ", labels.path);
+    for (int64_t i = 0; i < images.count; ++i) {
+      const int label = uint8_t(labels.bytes[size_t(kLabelsHeader + i)]);
+      if (label >= kClasses) {
+        refuse(files.split, labels.path, 0,
+               "record " + std::to_string(i + 1) + ": the label must be in 0..9, got " +
+                   std::to_string(label));
+        continue;
+      }
+      const auto* pixels =
+          reinterpret_cast<const uint8_t*>(images.bytes.data()) + kImagesHeader + i * kPixels;
+      examples.push_back({Elements(std::vector<uint8_t>(pixels, pixels + kPixels)), {}, label});
     }
-    const auto* pixels =
-        reinterpret_cast<const uint8_t*>(images.bytes.data()) + kImagesHeader + i * kPixels;
-    examples.push_back({{pixels, pixels + kPixels}, {}, label});
+  } catch (const DataError& error) {
+    refuse(files.split, folder.string(), 0, error.what());
   }
   return examples;
 }
 
-TaskData make_data(std::vector<Example> train, std::vector<Example> test) {
+TaskData read(const std::string& place, const Refuse& refuse) {
+  std::vector<Example> train = read_images(place, kTrain, refuse);
   const int64_t total = int64_t(train.size()), val = total == 60000 ? 5000 : total / 12;
-  TaskData data;
-  auto parts = split_examples(std::move(train), {total - val, val}, SplitOrder::Seeded);
-  data.train = std::move(parts[0]);
-  data.val = std::move(parts[1]);
-  data.test = std::move(test);
-  data.classes = kClasses;
-  set_image_format(data, kSide, kMean, kDeviation);
-  const size_t tests = data.test.size();
-  if (total + int64_t(tests) > 0 && (total != 60000 || tests != 10000)) {
-    std::ostringstream note;
-    note << "a part of Fashion-MNIST: " << data.train.size() << " / " << val << " / " << tests
-         << " examples, of 55000 / 5000 / 10000";
-    data.note = note.str();
+  TaskData data = split_images(kSet, std::move(train), {total - val, val, 0}, Protocol::S4);
+  data.test = read_images(place, kTest, refuse);
+  const int64_t all = total + int64_t(data.test.size());
+  if (all > 0 && all != kSet.whole_count()) {
+    data.note = "a part of Fashion-MNIST: " + sizes_note(kSet, data, ", of ");
   }
   return data;
 }
@@ -133,47 +127,29 @@ TaskData make_data(std::vector<Example> train, std::vector<Example> test) {
 }  // namespace
 
 std::string find(const std::string& folder) {
-  return first_place(folder, {"", "fashion-mnist", "fashion_mnist", "fashion", "FashionMNIST/raw"},
+  return first_place(folder, kPlaces,
                      [](const fs::path& path) { return !path_of(path, kTrain.images).empty(); });
 }
 
 TaskData load(const std::string& folder) {
-  std::string place = find(folder);
-  if (place.empty()) place = find(kSystemFolder);
-  check<DataError>(!place.empty(), "fashion: cannot find ", kTrain.images, " or ", kTrain.images,
-                   ".gz in '", folder,
-                   "', nor there in fashion-mnist, fashion_mnist, fashion or FashionMNIST/raw, nor "
-                   "in ",
-                   kSystemFolder, "; ", kHint);
-  const auto refuse = [](const std::string& file, const std::string& reason) {
-    fail<DataError>(file, ": ", reason);
-  };
-  try {
-    std::vector<Example> train = read_images(place, kTrain, refuse);
-    check<DataError>(train.size() >= 12, place, ": at least 12 training images are needed, got ",
-                     train.size());
-    return make_data(std::move(train), read_images(place, kTest, refuse));
-  } catch (const DataError& error) {
-    fail<DataError>("fashion: ", error.what());
-  }
+  return read_task("fashion", [&] {
+    std::string place = find(folder);
+    if (place.empty()) place = find(kSystemFolder);
+    check_found(place, std::string(kTrain.images) + " or " + kTrain.images + ".gz", folder, kPlaces,
+                std::string("nor in ") + kSystemFolder, kHint);
+    TaskData data = read(place, throw_problem);
+    const size_t images = data.train.size() + data.val.size();
+    check<DataError>(images >= 12, place, ": at least 12 training images are needed, got ", images);
+    return data;
+  });
 }
 
 TaskReport check_files(const std::string& folder) {
   const std::string place = find(folder);
   if (place.empty()) return {};
   ReportBuilder report(place, kClasses);
-  const auto read = [&](const char* split, const Files& files) -> std::vector<Example> {
-    try {
-      return read_images(place, files, [&](const std::string& file, const std::string& reason) {
-        report.add_problem(split, file, 0, reason);
-      });
-    } catch (const DataError& error) {
-      report.add_problem(split, place, 0, error.what());
-      return {};
-    }
-  };
-  std::vector<Example> train = read("train", kTrain), test = read("test", kTest);
-  return finish_report(std::move(report), make_data(std::move(train), std::move(test)), kPixels);
+  const TaskData data = read(place, report.refuse());
+  return finish_report(std::move(report), kSet, data);
 }
 
 Task task() {
@@ -182,11 +158,7 @@ Task task() {
           .origin =
               "Debian's package dataset-fashion-mnist has it; train_lra finds it without a "
               "folder",
-          .shape = {.features = 1,
-                    .classes = kClasses,
-                    .max_length = kPixels,
-                    .height = kSide,
-                    .width = kSide},
+          .shape = kSet.shape(),
           .class_names = {kClassNames, kClassNames + kClasses},
           .has_data =
               [](const std::string& folder) {

@@ -4,7 +4,6 @@
 #include <array>
 #include <filesystem>
 #include <map>
-#include <sstream>
 
 #include "core/check.h"
 #include "data/files/archive.h"
@@ -12,7 +11,6 @@
 #include "data/files/pickle.h"
 #include "data/files/png.h"
 #include "data/pixels.h"
-#include "data/tasks.h"
 
 namespace skiff::image {
 
@@ -31,6 +29,9 @@ constexpr const char* kNames[] = {"data_batch_1", "data_batch_2", "data_batch_3"
                                   "data_batch_4", "data_batch_5", "test_batch"};
 constexpr const char* kHint =
     "the files are in cifar-10-binary.tar.gz, https://www.cs.toronto.edu/~kriz/cifar.html";
+
+constexpr ImageSet kSet = {kSide, kClasses, kMean, kDeviation, {45000, 5000, 10000}};
+const std::vector<const char*> kPlaces = {"", "cifar", "cifar10", "image"};
 
 struct Version {
   bool python;
@@ -52,7 +53,7 @@ Source find_source(const std::string& folder) {
   for (const Version& version : kVersions) {
     if (is_file(root) && root.filename() == version.archive) return {&version, true, folder};
   }
-  for (const char* place : {"", "cifar", "cifar10", "image"}) {
+  for (const char* place : kPlaces) {
     const fs::path path = *place ? root / place : root;
     for (const Version& version : kVersions) {
       const std::string first = std::string("data_batch_1") + version.ending;
@@ -86,34 +87,27 @@ void read_archive(const Source& source, Batches& batches) {
 Example to_example(int64_t label, const char* planes) {
   check<DataError>(label >= 0 && label < kClasses, "the label must be in 0..9, got ", label);
   const auto* red = reinterpret_cast<const uint8_t*>(planes);
-  Example example;
-  example.label = int32_t(label);
-  example.tokens.resize(size_t(kPlane));
+  std::vector<uint8_t> gray;
   for (int64_t i = 0; i < kPlane; ++i) {
-    example.tokens[size_t(i)] = gray_of(red[i], red[kPlane + i], red[2 * kPlane + i]);
+    gray.push_back(gray_of(red[i], red[kPlane + i], red[2 * kPlane + i]));
   }
-  return example;
+  return {Elements(gray), {}, int32_t(label)};
 }
 
-// Calls take(Example&&) for each good record and refuse(reason) for each bad one.
-template <class Take, class Refuse>
+// Appends the good records to `examples` and calls refuse(reason) for the bad ones.
+template <class RefuseReason>
 void scan(const Version& version, const std::string& bytes, const std::string& file,
-          const Take& take, const Refuse& refuse) {
+          std::vector<Example>& examples, const RefuseReason& refuse) {
   const auto take_record = [&](int64_t number, int64_t label, const char* planes) {
     try {
-      take(to_example(label, planes));
+      examples.push_back(to_example(label, planes));
     } catch (const DataError& error) {
       refuse("record " + std::to_string(number) + ": " + error.what());
     }
   };
   if (bytes.empty()) return refuse("the file is empty");
   if (version.python) {
-    PickledBatch batch;
-    try {
-      batch = read_pickled_batch(bytes, file);
-    } catch (const DataError& error) {  // names the file
-      return refuse(reason_of(error, file));
-    }
+    const PickledBatch batch = read_pickled_batch(bytes, file);
     if (batch.columns != kPixels || batch.rows == 0) {
       return refuse("'data' must have rows of " + std::to_string(kPixels) + " bytes, got " +
                     std::to_string(batch.rows) + " x " + std::to_string(batch.columns));
@@ -135,12 +129,11 @@ void scan(const Version& version, const std::string& bytes, const std::string& f
   }
 }
 
+// The examples, before the training images are split.
 struct Images {
   std::vector<Example> train, test;
 };
 
-// Calls refuse(split, file, reason) for what is wrong.
-template <class Refuse>
 Images read_images(const Source& source, const Refuse& refuse) {
   Images images;
   Batches batches;  // of an archive
@@ -149,7 +142,7 @@ Images read_images(const Source& source, const Refuse& refuse) {
     try {
       read_archive(source, batches);
     } catch (const DataError& error) {
-      refuse("train", source.path, reason_of(error, source.path));
+      refuse("train", source.path, 0, error.what());
       whole = false;
     }
   }
@@ -162,20 +155,18 @@ Images read_images(const Source& source, const Refuse& refuse) {
   };
   const auto read = [&](const char* split, const std::string& name, std::vector<Example>& into) {
     const std::string file = place(name);
+    const auto refuse_reason = [&](const std::string& reason) { refuse(split, file, 0, reason); };
     if (!is_here(name)) {
-      if (whole) refuse(split, file, std::string("is missing; ") + kHint);
+      if (whole) refuse_reason(std::string("is missing; ") + kHint);
       return;
     }
-    std::string bytes;
     try {
-      bytes = source.archive ? std::move(batches[name]) : read_file(file, kLargestBatch);
+      const std::string bytes =
+          source.archive ? std::move(batches[name]) : read_file(file, kLargestBatch);
+      scan(*source.version, bytes, file, into, refuse_reason);
     } catch (const DataError& error) {
-      return refuse(split, file, reason_of(error, file));
+      refuse_reason(error.what());
     }
-    scan(
-        *source.version, bytes, file,
-        [&](Example&& example) { into.push_back(std::move(example)); },
-        [&](const std::string& reason) { refuse(split, file, reason); });
   };
   int last = 1;  // a part of the data may stop after a batch, but not leave one out
   for (int i = 0; i < kBatches; ++i) {
@@ -186,26 +177,14 @@ Images read_images(const Source& source, const Refuse& refuse) {
   return images;
 }
 
-TaskData make_data(Images images, const LoadOptions& options) {
+TaskData read(const Source& source, Protocol protocol, const Refuse& refuse) {
+  Images images = read_images(source, refuse);
   const int64_t total = int64_t(images.train.size()), val = total / 10;
-  TaskData data;
-  auto parts = split_examples(std::move(images.train), {total - val, val},
-                              options.original ? SplitOrder::Stored : SplitOrder::Seeded);
-  data.train = std::move(parts[0]);
-  data.val = std::move(parts[1]);
+  TaskData data = split_images(kSet, std::move(images.train), {total - val, val, 0}, protocol);
   data.test = std::move(images.test);
-  data.classes = kClasses;
-  if (options.original) {
-    set_pixel_tokens(data, kSide);
-  } else {
-    set_image_format(data, kSide, kMean, kDeviation);
-  }
-  const size_t tests = data.test.size();
-  if (total + int64_t(tests) > 0 && (total != 50000 || tests != 10000)) {
-    std::ostringstream note;
-    note << "a part of CIFAR-10: " << data.train.size() << " / " << val << " / " << tests
-         << " examples, of 45000 / 5000 / 10000";
-    data.note = note.str();
+  const int64_t all = total + int64_t(data.test.size());
+  if (all > 0 && all != kSet.whole_count()) {
+    data.note = "a part of CIFAR-10: " + sizes_note(kSet, data, ", of ");
   }
   return data;
 }
@@ -215,29 +194,25 @@ TaskData make_data(Images images, const LoadOptions& options) {
 std::string find(const std::string& folder) { return find_source(folder).path; }
 
 TaskData load(const std::string& folder, const LoadOptions& options) {
-  const Source source = find_source(folder);
-  check<DataError>(!source.path.empty(),
-                   "image: cannot find cifar-10-batches-bin, cifar-10-batches-py or their archives "
-                   "in '",
-                   folder, "', nor there in cifar, cifar10 or image; ", kHint);
-  Images images =
-      read_images(source, [](const char*, const std::string& file, const std::string& reason) {
-        fail<DataError>("image: ", file, ": ", reason);
-      });
-  check<DataError>(images.train.size() >= 10, "image: ", source.path,
-                   ": at least 10 training images are needed, got ", images.train.size());
-  return make_data(std::move(images), options);
+  return read_task("image", [&] {
+    const Source source = find_source(folder);
+    check_found(source.path, "cifar-10-batches-bin, cifar-10-batches-py or their archives", folder,
+                kPlaces, "", kHint);
+    TaskData data =
+        read(source, options.original ? Protocol::Original : Protocol::S4, throw_problem);
+    const size_t images = data.train.size() + data.val.size();
+    check<DataError>(images >= 10, source.path, ": at least 10 training images are needed, got ",
+                     images);
+    return data;
+  });
 }
 
 TaskReport check_files(const std::string& folder) {
   const Source source = find_source(folder);
   if (source.path.empty()) return {};
   ReportBuilder report(source.path, kClasses);
-  Images images = read_images(
-      source, [&](const char* split, const std::string& file, const std::string& reason) {
-        report.add_problem(split, file, 0, reason);
-      });
-  return finish_report(std::move(report), make_data(std::move(images), {}), kPlane);
+  const TaskData data = read(source, Protocol::S4, report.refuse());
+  return finish_report(std::move(report), kSet, data);
 }
 
 // ---- The task
@@ -247,12 +222,12 @@ namespace {
 Example encode(std::string_view png, const std::vector<std::string>&, const DataOptions&) {
   const ColorImage image = decode_color_png(png, "the image");
   check_side(image.height, image.width, kSide);
-  Example example;
+  std::vector<uint8_t> gray;
   for (size_t i = 0; i < image.pixels.size(); i += 3) {
     const uint8_t* rgb = image.pixels.data() + i;
-    example.tokens.push_back(gray_of(rgb[0], rgb[1], rgb[2]));
+    gray.push_back(gray_of(rgb[0], rgb[1], rgb[2]));
   }
-  return example;
+  return {Elements(gray), {}};
 }
 
 }  // namespace
@@ -261,12 +236,9 @@ Task task() {
   return {.name = "image",
           .hint = "what a photo of 32 x 32 pixels shows, in gray (CIFAR-10)",
           .origin = "put cifar-10-binary.tar.gz or cifar-10-python.tar.gz there, as it is",
-          .shape = {.features = 1,
-                    .classes = kClasses,
-                    .max_length = kPlane,
-                    .height = kSide,
-                    .width = kSide},
+          .shape = kSet.shape(),
           .class_names = {kClassNames, kClassNames + kClasses},
+          .reads = {"protocol"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

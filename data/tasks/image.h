@@ -7,12 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "data/report.h"
-#include "data/task.h"
-
-namespace skiff {
-struct Task;  // data/tasks.h
-}
+#include "data/tasks.h"
 
 namespace skiff::image {
 

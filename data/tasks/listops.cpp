@@ -149,7 +149,7 @@ int evaluate(const Tokens& tokens) {
   }
   check<DataError>(!tokens.empty(), "the expression is empty");
   check<DataError>(open.empty(), "the expression is not complete: ", open.size(),
-                   " operators without end");
+                   open.size() == 1 ? " operator" : " operators", " without end");
   return values.front();
 }
 
@@ -233,16 +233,16 @@ void Generator::give_up(int64_t attempts) const {
   std::ostringstream cure;
   if (accepted() > 0 && duplicates_ > 0) {
     cure << "hardly more than " << accepted() << " different trees have more than "
-         << limits_.min_length << " and less than " << limits_.max_length
+         << limits_.min_length << " and fewer than " << limits_.max_length
          << " tokens: raise the max length or ask for fewer";
   } else if (too_long_ == 0) {
     cure << "trees of more than " << limits_.min_length
          << " tokens are too rare: lower the min length, or raise the max depth or the max args";
   } else if (too_short_ == 0) {
-    cure << "trees of less than " << limits_.max_length
+    cure << "trees of fewer than " << limits_.max_length
          << " tokens are too rare: raise the max length";
   } else {
-    cure << "trees of more than " << limits_.min_length << " and less than " << limits_.max_length
+    cure << "trees of more than " << limits_.min_length << " and fewer than " << limits_.max_length
          << " tokens are too rare: widen min length .. max length";
   }
   fail<UsageError>("listops: gave up after ", accepted(), " trees; of ", attempts, " draws ",

@@ -13,12 +13,7 @@
 #include <vector>
 
 #include "core/random.h"
-#include "data/report.h"
-#include "data/task.h"
-
-namespace skiff {
-struct Task;  // data/tasks.h
-}
+#include "data/tasks.h"
 
 namespace skiff::listops {
 

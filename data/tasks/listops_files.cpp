@@ -5,13 +5,13 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <sstream>
 
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "data/cache.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
-#include "data/tasks.h"
 #include "data/tasks/listops.h"
 #include "data/tasks/split_files.h"
 
@@ -26,10 +26,10 @@ const SplitFiles& split_files() {
       {{{"train", "basic_train.tsv"}, {"val", "basic_val.tsv"}, {"test", "basic_test.tsv"}}},
       {"", "listops", "listops-1000", "lra_release/lra_release/listops-1000",
        "lra_release/listops-1000"},
+      "'lra_data generate listops --out DIR' writes the files",
       /*deepest=*/true};
   return files;
 }
-constexpr const char* kHint = "'lra_data generate listops --out DIR' writes the files";
 
 int parse_label(std::string_view text) {
   int label = 0;
@@ -87,58 +87,36 @@ void scan(LineReader& reader, bool check_values, const Take& take, const Refuse&
   if (reader.line() == 1) refuse(int64_t(0), std::string("the file has a header but no rows"));
 }
 
-template <class Take>
-void scan_strict(LineReader& reader, const std::string& file, bool check_values, const Take& take) {
-  scan(reader, check_values, take, [&](int64_t line, const std::string& reason) {
-    fail<DataError>("listops: ", to_string({file, line, reason}));
-  });
-}
-
-[[noreturn]] void fail_missing(const std::string& file) {
-  fail<DataError>("listops: cannot find '", file, "'; ", kHint);
-}
-
 }  // namespace
 
 std::vector<Record> read_tsv(const std::string& file, bool check_values) {
-  if (!is_there(file)) fail_missing(file);
-  std::vector<Record> rows;
-  LineReader reader(file);
-  scan_strict(reader, file, check_values, [&](Record&& row) { rows.push_back(std::move(row)); });
-  return rows;
+  return read_task("listops", [&] {
+    check<DataError>(is_there(file), "cannot find '", file, "'; ", split_files().hint);
+    std::vector<Record> rows;
+    LineReader reader(file);
+    scan(
+        reader, check_values, [&](Record&& row) { rows.push_back(std::move(row)); },
+        [&](int64_t line, const std::string& reason) { throw_problem("", file, line, reason); });
+    return rows;
+  });
 }
 
 std::string find(const std::string& folder) { return split_files().find(folder); }
 
 namespace {
 
-std::string find_or_fail(const std::string& folder) {
-  const std::string found = find(folder);
-  check<DataError>(!found.empty(), "listops: cannot find basic_train.tsv in '", folder,
-                   "', nor there in listops, listops-1000, lra_release/listops-1000 or "
-                   "lra_release/lra_release/listops-1000, nor the archive lra_release.gz; ",
-                   kHint);
-  return found;
+// The codes of an expression and the end mark: an example that has no ids yet.
+Example to_codes(const Tokens& tokens, int label, int64_t max_length, bool eos) {
+  const size_t size = std::min(tokens.size(), size_t(max_length - eos));
+  std::vector<uint8_t> codes(tokens.begin(), tokens.begin() + int64_t(size));
+  if (eos) codes.push_back(kEosId);
+  return {Elements(codes), {}, label, size < tokens.size()};
 }
 
-std::vector<Example> read_codes(LineReader& reader, const std::string& file,
-                                const LoadOptions& options) {
-  const size_t longest = size_t(options.max_length - (options.append_eos ? 1 : 0));
-  std::vector<Example> examples;
-  scan_strict(reader, file, options.check_values, [&](Record&& row) {
-    const bool cut = row.tokens.size() > longest;
-    if (cut) row.tokens.resize(longest);
-    std::vector<uint16_t> tokens;
-    tokens.reserve(row.tokens.size() + 1);  // the end mark
-    tokens.assign(row.tokens.begin(), row.tokens.end());
-    examples.push_back({std::move(tokens), {}, row.label, cut});
-  });
-  return examples;
-}
-
-std::array<uint16_t, 128> ids_of_codes(const std::vector<std::string>& vocabulary) {
-  std::array<uint16_t, 128> ids;
-  ids.fill(kUnknownId);
+// By code, and for the end mark.
+std::vector<uint16_t> ids_of_codes(const std::vector<std::string>& vocabulary) {
+  std::vector<uint16_t> ids(128, kUnknownId);
+  ids[kEosId] = kEosId;
   for (const char code : kCodes) {
     const auto entry = std::find(vocabulary.begin(), vocabulary.end(), name_of(code));
     if (entry != vocabulary.end()) ids[size_t(code)] = uint16_t(entry - vocabulary.begin());
@@ -146,12 +124,35 @@ std::array<uint16_t, 128> ids_of_codes(const std::vector<std::string>& vocabular
   return ids;
 }
 
-// From codes, as read_codes leaves them, to ids.
-void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_of_code, bool eos) {
-  for (Example& example : examples) {
-    for (uint16_t& token : example.tokens) token = id_of_code[size_t(token)];
-    if (eos) example.tokens.push_back(kEosId);
+TaskData read(const std::string& place, const LoadOptions& options) {
+  TaskData data;
+  std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
+  split_files().read(
+      place, [&](size_t i, LineReader& reader, const SplitFiles::RefuseLine& refuse) {
+        examples_of_split[i]->clear();
+        const auto take = [&](Record&& row) {
+          examples_of_split[i]->push_back(
+              to_codes(row.tokens, row.label, options.max_length, options.append_eos));
+        };
+        scan(reader, options.check_values, take, refuse);
+      });
+
+  std::array<int64_t, 128> count_of_code{};
+  for (const Example& example : data.train) {
+    for (const uint16_t code : example.tokens.values()) ++count_of_code[code];
   }
+  std::map<std::string, int64_t> counts;
+  for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
+  data.vocabulary = make_vocabulary(counts, options.min_frequency);
+
+  const std::vector<uint16_t> ids = ids_of_codes(data.vocabulary);
+  for (auto* examples : {&data.train, &data.val, &data.test}) {
+    for (Example& example : *examples) example.tokens = example.tokens.mapped(ids);
+  }
+  data.vocab = int64_t(data.vocabulary.size());
+  data.classes = kClasses;
+  data.max_length = options.max_length;
+  return data;
 }
 
 }  // namespace
@@ -159,69 +160,27 @@ void encode(std::vector<Example>& examples, const std::array<uint16_t, 128>& id_
 TaskData load(const std::string& folder, const LoadOptions& options) {
   check<UsageError>(options.max_length >= 2, "listops: the max length must be at least 2, got ",
                     options.max_length);
-  const std::string place = find_or_fail(folder);
-  const CacheKey key = {place, "listops",
-                        std::to_string(options.max_length) + ' ' +
-                            std::to_string(options.min_frequency) + ' ' +
-                            std::to_string(options.append_eos)};
-  const bool keeps = options.cache && !options.check_values && is_file(place);
-  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
-  TaskData data;
-  std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
-  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    *examples_of_split[i] = read_codes(reader, file, options);
-  };
-  split_files().for_each(place, use, [](size_t, const std::string& file) { fail_missing(file); });
-
-  std::array<int64_t, 128> count_of_code{};
-  for (const Example& example : data.train) {
-    for (const uint16_t code : example.tokens) ++count_of_code[size_t(code)];
-  }
-  std::map<std::string, int64_t> counts;
-  for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
-  data.vocabulary = make_vocabulary(counts, options.min_frequency);
-
-  const std::array<uint16_t, 128> id_of_code = ids_of_codes(data.vocabulary);
-  for (auto* examples : {&data.train, &data.val, &data.test}) {
-    encode(*examples, id_of_code, options.append_eos);
-  }
-  data.vocab = int64_t(data.vocabulary.size());
-  data.classes = kClasses;
-  data.max_length = options.max_length;
-  if (keeps) save_cache(key, data);
-  return data;
+  return read_task("listops", [&] {
+    const std::string place = split_files().find_or_fail(folder);
+    std::ostringstream all_options;
+    all_options << options.max_length << ' ' << options.min_frequency << ' ' << options.append_eos;
+    return cached(options.cache && !options.check_values && is_file(place),
+                  {place, "listops", all_options.str()}, [&] { return read(place, options); });
+  });
 }
 
 TaskReport check_files(const std::string& folder) {
   const std::string place = find(folder);
   if (place.empty()) return {};
   ReportBuilder report(place, kClasses);
-  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    const char* split = split_files().files[i].split;
-    report.begin(split, file);
+  const auto check = [&](size_t i, LineReader& reader, const SplitFiles::RefuseLine& refuse) {
     const auto take = [&](Record&& row) {
-      report.add_row(split, row.label, {int64_t(row.tokens.size())}, hash_name(row.tokens));
+      report.add_row(split_files().files[i].split, row.label, {int64_t(row.tokens.size())},
+                     hash_name(row.tokens));
     };
-    const auto refuse = [&](int64_t line, const std::string& reason) {
-      report.add_problem(split, file, line, reason);
-    };
-    try {
-      scan(reader, true, take, refuse);
-    } catch (const DataError& error) {
-      refuse(0, error.what());
-    }
+    scan(reader, true, take, refuse);
   };
-  int absent = 0;
-  try {
-    split_files().for_each(place, use, [&](size_t i, const std::string& file) {
-      report.begin(split_files().files[i].split, file);
-      report.add_problem(split_files().files[i].split, file, 0, "cannot find the file");
-      ++absent;
-    });
-    if (absent == 3) return {};  // an archive of other tasks
-  } catch (const DataError& error) {
-    report.add_problem("train", place, 0, error.what());
-  }
+  if (!split_files().check(place, check, &report)) return {};  // an archive of other tasks
   return report.finish();
 }
 
@@ -273,15 +232,10 @@ namespace {
 
 Example encode_one(std::string_view input, const std::vector<std::string>& vocabulary,
                    const DataOptions& options) {
-  Tokens tokens = parse(input);
+  const Tokens tokens = parse(input);
   evaluate(tokens);  // throws unless it is one expression
-  Example example;
-  const size_t longest = size_t(options.max_length - 1);
-  example.cut = tokens.size() > longest;
-  if (example.cut) tokens.resize(longest);
-  const std::array<uint16_t, 128> ids = ids_of_codes(vocabulary);
-  for (const char code : tokens) example.tokens.push_back(ids[size_t(code)]);
-  example.tokens.push_back(kEosId);
+  Example example = to_codes(tokens, 0, options.max_length, true);
+  example.tokens = example.tokens.mapped(ids_of_codes(vocabulary));
   return example;
 }
 
@@ -295,6 +249,7 @@ Task task() {
               "listops-1000 of lra_release.gz",
           .shape = {.vocab = 18, .classes = kClasses, .max_length = 2048},
           .separator = " ",
+          .reads = {"max-length"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load = [](const DataOptions& o) { return load(o.folder, {.max_length = o.max_length}); },
           .check_files = check_files,

@@ -6,16 +6,18 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "data/cache.h"
+#include "data/files/binary_file.h"
 #include "data/files/png.h"
 #include "data/pixels.h"
-#include "data/tasks.h"
 #include "data/tasks/pathfinder_files.h"
 
 namespace skiff::pathfinder {
 
 namespace {
 
-constexpr int64_t kFullSize = 200000;
+constexpr ImageSet set_of(int64_t side) {
+  return {side, kClasses, 0.5, 0.5, {160000, 20000, 20000}};
+}
 constexpr size_t kFewest = 10;    // images, so that each split has some
 constexpr int64_t kChunk = 2048;  // images between two calls of progress
 
@@ -35,8 +37,7 @@ Outcome read_image(const LevelFiles& files, const Row& row, int64_t side, Exampl
              << image.height << " x " << image.width;
       return {Outcome::Wrong, reason.str()};
     }
-    example.tokens.assign(image.pixels.begin(), image.pixels.end());
-    example.label = row.label;
+    example = {Elements(image.pixels), {}, row.label};
     return {};
   } catch (const DataError& error) {
     return {Outcome::Skipped, error.what()};
@@ -45,9 +46,9 @@ Outcome read_image(const LevelFiles& files, const Row& row, int64_t side, Exampl
   }
 }
 
-// The images of the rows, in their order. Calls refuse(file, reason) for those of another size and
-// skip(reason) for those that cannot be read. keep(example) is called in parallel.
-template <class Refuse, class Skip, class Keep>
+// The images of the rows, in their order. Refuses those of another size and calls skip(reason) for
+// those that cannot be read. keep(example) is called in parallel.
+template <class Skip, class Keep>
 std::vector<Example> read_images(const LevelFiles& files, const std::vector<Row>& rows,
                                  int64_t side,
                                  const std::function<void(int64_t, int64_t)>& progress,
@@ -70,7 +71,7 @@ std::vector<Example> read_images(const LevelFiles& files, const std::vector<Row>
       if (outcome.kind == Outcome::Read) examples.push_back(std::move(chunk[size_t(i)]));
       if (outcome.kind == Outcome::Skipped) skip(outcome.reason);
       if (outcome.kind == Outcome::Wrong) {
-        refuse(files.name_of(rows[size_t(begin + i)].file), outcome.reason);
+        refuse("train", files.name_of(rows[size_t(begin + i)].file), 0, outcome.reason);
       }
     }
     if (progress) progress(begin + count, total);
@@ -78,57 +79,45 @@ std::vector<Example> read_images(const LevelFiles& files, const std::vector<Row>
   return examples;
 }
 
-template <class Refuse>
 std::vector<Row> read_rows(const LevelFiles& files, const Refuse& refuse) {
   std::vector<Row> rows;
   for (const LevelFiles::Metadata& metadata : files.metadata) {
     const auto refuse_line = [&](int64_t line, const std::string& reason) {
-      refuse(metadata.name, line > 0 ? "line " + std::to_string(line) + ": " + reason : reason);
+      refuse("train", metadata.name, 0,
+             line > 0 ? "line " + std::to_string(line) + ": " + reason : reason);
     };
     try {
       std::vector<Row> more = parse_metadata(metadata.bytes, metadata.name, refuse_line);
       std::move(more.begin(), more.end(), std::back_inserter(rows));
     } catch (const DataError& error) {  // no array that can be read: the other files count
-      refuse(metadata.name, error.what());
+      refuse("train", metadata.name, 0, error.what());
     }
   }
   return rows;
 }
 
 TaskData make_data(std::vector<Example> examples, int64_t skipped, int64_t side,
-                   const LoadOptions& options) {
+                   Protocol protocol) {
   const int64_t total = int64_t(examples.size()), tenth = total / 10;
-  TaskData data;
-  auto parts = split_examples(std::move(examples), {total - 2 * tenth, tenth, tenth},
-                              options.original ? SplitOrder::Stored : SplitOrder::Seeded);
-  data.train = std::move(parts[0]);
-  data.val = std::move(parts[1]);
-  data.test = std::move(parts[2]);
-  data.classes = kClasses;
-  if (options.original) {
-    set_pixel_tokens(data, side);
-  } else {
-    set_image_format(data, side, 0.5, 0.5);
-  }
-  std::ostringstream note;
-  if (total + skipped != kFullSize && total > 0) {
-    note << data.train.size() << " / " << tenth << " / " << tenth
-         << " examples, the benchmark has 160000 / 20000 / 20000";
+  const ImageSet set = set_of(side);
+  TaskData data =
+      split_images(set, std::move(examples), {total - 2 * tenth, tenth, tenth}, protocol);
+  if (total + skipped != set.whole_count() && total > 0) {
+    data.note = sizes_note(set, data, ", the benchmark has ");
   }
   if (skipped > 0) {
-    note << (note.str().empty() ? "" : "; ") << skipped << " unreadable images are skipped";
+    data.note += (data.note.empty() ? "" : "; ") + std::to_string(skipped) +
+                 " unreadable images are skipped";
   }
-  data.note = note.str();
   return data;
 }
 
 // Four numbers instead of the pixels: enough to find duplicates.
 void keep_digest(Example& example) {
-  const auto* bytes = reinterpret_cast<const char*>(example.tokens.data());
-  const uint64_t hash = hash_name({bytes, example.tokens.size() * sizeof(uint16_t)});
-  example.tokens.clear();
-  for (int shift = 0; shift < 64; shift += 16) example.tokens.push_back(uint16_t(hash >> shift));
-  example.tokens.shrink_to_fit();
+  const uint64_t hash = hash_name(example.tokens.bytes());
+  std::vector<uint16_t> digest;
+  for (int shift = 0; shift < 64; shift += 16) digest.push_back(uint16_t(hash >> shift));
+  example.tokens = digest;
 }
 
 }  // namespace
@@ -136,48 +125,40 @@ void keep_digest(Example& example) {
 std::string find(const std::string& folder, int64_t side) { return find_place(folder, side).path; }
 
 TaskData load(const std::string& folder, int64_t side, const LoadOptions& options) {
-  const Place place = find_place(folder, side);
-  const std::string set = "pathfinder" + std::to_string(side);
-  check<DataError>(!place.path.empty(), "pathfinder: cannot find ", set, "/", kLevel, " in '",
-                   folder,
-                   "', nor there in pathfinder, lra_release or lra_release/lra_release, nor "
-                   "lra_release.gz; 'lra_data generate pathfinder' writes such images");
-  const auto refuse = [](const std::string& file, const std::string& reason) {
-    fail<DataError>(reason.starts_with(file + ": ") ? "" : file + ": ", reason);
-  };
-  int64_t skipped = 0;
-  const auto skip = [&](const std::string& reason) {
-    ++skipped;
-    if (options.warn) options.warn("skipped: " + reason);
-  };
-  const CacheKey key = {place.path, set, options.original ? "original" : ""};
-  const bool keeps = options.cache && place.archive;
-  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
-  if (place.archive && options.warn) {
-    options.warn("reading all of " + place.path + ", which takes minutes");
-  }
-  try {
-    const LevelFiles files = open_level(place, side);
-    std::vector<Example> examples = read_images(files, read_rows(files, refuse), side,
-                                                options.progress, refuse, skip, [](Example&) {});
-    check<DataError>(examples.size() >= kFewest, place.path, ": at least ", kFewest,
-                     " images are needed, got ", examples.size(), " and ", skipped,
-                     " that cannot be read");
-    TaskData data = make_data(std::move(examples), skipped, side, options);
-    if (keeps) save_cache(key, data);
-    return data;
-  } catch (const DataError& error) {
-    fail<DataError>("pathfinder: ", error.what());
-  }
+  return read_task("pathfinder", [&] {
+    const Place place = find_place(folder, side);
+    const std::string set = "pathfinder" + std::to_string(side);
+    check_found(place.path, set + '/' + kLevel, folder, kPlaces, "nor lra_release.gz",
+                "'lra_data generate pathfinder' writes such images");
+    const auto read = [&] {
+      if (place.archive && options.warn) {
+        options.warn("reading all of " + place.path + ", which takes minutes");
+      }
+      int64_t skipped = 0;
+      const auto skip = [&](const std::string& reason) {
+        ++skipped;
+        if (options.warn) options.warn("skipped: " + reason);
+      };
+      const LevelFiles files = open_level(place, side);
+      std::vector<Example> examples =
+          read_images(files, read_rows(files, throw_problem), side, options.progress, throw_problem,
+                      skip, [](Example&) {});
+      check<DataError>(examples.size() >= kFewest, place.path, ": at least ", kFewest,
+                       " images are needed, got ", examples.size(), " and ", skipped,
+                       " that cannot be read");
+      return make_data(std::move(examples), skipped, side,
+                       options.original ? Protocol::Original : Protocol::S4);
+    };
+    return cached(options.cache && place.archive,
+                  {place.path, set, options.original ? "original" : ""}, read);
+  });
 }
 
 TaskReport check_files(const std::string& folder, int64_t side) {
   const Place place = find_place(folder, side);
   if (place.path.empty()) return {};
   ReportBuilder report(place.path, kClasses);
-  const auto refuse = [&](const std::string& file, const std::string& reason) {
-    report.add_problem("train", file, 0, reason);
-  };
+  const Refuse refuse = report.refuse();
   constexpr int64_t kMostNotes = 10;
   int64_t skipped = 0;
   const auto skip = [&](const std::string& reason) {
@@ -187,12 +168,12 @@ TaskReport check_files(const std::string& folder, int64_t side) {
   try {
     const LevelFiles files = open_level(place, side);
     examples = read_images(files, read_rows(files, refuse), side, {}, refuse, skip, keep_digest);
-    if (examples.size() < kFewest) refuse(place.path, "at least 10 images are needed");
+    check<DataError>(examples.size() >= kFewest, "at least ", kFewest, " images are needed");
   } catch (const DataError& error) {
-    refuse(place.path, error.what());
+    refuse("train", place.path, 0, error.what());
   }
-  return finish_report(std::move(report), make_data(std::move(examples), skipped, side, {}),
-                       side * side);
+  return finish_report(std::move(report), set_of(side),
+                       make_data(std::move(examples), skipped, side, Protocol::S4));
 }
 
 namespace {
@@ -202,12 +183,9 @@ Task make_task(const char* name, const char* hint, const char* origin) {
   return {.name = name,
           .hint = hint,
           .origin = origin,
-          .shape = {.features = 1,
-                    .classes = kClasses,
-                    .max_length = side * side,
-                    .height = side,
-                    .width = side},
+          .shape = set_of(side).shape(),
           .class_names = {"no path", "path"},
+          .reads = {"protocol"},
           .has_data = [](const std::string& folder) { return !find(folder, side).empty(); },
           .load =
               [](const DataOptions& o) {

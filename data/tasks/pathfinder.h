@@ -8,12 +8,7 @@
 #include <functional>
 #include <string>
 
-#include "data/report.h"
-#include "data/task.h"
-
-namespace skiff {
-struct Task;  // data/tasks.h
-}
+#include "data/tasks.h"
 
 namespace skiff::pathfinder {
 
@@ -36,7 +31,7 @@ std::string find(const std::string& folder, int64_t side);
 
 // Examples in the order of the metadata, split 80 / 10 / 10. Images that are missing, empty or no
 // PNG are skipped, and the note of the data counts them. Throws DataError with file, line and
-// reason. Two bytes per pixel are held: 0.4 GB for Pathfinder32, 6.6 GB for Path-X.
+// reason. One byte per pixel is held: 0.2 GB for Pathfinder32, 3.3 GB for Path-X.
 TaskData load(const std::string& folder, int64_t side, const LoadOptions& options = {});
 
 // Reads every image; what is skipped is in the notes.

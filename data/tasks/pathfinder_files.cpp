@@ -207,10 +207,10 @@ Place find_place(const std::string& folder, int64_t side) {
     if (file.starts_with("lra_release") && is_archive_name(file)) return {folder, true};
     return {};
   }
-  // The inner lra_release before the outer one, whose folders are not complete.
-  for (const char* place : {"pathfinder", "lra_release/lra_release", "lra_release", "."}) {
-    const fs::path set = root / place / name;
-    if (is_folder(set)) return {(set / kLevel).lexically_normal().string(), false};
+  const std::string place =
+      first_place(folder, kPlaces, [&](const fs::path& path) { return is_folder(path / name); });
+  if (!place.empty()) {
+    return {(fs::path(place) / name / kLevel).lexically_normal().string(), false};
   }
   for (const fs::path& level : {root / kLevel, root}) {
     if (is_level(level) && first_image_has_side(level, side)) return {level.string(), false};

@@ -9,6 +9,10 @@
 namespace skiff::pathfinder {
 
 inline constexpr const char* kLevel = "curv_contour_length_14";
+// The folders that may hold pathfinder<side>; the inner lra_release before the outer one, which is
+// not complete.
+inline const std::vector<const char*> kPlaces = {"pathfinder", "lra_release/lra_release",
+                                                 "lra_release", ""};
 
 struct Place {
   std::string path;  // the folder of the level, or the archive; "" if there is none

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 #include <utility>
 
 #include "core/check.h"
@@ -9,7 +10,6 @@
 #include "data/cache.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
-#include "data/tasks.h"
 #include "data/tasks/split_files.h"
 
 namespace skiff::retrieval {
@@ -21,12 +21,12 @@ const SplitFiles& split_files() {
                                      {"val", "new_aan_pairs.eval.tsv"},
                                      {"test", "new_aan_pairs.test.tsv"}}},
                                    {"", "aan", "tsv_data", "retrieval",
-                                    "lra_release/lra_release/tsv_data", "lra_release/tsv_data"}};
+                                    "lra_release/lra_release/tsv_data", "lra_release/tsv_data"},
+                                   "the files are in the folder tsv_data of lra_release.gz "
+                                   "(https://storage.googleapis.com/long-range-arena/"
+                                   "lra_release.gz)"};
   return files;
 }
-constexpr const char* kHint =
-    "the files are in the folder tsv_data of lra_release.gz "
-    "(https://storage.googleapis.com/long-range-arena/lra_release.gz)";
 
 // ---- Rows
 
@@ -84,15 +84,6 @@ void scan(LineReader& reader, const Take& take, const Refuse& refuse) {
     }
   }
   if (reader.line() == 0) refuse(int64_t(0), "the file is empty");
-}
-
-std::string find_or_fail(const std::string& folder) {
-  const std::string place = find(folder);
-  check<DataError>(!place.empty(), "retrieval: cannot find new_aan_pairs.train.tsv in '", folder,
-                   "', nor there in aan, tsv_data, retrieval, lra_release/tsv_data or "
-                   "lra_release/lra_release/tsv_data, nor the archive lra_release.gz; ",
-                   kHint);
-  return place;
 }
 
 }  // namespace
@@ -173,18 +164,14 @@ std::vector<uint16_t> encode(std::string_view text, bool train, const LoadOption
 
 }  // namespace
 
-TaskData load(const std::string& folder, const LoadOptions& options) {
-  const std::string place = find_or_fail(folder);
-  const CacheKey key = {
-      place, "retrieval",
-      std::to_string(options.max_length) + ' ' + std::to_string(options.min_frequency) + ' ' +
-          std::to_string(int(options.encoding)) + ' ' + std::to_string(options.decode)};
-  const bool keeps = options.cache && is_file(place);
-  if (TaskData kept; keeps && load_cache(key, &kept)) return kept;
+namespace {
+
+TaskData read(const std::string& place, const LoadOptions& options) {
   TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
-  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
+  split_files().read(place, [&](size_t i, LineReader& reader,
+                                const SplitFiles::RefuseLine& refuse) {
     const auto take = [&](const Row& row) {
       Example example{{}, {}, row.label};
       example.tokens = encode(row.texts[0], i == 0, options, &encoder, &example.cut);
@@ -192,18 +179,25 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
       check<DataError>(!example.tokens.empty() && !example.second.empty(), "a document is empty");
       examples_of_split[i]->push_back(std::move(example));
     };
-    scan(reader, take, [&](int64_t line, const std::string& reason) {
-      fail<DataError>("retrieval: ", to_string({file, line, reason}));
-    });
-  };
-  split_files().for_each(place, use, [](size_t, const std::string& file) {
-    fail<DataError>("retrieval: cannot find '", file, "'; ", kHint);
+    scan(reader, take, refuse);
   });
   encoder.finish(&data);
   data.pairs = true;
   data.classes = kClasses;
-  if (keeps) save_cache(key, data);
   return data;
+}
+
+}  // namespace
+
+TaskData load(const std::string& folder, const LoadOptions& options) {
+  return read_task("retrieval", [&] {
+    const std::string place = split_files().find_or_fail(folder);
+    std::ostringstream all_options;
+    all_options << options.max_length << ' ' << options.min_frequency << ' '
+                << int(options.encoding) << ' ' << options.decode;
+    return cached(options.cache && is_file(place), {place, "retrieval", all_options.str()},
+                  [&] { return read(place, options); });
+  });
 }
 
 TaskReport check_files(const std::string& folder) {
@@ -211,36 +205,17 @@ TaskReport check_files(const std::string& folder) {
   if (place.empty()) return {};
   ReportBuilder report(place, kClasses);
   int64_t no_literals = 0;
-  const auto use = [&](size_t i, const std::string& file, LineReader& reader) {
-    const char* split = split_files().files[i].split;
-    report.begin(split, file);
+  const auto check = [&](size_t i, LineReader& reader, const SplitFiles::RefuseLine& refuse) {
     const auto take = [&](const Row& row) {
       const auto& [left, right] = row.texts;
-      report.add_row(split, row.label, {count_characters(left), count_characters(right)},
+      report.add_row(split_files().files[i].split, row.label,
+                     {count_characters(left), count_characters(right)},
                      hash_name(left) * 31 + hash_name(right));
       no_literals += !begins_literal(left) + !begins_literal(right);
     };
-    const auto refuse = [&](int64_t line, const std::string& reason) {
-      report.add_problem(split, file, line, reason);
-    };
-    try {
-      scan(reader, take, refuse);
-    } catch (const DataError& error) {
-      refuse(reader.line(), error.what());
-    }
+    scan(reader, take, refuse);
   };
-  int absent = 0;
-  try {
-    split_files().for_each(place, use, [&](size_t i, const std::string& file) {
-      const char* split = split_files().files[i].split;
-      report.begin(split, file);
-      report.add_problem(split, file, 0, "the file is missing");
-      ++absent;
-    });
-    if (absent == 3) return {};  // an archive of other tasks
-  } catch (const DataError& error) {
-    report.add_problem("train", place, 0, error.what());
-  }
+  if (!split_files().check(place, check, &report)) return {};  // an archive of other tasks
   report.add_note("lengths are of single documents, in characters of the printed form");
   if (no_literals > 0) {
     report.add_note(std::to_string(no_literals) +
@@ -273,6 +248,7 @@ Task task() {
           .origin = "it is the folder tsv_data of lra_release.gz, which can be put there as it is",
           .shape = {.vocab = 98, .classes = kClasses, .max_length = 4000, .pairs = true},
           .class_names = {"different", "same"},
+          .reads = {"max-length", "protocol"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

@@ -8,12 +8,7 @@
 #include <string_view>
 
 #include "data/characters.h"
-#include "data/report.h"
-#include "data/task.h"
-
-namespace skiff {
-struct Task;  // data/tasks.h
-}
+#include "data/tasks.h"
 
 namespace skiff::retrieval {
 

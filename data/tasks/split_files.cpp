@@ -29,9 +29,50 @@ std::string SplitFiles::find(const std::string& dir) const {
   return is_archive_name(dir) && is_file(dir) ? dir : find_release(dir);
 }
 
-void SplitFiles::for_each(const std::string& place,
-                          const std::function<void(size_t, const std::string&, LineReader&)>& use,
-                          const std::function<void(size_t, const std::string&)>& absent) const {
+std::string SplitFiles::find_or_fail(const std::string& dir) const {
+  const std::string place = find(dir);
+  check_found(place, files[0].name, dir, places, "nor the archive lra_release.gz", hint);
+  return place;
+}
+
+void SplitFiles::read(const std::string& place, const Scan& scan) const {
+  const auto use = [&](size_t i, const std::string& path, LineReader& reader) {
+    scan(i, reader, [&](int64_t line, const std::string& reason) {
+      throw_problem(files[i].split, path, line, reason);
+    });
+  };
+  for_each(place, use, [&](size_t, const std::string& path) {
+    fail<DataError>("cannot find '", path, "'; ", hint);
+  });
+}
+
+bool SplitFiles::check(const std::string& place, const Scan& scan, ReportBuilder* report) const {
+  const Refuse refuse = report->refuse();
+  const auto use = [&](size_t i, const std::string& path, LineReader& reader) {
+    report->begin(files[i].split, path);
+    const auto refuse_line = [&](int64_t line, const std::string& reason) {
+      refuse(files[i].split, path, line, reason);
+    };
+    try {
+      scan(i, reader, refuse_line);
+    } catch (const DataError& error) {
+      refuse_line(reader.line(), error.what());
+    }
+  };
+  size_t missing = 0;
+  try {
+    for_each(place, use, [&](size_t i, const std::string& path) {
+      report->begin(files[i].split, path);
+      refuse(files[i].split, path, 0, "the file is missing");
+      ++missing;
+    });
+  } catch (const DataError& error) {
+    refuse("train", place, 0, error.what());
+  }
+  return missing < files.size();
+}
+
+void SplitFiles::for_each(const std::string& place, const Use& use, const Absent& absent) const {
   if (!is_file(place)) {
     for (size_t i = 0; i < files.size(); ++i) {
       const std::string path = (fs::path(place) / files[i].name).string();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/files/text_file.h"
+#include "data/report.h"
 
 namespace skiff {
 
@@ -19,6 +20,7 @@ struct SplitFiles {
   };
   std::array<File, 3> files;
   std::vector<const char*> places;  // folders below DIR where they may be; "" is DIR itself
+  const char* hint;  // where the files come from, for the message that one is missing
   // Of several files of one name in an archive: the one that is deepest in folders counts, because
   // the outer ones of the release are left over. Else the first one, and reading ends with the
   // third.
@@ -26,15 +28,22 @@ struct SplitFiles {
 
   // The folder with the first file, or an archive, or "". `dir` may also be one of the files.
   std::string find(const std::string& dir) const;
+  std::string find_or_fail(const std::string& dir) const;
 
-  // Calls use(i, path, reader) for the file of each split i that is there, and absent(i, path) for
-  // the others. Where a deeper file replaces one that was read before, use() is called again, and
-  // an error in the first one is forgotten.
-  void for_each(const std::string& place,
-                const std::function<void(size_t, const std::string&, LineReader&)>& use,
-                const std::function<void(size_t, const std::string&)>& absent) const;
+  // Reads the rows of split i. Calls refuse(line, reason) for those that cannot be used.
+  using RefuseLine = std::function<void(int64_t line, const std::string& reason)>;
+  using Scan = std::function<void(size_t i, LineReader& reader, const RefuseLine& refuse)>;
+
+  // Scans the files at the place that find() gave. Where a deeper file replaces one that was read
+  // before, scan(i, ..) is called again. DataError for the first problem, or a missing file.
+  void read(const std::string& place, const Scan& scan) const;
+  // The same, but goes on after a problem. False if none of the files is there.
+  bool check(const std::string& place, const Scan& scan, ReportBuilder* report) const;
 
  private:
+  using Use = std::function<void(size_t i, const std::string& path, LineReader& reader)>;
+  using Absent = std::function<void(size_t i, const std::string& path)>;
+  void for_each(const std::string& place, const Use& use, const Absent& absent) const;
   size_t index_of(const std::string& path) const;  // 3: none
 };
 

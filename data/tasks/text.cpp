@@ -13,7 +13,6 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/split.h"
-#include "data/tasks.h"
 
 namespace skiff::text {
 
@@ -23,8 +22,8 @@ namespace {
 
 const std::vector<const char*> kPlaces = {"",     "aclImdb",     "imdb", "imdb/aclImdb",
                                           "text", "text/aclImdb"};
-constexpr std::array<const char*, 5> kArchives = {
-    "aclImdb_v1.tar.gz", "aclImdb_v1.tgz", "aclImdb_v1.tar", "aclImdb.tar.gz", "aclImdb.tar"};
+const std::vector<const char*> kArchives = {"aclImdb_v1.tar.gz", "aclImdb_v1.tgz", "aclImdb_v1.tar",
+                                            "aclImdb.tar.gz", "aclImdb.tar"};
 constexpr const char* kHint =
     "https://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz is the original";
 constexpr int64_t kLongestReview = int64_t(1) << 20;  // bytes; the longest of IMDB has 14,000
@@ -33,13 +32,13 @@ constexpr int64_t kReviewsOfClass = 12500;            // in each split
 // One of the four parts, in the order of the examples.
 struct Part {
   const char* folder;
-  bool train;
+  const char* split;
   int32_t label;
 };
-constexpr std::array<Part, 4> kParts = {{{"train/neg", true, 0},
-                                         {"train/pos", true, 1},
-                                         {"test/neg", false, 0},
-                                         {"test/pos", false, 1}}};
+constexpr std::array<Part, 4> kParts = {{{"train/neg", "train", 0},
+                                         {"train/pos", "train", 1},
+                                         {"test/neg", "test", 0},
+                                         {"test/pos", "test", 1}}};
 
 // A review's file, and none that a system or an archiver puts beside it.
 bool is_review(const std::string& name) { return name.ends_with(".txt") && name[0] != '.'; }
@@ -51,69 +50,68 @@ std::vector<std::string> reviews_in(const fs::path& folder) {
   return names;
 }
 
-// The part and file name of "<any folders>/train/neg/<name>"; nullptr if it is no review.
-const Part* part_of(const std::string& path, std::string* name) {
+// The number and file name of "<any folders>/train/neg/<name>"; 4 if it is no review.
+size_t part_of(const std::string& path, std::string* name) {
   const size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return nullptr;
+  if (slash == std::string::npos) return kParts.size();
   *name = path.substr(slash + 1);
-  if (!is_review(*name)) return nullptr;
+  if (!is_review(*name)) return kParts.size();
   const std::string folder = '/' + path.substr(0, slash);
-  for (const Part& part : kParts) {
-    if (folder.ends_with(std::string("/") + part.folder)) return &part;
-  }
-  return nullptr;
+  size_t i = 0;
+  while (i < kParts.size() && !folder.ends_with(std::string("/") + kParts[i].folder)) ++i;
+  return i;
 }
 
-// Calls take(part, file, text) for each review, the parts in order and the names sorted, or
-// refuse(part, file, reason) where it cannot be read. Of an archive that is damaged, calls
-// damaged(error) and takes what comes before the damage.
-template <class Take, class Refuse, class Damaged>
-void for_each_review(const std::string& place, const Take& take, const Refuse& refuse,
-                     const Damaged& damaged) {
-  if (is_folder(place)) {
-    for (const Part& part : kParts) {
-      const fs::path folder = fs::path(place) / part.folder;
-      for (const std::string& name : reviews_in(folder)) {
-        const std::string file = (folder / name).string();
-        std::string text;
-        try {
-          text = read_file(file, kLongestReview);
-        } catch (const DataError& error) {
-          refuse(part, file, error.what());
-          continue;
+using Counts = std::array<int64_t, 4>;  // of reviews in each part
+
+// Calls use(i, text) for each review of part i, the parts in order and the names sorted, and
+// refuse() for what cannot be read or used. Of an archive that is damaged, uses what comes before
+// the damage.
+template <class Use>
+Counts read_reviews(const std::string& place, const Refuse& refuse, const Use& use) {
+  Counts counts{};
+  const auto take = [&](size_t i, const std::string& file, const auto& text_of_file) {
+    try {
+      const std::string text = text_of_file();
+      check<DataError>(!text.empty(), "the review is empty");
+      use(i, text);
+      ++counts[i];
+    } catch (const DataError& error) {
+      refuse(kParts[i].split, file, 0, error.what());
+    }
+  };
+  std::map<std::pair<size_t, std::string>, std::string> texts;  // of an archive
+  try {
+    if (is_folder(place)) {
+      for (size_t i = 0; i < kParts.size(); ++i) {
+        const fs::path folder = fs::path(place) / kParts[i].folder;
+        for (const std::string& name : reviews_in(folder)) {
+          const std::string file = (folder / name).string();
+          take(i, file, [&] { return read_file(file, kLongestReview); });
         }
-        take(part, file, text);
+      }
+    } else {
+      ArchiveReader archive(place);
+      std::string name;
+      while (archive.next()) {
+        const size_t i = part_of(archive.name(), &name);
+        if (i < kParts.size()) texts[{i, name}] = archive.read_all(kLongestReview);
       }
     }
-    return;
-  }
-  std::map<std::pair<const Part*, std::string>, std::string> texts;
-  try {
-    ArchiveReader archive(place);
-    std::string name;
-    while (archive.next()) {
-      const Part* part = part_of(archive.name(), &name);
-      if (part != nullptr) texts[{part, name}] = archive.read_all(kLongestReview);
-    }
   } catch (const DataError& error) {
-    damaged(error);
+    refuse("train", place, 0, error.what());
   }
-  for (const auto& [key, text] : texts) {
-    take(*key.first, place + ": " + key.first->folder + '/' + key.second, text);
+  for (auto& [key, text] : texts) {
+    const auto& [i, name] = key;
+    std::string& content = text;
+    take(i, place + ": " + kParts[i].folder + '/' + name,
+         [&] { return std::exchange(content, {}); });
   }
-}
-
-std::string find_or_fail(const std::string& folder) {
-  const std::string place = find(folder);
-  check<DataError>(!place.empty(), "text: cannot find train/neg in '", folder,
-                   "', nor there in aclImdb, imdb, imdb/aclImdb, text or text/aclImdb, nor the "
-                   "archive aclImdb_v1.tar.gz in one of them; ",
-                   kHint);
-  return place;
+  return counts;
 }
 
 // Empty when the counts are those of the published data.
-std::string warning_of(const std::array<int64_t, 4>& counts) {
+std::string warning_of(const Counts& counts) {
   if (std::all_of(counts.begin(), counts.end(), [](int64_t n) { return n == kReviewsOfClass; })) {
     return "";
   }
@@ -143,84 +141,61 @@ std::string find(const std::string& folder) {
     return is_folder(path / "train/neg") || is_folder(path / "train/pos");
   });
   if (!found.empty()) return found;
-  for (const char* place : kPlaces) {
-    for (const char* archive : kArchives) {
-      const fs::path path = fs::path(folder) / place / archive;
-      if (is_file(path)) return path.string();
-    }
-  }
-  return {};
+  return first_file(folder, kPlaces, kArchives);
 }
+
+namespace {
+
+TaskData read(const std::string& folder, const LoadOptions& options) {
+  const std::string place = find(folder);
+  check_found(place, "train/neg", folder, kPlaces,
+              "nor the archive aclImdb_v1.tar.gz in one of them", kHint);
+  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
+  TaskData data;
+  const auto use = [&](size_t i, const std::string& text) {
+    const bool train = i < 2;
+    Example example{{}, {}, kParts[i].label};
+    example.tokens = encoder.read(text, train, &example.cut);
+    (train ? data.train : data.test).push_back(std::move(example));
+  };
+  const Counts counts = read_reviews(place, throw_problem, use);
+  for (size_t i = 0; i < kParts.size(); ++i) {
+    check<DataError>(counts[i] > 0, "'", place, "' has no reviews in ", kParts[i].folder, "; ",
+                     kHint);
+  }
+  encoder.finish(&data);
+  data.classes = kClasses;
+  if (options.val_split > 0) {
+    hold_out(&data, options.val_split);
+    data.note = "validation is " + std::to_string(data.val.size()) + " of the training reviews";
+  } else {
+    data.val = data.test;
+    data.val_is_test = true;
+    data.note = "validation is the test split";
+  }
+  if (const std::string warning = warning_of(counts); !warning.empty()) data.note += "; " + warning;
+  return data;
+}
+
+}  // namespace
 
 TaskData load(const std::string& folder, const LoadOptions& options) {
   check<UsageError>(options.val_split >= 0 && options.val_split < 1,
                     "text: val_split must be in [0, 1), got ", options.val_split);
-  const std::string place = find_or_fail(folder);
-  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
-  TaskData data;
-  std::array<int64_t, 4> counts{};
-  const auto refuse = [](const Part&, const std::string& file, const std::string& reason) {
-    fail<DataError>("text: ", file, ": ", reason);
-  };
-  const auto take = [&](const Part& part, const std::string& file, const std::string& text) {
-    if (text.empty()) refuse(part, file, "the review is empty");
-    Example example{{}, {}, part.label};
-    try {
-      example.tokens = encoder.read(text, part.train, &example.cut);
-    } catch (const DataError& error) {
-      refuse(part, file, error.what());
-    }
-    (part.train ? data.train : data.test).push_back(std::move(example));
-    ++counts[size_t(&part - kParts.data())];
-  };
-  for_each_review(place, take, refuse, [](const DataError&) { throw; });
-  for (size_t i = 0; i < kParts.size(); ++i) {
-    check<DataError>(counts[i] > 0, "text: '", place, "' has no reviews in ", kParts[i].folder,
-                     "; ", kHint);
-  }
-  encoder.finish(&data);
-  data.classes = kClasses;
-  std::ostringstream note;
-  if (options.val_split > 0) {
-    hold_out(&data, options.val_split);
-    note << "validation is " << data.val.size() << " of the training reviews";
-  } else {
-    data.val = data.test;
-    data.val_is_test = true;
-    note << "validation is the test split";
-  }
-  if (const std::string warning = warning_of(counts); !warning.empty()) note << "; " << warning;
-  data.note = note.str();
-  return data;
+  return read_task("text", [&] { return read(folder, options); });
 }
 
 TaskReport check_files(const std::string& folder) {
   const std::string place = find(folder);
   if (place.empty()) return {};
   ReportBuilder report(place, kClasses, {"train", "test"});
-  std::array<int64_t, 4> counts{};
-  const auto split_of = [](const Part& part) { return part.train ? "train" : "test"; };
-  const auto refuse = [&](const Part& part, const std::string& file, const std::string& reason) {
-    report.add_problem(split_of(part), file, 0, reason);
-  };
-  const auto take = [&](const Part& part, const std::string& file, const std::string& text) {
-    if (text.empty()) return refuse(part, file, "the review is empty");
-    try {
-      report.add_row(split_of(part), part.label, {count_characters(text)}, hash_name(text));
-    } catch (const DataError& error) {
-      return refuse(part, file, error.what());
-    }
-    ++counts[size_t(&part - kParts.data())];
-  };
-  const auto damaged = [&](const DataError& error) { refuse(kParts[0], place, error.what()); };
-  try {
-    for_each_review(place, take, refuse, damaged);
-    if (!report.any()) return {};  // an archive of other tasks
-    for (size_t i = 0; i < kParts.size(); ++i) {
-      if (counts[i] == 0) refuse(kParts[i], kParts[i].folder, "there are no reviews");
-    }
-  } catch (const DataError& error) {  // a folder that cannot be read
-    damaged(error);
+  const Refuse refuse = report.refuse();
+  const Counts counts = read_reviews(place, refuse, [&](size_t i, const std::string& text) {
+    report.add_row(kParts[i].split, kParts[i].label, {count_characters(text)}, hash_name(text));
+  });
+  if (!report.any()) return {};  // an archive of other tasks
+  for (size_t i = 0; i < kParts.size(); ++i) {
+    if (counts[i] == 0) refuse(kParts[i].split, kParts[i].folder, 0, "there are no reviews");
   }
   report.add_note("validation is the test split, unless training reviews are held out");
   if (const std::string warning = warning_of(counts); !warning.empty()) report.add_note(warning);
@@ -255,6 +230,7 @@ Task task() {
               "it is",
           .shape = {.vocab = 135, .classes = kClasses, .max_length = 4096},
           .class_names = {"negative", "positive"},
+          .reads = {"max-length", "protocol", "bytes", "val-split"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {

@@ -7,12 +7,7 @@
 #include <string>
 
 #include "data/characters.h"
-#include "data/report.h"
-#include "data/task.h"
-
-namespace skiff {
-struct Task;  // data/tasks.h
-}
+#include "data/tasks.h"
 
 namespace skiff::text {
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/blas.h"
+#include "core/fft/fft.h"
 #include "examples/charts/charts.h"
 
 namespace skiff::bench {
@@ -44,9 +45,10 @@ std::string json_line(const Row& r, const Sizes& sizes) {
 }
 
 void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
-  std::printf("batch %lld, width %lld, float32, %d threads, %s, %zu rounds; times in ms per call\n",
-              (long long)sizes.batch, (long long)sizes.dim, omp_get_max_threads(),
-              blas::description().c_str(), rows.front().samples.seconds.size());
+  std::printf(
+      "batch %lld, width %lld, float32, %d threads, %s, %s, %zu rounds; times in ms per call\n",
+      (long long)sizes.batch, (long long)sizes.dim, omp_get_max_threads(),
+      blas::description().c_str(), fft::description().c_str(), rows.front().samples.seconds.size());
   std::printf("floor: copy, fft, gemm as measured in this run\n\n");
   std::printf("%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "floor", "n", "median", "quartiles",
               "", "", "", "rate", "");

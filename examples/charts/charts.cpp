@@ -148,25 +148,76 @@ class Drawing {
     }
   }
 
-  // Guides start below the series and are named inside the chart, where they leave it.
+  // Guides start below the series and are named inside the chart, near the place where they leave
+  // it, where their names meet no line.
   void draw_growth() {
     const double start = 1.1 * y_.low;
-    const auto guide = [&](const char* name, double below, auto growth) {
-      std::string d;
-      double end_x = 0, end_y = 0;
-      for (int i = 0; i <= 64; ++i) {
-        const double n = x_.low * std::pow(x_.high / x_.low, i / 64.0);
+    const auto guide = [&](auto growth) {
+      Points line;
+      for (int i = 0; i <= 128; ++i) {
+        const double n = x_.low * std::pow(x_.high / x_.low, i / 128.0);
         const double y = start * growth(n) / growth(x_.low);
         if (y > y_.high) break;
-        end_x = x_.at(n), end_y = y_.at(y);
-        d += (d.empty() ? "M" : "L") + point(end_x, end_y);
+        line.push_back({x_.at(n), y_.at(y)});
       }
+      std::string d;
+      for (const auto& [x, y] : line) d += (d.empty() ? "M" : "L") + point(x, y);
       s_ += path("s guide", d);
-      s_ += text_at(end_x - 5, end_y + below, name, "end", "halo");
+      return line;
     };
-    guide("n", 15, [](double n) { return n; });
-    guide("n log n", -5, [](double n) { return n * std::log(n); });
-    guide("n²", 3, [](double n) { return n * n; });
+    const std::pair<const char*, Points> guides[] = {
+        {"n", guide([](double n) { return n; })},
+        {"n log n", guide([](double n) { return n * std::log(n); })},
+        {"n²", guide([](double n) { return n * n; })}};
+    Points ink = points_of_series();
+    for (const auto& [name, line] : guides) ink.insert(ink.end(), line.begin(), line.end());
+    for (const auto& [name, line] : guides) name_guide(name, line, ink);
+  }
+
+  using Points = std::vector<std::pair<double, double>>;
+
+  // Coordinates on the lines, the bars and the names inside the chart, a few pixels apart.
+  Points points_of_series() const {
+    Points ink;
+    const auto stroke = [&](double x0, double y0, double x1, double y1) {
+      const int steps = 1 + int(std::hypot(x1 - x0, y1 - y0) / 4);
+      for (int k = 0; k <= steps; ++k)
+        ink.push_back({x0 + (x1 - x0) * k / steps, y0 + (y1 - y0) * k / steps});
+    };
+    for (const Series& s : c_.series) {
+      double last_x = NAN, last_y = NAN;
+      for (size_t i = 0; i < s.x.size(); ++i) {
+        if (!shown(s, i)) continue;
+        const double x = x_.at(s.x[i]), y = y_.at(s.y[i]);
+        if (std::isfinite(last_x)) stroke(last_x, last_y, x, y);
+        if (!s.low.empty()) stroke(x, y_.at(s.low[i]), x, y_.at(s.high[i]));
+        last_x = x, last_y = y;
+      }
+      if (last_x < x_.to - 40)
+        stroke(last_x, last_y, last_x + 8 + 7 * double(s.name.size()), last_y);
+    }
+    return ink;
+  }
+
+  // Beside the last point of the guide where the name, above at the left or below at the right,
+  // keeps clear of all ink and of the names at the right edge; beside its end if there is no such
+  // point. Of the guides n is the lowest, so that its name has most room below.
+  void name_guide(const std::string& name, const Points& line, const Points& ink) {
+    const double width = name == "n²" ? 14 : 7 * double(name.size());
+    for (size_t i = line.size(); i-- > 0;)
+      for (const bool above : {name != "n", name == "n"}) {
+        const double left = line[i].first + (above ? -5 - width : 5),
+                     base = line[i].second + (above ? -3 : 13);
+        const bool inside = left > x_.from && left + width < x_.to - 24 && base < y_.from - 2;
+        const auto meets = [&](const std::pair<double, double>& p) {
+          return p.first > left - 2 && p.first < left + width + 2 && p.second > base - 12 &&
+                 p.second < base + 3;
+        };
+        if (!inside || std::any_of(ink.begin(), ink.end(), meets)) continue;
+        s_ += text_at(left, base, name, "start", "halo");
+        return;
+      }
+    s_ += text_at(line.back().first - 5, line.back().second - 3, name, "end", "halo");
   }
 
   double clipped(double y) const { return std::clamp(y, y_.to - 2, y_.from + 2); }

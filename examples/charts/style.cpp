@@ -71,14 +71,16 @@ std::string color_rules() {
 }
 
 std::string shape_rules() {
-  return std::string("svg text{font:12.5px ") + kFont +
-         ";font-variant-numeric:tabular-nums}"
-         "svg .b{font-weight:600}svg .halo{paint-order:stroke;stroke-width:3.5px;"
-         "stroke-linejoin:round}"
-         ".grid,.axis,.edge,.mark,.thin,.s{fill:none}.mark{stroke-width:1.6}"
-         ".thin{stroke-dasharray:2 3}.s{stroke-width:1.9;stroke-linejoin:round;"
-         "stroke-linecap:round}.dash{stroke-dasharray:6 4}"
-         ".guide{stroke-width:1.1;stroke-dasharray:2 4}svg .badge-text{font-weight:700}";
+  std::string s = "svg text{font:12.5px ";
+  s += kFont;
+  s += ";font-variant-numeric:tabular-nums}"
+       "svg .b{font-weight:600}svg .halo{paint-order:stroke;stroke-width:3.5px;"
+       "stroke-linejoin:round}"
+       ".grid,.axis,.edge,.mark,.thin,.s{fill:none}.mark{stroke-width:1.6}"
+       ".thin{stroke-dasharray:2 3}.s{stroke-width:1.9;stroke-linejoin:round;"
+       "stroke-linecap:round}.dash{stroke-dasharray:6 4}"
+       ".guide{stroke-width:1.1;stroke-dasharray:2 4}svg .badge-text{font-weight:700}";
+  return s;
 }
 
 // Programs besides browsers know no CSS variables, so a file of its own has colours in place.
@@ -100,13 +102,13 @@ std::string used_rules(const std::string& rules, const std::string& drawing) {
     classes += drawing.substr(at, drawing.find('"', at) - at) + " ";
   }
   for (size_t at = 0; at < rules.size();) {
-    const size_t end = rules.find('}', at) + 1, dot = rules.find('.', at);
+    const size_t end = rules.find('}', at) + 1;
     const std::string selectors = rules.substr(at, rules.find('{', at) - at);
     const size_t last = selectors.rfind('.');
     const std::string name = last == std::string::npos ? "" : selectors.substr(last + 1);
-    const bool several = selectors.find(',') != std::string::npos || dot >= end;
+    const bool always = selectors.find(',') != std::string::npos || name.empty();
     const std::string padded = " " + name + " ";
-    if (several || classes.find(padded) != std::string::npos) used += rules.substr(at, end - at);
+    if (always || classes.find(padded) != std::string::npos) used += rules.substr(at, end - at);
     at = end;
   }
   return used;

@@ -52,7 +52,7 @@ void print_report(const Task& task, const TaskReport& report) {
 }  // namespace
 
 int check_folder(const std::string& folder) {
-  // "." is in every folder that may be searched: one that may not is no empty folder.
+  // To find "." one must be allowed to search the folder, which would seem empty otherwise.
   check<DataError>(is_file(folder) || is_there(std::filesystem::path(folder) / "."),
                    "check: cannot find '", folder, "'");
   bool any = false, all_usable = true;

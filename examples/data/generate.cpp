@@ -15,8 +15,8 @@ namespace skiff {
 
 namespace {
 
-// Progress on stderr: one line that is rewritten on a terminal, else one line per tenth. Ends the
-// program after a signal.
+// Progress on stderr: on a terminal one line that is rewritten, elsewhere one line per tenth. Ends
+// the program after a signal.
 class ProgressLine {
  public:
   explicit ProgressLine(const char* what) : what_(what), begin_(Clock::now()) {
@@ -80,7 +80,7 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
       {.overwrite = settings.force, .numpy_metadata = settings.numpy});
   std::printf("pathfinder: wrote %lld images, %lld with a path, to %s\n", (long long)result.images,
               (long long)result.positives, result.folder.c_str());
-  std::printf("%.1f attempts and %.2f distractors an image\n",
+  std::printf("%.1f attempts and %.2f distractors per image\n",
               double(result.attempts) / double(result.images),
               double(result.distractors) / double(result.images));
   return 0;

@@ -12,7 +12,7 @@ namespace skiff {
 namespace {
 
 // Control characters escaped, and cut after `length` tokens.
-std::string to_text(const std::vector<uint16_t>& tokens, const TaskData& data, const Task& task,
+std::string to_text(const Elements& tokens, const TaskData& data, const Task& task,
                     int64_t length) {
   std::string text;
   const int64_t n = int64_t(tokens.size());

@@ -136,7 +136,7 @@ void Display::watch(std::stop_token stop) {
       print_note("stopping " + heeds_signals_ + " ...");
       said = true;
     }
-    if (!doing_.empty() && seconds_since(shown_) > patience_)
+    if (!doing_.empty() && std::min(seconds_since(shown_), seconds_since(begun_)) > patience_)
       print(doing_ + " (" + clock(seconds_since(begun_)) + " so far)", /*keeps=*/false);
   }
 }

@@ -91,7 +91,7 @@ NamedExample encoded(const OpenedRun& run, const Task& task, const std::string& 
   } catch (const DataError& e) {
     fail<DataError>(name, ": ", e.what());
   }
-  const std::vector<uint16_t>& tokens = named.example.tokens;
+  const std::vector<uint16_t> tokens = named.example.tokens.values();
   named.tokens = int64_t(tokens.size());
   if (!vocabulary.empty()) named.unknown = std::count(tokens.begin(), tokens.end(), kUnknownId);
   return named;

@@ -9,6 +9,7 @@
 
 #include "autograd/ops.h"
 #include "core/blas.h"
+#include "core/fft/fft.h"
 #include "core/memory.h"
 #include "data/fingerprint.h"
 #include "data/tasks.h"
@@ -113,8 +114,8 @@ void LraRun::describe() const {
        << parameters_->trained_count() << " parameters, " << data_.train.size()
        << " training examples, " << steps << " steps of " << train.batch_size << "; "
        << value_text(model.dtype) << ", " << omp_get_max_threads() << " threads, "
-       << blas::description() << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder "
-       << run.out;
+       << blas::description() << ", " << fft::description()
+       << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << run.out;
   display_->note(text.str());
   if (!device_note_.empty()) display_->note(device_note_);
   if (!data_.note.empty()) display_->note("note: " + data_.note);

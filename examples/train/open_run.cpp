@@ -100,9 +100,6 @@ InputShape input_shape(const TaskData& data, int64_t max_length) {
 Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Options& options) {
   Metadata metadata;
   add_card(metadata, card);
-  for_each_field(card.options, [&](const Field& field, const auto&) {
-    if (!field.changes_result) metadata.erase(std::string("model.") + field.name);
-  });
   for_each_value(format,
                  [&](const char* name, const auto& value) { metadata[name] = value_text(value); });
   add_options(metadata, "data", options.data);
@@ -126,7 +123,8 @@ OpenedRun open_run(const std::string& path, Device device) {
   if (run.folder.empty()) run.folder = ".";
   check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
   check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
-                   "' holds no run with weights: there is no best.safetensors");
+                   "' holds no best.safetensors, which the first validation of a training writes; "
+                   "a checkpoint of the folder can be named in its place");
   const safetensors::File file = safetensors::read(run.checkpoint);
   ModelCard card;
   if (has_card(file)) {

@@ -1,6 +1,7 @@
 #include "examples/train/options.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <map>
 #include <sstream>
 
@@ -8,6 +9,7 @@
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
 #include "examples/train/flags.h"
+#include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "layers/mixers.h"
 
@@ -37,6 +39,10 @@ std::vector<std::string> several_tasks(const std::string& text) {
   return names;
 }
 
+namespace {
+
+// The options before the command line is read: those of the recipe, then of the file of --config.
+// Task and recipe are looked up first, because they decide the defaults of all others.
 CommandLine options_before_flags(int argc, char** argv) {
   CommandLine first, c;
   Flags look("", "train_lra");
@@ -58,6 +64,25 @@ CommandLine options_before_flags(int argc, char** argv) {
   return c;
 }
 
+}  // namespace
+
+int run_with_options(int argc, char** argv, Flags& flags,
+                     const std::function<int(CommandLine&)>& body) {
+  CommandLine command;
+  try {
+    command = options_before_flags(argc, argv);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return e.exit_code();
+  }
+  flags.add(command.options);
+  flags.add(command.session);
+  return run_program(argc, argv, flags, [&] {
+    command.given = flags.given();
+    return body(command);
+  });
+}
+
 std::vector<std::string> options_without_effect(const CommandLine& c) {
   std::vector<std::string> notes;
   const auto needs = [&](bool holds, const std::string& reason,
@@ -71,14 +96,16 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
     needs(false, "with several tasks: each is trained with every mixer", {"mixer"});
     return notes;
   }
-  const TaskShape& shape = task_named(data.task).shape;
+  const Task& chosen = task_named(data.task);
+  const TaskShape& shape = chosen.shape;
   const bool images = shape.height > 0;
   const std::string task = "with --task " + data.task, mixer = "with --mixer " + model.mixer;
-  needs(!images, task + ": its images have one size", {"max-length", "mask-padding", "bucket"});
+  const std::string one_size = task + ": its images have one size";
+  for (const std::string& name : field_names(data))
+    if (name != "task" && name != "data" && !contains(chosen.reads, name))
+      needs(false, name == "max-length" ? one_size : task, {name.c_str()});
+  needs(!images, one_size, {"mask-padding", "bucket"});
   needs(images, task + ": it has no images", {"layout"});
-  needs(data.task == "text", task, {"val-split", "bytes"});
-  needs(data.task != "listops" && data.task != "fashion", task + ": it has one protocol",
-        {"protocol"});
   needs(!images || mixer_named(model.mixer).reads_images(),
         mixer + ": it reads an image as one sequence", {"layout"});
   const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;

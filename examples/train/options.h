@@ -3,6 +3,7 @@
 // `visit` (core/options.h).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "layers/options.h"
 
 namespace skiff {
+
+class Flags;  // examples/train/flags.h
 
 struct Options {
   ModelOptions model;
@@ -37,9 +40,11 @@ struct CommandLine {
   bool is_given(const std::string& name) const;  // in one of both
 };
 
-// The options before the command line is read: those of the recipe, then of the file of --config.
-// Task and recipe are looked up first, because they decide the defaults of all others.
-CommandLine options_before_flags(int argc, char** argv);
+// Reads the command line of train_lra into `flags` and runs the body with it; returns the exit code
+// of the program (examples/train/program.h). Options that are not given come from the file of
+// --config, and those that it does not set, from the recipe.
+int run_with_options(int argc, char** argv, Flags& flags,
+                     const std::function<int(CommandLine&)>& body);
 
 bool is_several(const std::string& task);  // "all", or names with commas between them
 std::vector<std::string> several_tasks(const std::string& text);

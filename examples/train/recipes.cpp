@@ -62,7 +62,7 @@ std::vector<Recipe> make_recipes() {
                        .weight_decay = 0.01,
                        .warmup = 200,
                        .bucket = true}}),
-       {{"ski", 0.5815}, {"tno", 0.6145}, {"fd", 0.5885}, {"attention", 0.4605}}},
+       {{"ski", 0.582}, {"tno", 0.6145}, {"fd", 0.5885}, {"attention", 0.4605}}},
       {small({.model = {.layers = 2,
                         .dim = 64,
                         .expand = 1,

@@ -10,7 +10,8 @@ namespace skiff {
 // After catch_stop_signals(), a signal that asks the program to end only sets stop_signal. The
 // program checks it where it can stop: it saves what it has to, then throws Stopped. These signals
 // are SIGINT and SIGTERM, SIGHUP of a closed terminal, and SIGUSR1 and SIGXCPU of batch systems
-// whose time is up. A second SIGINT or SIGTERM ends the program at once.
+// whose time is up. A second SIGINT or SIGTERM, half a second or more after the first,
+// ends the program at once.
 inline volatile std::sig_atomic_t stop_signal = 0;
 
 void catch_stop_signals();

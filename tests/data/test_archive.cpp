@@ -166,6 +166,15 @@ TEST_CASE("archive: a file can be read in parts, passed over, and has a limit") 
   CHECK(archive.read_all() == "3");
 }
 
+TEST_CASE("archive: what is kept of many small files is about as large as they are") {
+  const Folder folder;
+  ArchiveReader archive(folder.write("a.tgz", gzip_of(tar_of({{"a", noise(1000)}, {"b", ""}}))));
+  REQUIRE(archive.next());
+  CHECK(archive.read_all().capacity() < 1100);
+  REQUIRE(archive.next());
+  CHECK(archive.read_all().capacity() < 100);
+}
+
 TEST_CASE("archive: what is damaged or cut is one error with the file and the place") {
   const Folder folder;
   const std::string bytes = tar_of({{"a.txt", "one"}, {"b.txt", noise(3000)}});
@@ -216,7 +225,7 @@ TEST_CASE("archive: what is damaged or cut is one error with the file and the pl
     CHECK_THROWS_WITH_AS(files_of(folder.write("x.tar", c.content)),
                          doctest::Contains(c.message.c_str()), DataError);
   }
-  // A size is not believed before there is as much.
+  // A stated size costs no memory before the bytes are there.
   ArchiveReader huge(folder.write("x.tar", sized("77777777777")));
   CHECK(huge.next());
   CHECK_THROWS_WITH_AS(huge.read_all(int64_t(1) << 40),

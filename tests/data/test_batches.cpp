@@ -42,7 +42,8 @@ void check_rows(const Batch& batch, const std::vector<Example>& examples) {
     const int32_t* tokens = batch.input.data<int32_t>() + row * n;
     const int32_t length = batch.lengths.data<int32_t>()[row];
     REQUIRE(length == int32_t(example.tokens.size()));
-    CHECK(std::equal(tokens, tokens + length, example.tokens.begin()));
+    const std::vector<uint16_t> expected = example.tokens.values();
+    CHECK(std::equal(tokens, tokens + length, expected.begin()));
     CHECK(std::all_of(tokens + length, tokens + n, [](int32_t token) { return token == kPadId; }));
     longest = std::max(longest, length);
   }
@@ -327,6 +328,24 @@ TEST_CASE("batches: refuse what cannot be a batch, and say what is wrong") {
   CHECK_THROWS_AS(make_batch(kTokens, examples, {}), Error);
   Batches batches(kTokens, &examples, 2, 1);
   CHECK_THROWS_AS(batches.set_position(-1), Error);
+}
+
+TEST_CASE("elements: one byte each below 256, else two; copies share them") {
+  const Elements narrow = {0, 7, 255}, wide = {0, 7, 256}, none;
+  CHECK(narrow.bytes().size() == 3);
+  CHECK(wide.bytes().size() == 6);
+  CHECK(none.bytes().empty());
+  CHECK(narrow.values() == std::vector<uint16_t>{0, 7, 255});
+  CHECK(wide.values() == std::vector<uint16_t>{0, 7, 256});
+  CHECK(wide[2] == 256);
+  CHECK(narrow.largest() == 255);
+  CHECK(none.largest() == 0);
+  CHECK(Elements(std::vector<uint8_t>{0, 7, 255}) == narrow);
+  CHECK_FALSE(narrow == wide);
+  CHECK_FALSE(Elements{257} == Elements{1, 1});
+  CHECK(Elements{2, 0, 1}.mapped({300, 4, 5}) == Elements{5, 300, 4});
+  const Elements copy = wide;
+  CHECK(copy.bytes().data() == wide.bytes().data());
 }
 
 TEST_CASE("task: majority rate, class counts and lengths") {

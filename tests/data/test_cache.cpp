@@ -153,10 +153,11 @@ TEST_CASE("cache: a damaged count costs no memory, with a wrong checksum and wit
   REQUIRE(save_cache(key, data));
   const std::string path = cache_paths(key)[0];
   std::string bytes = read_file(path);
-  // The number of examples comes before the label, the cut mark and the length of the first one.
+  // The number of examples comes before the label, the cut mark, the width and the length of the
+  // first one.
   const std::string pattern(reinterpret_cast<const char*>(&length), sizeof length);
   const size_t at =
-      bytes.find(pattern) - sizeof(Example::label) - sizeof(Example::cut) - sizeof(uint64_t);
+      bytes.find(pattern) - sizeof(Example::label) - sizeof(Example::cut) - 1 - sizeof(uint64_t);
   REQUIRE(bytes[at] == 1);
   bytes[at + 2] = 0x40;  // 4 million more
   const auto growth = [&] {
@@ -187,15 +188,15 @@ TEST_CASE("cache: ids, labels and sizes out of range are not used, whatever the 
     return load_cache(key, &data);
   };
   CHECK(used(image, [](TaskData&) {}));
-  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].tokens[0] = 256; }));
-  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].tokens.pop_back(); }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].tokens = {256, 1, 2, 255}; }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].tokens = {0, 1, 2}; }));
   CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].label = 2; }));
   CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].label = -1; }));
   CHECK_FALSE(used(image, [](TaskData& d) { d.width = 0; }));
   const TaskData pairs = pairs_of(300);
   CHECK(used(pairs, [](TaskData&) {}));
-  CHECK_FALSE(used(pairs, [](TaskData& d) { d.train[0].tokens[0] = 301; }));
-  CHECK_FALSE(used(pairs, [](TaskData& d) { d.val[0].second[0] = 301; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.train[0].tokens = {301, 4, 2}; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.val[0].second = {301, 2}; }));
   CHECK_FALSE(used(pairs, [](TaskData& d) { d.vocabulary.pop_back(); }));
 }
 

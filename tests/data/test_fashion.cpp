@@ -169,7 +169,7 @@ TEST_CASE("fashion: the installed set has the counts, the mean and the deviation
   double sum = 0, squares = 0;
   for (const auto* examples : {&data.train, &data.val}) {
     for (const Example& example : *examples) {
-      for (const uint16_t pixel : example.tokens) {
+      for (const uint16_t pixel : example.tokens.values()) {
         sum += pixel / 255.0;
         squares += pixel / 255.0 * pixel / 255.0;
       }

@@ -1,11 +1,11 @@
-// CIFAR-10: miniatures of both versions, pickles put together by hand, broken files.
+// CIFAR-10: miniatures of both versions, broken files.
 #include <algorithm>
 #include <numeric>
 
 #include "core/check.h"
-#include "data/files/pickle.h"
 #include "data/split.h"
 #include "data/tasks/image.h"
+#include "tests/data/cifar_samples.h"
 #include "tests/support/child.h"
 #include "tests/support/folder.h"
 #include "tests/support/tar.h"
@@ -16,16 +16,6 @@ using namespace skiff::testing;
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr size_t kPixels = 3072;
-
-// The three planes of an image that tells its number.
-std::string planes(int number) {
-  std::string bytes(kPixels, '\0');
-  for (size_t i = 0; i < kPixels; ++i) bytes[i] = char(size_t(number) * 7 + i * 13 + (i >> 8));
-  return bytes;
-}
-int label_of(int number) { return (number * 3) % 10; }
 
 std::string batch(int first, int count) {
   std::string bytes;
@@ -42,55 +32,6 @@ std::vector<uint16_t> gray(int number) {
         image::gray_of(uint8_t(rgb[i]), uint8_t(rgb[1024 + i]), uint8_t(rgb[2048 + i])));
   }
   return pixels;
-}
-
-std::string little_endian(size_t value) {
-  return {char(value), char(value >> 8), char(value >> 16), char(value >> 24)};
-}
-template <size_t N>
-std::string raw(const char (&text)[N]) {
-  return std::string(text, N - 1);
-}
-
-// ---- Pickles of a batch as each Python writes it
-
-struct Content {
-  std::string pixels;
-  std::vector<int> labels;
-};
-Content content_of(int first, int count) {
-  Content content;
-  for (int i = first; i < first + count; ++i) {
-    content.pixels += planes(i);
-    content.labels.push_back(label_of(i));
-  }
-  return content;
-}
-
-// Protocol 2 of Python 2: the files of CIFAR-10 themselves.
-std::string pickle_2(const Content& content) {
-  std::string bytes = raw("\x80\x02}q\x01(U\x0b") + "batch_label" + raw("q\x02U\x15") +
-                      "training batch 1 of 5" + raw("q\x03U\x06labelsq\x04]q\x05(");
-  for (const int label : content.labels) bytes += std::string("K") + char(label);
-  bytes += raw("eU\x04") + "data" + raw("q\x06") + "cnumpy.core.multiarray\n_reconstruct\n" +
-           raw("q\x07") + "cnumpy\nndarray\n" + raw("q\x08K\x00\x85U\x01") + "b" +
-           raw("\x87Rq\x09(K\x01K") + char(content.labels.size()) + raw("M\x00\x0c\x86") +
-           "cnumpy\ndtype\n" + raw("q\x0aU\x02u1K\x00K\x01\x87Rq\x0b(K\x03U\x01|NNN") +
-           raw("J\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89T") +
-           little_endian(content.pixels.size()) + content.pixels + raw("tbU\x09") + "filenames" +
-           raw("q\x0c]q\x0d(U\x05") + "a.pngU" + raw("\x05") + "b.png" + "eu.";
-  return bytes;
-}
-
-// A dictionary with the pixels as one string.
-std::string pickle_string(const std::string& pixels, const std::vector<int>& labels) {
-  std::string bytes = raw("\x80\x02}(U\x06labels](");
-  for (const int label : labels) bytes += std::string("K") + char(label);
-  return bytes + raw("eU\x04") + "dataT" + little_endian(pixels.size()) + pixels + "u.";
-}
-
-std::string pickle_error(const std::string& bytes) {
-  return message_of([&] { read_pickled_batch(bytes, "data_batch_1"); });
 }
 
 // Images first .. first + count - 1 of a split.
@@ -180,7 +121,7 @@ TEST_CASE("image: the python version gives the same examples, from an array or a
     folder.write("cifar/cifar-10-batches-py/test_batch", test_bytes);
     folder.write("cifar/cifar-10-batches-py/batches.meta", "not read");
     const fs::path batches = folder.path / "cifar" / "cifar-10-batches-py";
-    // A folder of the python version is told from the binary one by the names of its files.
+    // The names of the files say which version a folder holds.
     for (const std::string& place : {folder.name(), batches.string()}) {
       const TaskData data = image::load(place);
       check_order(data.train, split[0]);
@@ -261,69 +202,6 @@ TEST_CASE("image: missing files are named, with the place to get them") {
   CHECK(contains(load_error(folder), "data_batch_2.bin: is missing; "));
 }
 
-TEST_CASE("image: broken pickles end with file, offset and opcode, and run nothing") {
-  const std::string start = raw("\x80\x02}(U\x06labels](K\x01") + "eU\x04";
-  const std::string labels = raw("}(U\x06labels](K\x01") + "e";
-  const std::string array =
-      "cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n" + raw("K\x00\x85U\x01") + "btR";
-  const std::string type = "cnumpy\ndtype\n" + raw("U\x02u1K\x00K\x01\x87R");
-  const std::pair<std::string, std::string> cases[] = {
-      {"", "at byte 0, opcode 0x00: the file ends early, 0 bytes long"},
-      {raw("\x80\x02}U\x05") + "lab", "at byte 3, opcode 'U': the file ends early, 8 bytes long"},
-      {raw("\x80\x04}."), "at byte 0, opcode 0x80: only protocol 2 is read"},
-      {"cos\nsystem\n(S'true'\ntR.",
-       "opcode 'c': the pickle asks for 'os\\x0asystem', which CIFAR-10 "},
-      {"cnumpy\nload\n.", "asks for 'numpy\\x0aload'"},
-      {"(ios\nsystem\n.", "opcode 'i': files of CIFAR-10 do not use it"},
-      {"G12345678.", "opcode 'G': files of CIFAR-10 do not use it"},
-      {raw("\x82\x01."), "opcode 0x82: files of CIFAR-10 do not use it"},
-      {".", "opcode '.': the pickle must hold one dictionary"},
-      {"K1.", "must hold one dictionary"},
-      {"}}.", "must hold one dictionary"},
-      {"R.", "opcode 'R': a value is missing before it"},
-      {"K1R.", "opcode 'R': needs a tuple, got an integer"},
-      {"K1K1\x85R.", "opcode 'R': needs a global, got an integer"},
-      {"K1a.", "opcode 'a': a value is missing before it"},
-      {"}K1a.", "opcode 'a': needs a list, got a dictionary"},
-      {"K1u.", "opcode 'u': a mark is missing before it"},
-      {"}(K1u.", "opcode 'u': a key has no value"},
-      {"b.", "opcode 'b': a value is missing before it"},
-      {raw("h\x07."), "opcode 'h': nothing was stored as number 7"},
-      {"I12\n.", "opcode 'I': files of CIFAR-10 do not use it"},
-      {"cnumpy\nndarray", "the file ends early"},
-      {"c", "the file ends early"},
-      {"}.", "data_batch_1: the dictionary has no 'data'"},
-      {raw("}U\x04") + "dataNs.", "data_batch_1: the dictionary has no 'labels'"},
-      {labels + raw("U\x04") + "dataNu.", "'data' must be an array, got None"},
-      {raw("}(U\x06labelsNU\x04") + "dataNu.", "'labels' must be a list, got None"},
-      {raw("}(U\x06labels](Ne") + raw("U\x04") + "dataNu.", "label 1 must be an integer, got None"},
-      {"cnumpy\ndtype\n" + raw("U\x02i8K\x00K\x01\x87R."), "must hold bytes (u1), got 'i8'"},
-      {"cnumpy\nndarray\n)R.", "'numpy\\x0andarray' is not a function"},
-      {"cnumpy.core.multiarray\n_reconstruct\n)R.", "an array of NumPy is expected"},
-      {array + raw("(K\x01K\x05\x85") + type + raw("\x89U\x05") + "12345tb.",
-       "the array must have two dimensions, got 1"},
-      {array + raw("(K\x01K\x05K\x02\x86") + type + raw("\x89U\x05") + "12345tb.",
-       "an array of 5 x 2 bytes does not fit its 5 bytes of data"},
-      {array + "(NNtb.", "the state of an array is"},
-      {labels + raw("U\x04") + "data" + array + raw("(K\x01K\x02K\x02\x86") + type +
-           raw("\x89U\x04") + "1234tbu.",
-       "'data' has 2 rows for 1 labels"},
-  };
-  for (const auto& [bytes, expected] : cases) {
-    const std::string reason = expected;  // a macro of doctest captures it
-    const std::string message = pickle_error(bytes);
-    CAPTURE(message);
-    CAPTURE(reason);
-    CHECK(contains(message, reason));
-    CHECK(message.starts_with("data_batch_1: "));
-  }
-  // A whole file that ends anywhere.
-  const std::string whole = pickle_2(content_of(0, 2));
-  for (size_t size = 0; size < whole.size(); size += size < 300 ? 1 : 97) {
-    CHECK_THROWS_AS(read_pickled_batch(whole.substr(0, size), "a"), DataError);
-  }
-}
-
 TEST_CASE("image: a pickle of another size or with other labels is refused") {
   const Folder folder;
   const Content good = content_of(0, 12);
@@ -369,12 +247,6 @@ TEST_CASE("image: a check goes on after bad records and reports all splits") {
 
   folder.write("cifar/cifar-10-batches-bin/data_batch_1.bin", batch(0, 40));
   CHECK(image::check_files(folder.name()).usable());
-}
-
-TEST_CASE("image: a pickle cannot ask for more memory than its file is worth") {
-  const std::string bytes(900000, 'N');
-  CHECK(growth_of([&] { pickle_error(bytes); }) < kMostGrowth);
-  CHECK(contains(pickle_error(bytes), "more than 262144 values"));
 }
 
 TEST_CASE("image: a check counts what is beside a file that cannot be read") {

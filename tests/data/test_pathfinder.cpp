@@ -2,12 +2,11 @@
 #include <numeric>
 
 #include "core/check.h"
-#include "data/files/npy.h"
 #include "data/files/png.h"
 #include "data/split.h"
 #include "data/tasks/pathfinder.h"
 #include "data/tasks/pathfinder_files.h"
-#include "tests/support/child.h"
+#include "tests/data/npy_samples.h"
 #include "tests/support/folder.h"
 #include "tests/support/tar.h"
 #include "tests/support/testing.h"
@@ -29,20 +28,6 @@ GrayImage picture(int number, int64_t side = kSide) {
 }
 int label_of(int number) { return (number / 2) % 2; }
 
-using Row11 = std::vector<std::string>;
-Row11 row_of(int batch, int index, int label) {
-  return {"imgs/" + std::to_string(batch),
-          "sample_" + std::to_string(index) + ".png",
-          std::to_string(index),
-          std::to_string(label),
-          "1.0",
-          "14",
-          "4",
-          "2",
-          "0.5",
-          "1",
-          "1"};
-}
 std::string text_of(const std::vector<Row11>& rows, const std::string& line_end = "\n") {
   std::string text;
   for (const Row11& row : rows) {
@@ -50,34 +35,6 @@ std::string text_of(const std::vector<Row11>& rows, const std::string& line_end 
     text += line_end;
   }
   return text;
-}
-
-std::string npy_header(const std::string& dictionary, int version = 1) {
-  std::string header = dictionary;
-  while ((header.size() + 11) % 64 != 0) header += ' ';
-  header += '\n';
-  std::string bytes = "\x93NUMPY" + std::string{char(version), '\0'};
-  bytes += {char(header.size()), char(header.size() >> 8)};
-  if (version > 1) bytes += std::string(2, '\0');
-  return bytes + header;
-}
-// A NumPy array of strings: kind U (four bytes a character) or S.
-std::string npy_of(const std::vector<Row11>& rows, char kind, int version = 1, char order = '<') {
-  constexpr size_t kLength = 13;
-  std::string bytes = npy_header(std::string("{'descr': '") + (kind == 'U' ? order : '|') + kind +
-                                     "13', 'fortran_order': False, 'shape': (" +
-                                     std::to_string(rows.size()) + ", 11), }",
-                                 version);
-  for (const Row11& row : rows) {
-    for (const std::string& text : row) {
-      for (size_t i = 0; i < kLength; ++i) {
-        const char c = i < text.size() ? text[i] : '\0';
-        if (kind == 'S') bytes += c;
-        if (kind == 'U') bytes += order == '<' ? std::string{c, 0, 0, 0} : std::string{0, 0, 0, c};
-      }
-    }
-  }
-  return bytes;
 }
 
 // The files of a level: 3 batches called 0, 2 and 10, of 8 images each, numbered in this order.
@@ -113,8 +70,8 @@ void check_order(const std::vector<Example>& examples, const std::vector<int64_t
   REQUIRE(examples.size() == numbers.size());
   for (size_t i = 0; i < examples.size(); ++i) {
     const GrayImage image = picture(int(numbers[i]));
-    CHECK(std::equal(image.pixels.begin(), image.pixels.end(), examples[i].tokens.begin(),
-                     examples[i].tokens.end()));
+    CHECK(examples[i].tokens == Elements(image.pixels));
+    CHECK_FALSE(examples[i].tokens.wide());  // one byte per pixel
     CHECK(examples[i].label == label_of(int(numbers[i])));
   }
 }
@@ -127,14 +84,6 @@ void check_all(const TaskData& data) {  // 24 images
 
 std::string load_error(const Folder& folder, int64_t side = kSide) {
   return message_of([&] { pathfinder::load(folder.name(), side); });
-}
-std::vector<std::vector<std::string>> table_of(const std::string& bytes) {
-  std::vector<std::vector<std::string>> table;
-  read_npy_strings(bytes, "a", 1, [&](const auto& row) { table.push_back(row); });
-  return table;
-}
-std::string npy_error(const std::string& bytes) {
-  return message_of([&] { read_npy_strings(bytes, "0.npy", 2, [](const auto&) {}); });
 }
 
 }  // namespace
@@ -344,7 +293,7 @@ TEST_CASE("pathfinder: lra_release.gz is read as a stream, and its cache afterwa
   CHECK(contains(load_error(folder), "pathfinder: " + archive));
 }
 
-TEST_CASE("pathfinder: Path-X is the same with 128 pixels a side") {
+TEST_CASE("pathfinder: Path-X is the same with 128 pixels per side") {
   const Folder folder;
   std::vector<Row11> rows;
   for (int i = 0; i < 12; ++i) {
@@ -360,67 +309,4 @@ TEST_CASE("pathfinder: Path-X is the same with 128 pixels a side") {
   CHECK(data.height == 128);
   CHECK(pathfinder::check_files(folder.name(), 128).usable());
   CHECK_FALSE(pathfinder::check_files(folder.name(), 32).found());
-}
-
-TEST_CASE("npy: arrays of strings, of characters or of bytes") {
-  const std::vector<Row11> rows = {row_of(0, 0, 1), row_of(0, 1, 0)};
-  CHECK(table_of(npy_of(rows, 'U')) == rows);
-  CHECK(table_of(npy_of(rows, 'S')) == rows);
-  CHECK(table_of(npy_of({}, 'S')).empty());
-  const std::string greek =
-      npy_header("{'descr': '<U2', 'fortran_order': False, 'shape': (1, 1)}") +
-      std::string("\xb1\x03\0\0\0\0\0\0", 8);
-  CHECK(table_of(greek)[0][0] == "\xCE\xB1");
-}
-
-TEST_CASE("npy: other arrays and broken headers end with the reason") {
-  const auto header = [](const std::string& descr, const std::string& order,
-                         const std::string& shape) {
-    return npy_header("{'descr': " + descr + ", 'fortran_order': " + order + ", 'shape': " + shape +
-                      ", }");
-  };
-  const std::pair<std::string, std::string> cases[] = {
-      {"", "must begin with the header"},
-      {"imgs/0 sample_0.png", "must begin with the header"},
-      {"\x93NUMPY", "must begin with the header"},
-      {npy_header("{}", 2), "a .npy array, version 1.0"},
-      {npy_header("{}").substr(0, 40), "the header has 54 bytes, the file ends after 30"},
-      {npy_header("{}"), "got the header '{}"},
-      {header("'<U1'", "Maybe", "(1, 1)"), "in row-major order, got the header"},
-      {header("'<U1'", "False", "(1, x)"), "must have 2 dimensions"},
-      {header("'<U1'", "False", "(-1, 4)"), "must have 2 dimensions"},
-      {header("'>U1'", "False", "(1, 1)"), "hold strings (<U or |S)"},
-      {header("'<U1'", "False", "(1, 2)"), "1 x 2 strings of 4 bytes are announced, got 0 bytes"},
-      {header("'<U1'", "False", "(9223372036854775807, 9)"), "must have 2 dimensions"},
-      {header("'<U1'", "False", "(999999999, 9)"),
-       "999999999 x 9 strings of 4 bytes are announced"},
-      {header("'<U1'", "True", "(1, 1)"), "in row-major order"},
-      {header("'<U1'", "False", "(1,)"), "must have 2 dimensions"},
-      {header("'<U1'", "False", "()"), "must have 2 dimensions"},
-      {header("'|O'", "False", "(1, 1)"), "hold strings"},
-      {header("'<f8'", "False", "(1, 1)"), "hold strings"},
-      {header("'<U0'", "False", "(1, 1)"), "hold strings"},
-      {header("'<Ux'", "False", "(1, 1)"), "hold strings"},
-      {header("'<U1'", "False", "(1, 2)") + std::string(8, '\xff'), "no character"},
-      {header("'<U1'", "False", "(1, 1)") + std::string(4, 'x'), "at least 2 columns are needed"},
-      {header("'<U1'", "False", "(16777216, 0)"), "at least 2 columns are needed, got 0"},
-  };
-  for (const auto& [bytes, expected] : cases) {
-    const std::string reason = expected;  // a macro of doctest captures it
-    const std::string message = npy_error(bytes);
-    CAPTURE(message);
-    CAPTURE(reason);
-    CHECK(contains(message, reason));
-    CHECK(message.starts_with("0.npy: "));
-  }
-}
-
-TEST_CASE("npy: rows are not believed before their bytes are there, and are not all held") {
-  const auto array = [](const std::string& shape, size_t bytes) {
-    return npy_header("{'descr': '|S1', 'fortran_order': False, 'shape': " + shape + "}") +
-           std::string(bytes, 'x');
-  };
-  for (const std::string& bytes : {array("(16777216, 0)", 0), array("(450000, 2)", 900000)}) {
-    CHECK(growth_of([&] { npy_error(bytes); }) < kMostGrowth);
-  }
 }

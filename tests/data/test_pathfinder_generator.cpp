@@ -1,6 +1,5 @@
-// The Pathfinder generator: its drawing against slow references, its images against their record,
-// its files against the loader.
-#include "data/pathfinder/dataset.h"
+// The images of the Pathfinder generator against their record.
+#include "data/pathfinder/generator.h"
 
 #include <omp.h>
 
@@ -11,75 +10,25 @@
 
 #include "core/check.h"
 #include "core/random.h"
-#include "data/files/binary_file.h"
 #include "data/pathfinder/plan.h"
-#include "data/tasks/pathfinder.h"
-#include "data/tasks/pathfinder_files.h"
-#include "tests/support/folder.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
 using namespace skiff::pathfinder;
 using namespace skiff::testing;
-namespace fs = std::filesystem;
 
 namespace {
 
 constexpr double kPi = std::numbers::pi;
 
-GrayImage noise(int64_t height, int64_t width, uint64_t seed) {
-  Random random(seed);
-  GrayImage image = blank(height, width);
-  for (uint8_t& pixel : image.pixels) {
-    pixel = random.below(4) == 0 ? uint8_t(random.below(256)) : 0;
-  }
-  return image;
-}
 int at(const GrayImage& image, int64_t y, int64_t x) {
   const bool inside = y >= 0 && y < image.height && x >= 0 && x < image.width;
   return inside ? image.pixels[size_t(y * image.width + x)] : 0;
-}
-int64_t lit(const GrayImage& image) {
-  return std::count_if(image.pixels.begin(), image.pixels.end(), [](int v) { return v > 0; });
 }
 double mean_of(const GrayImage& image) {
   double sum = 0;
   for (const uint8_t pixel : image.pixels) sum += pixel;
   return sum / double(image.pixels.size());
-}
-
-// Places `part` on a black square.
-GrayImage on_square(const Window& part, Point start, int64_t size) {
-  GrayImage square = blank(size, size);
-  for (int64_t y = 0; y < part.image.height; ++y) {
-    for (int64_t x = 0; x < part.image.width; ++x) {
-      const int64_t to_y = start.y + part.origin.y + y, to_x = start.x + part.origin.x + x;
-      square.pixels[size_t(to_y * size + to_x)] = uint8_t(at(part.image, y, x));
-    }
-  }
-  return square;
-}
-
-double lanczos3(double x) {
-  if (std::abs(x) >= 3) return 0;
-  return x == 0 ? 1 : 3 * std::sin(kPi * x) * std::sin(kPi * x / 3) / (kPi * kPi * x * x);
-}
-
-// One line of n values to m values, in floating point.
-std::vector<double> reduce_line(const std::vector<double>& x, int64_t m) {
-  const double scale = double(x.size()) / double(m);
-  std::vector<double> y;
-  for (int64_t i = 0; i < m; ++i) {
-    const double centre = (double(i) + 0.5) * scale;
-    double sum = 0, weights = 0;
-    for (size_t j = 0; j < x.size(); ++j) {
-      const double weight = lanczos3((double(j) + 0.5 - centre) / scale);
-      sum += weight * x[j];
-      weights += weight;
-    }
-    y.push_back(std::clamp(sum / weights, 0.0, 255.0));
-  }
-  return y;
 }
 
 // A small set of settings that is quick, for what does not depend on them.
@@ -110,185 +59,13 @@ int64_t components(const GrayImage& image, int level) {
 
 }  // namespace
 
-// ---- Drawing
-
-TEST_CASE("pathfinder drawing: translate rounds up, a disc is x^2 + y^2 <= m^2") {
-  CHECK(translate({10, 10}, 0, 5) == Point{10, 15});
-  CHECK(translate({10, 10}, kPi / 4, 5) == Point{14, 14});
-  CHECK(translate({10, 10}, -3 * kPi / 4, 5) == Point{7, 7});
-  CHECK(translate({0, 0}, kPi / 6, 1).y == 1);
-  for (const auto& [m, count] : {std::pair<int64_t, int64_t>{1, 5}, {2, 13}, {3, 29}, {6, 113}}) {
-    const GrayImage kernel = disc(m);
-    CHECK(kernel.height == 2 * m + 1);
-    CHECK(lit(kernel) == count);
-    CHECK(at(kernel, 0, m) == 1);
-    CHECK(at(kernel, 0, m + 1) == 0);
-  }
-}
-
-TEST_CASE("pathfinder drawing: dilation equals the maximum over the kernel") {
-  GrayImage lopsided = blank(5, 3);
-  lopsided.pixels[1] = lopsided.pixels[6] = lopsided.pixels[14] = 1;
-  for (const GrayImage& kernel : {disc(1), disc(3), lopsided, blank(3, 3)}) {
-    const GrayImage image = noise(13, 9, 1), result = dilate(image, kernel);
-    for (int64_t y = 0; y < image.height; ++y) {
-      for (int64_t x = 0; x < image.width; ++x) {
-        int most = 0;
-        for (int64_t v = 0; v < kernel.height; ++v) {
-          for (int64_t u = 0; u < kernel.width; ++u) {
-            if (at(kernel, v, u) == 0) continue;
-            most = std::max(most, at(image, y + v - kernel.height / 2, x + u - kernel.width / 2));
-          }
-        }
-        REQUIRE(at(result, y, x) == most);
-      }
-    }
-  }
-  CHECK_THROWS_AS(dilate(blank(3, 3), blank(2, 3)), Error);
-}
-
-TEST_CASE("pathfinder drawing: lines have both ends, their length and their width") {
-  Random random(3);
-  for (int trial = 0; trial < 200; ++trial) {
-    const Point from = {20, 20}, to = {10 + random.below(21), 10 + random.below(21)};
-    const int64_t longer = std::max(std::abs(to.y - from.y), std::abs(to.x - from.x)) + 1;
-    for (int64_t width = 1; width <= 4; ++width) {
-      GrayImage canvas = blank(41, 41);
-      draw_line(canvas, from, to, width);
-      // The corners of a wide line are rounded, and may cut its ends by a pixel.
-      for (const Point end : {from, to}) {
-        CHECK(at(width == 1 ? canvas : dilate(canvas, disc(1)), end.y, end.x) == 255);
-      }
-      if (width == 1) CHECK(lit(canvas) == longer);
-      const double length = std::hypot(to.y - from.y, to.x - from.x) + 1;
-      CHECK(double(lit(canvas)) <= (double(width) + 1) * (length + 2));
-    }
-  }
-  for (int64_t width = 1; width <= 4; ++width) {
-    for (const Point to : {Point{4, 12}, Point{12, 4}}) {
-      GrayImage canvas = blank(17, 17);
-      draw_line(canvas, {4, 4}, to, width);
-      CHECK(lit(canvas) == 9 * width);
-    }
-  }
-}
-
-TEST_CASE("pathfinder drawing: Lanczos weights sum to 1 and match their definition") {
-  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{17, 9}, {64, 32}, {41, 21}, {5, 5}}) {
-    const Reduction reduction = lanczos(in, out);
-    const double scale = double(in) / double(out);
-    for (int64_t i = 0; i < out; ++i) {
-      int64_t sum = 0;
-      double weights = 0;
-      for (int64_t x = 0; x < in; ++x) {
-        weights += lanczos3((double(x) + 0.5 - (double(i) + 0.5) * scale) / scale);
-      }
-      for (int64_t t = 0; t < reduction.taps; ++t) {
-        const int32_t weight = reduction.weights[size_t(i * reduction.taps + t)];
-        sum += weight;
-        const int64_t x = reduction.first[size_t(i)] + t;
-        if (x >= in) {
-          CHECK(weight == 0);
-          continue;
-        }
-        const double wanted =
-            lanczos3((double(x) + 0.5 - (double(i) + 0.5) * scale) / scale) / weights;
-        CHECK(double(weight) / 4194304 == doctest::Approx(wanted).epsilon(1e-5).scale(1));
-      }
-      CHECK(std::abs(sum - 4194304) <= reduction.taps);
-    }
-  }
-  CHECK_THROWS_AS(lanczos(8, 9), Error);
-  CHECK_THROWS_AS(lanczos(8, 0), Error);
-}
-
-TEST_CASE("pathfinder drawing: reduction equals the sums, and keeps a constant") {
-  for (const auto& [in, out] : {std::pair<int64_t, int64_t>{17, 9}, {64, 32}, {25, 13}}) {
-    const Reduction reduction = lanczos(in, out);
-    const Point middle = {out / 2, out / 2};
-    GrayImage image = noise(in, in, 5);
-    const GrayImage small = reduce({{}, image}, reduction, middle, out).image;
-    REQUIRE(small.height == out);
-    REQUIRE(small.width == out);
-    std::vector<std::vector<double>> narrow;
-    for (int64_t y = 0; y < in; ++y) {
-      const auto row = image.pixels.begin() + y * in;
-      narrow.push_back(reduce_line(std::vector<double>(row, row + in), out));
-    }
-    for (int64_t x = 0; x < out; ++x) {
-      std::vector<double> column;
-      for (const auto& row : narrow) column.push_back(std::round(row[size_t(x)]));
-      const std::vector<double> reference = reduce_line(column, out);
-      for (int64_t y = 0; y < out; ++y) {
-        // One: where the first pass is close to a half, the rounding of its weights decides.
-        CHECK(std::abs(at(small, y, x) - reference[size_t(y)]) <= 1.001);
-      }
-    }
-    std::fill(image.pixels.begin(), image.pixels.end(), uint8_t(200));
-    for (const uint8_t pixel : reduce({{}, image}, reduction, middle, out).image.pixels) {
-      CHECK(pixel == 200);
-    }
-  }
-}
-
-TEST_CASE("pathfinder drawing: a disc equals the reduction of its whole raster, also at the edge") {
-  const Reduction reduction = lanczos(64, 32);
-  for (const double radius : {1.5, 2.5}) {
-    for (const Point tip : {Point{16, 16}, Point{0, 31}, Point{2, 29}, Point{31, 5}}) {
-      GrayImage canvas = blank(64, 64);
-      for (int64_t y = 0; y < 64; ++y) {
-        for (int64_t x = 0; x < 64; ++x) {
-          const double distance = std::hypot(double(y - 2 * tip.y), double(x - 2 * tip.x));
-          canvas.pixels[size_t(y * 64 + x)] = distance <= 2 * radius ? 255 : 0;
-        }
-      }
-      const GrayImage whole = reduce({{}, canvas}, reduction, {16, 16}, 32).image;
-      CHECK(on_square(draw_disc(tip, radius, 2, reduction), {}, 32).pixels == whole.pixels);
-    }
-  }
-}
-
-TEST_CASE("pathfinder drawing: the stored shapes are the dashes drawn one by one") {
-  struct Kind {
-    int64_t length;
-    double thickness;
-    int64_t margin;
-  };
-  Random random(7);
-  for (const Kind& kind : {Kind{2, 0.5, 1}, {5, 1, 1}, {5, 1.5, 3}, {5, 2, 3}}) {
-    const DashShapes shapes(kind.length, kind.thickness, kind.margin, 2);
-    const int64_t reach = kind.length + int64_t(std::ceil(kind.thickness)) + kind.margin;
-    const int64_t side = 2 * reach + 1;
-    const Reduction reduction = lanczos(4 * reach + 1, side);
-    for (int trial = 0; trial < 400; ++trial) {
-      // Whole degrees, among them the axes, and any angle.
-      const double angle =
-          trial < 360 ? (trial - 180) * kPi / 180 : (2 * random.uniform() - 1) * kPi;
-      GrayImage canvas = blank(4 * reach + 1, 4 * reach + 1);
-      const Point centre = {2 * reach, 2 * reach};
-      draw_line(canvas, centre, translate(centre, angle, double(2 * kind.length)),
-                int64_t(2 * kind.thickness));
-      const DashShape& shape = shapes.at(angle);
-      const Point middle = {reach, reach};
-      const GrayImage mask =
-          reduce({{}, dilate(canvas, disc(2 * kind.margin))}, reduction, middle, reach).image;
-      REQUIRE(on_square(shape.mask, middle, side).pixels == mask.pixels);
-      REQUIRE(on_square(shape.line, middle, side).pixels ==
-              reduce({{}, canvas}, reduction, middle, reach).image.pixels);
-      CHECK(int64_t(shape.core.size()) == std::count(mask.pixels.begin(), mask.pixels.end(), 255));
-    }
-  }
-}
-
-// ---- Images
-
 TEST_CASE("pathfinder generator: an image does not depend on the threads or the order") {
   const PathfinderGenerator generator(easy());
   const int threads = omp_get_max_threads();
   omp_set_num_threads(1);
-  const auto alone = generate_images(generator, 5, 10, 24);
+  const auto alone = generate_images({generator}, 5, 10, 24);
   omp_set_num_threads(4);
-  const auto together = generate_images(generator, 5, 10, 24);
+  const auto together = generate_images({generator}, 5, 10, 24);
   omp_set_num_threads(threads);
   REQUIRE(alone.size() == 24);
   std::set<uint64_t> different;
@@ -309,7 +86,7 @@ TEST_CASE("pathfinder generator: an image does not depend on the threads or the 
 TEST_CASE("pathfinder generator: half of the labels are 1, and the record explains them") {
   const PathfinderSettings settings = pathfinder_settings(32);
   const PathfinderGenerator generator(settings);
-  const auto images = generate_images(generator, 1, 0, 300);
+  const auto images = generate_images({generator}, 1, 0, 300);
   int64_t positives = 0, first_snake = 0;
   double mean = 0;
   for (const PathfinderImage& image : images) {
@@ -350,7 +127,7 @@ TEST_CASE("pathfinder generator: half of the labels are 1, and the record explai
 TEST_CASE("pathfinder generator: curves are smooth and their dashes follow one another") {
   for (const int64_t size : {int64_t(32), int64_t(128)}) {
     const PathfinderSettings settings = pathfinder_settings(size);
-    for (const PathfinderImage& image : generate_images(PathfinderGenerator(settings), 2, 0, 6)) {
+    for (const PathfinderImage& image : generate_images({PathfinderGenerator(settings)}, 2, 0, 6)) {
       std::map<int64_t, std::vector<Dash>> snakes;
       for (const Dash& dash : image.dashes) snakes[dash.snake].push_back(dash);
       for (const auto& [snake, dashes] : snakes) {
@@ -375,7 +152,7 @@ TEST_CASE("pathfinder generator: there are two discs, at the recorded tips") {
   settings.dash_contrasts = {0.5};  // the dashes of the benchmark are as bright as the discs
   const PathfinderGenerator generator(settings);
   int64_t apart = 0;
-  for (const PathfinderImage& image : generate_images(generator, 4, 0, 60)) {
+  for (const PathfinderImage& image : generate_images({generator}, 4, 0, 60)) {
     const auto [a, b] = image.tips;
     CHECK(at(image.image, a.y, a.x) >= 250);
     CHECK(at(image.image, b.y, b.x) >= 250);
@@ -407,7 +184,7 @@ TEST_CASE("pathfinder generator: every resolution and level of the benchmark can
   const PathfinderGenerator pathx(pathfinder_settings(128));
   double mean = 0;
   std::set<int64_t> margins;
-  for (const PathfinderImage& image : generate_images(pathx, 1, 0, 8)) {
+  for (const PathfinderImage& image : generate_images({pathx}, 1, 0, 8)) {
     mean += mean_of(image.image) / 8;
     margins.insert(image.margin);
   }
@@ -424,7 +201,8 @@ struct LevelStatistics {
 LevelStatistics statistics_of(const PathfinderSettings& settings, int64_t count) {
   LevelStatistics s;
   const double images = double(count), pixels = images * double(settings.size * settings.size);
-  for (const PathfinderImage& image : generate_images(PathfinderGenerator(settings), 1, 0, count)) {
+  for (const PathfinderImage& image :
+       generate_images({PathfinderGenerator(settings)}, 1, 0, count)) {
     s.distractors += double(image.distractors) / images;
     s.attempts += double(image.attempts) / images;
     for (int64_t y = 0; y < settings.size; ++y) {
@@ -577,177 +355,5 @@ TEST_CASE("pathfinder generator: gives up when the targets find no place") {
   settings.dash_length = 8;  // more than the window of 4 x 4 pixels that a target begins in
   const std::string message = message_of([&] { generate_image(settings, 1, 3); });
   CHECK(contains(message, "image 3: two contours of 14 dashes found no place in 32 x 32 pixels"));
-  CHECK_THROWS_AS(generate_images(PathfinderGenerator(settings), 1, 0, 2), UsageError);
-}
-
-// ---- Files
-
-TEST_CASE("pathfinder generator: what is written is what the loader reads") {
-  const PathfinderSettings settings = pathfinder_settings(32);
-  const PathfinderGenerator generator(settings);
-  for (const bool numpy : {false, true}) {
-    const Folder folder;
-    int64_t last = 0;
-    const PathfinderWritten written = generate_dataset(folder.name(), settings, 9, 25, 10,
-                                                       [&](int64_t done, int64_t total) {
-                                                         CHECK(total == 25);
-                                                         CHECK(done > last);
-                                                         last = done;
-                                                       },
-                                                       {.numpy_metadata = numpy});
-    CHECK(last == 25);
-    CHECK(written.images == 25);
-    CHECK(written.attempts >= 25);
-    const fs::path level = folder.path / "pathfinder32" / "curv_contour_length_14";
-    CHECK(written.folder == level.string());
-    CHECK(std::distance(fs::directory_iterator(level / "metadata"), {}) == 3);
-    CHECK(std::distance(fs::directory_iterator(level / "imgs" / "2"), {}) == 5);
-
-    int64_t positives = 0;
-    for (int64_t batch = 0; batch < 3; ++batch) {
-      const std::string file = (level / "metadata" / (std::to_string(batch) + ".npy")).string();
-      const std::vector<Row> rows = parse_metadata(
-          read_file(file), file,
-          [](int64_t line, const std::string& reason) { FAIL("line " << line << ": " << reason); });
-      REQUIRE(int64_t(rows.size()) == (batch < 2 ? 10 : 5));
-      for (size_t i = 0; i < rows.size(); ++i) {
-        const PathfinderImage image = generator.generate(9, batch * 10 + int64_t(i));
-        CHECK(rows[i].label == image.label);
-        CHECK(read_png((level / rows[i].file).string()).pixels == image.image.pixels);
-        positives += image.label;
-      }
-    }
-    CHECK(written.positives == positives);
-    const TaskData data = load(folder.name(), 32);
-    CHECK(data.train.size() == 21);
-    CHECK(data.val.size() == 2);
-    CHECK(check_files(folder.name(), 32).usable());
-  }
-}
-
-TEST_CASE("pathfinder generator: several levels take turns in one folder") {
-  auto none = pathfinder_settings(32, 3);
-  none.distractors = 0;
-  const std::vector<PathfinderSettings> levels = {pathfinder_settings(32, 6), none, easy()};
-  const Folder folder;
-  const PathfinderWritten written = generate_dataset(folder.name(), levels, 5, 12, 5);
-  CHECK(written.images == 12);
-  CHECK(written.folder == (folder.path / "pathfinder32" / "curv_mixed").string());
-  for (int64_t i = 0; i < 12; ++i) {  // batches of five, five and two
-    const PathfinderSettings& own = levels[size_t(i % 3)];
-    const PathfinderImage image = generate_image(own, 5, i);
-    const std::string batch = std::to_string(i / 5),
-                      name = "sample_" + std::to_string(i % 5) + ".png";
-    CAPTURE(i);
-    CHECK(read_png(written.folder + "/imgs/" + batch + '/' + name).pixels == image.image.pixels);
-    std::string row;
-    for (const std::string& field : metadata_row(own, image, i / 5, i % 5))
-      row += (row.empty() ? "" : " ") + field;
-    CHECK(contains(read_file(written.folder + "/metadata/" + batch + ".npy"), row + '\n'));
-  }
-  CHECK(load(written.folder, 32).train.size() == 10);
-  CHECK(level_name(std::vector{none, none}) == "curv_contour_length_3");
-  CHECK(contains(message_of([&] {
-                   generate_dataset(folder.name(), {none, pathfinder_settings(64)}, 1, 2, 2);
-                 }),
-                 "the levels of one folder must have one size, got 32 and 64"));
-  CHECK_THROWS_AS(generate_dataset(folder.name(), std::vector<PathfinderSettings>{}, 1, 2, 2),
-                  UsageError);
-  CHECK_THROWS_AS(generate_images(std::vector<PathfinderGenerator>{}, 1, 0, 2), UsageError);
-}
-
-TEST_CASE("pathfinder generator: a folder tells where curves begin, and what was drawn") {
-  PathfinderSettings settings = pathfinder_settings(32, 9);
-  for (const bool fair : {false, true}) {
-    settings.fair_places = fair;
-    const Folder folder;
-    const PathfinderWritten written = generate_dataset(folder.name(), settings, 5, 20, 8);
-    int64_t distractors = 0;
-    for (int64_t i = 0; i < 20; ++i) distractors += generate_image(settings, 5, i).distractors;
-    CHECK(written.distractors == distractors);
-    char mean[20];
-    std::snprintf(mean, sizeof mean, "%.3f", double(distractors) / 20);
-    const std::string text = read_file(written.folder + "/settings.txt");
-    CAPTURE(text);
-    CHECK(contains(text, "20 images of 32 pixels a side, seed 5\n"));
-    CHECK(contains(text, "two curves of 9 dashes, up to 6 distractors of 3; a curve begins "));
-    CHECK(contains(text, "wherever there is room (--fair-places)") == fair);
-    CHECK(contains(text, "where the authors' program begins it") == !fair);
-    CHECK(contains(text, " attempts and " + std::string(mean) + " distractors an image\n"));
-  }
-}
-
-TEST_CASE("pathfinder generator: the metadata has the eleven columns of the archive") {
-  PathfinderImage image;
-  image.label = 1;
-  image.margin = 3;
-  using Row11 = std::vector<std::string>;
-  CHECK(metadata_row(pathfinder_settings(128), image, 4, 17) ==
-        Row11{"imgs/4", "sample_17.png", "17", "1", "1.8", "14", "4", "5", "1.5", "3", "1"});
-  image.margin = 1;
-  CHECK(metadata_row(pathfinder_settings(32, 6), image, 0, 0) ==
-        Row11{"imgs/0", "sample_0.png", "0", "1", "1.0", "6", "2", "2", "0.5", "1", "1"});
-  CHECK(level_name(pathfinder_settings(32, 6)) == "curv_baseline");
-  CHECK(level_name(pathfinder_settings(32, 9)) == "curv_contour_length_9");
-
-  const Folder folder;
-  const PathfinderWritten written = generate_dataset(folder.name(), easy(), 1, 2, 5);
-  const std::string text = read_file(written.folder + "/metadata/0.npy");
-  CHECK(std::count(text.begin(), text.end(), '\n') == 2);
-  CHECK(std::count(text.begin(), text.end(), ' ') == 20);
-  CHECK(text.starts_with("imgs/0 sample_0.png 0 "));
-}
-
-TEST_CASE("pathfinder generator: images that are there are kept unless overwriting is asked for") {
-  const Folder folder;
-  const std::string kept = folder.write("pathfinder32/curv_baseline/metadata/7.npy", "mine");
-  fs::create_directories(folder.path / "pathfinder32/curv_baseline/imgs");
-  const std::string message = message_of([&] { generate_dataset(folder.name(), easy(), 1, 3, 2); });
-  CHECK(contains(message, "curv_baseline/metadata' is there already; give --force to replace it"));
-  CHECK(read_file(kept) == "mine");
-  const PathfinderWritten written =
-      generate_dataset(folder.name(), easy(), 1, 3, 2, {}, {.overwrite = true});
-  CHECK_FALSE(fs::exists(kept));
-  CHECK(written.images == 3);
-  CHECK_THROWS_AS(generate_dataset(folder.name(), easy(), 1, 3, 2), UsageError);
-  generate_dataset(folder.name(), pathfinder_settings(32, 9), 1, 1, 2);  // another level
-}
-
-TEST_CASE("pathfinder generator: two programs do not write one level at a time") {
-  const Folder folder;
-  fs::create_directories(folder.path / "pathfinder32/curv_baseline");
-  {
-    const FolderLock lock(folder.file("pathfinder32/curv_baseline"));
-    CHECK_THROWS_WITH_AS(generate_dataset(folder.name(), easy(), 1, 3, 2),
-                         doctest::Contains("another program writes to"), UsageError);
-    generate_dataset(folder.name(), pathfinder_settings(32, 9), 1, 1, 2);  // another level
-  }
-  generate_dataset(folder.name(), easy(), 1, 3, 2);
-}
-
-TEST_CASE("pathfinder generator: a batch without all its images has no metadata") {
-  const Folder folder;
-  CHECK_THROWS_AS(generate_dataset(folder.name(), easy(), 1, 6, 2,
-                                   [](int64_t done, int64_t) {
-                                     if (done == 4) throw Error("stop");
-                                   }),
-                  Error);
-  const fs::path level = folder.path / "pathfinder32" / "curv_baseline";
-  CHECK(fs::exists(level / "metadata" / "0.npy"));
-  CHECK_FALSE(fs::exists(level / "metadata" / "1.npy"));
-  CHECK(fs::exists(level / "imgs" / "1" / "sample_1.png"));
-}
-
-TEST_CASE("pathfinder generator: bad counts and folders are refused") {
-  const Folder folder;
-  const std::string file = folder.write("file", "");
-  CHECK_THROWS_AS(generate_dataset(file, easy(), 1, 2, 2), IoError);
-  CHECK_THROWS_AS(generate_dataset(folder.name(), easy(), 1, 0, 2), UsageError);
-  CHECK_THROWS_AS(generate_dataset(folder.name(), easy(), 1, 2, 0), UsageError);
-  CHECK(contains(message_of([&] { generate_dataset(folder.name(), easy(), 1, -3, 2); }),
-                 "the number of images must be in 1..100000000, got -3"));
-  PathfinderSettings settings = easy();
-  settings.padding = 0;
-  CHECK_THROWS_AS(generate_dataset(folder.name(), settings, 1, 2, 2), UsageError);
-  CHECK(std::distance(fs::directory_iterator(folder.path), {}) == 1);  // nothing was made
+  CHECK_THROWS_AS(generate_images({PathfinderGenerator(settings)}, 1, 0, 2), UsageError);
 }

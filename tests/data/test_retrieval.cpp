@@ -32,9 +32,9 @@ void write_files(const Folder& folder, const std::string& below) {
   for (const auto& [name, content] : kFiles) folder.write(below + name, content);
 }
 
-std::string to_text(const TaskData& data, const Ids& tokens) {
+std::string to_text(const TaskData& data, const Elements& tokens) {
   std::string text;
-  for (const uint16_t id : tokens) text += data.vocabulary[id];
+  for (const uint16_t id : tokens.values()) text += data.vocabulary[id];
   return text;
 }
 

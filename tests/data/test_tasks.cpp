@@ -3,10 +3,13 @@
 #include <png.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "core/check.h"
 #include "data/files/png.h"
+#include "data/fingerprint.h"
 #include "data/pathfinder/dataset.h"
 #include "data/tasks.h"
 #include "data/tasks/listops.h"
@@ -82,7 +85,7 @@ void write_all(const Folder& folder) {
   write_fashion(folder, "train", 0, 24);
   write_fashion(folder, "t10k", 24, 2);
   for (const int64_t size : {32, 128}) {
-    pathfinder::generate_dataset(folder.name(), pathfinder::pathfinder_settings(size, 14), 1, 10,
+    pathfinder::generate_dataset(folder.name(), {pathfinder::pathfinder_settings(size, 14)}, 1, 10,
                                  10);
   }
 }
@@ -121,7 +124,7 @@ TEST_CASE("tasks: every row of the table finds, loads and checks its data") {
 TEST_CASE("tasks: encode gives what load() gives for the same text or image") {
   const Folder folder;
   write_all(folder);
-  const auto equal = [](const Example& a, const std::vector<uint16_t>& tokens, bool cut) {
+  const auto equal = [](const Example& a, const Elements& tokens, bool cut) {
     CHECK(a.tokens == tokens);
     CHECK(a.cut == cut);
   };
@@ -185,12 +188,12 @@ TEST_CASE("tasks: encode gives what load() gives for the same text or image") {
     const std::string set = task.shape.width == 32 ? "pathfinder32" : "pathfinder128";
     std::vector<std::vector<uint16_t>> read, encoded;
     for (const auto* examples : {&data.train, &data.val, &data.test}) {
-      for (const Example& example : *examples) read.push_back({example.tokens});
+      for (const Example& example : *examples) read.push_back(example.tokens.values());
     }
     for (int i = 0; i < 10; ++i) {
       const std::string file = set + "/curv_contour_length_14/imgs/0/sample_" + std::to_string(i);
       const std::string png = encode_png(read_png(folder.file(file + ".png")));
-      encoded.push_back(task.encode(png, {}, {}).tokens);
+      encoded.push_back(task.encode(png, {}, {}).tokens.values());
     }
     std::sort(read.begin(), read.end());
     std::sort(encoded.begin(), encoded.end());
@@ -215,4 +218,28 @@ TEST_CASE("tasks: encode refuses what the task cannot have") {
   refuses("fashion", color_png(1), "must be gray");
   refuses("pathx", encode_png(gray), "must be 128 x 128 pixels, got 32 x 32");
   refuses("pathfinder32", "", "empty");
+}
+
+TEST_CASE("tasks: a row names the options that change what load() gives, and no others") {
+  const Folder folder;
+  write_all(folder);
+  const std::map<std::string, std::string> other = {
+      {"max-length", "5"}, {"protocol", "gr"}, {"bytes", "true"}, {"val-split", "0.5"}};
+  for (const Task& task : tasks()) {
+    const DataOptions options{.task = task.name, .folder = folder.name(), .max_length = 2048};
+    const auto loaded = [&](const DataOptions& o) {
+      const TaskData data = task.load(o);
+      return std::tuple(data.vocab, fingerprint(data.train), fingerprint(data.val),
+                        fingerprint(data.test));
+    };
+    for (const std::string& name : field_names(options)) {
+      if (name == "task" || name == "data") continue;
+      CAPTURE(task.name);
+      CAPTURE(name);
+      DataOptions changed = options;
+      REQUIRE(from_texts(changed, {{name, other.at(name)}}).empty());
+      const bool reads = std::find(task.reads.begin(), task.reads.end(), name) != task.reads.end();
+      CHECK((loaded(changed) != loaded(options)) == reads);
+    }
+  }
 }

@@ -65,7 +65,7 @@ void check_same(const TaskData& a, const TaskData& b) {
 
 std::string to_text(const TaskData& data, const Example& example) {
   std::string text;
-  for (const uint16_t id : example.tokens) text += data.vocabulary[id];
+  for (const uint16_t id : example.tokens.values()) text += data.vocabulary[id];
   return text;
 }
 
@@ -117,6 +117,7 @@ TEST_CASE("text: characters get ids by frequency in training, reviews the order 
   CHECK(to_text(data, data.test[1]) == "ca<unk><eos>");
   CHECK(data.test[1].label == 1);
   CHECK(same(data.val, data.test));
+  CHECK(data.val[0].tokens.bytes().data() == data.test[0].tokens.bytes().data());  // shared
   CHECK(data.note ==
         "validation is the test split; not the whole data set: 3 training and 2 test reviews "
         "instead of 25000 each");

@@ -71,6 +71,7 @@ TEST_CASE("charts: a file of its own has a legend, gaps for NaN, and no number t
   CHECK_FALSE(contains(svg, "inf"));
   CHECK_FALSE(contains(svg, "var(--"));
   CHECK(contains(svg, "prefers-color-scheme:dark"));
+  CHECK(contains(svg, "svg text{font:"));
 }
 
 TEST_CASE("charts: names at the ends of lines keep their order, guides are named inside") {
@@ -92,6 +93,45 @@ TEST_CASE("charts: names at the ends of lines keep their order, guides are named
   for (int i = 0; i < 3; ++i)
     CHECK(y_of("line" + std::to_string(i)) >= y_of("line" + std::to_string(i + 1)) + 15.9);
   for (const char* name : {">n<", ">n log n<", ">n²<", ">short<"}) CHECK(contains(svg, name));
+}
+
+TEST_CASE("charts: the name of a guide keeps clear of the lines") {
+  // The second line ends where the guide of n^2 leaves the chart.
+  const std::vector<double> n = {512, 16384};
+  const Chart c{
+      .series = {{"high", n, {1, 70}, 0}, {"low", n, {0.13, 5.2}, 1}, {"copy", n, {0.03, 2}, 2}},
+      .log_x = true,
+      .log_y = true,
+      .growth = true,
+      .names_at_ends = true,
+      .width = 560,
+      .height = 420};
+  const std::string svg = file("times", {c});
+  CAPTURE(svg);
+  const auto numbers_after = [&](const std::string& start, size_t from) {
+    std::string text = svg.substr(svg.find(start, from) + start.size());
+    text = text.substr(0, text.find("/>"));
+    for (char& letter : text)
+      if (letter != '.' && letter != '-' && !std::isdigit(uint8_t(letter))) letter = ' ';
+    std::istringstream in(text);
+    std::vector<double> numbers;
+    for (double number; in >> number;) numbers.push_back(number);
+    return numbers;
+  };
+  for (const std::string name : {"n", "n log n", "n²"}) {
+    CAPTURE(name);
+    const size_t tag = svg.rfind("<text", svg.find(">" + name + "<"));
+    REQUIRE(tag != std::string::npos);
+    const std::vector<double> place = numbers_after("halo", tag);  // left end and baseline
+    for (const char* color : {"c0", "c1", "c2"}) {
+      const std::vector<double> p = numbers_after(std::string("\"s ") + color + "\" d=", 0);
+      REQUIRE(p.size() == 4);
+      for (const double x : {place[0], place[0] + 7}) {
+        const double line = p[1] + (p[3] - p[1]) * (x - p[0]) / (p[2] - p[0]);
+        CHECK((line > place[1] + 2 || line < place[1] - 9));
+      }
+    }
+  }
 }
 
 TEST_CASE("charts: a heat map draws cells of one colour together, the middle tone not at all") {

@@ -1,8 +1,10 @@
 // Progress: what a terminal and a pipe see of it.
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "examples/train/display.h"
+#include "examples/train/signals.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -85,4 +87,25 @@ TEST_CASE("display: a signal is answered at once, also while the program compute
   stop_signal = 2;
   out.wait_for("stopping after this step ...\n");
   stop_signal = 0;
+}
+
+TEST_CASE("signals: an echo of the first request ends nothing, a second request does") {
+  for (const useconds_t pause : {0, 700000}) {
+    CAPTURE(pause);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      ::alarm(20);
+      catch_stop_signals();
+      ::kill(::getpid(), SIGINT);
+      ::usleep(pause);
+      ::kill(::getpid(), SIGINT);
+      ::_exit(stop_signal);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    const bool second = pause > 0;
+    CHECK(WIFSIGNALED(status) == second);
+    CHECK((second ? WTERMSIG(status) : WEXITSTATUS(status)) == SIGINT);
+  }
 }

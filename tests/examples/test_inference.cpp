@@ -117,16 +117,13 @@ TEST_CASE("evaluate: what cannot be evaluated is refused with the reason") {
   CHECK(contains(nowhere.err, "there is no such run folder or checkpoint"));
   const Outcome no_run = place.run("evaluate " + place / "data" + data);
   CHECK(no_run.code == 3);
-  CHECK(contains(no_run.err, "there is no best.safetensors"));
+  CHECK(contains(no_run.err, "holds no best.safetensors"));
   CHECK(place.run("evaluate " + place / "run" + data + " --split tset").code == 2);
   const Outcome svg = place.run("evaluate " + place / "run" + data + " --svg " + place / "x.svg");
   CHECK(svg.code == 2);
   CHECK(contains(svg.err, "one file needs one --split"));
   CHECK(place.run("evaluate " + place / "run --data " + place / "nowhere").code == 3);
-  REQUIRE(place
-              .run("lra_data generate listops --out " + place / "other/listops" +
-                   " --seed 9 --train 200 --val 40 --test 40 --min-length 2 --max-length 20")
-              .code == 0);
+  make_listops(place / "other/listops", /*seed=*/9);
   const Outcome other = place.run("evaluate " + place / "run --data " + place / "other");
   CHECK(other.code == 3);
   CHECK(contains(other.err, "gives other ids to its symbols"));
@@ -210,9 +207,8 @@ TEST_CASE("predict: a review, with words for the classes; unknown characters are
     for (int i = 0; i < 20; ++i) review += part.ends_with("pos") ? "good film " : "bad film ";
     spill(place / ("data/aclImdb/" + part + "/0_1.txt"), review);
   }
-  REQUIRE(place
-              .run("train_lra --task text --dim 8 --layers 1 --batch-size 2 --steps 1 --data " +
-                   place / "data --out " + place / "run")
+  REQUIRE(train_lra_here(place, "--task text --dim 8 --layers 1 --batch-size 2 --steps 1 --data " +
+                                    place / "data --out " + place / "run")
               .code == 0);
   spill(place / "review.txt", "good #ilm#");
   const Outcome o = place.run("predict " + place / "run " + place / "review.txt");
@@ -231,10 +227,10 @@ TEST_CASE("predict: an image of the model's size, and no other") {
                    " --contour 4 --distractors 0 --count 40")
               .code == 0);
   const std::string level = place / "data/pathfinder32/curv_contour_length_4";
-  REQUIRE(place
-              .run("train_lra --task pathfinder32 --layers 1 --dim 8 --batch-size 4 --steps 1 "
-                   "--quiet --data " +
-                   level + " --out " + place / "run")
+  REQUIRE(train_lra_here(place,
+                         "--task pathfinder32 --layers 1 --dim 8 --batch-size 4 --steps 1 "
+                         "--quiet --data " +
+                             level + " --out " + place / "run")
               .code == 0);
   const std::string image = level + "/imgs/0/sample_0.png";
   const Outcome o = place.run("predict " + place / "run " + image + " " + image + " --json");
@@ -261,10 +257,10 @@ TEST_CASE("predict: two documents that are compared, and no other number of them
   for (const char* split : {"train", "eval", "test"})
     spill(place / "data/new_aan_pairs." + std::string(split) + ".tsv",
           "1.0\t1\t2\tb'one paper'\tb'another paper'\n0.0\t3\t4\tb'a paper'\tb'no paper'\n");
-  REQUIRE(place
-              .run("train_lra --task retrieval --layers 1 --dim 8 --batch-size 2 --steps 1 "
-                   "--quiet --data " +
-                   place / "data --out " + place / "run")
+  REQUIRE(train_lra_here(place,
+                         "--task retrieval --layers 1 --dim 8 --batch-size 2 --steps 1 "
+                         "--quiet --data " +
+                             place / "data --out " + place / "run")
               .code == 0);
   spill(place / "left", "one paper");
   spill(place / "right", "another paper");
@@ -315,7 +311,7 @@ TEST_CASE("checkpoints: one without options is evaluated by config.toml and trai
   fs::remove(before + "/config.toml");
   CHECK(contains(place.run("evaluate " + before + evaluate).err, "there is no config.toml"));
 
-  REQUIRE(place.train("longer", "--stop-at 20").code == 0);
+  REQUIRE(place.train_here("longer", "--stop-at 20").code == 0);
   const std::string checkpoint = place / "longer/ckpt-00000020.safetensors";
   safetensors::File file = safetensors::read(checkpoint);
   make_as_of_before(file.metadata);

@@ -1,15 +1,11 @@
-// Layers one by one: what each computes, written out from its formula; the values it starts from;
-// where dropout acts; and that results do not depend on the number of threads.
-#include <omp.h>
-
+// Layers one by one: what each computes, written out from its formula, and where dropout acts.
 #include <map>
 #include <string>
 
 #include "layers/blocks/gtu.h"
+#include "layers/blocks/mixer2d.h"
 #include "layers/mixers.h"
 #include "layers/model.h"
-#include "optim/adam.h"
-#include "optim/clip.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -17,7 +13,7 @@ using namespace skiff::testing;
 
 namespace {
 
-// Overwrites a parameter, as loading a checkpoint does.
+// Overwrites a parameter, as the loading of a checkpoint does.
 void fill(Tensor parameter, const std::vector<double>& numbers) {
   REQUIRE(parameter.size() == int64_t(numbers.size()));
   std::copy(numbers.begin(), numbers.end(), parameter.data<double>());
@@ -33,125 +29,11 @@ Tensor tokens(int64_t B, int64_t n, int64_t limit, uint64_t seed) {
   return x;
 }
 
-struct Moments {
-  double count, mean, deviation, kurtosis, largest;
-};
-Moments moments(const Variable& x) {
-  const std::vector<double> v = to_vector(x.value());
-  Moments m{double(v.size()), 0, 0, 0, 0};
-  for (const double a : v) m.mean += a / m.count;
-  double second = 0, fourth = 0;
-  for (const double a : v) {
-    const double square = (a - m.mean) * (a - m.mean);
-    second += square / m.count;
-    fourth += square * square / m.count;
-    m.largest = std::max(m.largest, std::abs(a));
-  }
-  m.deviation = std::sqrt(second);
-  m.kurtosis = fourth / (second * second);
-  return m;
-}
-
-// Bounds of four standard errors: mean s / sqrt N, deviation s sqrt((kurtosis - 1) / 4N), and for
-// the kurtosis of a normal sample sqrt(24 / N), which is wider than that of a uniform one.
-void check_moments(const Moments& m, double deviation, double kurtosis) {
-  CHECK(std::abs(m.mean) < 4 * deviation / std::sqrt(m.count));
-  CHECK(std::abs(m.deviation / deviation - 1) < 4 * std::sqrt((kurtosis - 1) / (4 * m.count)));
-  if (m.count >= 1000) CHECK(std::abs(m.kurtosis - kurtosis) < 4 * std::sqrt(24 / m.count));
-}
-void check_normal(const Variable& x, double deviation) { check_moments(moments(x), deviation, 3); }
-void check_uniform(const Variable& x, double bound) {
-  const Moments m = moments(x);
-  check_moments(m, bound / std::sqrt(3.0), 1.8);
-  CHECK(m.largest <= bound * (1 + 1e-6));  // the bound itself, rounded to float32
-  CHECK(m.largest > bound * (1 - 8 / m.count));
-}
-
 const ClassHead& class_head(const Model& model) {
   return dynamic_cast<const ClassHead&>(*model.head);
 }
 
 }  // namespace
-
-// ---- what weights start from ----
-
-TEST_CASE("linear, embedding: first values are uniform within 1/sqrt(in), and normal") {
-  Parameters store(1);
-  const Linear layer(store.root() / "linear", 50, 400);
-  check_uniform(layer.weight, 1 / std::sqrt(50.0));
-  check_uniform(layer.bias, 1 / std::sqrt(50.0));
-  const Embedding embedding(store.root() / "embedding", 40, 500);
-  check_normal(embedding.weight, 1);
-  check_normal(slice(embedding.weight, 0, 0, 1), 1);  // the row of the padding id is like any other
-}
-
-TEST_CASE("gtu: starts from N(0, 0.02^2), biases too, or from the default of linear") {
-  for (const Start start : {Start::Small, Start::Default}) {
-    Parameters store(2);
-    const Gtu gtu(store.root(), {.dim = 300, .inner = 100, .start = start},
-                  maker_of<FdTnoFree>(KernelOptions{}, FdOptions{.points = 1}));
-    for (const Linear* layer : {&gtu.u_proj, &gtu.v_proj, &gtu.o})
-      for (const Variable& p : {layer->weight, layer->bias}) {
-        if (start == Start::Small)
-          check_normal(p, 0.02);
-        else
-          check_uniform(p, 1 / std::sqrt(double(layer->weight.size(1))));
-      }
-  }
-}
-
-TEST_CASE("models: the setting of the start reaches the Toeplitz units and nothing else") {
-  for (const Start start : {Start::Small, Start::Default}) {
-    Parameters store(3);
-    const ModelOptions options{.mixer = "fd",
-                               .layers = 1,
-                               .dim = 64,
-                               .glu_expand = 1.25,
-                               .start = start,
-                               .fd = {.points = 1}};
-    const Model model(store.root(), options, {.vocab = 40, .classes = 50});
-    const Block& block = model.trunk.blocks[0];
-    const Gtu& gtu = dynamic_cast<const Gtu&>(*block.unit);
-    if (start == Start::Small)
-      check_normal(gtu.u_proj.weight, 0.02);
-    else
-      check_uniform(gtu.u_proj.weight, 0.125);
-    check_normal(std::get<Embedding>(model.trunk.encoder).weight, 1);
-    check_uniform(block.glu.l1.weight, 0.125);
-    check_uniform(block.glu.l3.weight, 1 / std::sqrt(80.0));
-    check_uniform(class_head(model).decoder.weight, 0.125);
-  }
-}
-
-TEST_CASE("ski: scaled kernels are the unscaled ones of a table r / n_train times as large") {
-  for (const bool causal : {false, true}) {
-    CAPTURE(causal);
-    const MixerShape shape{.channels = 3, .train_length = 10};
-    SkiOptions options{.inducing_points = 4, .filter = 3};
-    Parameters plain(7, DType::Float64), scaled(8, DType::Float64);
-    const SkiTno a(plain.root(), shape, {.causal = causal}, options);
-    options.scaled = true;
-    const SkiTno b(scaled.root(), shape, {.causal = causal}, options);
-    safetensors::File file;
-    file.tensors = plain.values();
-    scaled.load(file, {});
-    CHECK(distance(b.inducing_kernel(10).value(), (0.4 * a.inducing_kernel(10)).value()) <= 1e-15);
-  }
-}
-
-TEST_CASE("ski: scaled divides the deviation of filters by sqrt m and of tables by sqrt r") {
-  for (const bool scaled : {false, true})
-    for (const bool causal : {false, true}) {
-      CAPTURE(scaled);
-      CAPTURE(causal);
-      Parameters store(4);
-      const SkiTno ski(store.root(), {.channels = 4000, .train_length = 9}, {.causal = causal},
-                       {.inducing_points = 3, .filter = 4, .scaled = scaled});
-      check_normal(ski.conv_kernel, scaled ? 1 / std::sqrt(5.0) : 1);  // length 4 becomes m = 5
-      check_normal(ski.alphas, scaled ? 1 / std::sqrt(3.0) : 1);
-      if (!causal) check_normal(ski.betas, scaled ? 1 / std::sqrt(3.0) : 1);
-    }
-}
 
 // ---- norms ----
 
@@ -359,7 +241,7 @@ TEST_CASE("models: the encoder adds sinusoids, then drops a tenth while training
                                .sinusoids = sinusoids,
                                .encoder_dropout = 0.1};
     const Trunk trunk(store.root(), options, {.vocab = 7, .classes = 2});
-    trunk(tokens(1, n + 3, 7, 2));  // a longer input before: its table of positions is used again
+    trunk(tokens(1, n + 3, 7, 2));  // a longer input first: its table of positions is used again
     const Tensor ids = tokens(2, n, 7, 1);
     const double* rows = std::get<Embedding>(trunk.encoder).weight.value().data<double>();
     Tensor encoded({2, n, d}, DType::Float64);
@@ -380,6 +262,38 @@ TEST_CASE("models: the encoder adds sinusoids, then drops a tenth while training
 }
 
 // ---- Toeplitz operators ----
+
+TEST_CASE("mixer2d: rows and columns commute, and the doubled product is the published sum") {
+  const int64_t H = 5, W = 4, D = 3;
+  const KernelOptions kernel{.gamma = 0.7, .rpe = {.width = 4, .layers = 0}};
+  const std::vector<MakeMixer> makers = {
+      maker_of<Tno>(kernel, TnoOptions{.network = TnoNetwork::Tnn}),
+      maker_of<SkiTno>(kernel, SkiOptions{.inducing_points = 3, .filter = 3}),
+      maker_of<FdTno>(kernel)};
+  for (const MakeMixer& make : makers) {
+    Parameters store(2, DType::Float64);
+    const Mixer2d mixer(store.root(), D, H, W, make);
+    const Variable x = random64({2, H * W, D}, 1), image = reshape(x, {2, H, W, D});
+    const Variable first = (*mixer.columns)((*mixer.rows)(image, -2), -3);
+    const Variable second = (*mixer.rows)((*mixer.columns)(image, -3), -2);
+    CHECK(distance(first.value(), second.value()) < 1e-12);
+    CHECK(distance(mixer(x).value(), reshape(first + second, x.shape()).value()) < 1e-12);
+    CHECK(contains(message_of([&] {
+                     mixer(random64({2, 7, D}, 1));
+                   }),
+                   "an image of 5 x 4 has 20 positions"));
+  }
+}
+
+TEST_CASE("tno: shifting an input away from the borders shifts the output") {
+  Parameters store(2, DType::Float64);
+  const Tno tno(store.root(), {.channels = 2}, {.gamma = 0.9, .rpe = {.width = 4}},
+                {.network = TnoNetwork::Tnn, .max_lag = 3});
+  Tensor a = zeros({1, 20, 2}, DType::Float64), b = a.clone();
+  for (int64_t d = 0; d < 2; ++d) a.data<double>()[8 * 2 + d] = b.data<double>()[11 * 2 + d] = 1;
+  const std::vector<double> ya = to_vector(tno(a).value()), yb = to_vector(tno(b).value());
+  for (size_t i = 0; i < 17 * 2; ++i) CHECK(std::abs(ya[i] - yb[i + 6]) < 1e-14);
+}
 
 TEST_CASE("mixer2d: the warp of each axis is made for the length of that axis") {
   const int64_t r = 6;
@@ -468,18 +382,6 @@ TEST_CASE("rpe: with residual = true every hidden layer adds its input") {
   }
 }
 
-TEST_CASE("powers: a base of 0 has the value 0^0 = 1, and a derivative at exponent 1") {
-  const Tensor gy = values({2, 3, 5, 7, 11, 13}, {3, 2});
-  for (const DType dtype : {DType::Float32, DType::Float64}) {
-    const Variable gamma = Variable::leaf(values({0, 0.5}, {2}).to(dtype));
-    Tape tape;
-    const Variable y = powers(gamma, {0, 1, 2});
-    CHECK(to_vector(y.value()) == std::vector<double>{1, 1, 0, 0.5, 0, 0.25});
-    tape.backward(y, gy.to(dtype));
-    CHECK(to_vector(gamma.grad()) == std::vector<double>{5, 7 + 2 * 0.5 * 13});
-  }
-}
-
 // ---- readout ----
 
 TEST_CASE("models: the last readout takes the last of all positions, the mean the true length") {
@@ -519,215 +421,4 @@ TEST_CASE("models: the last readout takes the last of all positions, the mean th
   shape.pairs = true;
   const Model pair(pair_store.root(), last_options, shape);
   CHECK(to_vector(pair(ids, lengths).value()) == to_vector(pair(ids, full).value()));
-}
-
-// ---- optimizers ----
-
-namespace {
-// w after three steps on gradients of different sizes, each multiplied by s before the step or in
-// it.
-template <class Optimizer, class Options>
-std::vector<double> trained(const Options& options, double s, bool in_the_step) {
-  Parameters store(1, DType::Float64);
-  const Variable w = store.root().parameter("w", {5}, normal(1));
-  Optimizer optimizer(store, options);
-  for (uint64_t step = 0; step < 3; ++step) {
-    store.zero_grad();
-    Tape tape;
-    const Tensor gradient = random64({5}, 10 + step);
-    tape.backward(sum((in_the_step ? 1 : s) * (Variable(gradient) * w)));
-    optimizer.step(0.1, in_the_step && step < 2 ? s : 1);
-    if (!in_the_step && step == 1) s = 1;  // the last step is a plain one for both
-  }
-  return to_vector(w.value());
-}
-}  // namespace
-
-TEST_CASE("optimizers: a gradient scale is a scale of gradients, not of the weight decay") {
-  for (const bool decoupled : {true, false})
-    for (const double eps : {1e-8, 0.3}) {  // Adam forgets a scale but for eps and later steps
-      CAPTURE(decoupled);
-      const AdamOptions options{.eps = eps, .weight_decay = 0.5, .decoupled = decoupled};
-      const std::vector<double> want = trained<Adam>(options, 0.2, false);
-      CHECK(distance(trained<Adam>(options, 0.2, true), want) < 1e-14);
-      CHECK(distance(trained<Adam>(options, 1, true), want) > 1e-3);
-    }
-  const SgdOptions options{.momentum = 0.9, .weight_decay = 0.5};
-  CHECK(distance(trained<Sgd>(options, 0.2, true), trained<Sgd>(options, 0.2, false)) < 1e-14);
-}
-
-TEST_CASE("clip: the norm of a gradient takes in every element of every block") {
-  for (const int64_t n : {16383, 16384, 16385, 40000}) {
-    CAPTURE(n);
-    Parameters store(1, DType::Float64);
-    const Variable w = store.root().parameter("w", {n}, constant(1));
-    const Tensor gradient = random64({n}, 1);
-    {
-      Tape tape;
-      tape.backward(sum(Variable(gradient) * w));
-    }
-    double squares = 0;
-    for (const double g : to_vector(gradient)) squares += g * g;
-    CHECK(std::abs(gradient_norm(store) / std::sqrt(squares) - 1) < 1e-12);
-  }
-}
-
-// ---- threads ----
-
-namespace {
-
-class Threads {  // puts the number of threads back
- public:
-  ~Threads() { omp_set_num_threads(before_); }
-
- private:
-  int before_ = omp_get_max_threads();
-};
-
-std::string bits(const std::vector<Tensor>& tensors) {
-  std::string all;
-  for (const Tensor& x : tensors) all.append(static_cast<const char*>(x.raw()), size_t(x.bytes()));
-  return all;
-}
-
-// y = f(inputs) and the gradients of the inputs, for a random cotangent.
-template <class F>
-std::vector<Tensor> value_and_gradients(const std::vector<Tensor>& inputs, const F& f) {
-  std::vector<Variable> leaves;
-  for (const Tensor& x : inputs) leaves.push_back(Variable::leaf(x));
-  Tape tape;
-  const Variable y = f(leaves);
-  tape.backward(y, random_normal(y.shape(), y.dtype(), 99));
-  std::vector<Tensor> results = {y.value()};
-  for (const Variable& v : leaves) results.push_back(v.grad());
-  return results;
-}
-
-// The same bits on 1, 2, 3 and 7 threads.
-template <class F>
-void check_threads(const F& tensors) {
-  const Threads restore;
-  omp_set_num_threads(1);
-  const std::string one = bits(tensors());
-  for (const int threads : {2, 3, 7}) {
-    CAPTURE(threads);
-    omp_set_num_threads(threads);
-    CHECK((bits(tensors()) == one));
-    CHECK(omp_get_max_threads() == threads);
-  }
-}
-
-}  // namespace
-
-TEST_CASE("threads: a matrix product is the same for any number, and leaves the number alone") {
-  struct Case {
-    Shape x, W;
-  };
-  const std::vector<Case> cases = {{{7, 333, 37}, {41, 37}},
-                                   {{3, 3001, 5}, {4, 5}},
-                                   {{8, 17, 65}, {33, 65}},
-                                   {{1100, 19}, {23, 19}}};
-  for (const DType dtype : {DType::Float32, DType::Float64})
-    for (const Case& c : cases) {
-      CAPTURE(c.x);
-      const std::vector<Tensor> inputs = {random_normal(c.x, dtype, 1),
-                                          random_normal(c.W, dtype, 2),
-                                          random_normal({c.W[0]}, dtype, 3)};
-      check_threads([&] {
-        return value_and_gradients(inputs, [](const auto& v) { return linear(v[0], v[1], v[2]); });
-      });
-    }
-  const std::vector<Tensor> batched = {random_normal({9, 33, 37}, DType::Float32, 1),
-                                       random_normal({9, 37, 41}, DType::Float32, 2)};
-  check_threads([&] {
-    return value_and_gradients(batched, [](const auto& v) { return matmul(v[0], v[1]); });
-  });
-}
-
-TEST_CASE("threads: every elementwise op is the same for any number") {
-  using List = std::vector<Variable>;
-  struct Case {
-    std::string name;
-    Variable (*run)(const List& v);  // v = x, y (333, 37), b (37), all positive; and complex z, w
-  };
-  const std::vector<Case> cases = {
-      {"add", [](const List& v) { return v[0] + v[1]; }},
-      {"sub", [](const List& v) { return v[0] - v[2]; }},
-      {"mul", [](const List& v) { return v[0] * v[1]; }},
-      {"mul a suffix", [](const List& v) { return v[0] * v[2]; }},
-      {"div", [](const List& v) { return v[0] / v[1]; }},
-      {"div by a suffix", [](const List& v) { return v[0] / v[2]; }},
-      {"scale", [](const List& v) { return 0.3 * v[0]; }},
-      {"complex_mul", [](const List& v) { return complex_mul(v[3], v[4]); }},
-      {"complex_mul by a suffix", [](const List& v) { return complex_mul(v[3], v[5]); }},
-      {"to_complex", [](const List& v) { return to_complex(v[0], v[1]); }},
-      {"relu", [](const List& v) { return relu(v[0] - v[1]); }},
-      {"silu", [](const List& v) { return silu(v[0]); }},
-      {"gelu", [](const List& v) { return gelu(v[0]); }},
-      {"sigmoid", [](const List& v) { return sigmoid(v[0]); }},
-      {"tanh", [](const List& v) { return tanh(v[0]); }},
-      {"exp", [](const List& v) { return exp(v[0]); }},
-      {"elu", [](const List& v) { return elu(v[0] - v[1]); }},
-      {"dropout", [](const List& v) {
-         return dropout(v[0], {0.3, 1, 2, 3});
-       }}};
-  for (const DType dtype : {DType::Float32, DType::Float64}) {
-    std::vector<Tensor> inputs;
-    for (const Shape& shape : {Shape{333, 37}, Shape{333, 37}, Shape{37}})
-      inputs.push_back(exp(random_normal(shape, dtype, 1 + inputs.size())).value());
-    for (const Shape& shape : {Shape{333, 37}, Shape{333, 37}, Shape{37}})
-      inputs.push_back(random_normal(shape, complex_type(dtype), 1 + inputs.size()));
-    for (const Case& c : cases) {
-      CAPTURE(c.name);
-      CAPTURE(std::string(name_of(dtype)));
-      check_threads([&] {
-        List leaves;
-        for (const Tensor& x : inputs) leaves.push_back(Variable::leaf(x));
-        Tape tape;
-        const Variable y = c.run(leaves);
-        tape.backward(y, random_normal(y.shape(), y.dtype(), 99));
-        std::vector<Tensor> results = {y.value()};
-        for (const Variable& v : leaves)
-          if (v.grad()) results.push_back(v.grad());
-        return results;
-      });
-    }
-  }
-}
-
-TEST_CASE("threads: three steps of training are the same for any number, with every mixer") {
-  ModelOptions options{.layers = 1,
-                       .dim = 33,
-                       .glu_expand = 1.07,
-                       .dropout = 0.1,
-                       .encoder_dropout = 0.1,
-                       .kernel = {.gamma = 0.9, .rpe = {.width = 8, .layers = 1}},
-                       .tno = {.network = TnoNetwork::Tnn},
-                       .ski = {.inducing_points = 8, .filter = 5},
-                       .attention = {.heads = 3}};
-  std::vector<std::pair<std::string, int64_t>> cases = {{"fd", 4}};  // mixer, free points of fd
-  for (const MixerEntry& entry : mixers()) cases.emplace_back(entry.name, 0);
-  const Tensor ids = tokens(9, 65, 7, 1), labels = tokens(9, 1, 3, 2).reshape({9});
-  const Tensor lengths = tensor_of(std::vector<int32_t>{65, 60, 55, 1, 65, 33, 2, 64, 65}, {9});
-  for (size_t k = 0; k < cases.size(); ++k) {
-    CAPTURE(k);
-    options.mixer = cases[k].first;
-    options.fd.points = cases[k].second;
-    options.norm = k % 2 == 0 ? NormKind::Batch : NormKind::Layer;
-    check_threads([&] {
-      Parameters store(4);
-      const Model model(store.root(), options, {.vocab = 7, .classes = 3, .max_length = 65});
-      Adam optimizer(store, {.weight_decay = 0.1});
-      for (uint64_t step = 0; step < 3; ++step) {
-        store.zero_grad();
-        store.set_step(step);
-        Tape tape;
-        tape.backward(cross_entropy(model(ids, lengths), labels));
-        optimizer.step(0.01, clip_factor(gradient_norm(store), 1));
-      }
-      std::vector<Tensor> results;
-      for (const Parameter& p : store.all()) results.push_back(p.variable.value());
-      return results;
-    });
-  }
 }

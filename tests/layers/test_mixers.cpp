@@ -189,8 +189,7 @@ Dense tno_matrix(const Numbers<Dual>& p, int64_t channels, const KernelOptions& 
   });
 }
 
-// ---- the comparison: value, gradient of x, and the gradient of all parameters along a direction
-// ----
+// ---- the comparison: value, gradient of x, gradient of all parameters along a direction ----
 
 template <class Layer, class Matrix>
 void check_against_dense(const Layer& layer, const Parameters& store, int64_t n, int64_t channels,
@@ -392,102 +391,4 @@ TEST_CASE("ski: prefix sums equal the masked dense product, in value and gradien
   CHECK(distance(fast.y, dense.y) < 1e-14);
   CHECK(distance(fast.gx, dense.gx) < 1e-14);
   CHECK(distance(fast.gA, dense.gA) < 1e-14);
-}
-
-TEST_CASE("mixer2d: rows and columns commute, and the doubled product is the published sum") {
-  const int64_t H = 5, W = 4, D = 3;
-  const KernelOptions kernel{.gamma = 0.7, .rpe = {.width = 4, .layers = 0}};
-  const std::vector<MakeMixer> makers = {
-      maker_of<Tno>(kernel, TnoOptions{.network = TnoNetwork::Tnn}),
-      maker_of<SkiTno>(kernel, SkiOptions{.inducing_points = 3, .filter = 3}),
-      maker_of<FdTno>(kernel)};
-  for (const MakeMixer& make : makers) {
-    Parameters store(2, DType::Float64);
-    const Mixer2d mixer(store.root(), D, H, W, make);
-    const Variable x = random64({2, H * W, D}, 1), image = reshape(x, {2, H, W, D});
-    const Variable first = (*mixer.columns)((*mixer.rows)(image, -2), -3);
-    const Variable second = (*mixer.rows)((*mixer.columns)(image, -3), -2);
-    CHECK(distance(first.value(), second.value()) < 1e-12);
-    CHECK(distance(mixer(x).value(), reshape(first + second, x.shape()).value()) < 1e-12);
-    CHECK(contains(message_of([&] {
-                     mixer(random64({2, 7, D}, 1));
-                   }),
-                   "an image of 5 x 4 has 20 positions"));
-  }
-}
-
-TEST_CASE("tno: shifting an input away from the borders shifts the output") {
-  Parameters store(2, DType::Float64);
-  const Tno tno(store.root(), {.channels = 2}, {.gamma = 0.9, .rpe = {.width = 4}},
-                {.network = TnoNetwork::Tnn, .max_lag = 3});
-  Tensor a = zeros({1, 20, 2}, DType::Float64), b = a.clone();
-  for (int64_t d = 0; d < 2; ++d) a.data<double>()[8 * 2 + d] = b.data<double>()[11 * 2 + d] = 1;
-  const std::vector<double> ya = to_vector(tno(a).value()), yb = to_vector(tno(b).value());
-  for (size_t i = 0; i < 17 * 2; ++i) CHECK(std::abs(ya[i] - yb[i + 6]) < 1e-14);
-}
-
-TEST_CASE("mixers: impossible settings are refused") {
-  Parameters store(1);
-  const auto fails = [&](const std::string& part, const auto& f) {
-    const std::string message = message_of(f);
-    CAPTURE(message);
-    CHECK(contains(message, part));
-  };
-  const Scope root = store.root();
-  const MixerShape two{.channels = 2}, three{.channels = 3}, long_two{2, 8};
-  fails("heads do not divide", [&] { Tno(root / "a", three, {}, {.heads = 2}); });
-  fails("gamma must lie in [0, 1]", [&] { Tno(root / "b", two, {.gamma = 1.5}); });
-  fails("causal models only",
-        [&] { Tno(root / "c", two, {}, {.positions = Positions::Exponential}); });
-  fails("at least 2 inducing points",
-        [&] { SkiTno(root / "d", long_two, {}, {.inducing_points = 1}); });
-  fails("needs the training length", [&] { SkiTno(root / "e", two, {}); });
-  fails("warp base must lie in (0, 1]",
-        [&] { SkiTno(root / "f", two, {.gamma = 0}, {.warp = Warp::Gamma}); });
-  fails("heads do not divide", [&] { FdTno(root / "g", three, {}, {.heads = 2}); });
-  fails("at least 1 free coefficient", [&] { FdTnoFree(root / "h", two, {}, {}); });
-}
-
-TEST_CASE("mixers: every entry of the registry makes a model, and no other word does") {
-  for (const MixerEntry& entry : mixers()) {
-    CAPTURE(std::string(entry.name));
-    CHECK(&mixer_named(entry.name) == &entry);
-    CHECK((entry.make != nullptr) != (entry.make_unit != nullptr));
-    CHECK(std::string(entry.hint).size() > 10);
-    const ModelOptions options{.mixer = entry.name, .dim = 8};
-    Parameters store(1);
-    const auto unit = make_sequence_unit(store.root(), options, {.max_length = 12});
-    CHECK((*unit)(random_normal({2, 12, 8}, DType::Float32, 1)).shape() == Shape{2, 12, 8});
-  }
-  CHECK(contains(message_of([] { mixer_named("skii"); }), "did you mean 'ski'?"));
-}
-
-TEST_CASE("mixers: only options that the mixer of a model does not read are unread") {
-  const auto unread = [](const ModelOptions& options, const std::string& name) {
-    const std::vector<std::string> names = unread_options(options);
-    return std::count(names.begin(), names.end(), name) > 0;
-  };
-  const std::vector<std::string> known = field_names<ModelOptions>();
-  for (const MixerEntry& entry : mixers())
-    for (const std::string& name : entry.options({}))
-      CHECK_MESSAGE(std::count(known.begin(), known.end(), name) == 1, name);
-  CHECK(unread({.mixer = "tno"}, "filter"));
-  CHECK(unread({.mixer = "tno"}, "heads"));
-  CHECK_FALSE(unread({.mixer = "tno"}, "max-lag"));
-  CHECK_FALSE(unread({.mixer = "tno"}, "dim"));
-  // what depends on another option
-  CHECK(unread({.mixer = "tno"}, "rpe-layers"));
-  CHECK_FALSE(unread({.mixer = "tno", .tno = {.network = TnoNetwork::Tnn}}, "rpe-layers"));
-  CHECK(unread({.mixer = "ski"}, "gamma"));
-  CHECK_FALSE(unread({.mixer = "ski", .ski = {.warp = Warp::Gamma}}, "gamma"));
-  CHECK_FALSE(unread({.mixer = "ski", .ski = {.form = SkiForm::Published}}, "gamma"));
-  CHECK(unread({.mixer = "fd", .fd = {.points = 3}}, "rpe-width"));
-}
-
-TEST_CASE("mixers: batch statistics of a causal model are refused") {
-  Parameters store(1);
-  const InputShape shape{.vocab = 5, .classes = 2, .max_length = 8};
-  const ModelOptions options{
-      .mixer = "ski", .dim = 8, .norm = NormKind::Batch, .kernel = {.causal = true}};
-  CHECK(contains(message_of([&] { Model(store.root() / "b", options, shape); }), "norm 'batch'"));
 }

@@ -1,4 +1,5 @@
-// optim: schedules against their check values, optimizers on a small problem, clipping.
+// Schedules against their check values, optimizers on a small problem, gradients that are scaled or
+// clipped.
 #include "optim/adam.h"
 #include "optim/clip.h"
 #include "optim/schedule.h"
@@ -138,4 +139,52 @@ TEST_CASE("adam: stopping and loading its state changes nothing") {
   CHECK(to_vector(wc.value()) == to_vector(wa.value()));
   file.tensors.pop_back();
   CHECK(contains(message_of([&] { adam_c.load(file); }), "optimizer.steps"));
+}
+
+namespace {
+// w after three steps on different gradients, each multiplied by s before the step or by the step.
+template <class Optimizer, class Options>
+std::vector<double> trained(const Options& options, double s, bool in_the_step) {
+  Parameters store(1, DType::Float64);
+  const Variable w = store.root().parameter("w", {5}, normal(1));
+  Optimizer optimizer(store, options);
+  for (uint64_t step = 0; step < 3; ++step) {
+    store.zero_grad();
+    Tape tape;
+    const Tensor gradient = random64({5}, 10 + step);
+    tape.backward(sum((in_the_step ? 1 : s) * (Variable(gradient) * w)));
+    optimizer.step(0.1, in_the_step && step < 2 ? s : 1);
+    if (!in_the_step && step == 1) s = 1;  // the last step is a plain one for both
+  }
+  return to_vector(w.value());
+}
+}  // namespace
+
+TEST_CASE("optimizers: a gradient scale is a scale of gradients, not of the weight decay") {
+  for (const bool decoupled : {true, false})
+    for (const double eps : {1e-8, 0.3}) {  // Adam forgets a scale but for eps and later steps
+      CAPTURE(decoupled);
+      const AdamOptions options{.eps = eps, .weight_decay = 0.5, .decoupled = decoupled};
+      const std::vector<double> want = trained<Adam>(options, 0.2, false);
+      CHECK(distance(trained<Adam>(options, 0.2, true), want) < 1e-14);
+      CHECK(distance(trained<Adam>(options, 1, true), want) > 1e-3);
+    }
+  const SgdOptions options{.momentum = 0.9, .weight_decay = 0.5};
+  CHECK(distance(trained<Sgd>(options, 0.2, true), trained<Sgd>(options, 0.2, false)) < 1e-14);
+}
+
+TEST_CASE("clip: the norm of a gradient takes in every element of every block") {
+  for (const int64_t n : {16383, 16384, 16385, 40000}) {
+    CAPTURE(n);
+    Parameters store(1, DType::Float64);
+    const Variable w = store.root().parameter("w", {n}, constant(1));
+    const Tensor gradient = random64({n}, 1);
+    {
+      Tape tape;
+      tape.backward(sum(Variable(gradient) * w));
+    }
+    double squares = 0;
+    for (const double g : to_vector(gradient)) squares += g * g;
+    CHECK(std::abs(gradient_norm(store) / std::sqrt(squares) - 1) < 1e-12);
+  }
 }

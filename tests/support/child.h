@@ -1,5 +1,5 @@
-// A part of a test in a process of its own: as another user, with its memory measured, or where it
-// might wait for ever.
+// A part of a test in a process of its own: to run it as another user, to measure its memory, or
+// because it might wait for ever.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -15,7 +15,7 @@
 
 namespace skiff::testing {
 
-// What f returns; "" if it ends otherwise or takes 20 seconds. f must not use several threads.
+// What f returns; "" if it throws or takes 20 seconds. f must not use several threads.
 inline std::string in_child(const std::function<std::string()>& f) {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
@@ -48,7 +48,7 @@ inline std::string message_for_others(const std::function<void()>& f) {
   });
 }
 
-// By how many bytes the memory of the process grows while f runs; a sanitizer has its own.
+// By how many bytes the memory of the process grows while f runs; 0 under a sanitizer.
 inline int64_t growth_of(const std::function<void()>& f) {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   (void)f;
@@ -66,6 +66,6 @@ inline int64_t growth_of(const std::function<void()>& f) {
   return std::stoll(kilobytes) * 1024;
 #endif
 }
-inline constexpr int64_t kMostGrowth = int64_t(64) << 20;  // for any file below 1 MB
+inline constexpr int64_t kMostGrowth = int64_t(64) << 20;  // of reading any file below 1 MB
 
 }  // namespace skiff::testing

@@ -13,7 +13,7 @@
 
 namespace skiff::testing {
 
-// Lets the `at`-th system call fail, and with `ever` every later one.
+// Lets the `at`-th system call fail, and with `ever` every later one, too.
 struct Fault {
   int at = 0, error = 0;  // error 0: a short write
   bool ever = false;
@@ -43,7 +43,7 @@ inline const FileCalls kFaultyCalls{
     },
     [](int file) { return fails() ? -1 : ::fsync(file); },
     [](int file) {
-      const int result = ::close(file);  // a close that fails has closed
+      const int result = ::close(file);  // a close that fails closes all the same
       return fails() ? -1 : result;
     },
     [](const char* from, const char* to) { return fails() ? -1 : ::rename(from, to); }};

@@ -1,4 +1,4 @@
-// A folder for the files of a test, that goes away with the object.
+// A folder for the files of a test, removed with the object.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 
 namespace skiff::testing {
@@ -23,7 +24,9 @@ struct Folder {
 
   std::string name() const { return path.string(); }
   std::string file(const std::string& place) const { return (path / place).string(); }
-  // Writes a file in place, and makes the folders above it.
+  std::string operator/(const std::string& place) const { return file(place); }
+  int64_t files() const { return std::distance(std::filesystem::directory_iterator(path), {}); }
+  // Writes a file, and makes the folders above it; returns its path.
   std::string write(const std::string& place, const std::string& content) const {
     std::filesystem::create_directories((path / place).parent_path());
     std::ofstream(path / place, std::ios::binary) << content;

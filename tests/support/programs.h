@@ -1,15 +1,10 @@
-// Programs as a user starts them, in a folder of their own.
+// Programs as a user starts them, in a folder of their own. train_lra can also run inside the test,
+// which saves the start of a process: use that where the test is not about the program itself.
 #pragma once
 
-#include <doctest/doctest.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+
+#include "tests/support/folder.h"
 
 namespace skiff::testing {
 
@@ -18,57 +13,42 @@ struct Outcome {
   std::string out, err;
 };
 
-inline std::string slurp(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-inline void spill(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
+std::string slurp(const std::string& path);
+void spill(const std::string& path, const std::string& bytes);
+std::string programs();  // the folder that holds them
 
-inline std::string programs() {
-  const char* folder = std::getenv("SKIFF_PROGRAMS");
-  return folder ? folder : "build/cpu";
-}
-
-// A folder for this test run, with a small ListOps in it; removed at the end.
-class Place {
- public:
-  Place() {
-    std::string name = (std::filesystem::temp_directory_path() / "skiff-test-XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Place() { std::filesystem::remove_all(path_); }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
+struct Place : Folder {
   Outcome run(const std::string& command) const { return run_with("", command); }
   // `before`: what comes before the program's name in the line for the shell.
-  Outcome run_with(const std::string& before, const std::string& command) const {
-    const std::string line = "(" + before + " " + programs() + "/" + command + ")" + " >" + path_ +
-                             "/out 2>" + path_ + "/err";
-    const int status = std::system(line.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(*this / "out"),
-            slurp(*this / "err")};
-  }
-
- private:
-  std::string path_;
+  Outcome run_with(const std::string& before, const std::string& command) const;
 };
 
-inline const char* const kGenerate =
-    " --seed 3 --train 200 --val 40 --test 40 --min-length 2 --max-length 20";
 inline const char* const kTiny =
     " --dim 8 --layers 1 --batch-size 8 --steps 30 --max-length 32 --eval-every 10 --log-every 4 "
     "--save-every 5 --keep 3 --encoder-dropout 0.1";
 
+// A small ListOps: 200 expressions for training, `val` for validation and `test` for the test.
+void make_listops(const std::string& folder, int64_t seed = 3, int64_t val = 40, int64_t test = 40);
+
+// A folder with a small ListOps in data/listops, and runs of a tiny model on it.
 struct TinyRun : Place {
-  TinyRun() {
-    REQUIRE(run("lra_data generate listops --out " + *this / "data/listops" + kGenerate).code == 0);
-  }
-  Outcome train(const std::string& out, const std::string& more = "") const {
-    return run("train_lra --data " + *this / "data" + " --out " + *this / out + kTiny + " " + more);
-  }
+  TinyRun();
+  Outcome train(const std::string& out, const std::string& more = "") const;
+  // The same inside the test; the result is not printed.
+  Outcome train_here(const std::string& out, const std::string& more = "") const;
+
+ private:
+  std::string words(const std::string& out, const std::string& more) const;
 };
+
+// train_lra inside the test, with the words between the blanks as its command line; the result is
+// not printed.
+Outcome train_lra_here(const Place& place, const std::string& words);
+
+// metrics.csv without its last two columns, which are times.
+std::string without_times(const std::string& csv);
+// Checks that the last checkpoints, the best one and metrics.csv of two tiny runs are equal, byte
+// for byte but for the times.
+void check_same_run(const Place& place, const std::string& a, const std::string& b);
 
 }  // namespace skiff::testing

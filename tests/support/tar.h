@@ -36,7 +36,7 @@ struct TarHeader {
       "00",
       8);  // "ustar  " + 0: GNU; empty: before POSIX
   std::string prefix = {};
-  std::string size_field = {};  // instead of the octal size
+  std::string size_field = {};  // replaces the octal size
 };
 inline std::string header_of(const TarHeader& h) {
   std::string header(512, '\0');

@@ -19,7 +19,7 @@ inline double distance(const std::vector<double>& a, const std::vector<double>& 
   double worst = 0, largest = 1e-2;
   for (size_t i = 0; i < a.size(); ++i) {
     const double d = std::abs(a[i] - b[i]);
-    if (std::isnan(d)) return d;  // less than no limit
+    if (std::isnan(d)) return d;  // a NaN is below no limit
     worst = std::max(worst, d);
     largest = std::max(largest, std::abs(b[i]));
   }

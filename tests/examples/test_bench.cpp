@@ -1,0 +1,105 @@
+// bench: which cases run, what it writes, and what it refuses.
+#include <filesystem>
+#include <map>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/programs.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+namespace fs = std::filesystem;
+
+TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the named fields") {
+  const Place place;
+  const Outcome o =
+      place.run("bench --quick --n 8,16 --length 16 --dim 8 --repeats 1 --threads 1 --out " +
+                place / "bench");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "op/ski/train"));
+  const std::string svg = slurp(place / "bench/bench.svg");
+  CHECK(svg.starts_with("<svg"));
+  CHECK(contains(svg, "n log n"));
+  CHECK_FALSE(contains(svg, "nan"));
+  CHECK_FALSE(contains(svg, "inf"));
+
+  std::istringstream lines(slurp(place / "bench/bench.jsonl"));
+  std::map<std::string, int> kinds;
+  for (std::string line; std::getline(lines, line);) {
+    CAPTURE(line);
+    const auto row = nlohmann::json::parse(line);
+    ++kinds[row.at("kind").get<std::string>()];
+    for (const char* field : {"name", "pass", "n", "batch", "dim", "threads", "repeats", "calls"})
+      CHECK(row.contains(field));
+    CHECK(row.at("threads") == 1);
+    CHECK(row.at("min_s").get<double>() > 0);
+    CHECK(row.at("min_s") <= row.at("q1_s"));
+    CHECK(row.at("q1_s") <= row.at("median_s"));
+    CHECK(row.at("median_s") <= row.at("q3_s"));
+    CHECK(row.at("q3_s") <= row.at("max_s"));
+    if (row.at("kind") == "floor") continue;
+    CHECK(row.at("tokens_per_s").get<double>() > 0);
+    CHECK(row.at("peak_tensor_bytes").get<int64_t>() > 0);
+    CHECK(row.at("page_faults").get<double>() >= 0);
+    CHECK(row.at("floor_s").get<double>() > 0);
+    CHECK(row.at("floor_s").get<double>() == doctest::Approx(row.at("floor_gemm_s").get<double>() +
+                                                             row.at("floor_copy_s").get<double>() +
+                                                             row.at("floor_fft_s").get<double>()));
+  }
+  CHECK(kinds["op"] == 2 * 2 * 8);
+  CHECK(kinds["layer"] == 2 * 2 * 8);
+  CHECK(kinds["step"] == 3 * 4);
+  CHECK(kinds["floor"] == 2 * 2 + 2);
+}
+
+TEST_CASE("bench: --json - prints JSON lines alone; a filter leaves the rest out") {
+  const Place place;
+  const Outcome o = place.run(
+      "bench --quick --n 8 --repeats 1 --threads 1 --filter op/fd/train,layer/glu --json -");
+  REQUIRE(o.code == 0);
+  std::istringstream lines(o.out);
+  std::vector<std::string> names;
+  for (std::string line; std::getline(lines, line);) {
+    const auto row = nlohmann::json::parse(line);
+    if (row.at("kind") != "floor")
+      names.push_back(row.at("name").get<std::string>() + " " + row.at("pass").get<std::string>());
+  }
+  CHECK(names == std::vector<std::string>{"fd train", "glu forward", "glu train"});
+}
+
+TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written with 5") {
+  const Place place;
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"--fliter op", "did you mean '--filter'"},
+      {"--filter nothing", "--list shows the names"},
+      {"--n 1", "--n"},
+      {"--n 64,x", "--n"},
+      {"--recipe pepar", "did you mean 'paper'"},
+      {"--repeats 0", "--repeats"},
+      {"--threads -1", "--threads"}};
+  for (const auto& c : cases) {
+    CAPTURE(c.first);
+    const Outcome o = place.run("bench --quick " + c.first);
+    CAPTURE(o.err);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, c.second));
+    CHECK(o.out.empty());
+  }
+  spill(place / "file", "x");
+  const std::string quick = "bench --quick --n 8 --repeats 1 --threads 1 --filter op/conv1d --out ";
+  CHECK(place.run(quick + place / "file").code == 5);
+  CHECK(place.run("bench --list").code == 0);
+}
+
+TEST_CASE("bench: attention is left out where its scores would take too much memory") {
+  const Place place;
+  const Outcome o = place.run("bench --list");
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "step/text-tno/train 4096"));
+  CHECK_FALSE(contains(o.out, "step/text-attention/train 4096"));
+  CHECK(contains(o.err, "left out: step/text-attention/train over 4096 positions"));
+  CHECK(contains(place.run("bench --list --length 64").out, "step/text-attention/train 64"));
+}

@@ -1,0 +1,136 @@
+#include "tests/support/programs.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <sstream>
+#include <vector>
+
+#include "data/tasks/listops.h"
+#include "examples/train/flags.h"
+#include "examples/train/lra.h"
+
+namespace skiff::testing {
+
+namespace {
+
+// While it lives, what is written to a file descriptor goes into a file.
+class Redirection {
+ public:
+  Redirection(int descriptor, const std::string& path)
+      : descriptor_(descriptor), saved_(::dup(descriptor)) {
+    flush();
+    const int file = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    REQUIRE(saved_ >= 0);
+    REQUIRE(::dup2(file, descriptor) == descriptor);
+    ::close(file);
+  }
+  ~Redirection() {
+    flush();
+    ::dup2(saved_, descriptor_);
+    ::close(saved_);
+  }
+  Redirection(const Redirection&) = delete;
+  Redirection& operator=(const Redirection&) = delete;
+
+ private:
+  static void flush() {
+    std::cout.flush();
+    std::fflush(nullptr);
+  }
+  int descriptor_, saved_;
+};
+
+}  // namespace
+
+std::string slurp(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+void spill(const std::string& path, const std::string& bytes) {
+  std::ofstream(path, std::ios::binary) << bytes;
+}
+
+std::string programs() {
+  const char* folder = std::getenv("SKIFF_PROGRAMS");
+  return folder ? folder : "build/cpu";
+}
+
+Outcome Place::run_with(const std::string& before, const std::string& command) const {
+  const std::string line =
+      "(" + before + " " + programs() + "/" + command + ") >" + file("out") + " 2>" + file("err");
+  const int status = std::system(line.c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), slurp(file("out")),
+          slurp(file("err"))};
+}
+
+void make_listops(const std::string& folder, int64_t seed, int64_t val, int64_t test) {
+  listops::generate(folder, uint64_t(seed), {200, val, test}, {.min_length = 2, .max_length = 20});
+}
+
+TinyRun::TinyRun() { make_listops(*this / "data/listops"); }
+
+std::string TinyRun::words(const std::string& out, const std::string& more) const {
+  return "--data " + *this / "data" + " --out " + *this / out + kTiny + " " + more;
+}
+
+Outcome TinyRun::train(const std::string& out, const std::string& more) const {
+  return run("train_lra " + words(out, more));
+}
+
+Outcome TinyRun::train_here(const std::string& out, const std::string& more) const {
+  return train_lra_here(*this, words(out, more));
+}
+
+Outcome train_lra_here(const Place& place, const std::string& words) {
+  std::istringstream in("train_lra " + words);
+  std::vector<std::string> parts;
+  for (std::string part; in >> part;) parts.push_back(part);
+  std::vector<char*> arguments;
+  for (std::string& part : parts) arguments.push_back(part.data());
+  Flags flags("", "train_lra");
+  int code = 0;
+  {
+    const Redirection out(1, place / "out"), err(2, place / "err");
+    code = run_with_options(int(arguments.size()), arguments.data(), flags, [](CommandLine& c) {
+      for (const std::string& note : options_without_effect(c))
+        std::fprintf(stderr, "note: %s\n", note.c_str());
+      LraRun run(c);
+      run();
+      check<IoError>(run.write_error().empty(), run.write_error());
+      return 0;
+    });
+  }
+  return {code, slurp(place / "out"), slurp(place / "err")};
+}
+
+std::string without_times(const std::string& csv) {
+  std::string result;
+  std::istringstream in(csv);
+  for (std::string line; std::getline(in, line);) {
+    const size_t last = line.rfind(',');
+    result += line.substr(0, line.rfind(',', last - 1)) + "\n";
+  }
+  return result;
+}
+
+void check_same_run(const Place& place, const std::string& a, const std::string& b) {
+  for (const char* name :
+       {"ckpt-00000030.safetensors", "ckpt-00000025.safetensors", "best.safetensors"}) {
+    CAPTURE(name);
+    const std::string left = slurp(place / (a + "/" + name));
+    CHECK(!left.empty());
+    CHECK((left == slurp(place / (b + "/" + name))));
+  }
+  CHECK(without_times(slurp(place / (a + "/metrics.csv"))) ==
+        without_times(slurp(place / (b + "/metrics.csv"))));
+}
+
+}  // namespace skiff::testing

@@ -33,7 +33,7 @@ Trunk make_trunk(const Scope& s, const ModelOptions& o, const LanguageOptions& l
 
 // Every matrix of a linear map and the embedding from N(0, 0.02^2), biases from 0. Norms and what
 // is part of a kernel keep their first values. (The published masked models start the networks of
-// kernels small as well: then fd took at least twice as many steps to learn a delay by five.)
+// kernels small as well. A causal fd that did so learnt a delay by five more slowly.)
 void start_small(const Scope& s) {
   const Parameters& store = s.store();
   const std::string prefix = s.prefix().empty() ? "" : s.prefix() + ".";

@@ -266,7 +266,7 @@ std::string TextStream::add(int32_t id) {
   const Vocabulary& v = *vocabulary_;
   std::string text = text_of(v, id);
   if (v.kind() == Vocabulary::Kind::Bytes) return add_byte(text[0]);
-  if (previous_ >= 0 && blank_between(v, previous_, id)) text.insert(0, " ");
+  if (previous_ >= 0 && blank_between(v, previous_, id)) text = ' ' + text;
   previous_ = id;
   return text;
 }

@@ -169,9 +169,9 @@ std::string Vocabulary::decode(std::span<const int32_t> ids) const {
 }
 
 std::string Vocabulary::text() const {
-  std::string text = name() + (" " + std::to_string(size_)) + "\n";
-  for (const char32_t c : characters_) text += code_of(c) + "\n";
-  for (const std::string& word : words_) text += word + "\n";
+  std::string text = std::string(name()) + ' ' + std::to_string(size_) + '\n';
+  for (const char32_t c : characters_) text += code_of(c) + '\n';
+  for (const std::string& word : words_) text += word + '\n';
   return text;
 }
 

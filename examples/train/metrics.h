@@ -16,9 +16,9 @@ struct MetricsRow {
   double epoch = 0, train_loss = NAN, train_accuracy = NAN, lr = NAN, gradient_norm = NAN;
   double val_loss = NAN, val_accuracy = NAN, seconds = 0, tokens_per_second = 0;
 };
-inline constexpr const char* kMetricsHeader =
+inline constexpr const char* kMetricsHeader =  // with its line end
     "step,epoch,train_loss,train_accuracy,lr,gradient_norm,val_loss,val_accuracy,seconds,"
-    "tokens_per_second";
+    "tokens_per_second\n";
 
 std::string text_of(const MetricsRow& row);  // a line of the file
 // Nothing for a line that is not a whole row; without its end.

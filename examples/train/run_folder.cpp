@@ -184,7 +184,7 @@ void RunFolder::remove(const std::string& name) const {
 
 void RunFolder::write_rows() {
   rows_written_ = false;
-  std::string text = std::string(kMetricsHeader) + "\n";
+  std::string text = kMetricsHeader;
   for (const MetricsRow& row : rows_) text += text_of(row);
   write("metrics.csv", text);
   rows_written_ = true;
@@ -203,7 +203,7 @@ bool RunFolder::append(const std::string& line) const {
 void RunFolder::read_rows(int64_t step) {
   const std::string name = file("metrics.csv"),
                     text = has("metrics.csv") ? read("metrics.csv") : "";
-  const std::string header = std::string(kMetricsHeader) + "\n";
+  const std::string header = kMetricsHeader;
   if (!text.starts_with(header)) {
     notes_.push_back("'" + name +
                      "' is missing or does not begin as it should; it is begun anew, without the " +

@@ -95,7 +95,7 @@ TEST_CASE("run folder: what is not whole in metrics.csv is left out, with a note
   run.start_metrics(0);
   for (const int64_t step : {4, 8, 12}) run.add_row(row_at(step));
   const std::string path = folder.file("metrics.csv"), whole = slurp(path);
-  const std::string header = std::string(kMetricsHeader) + "\n";
+  const std::string header = kMetricsHeader;
   const size_t second = whole.find("8,"), third = whole.find("12,");
   const std::string first_two = whole.substr(0, third);
   CHECK(run.take_notes().empty());

@@ -94,7 +94,7 @@ all: $(PROGRAMS)
 $(if $(filter 1,$(SAN)),$(filter $(BUILD)/core/% $(BUILD)/autograd/%,$(OBJECTS)),$(OBJECTS)): flags = $(FLAGS)
 $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))
 # The headers of the standard library that most files need, compiled once per optimisation level: a quarter of the time
-# of a whole build. With PCH=0 each file sees only what it includes itself.
+# of a typical file. With PCH=0 each file sees only what it includes itself.
 STANDARD := algorithm cmath cstdint cstring filesystem functional map memory optional span sstream string variant vector
 PCHS     := $(if $(filter 1,$(PCH)),$(patsubst %,$(COMMON)/pch%/standard.h.gch,-O0 -O1 -O3))
 pch       = $(if $(PCHS),$(COMMON)/pch$(filter -O%,$(flags))/standard.h)

@@ -65,9 +65,10 @@ inline std::string tar_of(const std::vector<std::pair<std::string, std::string>>
   return bytes + kTarEnd;
 }
 
-inline std::string gzip_of(const std::string& bytes) {
+// window_bits of zlib's deflateInit2: 31 for a gzip file, -15 for the bare data of a zip entry.
+inline std::string deflated(const std::string& bytes, int window_bits) {
   z_stream stream = {};
-  deflateInit2(&stream, 6, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+  deflateInit2(&stream, 6, Z_DEFLATED, window_bits, 8, Z_DEFAULT_STRATEGY);
   std::string out(deflateBound(&stream, bytes.size()) + 32, '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
   stream.avail_in = unsigned(bytes.size());
@@ -78,5 +79,6 @@ inline std::string gzip_of(const std::string& bytes) {
   deflateEnd(&stream);
   return out;
 }
+inline std::string gzip_of(const std::string& bytes) { return deflated(bytes, 15 + 16); }
 
 }  // namespace skiff::testing

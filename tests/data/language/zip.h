@@ -1,11 +1,11 @@
 // Zip archives put together by hand, for the tests of what reads texts from them.
 #pragma once
 
-#include <zlib.h>
-
 #include <cstdint>
 #include <string>
 #include <vector>
+
+#include "tests/support/tar.h"
 
 namespace skiff::testing {
 
@@ -23,24 +23,10 @@ inline std::string little_endian(uint64_t value, int bytes) {
   return text;
 }
 
-inline std::string deflated(const std::string& bytes) {
-  z_stream stream = {};
-  deflateInit2(&stream, 9, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&stream, bytes.size()) + 16, '\0');
-  stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  stream.avail_in = unsigned(bytes.size());
-  stream.next_out = reinterpret_cast<Bytef*>(out.data());
-  stream.avail_out = unsigned(out.size());
-  deflate(&stream, Z_FINISH);
-  out.resize(stream.total_out);
-  deflateEnd(&stream);
-  return out;
-}
-
 inline std::string zip_of(const std::vector<ZipFile>& files) {
   std::string bytes, directory;
   for (const ZipFile& f : files) {
-    const std::string data = f.deflated ? deflated(f.content) : f.content;
+    const std::string data = f.deflated ? deflated(f.content, -15) : f.content;
     const auto* text = reinterpret_cast<const Bytef*>(f.content.data());
     const uint32_t crc = uint32_t(crc32_z(0, text, f.content.size())) + f.crc_error;
     const std::string sizes =

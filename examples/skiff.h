@@ -33,6 +33,7 @@
 #include "layers/blocks/glu.h"
 #include "layers/blocks/gtu.h"
 #include "layers/blocks/mixer2d.h"
+#include "layers/language_model.h"
 #include "layers/mixers.h"
 #include "layers/model.h"
 #include "layers/model_file.h"

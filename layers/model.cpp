@@ -10,7 +10,7 @@ namespace skiff {
 namespace {
 
 std::variant<Embedding, Linear> make_encoder(const Scope& s, const ModelOptions& o,
-                                             const InputShape& shape) {
+                                             const InputShape& shape, double deviation) {
   check<UsageError>(o.dim >= 1 && o.inner() >= 1 && o.glu_inner() >= 1 && shape.classes >= 1,
                     "model: every width must be at least 1, got dim ", o.dim,
                     ", unit that mixes positions ", o.inner(), ", gated linear unit ",
@@ -20,7 +20,7 @@ std::variant<Embedding, Linear> make_encoder(const Scope& s, const ModelOptions&
   check<UsageError>(!o.kernel.causal || o.norm != NormKind::Batch,
                     "model: a causal model cannot have the norm 'batch', whose statistics in "
                     "training hold later positions");
-  if (shape.vocab > 0) return Embedding(s, shape.vocab, o.dim);
+  if (shape.vocab > 0) return Embedding(s, shape.vocab, o.dim, normal(deviation));
   return Linear(s, shape.features, o.dim);
 }
 
@@ -61,12 +61,12 @@ Variable Block::operator()(const Variable& x, const Tensor& lengths) const {
   return mixed + glu_drop(glu((*glu_norm)(mixed)));
 }
 
-Trunk::Trunk(const Scope& s, const ModelOptions& o, const InputShape& shape)
+Trunk::Trunk(const Scope& s, const ModelOptions& o, const InputShape& shape, const TrunkEnds& ends)
     : options(o),
-      encoder(make_encoder(s / "encoder", o, shape)),
-      encoder_drop(s / "encoder", o.encoder_dropout) {
+      encoder(make_encoder(s / ends.encoder, o, shape, ends.embedding_deviation)),
+      encoder_drop(s / ends.encoder, o.encoder_dropout) {
   for (int64_t i = 0; i < o.layers; ++i) blocks.emplace_back(s / "layers" / i, o, shape);
-  if (!o.postnorm) norm = make_norm(s / "norm", o.norm, o.dim);
+  if (!o.postnorm) norm = make_norm(s / "norm", ends.final_norm.value_or(o.norm), o.dim);
 }
 
 Variable Trunk::encoded(const Tensor& input) const {

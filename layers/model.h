@@ -34,6 +34,13 @@ struct Block {
   Variable operator()(const Variable& x, const Tensor& lengths = {}) const;
 };
 
+// What a language model has otherwise than a classifier.
+struct TrunkEnds {
+  const char* encoder = "encoder";          // its name
+  double embedding_deviation = 1;           // of the first values of an embedding
+  std::optional<NormKind> final_norm = {};  // of another kind than in the blocks
+};
+
 // Input to normalised features (B, n, dim).
 struct Trunk {
   ModelOptions options;
@@ -41,7 +48,7 @@ struct Trunk {
   Dropout encoder_drop;
   std::vector<Block> blocks;
   std::unique_ptr<Norm> norm;  // none with postnorm
-  Trunk(const Scope& s, const ModelOptions& o, const InputShape& shape);
+  Trunk(const Scope& s, const ModelOptions& o, const InputShape& shape, const TrunkEnds& ends = {});
   // input: int32 (B, n) tokens, or real (B, n, features). lengths: int32 (B), used if the options
   // ask to mask padding.
   Variable operator()(const Tensor& input, const Tensor& lengths = {}) const;

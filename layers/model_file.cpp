@@ -71,6 +71,7 @@ void add_card(Metadata& metadata, const ModelCard& card) {
   metadata["vocabulary"] = as_lines(card.vocabulary);
   add_options(metadata, "model.", card.options);
   add_options(metadata, "input.", card.shape);
+  if (card.language) add_options(metadata, "language.", *card.language);
 }
 
 bool has_card(const safetensors::File& file) { return file.metadata.count(kVersionKey) > 0; }
@@ -93,6 +94,9 @@ ModelCard card_of(const safetensors::File& file) {
   card.vocabulary = from_lines(text("vocabulary"));
   read_options(file, "model.", card.options);
   read_options(file, "input.", card.shape);
+  for (const auto& [key, value] : file.metadata)
+    if (key.starts_with("language.")) card.language.emplace();
+  if (card.language) read_options(file, "language.", *card.language);
   return card;
 }
 
@@ -102,11 +106,15 @@ void save_model(const std::string& path, const Parameters& parameters, const Mod
   safetensors::write(path, parameters.values(), more);
 }
 
-OpenedModel open_model(const safetensors::File& file, const ModelCard& card, Device device) {
-  OpenedModel opened{card, file.metadata, nullptr, nullptr};
+namespace {
+// make(scope) is called with the root of the parameters.
+template <class M, class Make>
+Opened<M> opened_with(const safetensors::File& file, const ModelCard& card, Device device,
+                      const Make& make) {
+  Opened<M> opened{card, file.metadata, nullptr, nullptr};
   try {
     opened.parameters = std::make_unique<Parameters>(/*seed=*/0, card.options.dtype, device);
-    opened.model = std::make_unique<Model>(opened.parameters->root(), card.options, card.shape);
+    opened.model = make(opened.parameters->root());
   } catch (const UsageError& e) {
     fail<DataError>(file.path, ": ", e.what());
   }
@@ -114,10 +122,30 @@ OpenedModel open_model(const safetensors::File& file, const ModelCard& card, Dev
   opened.parameters->set_training(false);
   return opened;
 }
+}  // namespace
+
+OpenedModel open_model(const safetensors::File& file, const ModelCard& card, Device device) {
+  check<DataError>(!card.language, file.path,
+                   ": a model with classes is needed, got a language model");
+  return opened_with<Model>(file, card, device, [&](const Scope& s) {
+    return std::make_unique<Model>(s, card.options, card.shape);
+  });
+}
 
 OpenedModel open_model(const std::string& path, Device device) {
   const safetensors::File file = safetensors::read(path);
   return open_model(file, card_of(file), device);
+}
+
+OpenedLanguageModel open_language_model(const std::string& path, Device device) {
+  const safetensors::File file = safetensors::read(path);
+  const ModelCard card = card_of(file);
+  check<DataError>(card.language.has_value(), file.path,
+                   ": a language model is needed, got a model with ", card.shape.classes,
+                   " classes");
+  return opened_with<LanguageModel>(file, card, device, [&](const Scope& s) {
+    return std::make_unique<LanguageModel>(s, card.options, *card.language, card.shape);
+  });
 }
 
 }  // namespace skiff

@@ -1,14 +1,17 @@
 // Models in files: a checkpoint that holds its options is enough to build the model again.
 //
 // The metadata of the safetensors file has "options_version", one key per option that changes
-// the result ("model.dim"), one per number of the shape ("input.vocab"), "task" and "vocabulary".
+// the result ("model.dim"), one per number of the shape ("input.vocab"), "task" and "vocabulary";
+// that of a language model has one more per option of its own ("language.tied").
 #pragma once
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "layers/language_model.h"
 #include "layers/model.h"
 
 namespace skiff {
@@ -19,8 +22,9 @@ using Metadata = std::map<std::string, std::string>;
 struct ModelCard {
   ModelOptions options;
   InputShape shape;
-  std::string task = {};                     // name of the data it was trained on
-  std::vector<std::string> vocabulary = {};  // by token id; empty for images
+  std::string task = {};                         // name of the data it was trained on
+  std::vector<std::string> vocabulary = {};      // by token id; empty for images and bytes
+  std::optional<LanguageOptions> language = {};  // of a language model
 };
 
 // For programs that write more into a checkpoint than a model, such as a trainer.
@@ -33,16 +37,20 @@ ModelCard card_of(const safetensors::File& file);
 void save_model(const std::string& path, const Parameters& parameters, const ModelCard& card,
                 Metadata more = {});
 
-struct OpenedModel {
+template <class M>
+struct Opened {
   ModelCard card;
   Metadata metadata;  // of the file
   std::unique_ptr<Parameters> parameters;
-  std::unique_ptr<Model> model;  // points into the parameters
+  std::unique_ptr<M> model;  // points into the parameters
 };
+using OpenedModel = Opened<Model>;
+using OpenedLanguageModel = Opened<LanguageModel>;
 
 // The model of a checkpoint, not in training mode. Throws DataError where the parameters do not fit
-// the card; the state of an optimizer is left out.
+// the card, and for a model of the other kind; the state of an optimizer is left out.
 OpenedModel open_model(const std::string& path, Device device = Device::CPU);
+OpenedLanguageModel open_language_model(const std::string& path, Device device = Device::CPU);
 OpenedModel open_model(const safetensors::File& file, const ModelCard& card,
                        Device device = Device::CPU);  // of a file without a card
 

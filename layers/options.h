@@ -1,5 +1,6 @@
-// ModelOptions: everything that a user chooses about a model, each setting once. InputShape: what
-// the data fixes. Both together build a model (model.h), and a checkpoint holds both.
+// ModelOptions: everything that a user chooses about a model, each setting once. LanguageOptions:
+// what a language model has beside them. InputShape: what the data fixes. Together they build a
+// model (model.h, language_model.h), and a checkpoint holds them.
 #pragma once
 
 #include <string>
@@ -105,8 +106,8 @@ struct ModelOptions {
           o.layout);
     field({.name = "mask-padding", .help = "Padded positions are not mixed in"}, o.mask_padding);
     field({.name = "start",
-           .help = "First weights of the gated Toeplitz unit: N(0, 0.02^2), or "
-                   "as PyTorch's default"},
+           .help = "First weights of the gated Toeplitz unit, in language models of all layers: "
+                   "N(0, 0.02^2), or as PyTorch's default"},
           o.start);
     field({.name = "kernel", .help = ""}, o.kernel);
     field({.name = "tno", .help = ""}, o.tno);
@@ -119,6 +120,27 @@ struct ModelOptions {
                    "the same results",
            .changes_result = false},
           o.checkpoint_activations);
+  }
+};
+
+// Beside the options of a model, those of a language model (language_model.h).
+struct LanguageOptions {
+  bool tied = true;              // the output matrix is that of the embedding
+  bool scale_embedding = false;  // by sqrt(dim)
+  NormKind embedding_norm = NormKind::None;
+  NormKind final_norm = NormKind::Layer;  // none with postnorm
+
+  static constexpr const char* kTitle = "Language model";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "tied", .help = "The output matrix is that of the embedding"}, o.tied);
+    field({.name = "scale-embedding", .help = "Multiply the embedded tokens by sqrt(dim)"},
+          o.scale_embedding);
+    field({.name = "embedding-norm", .help = "Normalisation of the embedded tokens"},
+          o.embedding_norm);
+    field({.name = "final-norm",
+           .help = "Normalisation before the output matrix, without --postnorm"},
+          o.final_norm);
   }
 };
 

@@ -117,7 +117,7 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
     needs(false, reason, {name.c_str()});
   }
   needs(train.steps == 0, "beside --steps", {contains(c.given, "steps") ? "epochs" : ""});
-  needs(train.schedule == ScheduleKind::Cosine || train.schedule == ScheduleKind::CosineUnclamped,
+  needs(train.schedule != ScheduleKind::Constant && train.schedule != ScheduleKind::InverseSqrt,
         "with --schedule " + value_text(train.schedule), {"horizon"});
   if (model.mixer == "ski" && contains(c.given, "inducing-points")) {
     const int64_t positions = !images ? data.max_length

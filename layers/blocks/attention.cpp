@@ -30,12 +30,14 @@ int64_t heads_of(const AttentionOptions& options, int64_t inner) {
   return heads;
 }
 
-Attention::Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options)
+Attention::Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options,
+                     bool causal)
     : heads(heads_of(options, inner)),
       q_proj(s / "q_proj", dim, inner),
       k_proj(s / "k_proj", dim, inner),
       v_proj(s / "v_proj", dim, inner),
-      o(s / "o", inner, dim) {
+      o(s / "o", inner, dim),
+      causal(causal) {
   check<UsageError>(inner % heads == 0, "attention: ", heads, " heads do not divide ", inner,
                     " channels");
 }
@@ -50,7 +52,8 @@ Variable Attention::operator()(const Variable& x, const Tensor& lengths) const {
     q = concat({q, full({B, heads, n, 1}, 1, q.dtype(), q.device())}, -1);
     k = concat({k, hidden(heads, n, lengths, k)}, -1);
   }
-  const Variable weights = softmax(matmul(q, transposed(k)));  // (B, heads, n, n)
+  const Variable scores = matmul(q, transposed(k));  // (B, heads, n, n)
+  const Variable weights = causal ? causal_softmax(scores) : softmax(scores);
   return o(reshape(transpose(matmul(weights, v), 1, 2), {B, n, inner}));
 }
 
@@ -59,8 +62,8 @@ MixerEntry attention_mixer() {
       .name = "attention",
       .hint = "softmax attention, the baseline",
       .make_unit = [](const Scope& block, const ModelOptions& o) -> std::unique_ptr<SequenceUnit> {
-        check<UsageError>(!o.kernel.causal, "attention: causal attention does not exist here");
-        return std::make_unique<Attention>(block / "attention", o.dim, o.inner(), o.attention);
+        return std::make_unique<Attention>(block / "attention", o.dim, o.inner(), o.attention,
+                                           o.kernel.causal);
       },
       .options = [](const ModelOptions& o) { return field_names(o.attention); }};
 }

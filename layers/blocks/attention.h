@@ -24,11 +24,16 @@ struct AttentionOptions {
 // The number itself, or the most heads of at least 32 channels each that share the width evenly.
 int64_t heads_of(const AttentionOptions& options, int64_t inner);
 
-// y = o( softmax(q k^T / sqrt d) v ), d = inner / heads. Time and memory O(n^2).
+// y = o( softmax(q k^T / sqrt d) v ), d = inner / heads; causal: each position over itself and
+// earlier ones. Time and memory O(n^2). Attention knows no order: the trunk's sinusoids give it
+// positions, also in a causal model, where the number of earlier positions alone would be a poor
+// hint.
 struct Attention : SequenceUnit {
   int64_t heads;
   Linear q_proj, k_proj, v_proj, o;
-  Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options = {});
+  bool causal;
+  Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options = {},
+            bool causal = false);
   Variable operator()(const Variable& x, const Tensor& lengths = {}) const override;
 };
 

@@ -6,11 +6,11 @@
 
 namespace skiff {
 
-// Rows of weight (vocab, dim), started from N(0, 1), the padding row too.
+// Rows of weight (vocab, dim), which start from N(0, 1) by default, the padding row too.
 struct Embedding {
   Variable weight;
-  Embedding(const Scope& s, int64_t vocab, int64_t dim)
-      : weight(s.parameter("weight", {vocab, dim}, normal(1))) {}
+  Embedding(const Scope& s, int64_t vocab, int64_t dim, const Initializer& initial = normal(1))
+      : weight(s.parameter("weight", {vocab, dim}, initial)) {}
   Variable operator()(const Tensor& ids) const { return embedding(ids, weight); }
 };
 

@@ -41,6 +41,37 @@ TEST_CASE("schedule: clamped cosine, constant, inverse square root") {
   CHECK(contains(message_of([] { value_for<ScheduleKind>("schedule", "cosin"); }), "got 'cosin'"));
 }
 
+TEST_CASE("schedule: the published rates of the causal language model, from their first step on") {
+  const double lr = 5e-4;
+  const Schedule s{.kind = ScheduleKind::InverseSqrt, .warmup = 4000, .start = 1e-7 / lr};
+  const std::vector<std::pair<int64_t, double>> rates = {
+      {0, 1e-7}, {2000, 2.5005e-4}, {4000, 5e-4}, {16000, 2.5e-4}, {50000, 1.41421356e-4}};
+  for (const auto& [step, rate] : rates) CHECK(lr * s(step) == doctest::Approx(rate).epsilon(1e-8));
+}
+
+TEST_CASE("schedule: the published line to 0 of the masked model, other powers, a floor") {
+  const Schedule line{.kind = ScheduleKind::Polynomial, .warmup = 3000, .horizon = 50000};
+  CHECK(5e-4 * line(1500) == doctest::Approx(2.5e-4));
+  CHECK(line(3000) == 1);
+  CHECK(5e-4 * line(26500) == doctest::Approx(2.5e-4));
+  CHECK(line(50000) == 0);
+  CHECK(line(60000) == 0);
+  const Schedule square{.kind = ScheduleKind::Polynomial, .horizon = 100, .floor = 0.2, .power = 2};
+  CHECK(square(0) == 1);
+  CHECK(square(50) == doctest::Approx(0.2 + 0.8 * 0.25));
+  CHECK(square(100) == 0.2);
+}
+
+TEST_CASE("schedule: a cosine with a floor falls to that share of the rate, and stays there") {
+  const Schedule s{.kind = ScheduleKind::Cosine, .warmup = 10, .horizon = 110, .floor = 0.1};
+  CHECK(s(5) == 0.5);
+  CHECK(s(10) == 1);
+  CHECK(s(60) == doctest::Approx(0.55));
+  CHECK(s(109) > 0.1);
+  CHECK(s(110) == 0.1);
+  CHECK(s(500) == 0.1);
+}
+
 TEST_CASE("clip: the global norm, and the factor that brings it to the limit") {
   Parameters store(1, DType::Float64);
   const Variable a = store.root().parameter("a", {2}, constant(1)),

@@ -12,4 +12,4 @@ find README.md autograd core data examples layers optim \( -name '*.md' -o -name
   LC_ALL=C sort | xargs cat >"$folder/sources.txt"
 # A demo may be run again and starts over; a run of one's own is never overwritten like this.
 "$programs/train_lm" --data "$folder/sources.txt" --recipe demo --mixer "$mixer" --seed "$seed" \
-  --extrapolate 1,2,4,8,16 --out "$folder/$mixer-$seed" --force
+  --extrapolate 1,2,4,8 --out "$folder/$mixer-$seed" --force

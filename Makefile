@@ -178,6 +178,8 @@ endif
 DEMO := build/demo
 demo: all
 	./examples/demo.sh $(BUILD) $(DEMO)
+demo-lm: $(BUILD)/train_lm
+	./examples/demo_lm.sh $(BUILD) $(DEMO)-lm
 tests: $(BUILD)/skiff_tests $(GRADERS)
 test: tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*' $(if $(ARGS),'$(ARGS)')
@@ -248,6 +250,7 @@ help:
 	@echo 'make            the programs, into $(BUILD)'
 	@echo 'make deps       install the packages (apt)'
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
+	@echo 'make demo-lm    train a language model on the sources of this project (two minutes); MIXER=fd'
 	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
@@ -269,6 +272,6 @@ help:
 	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
 
-.PHONY: all deps demo tests test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
+.PHONY: all deps demo demo-lm tests test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))

@@ -93,7 +93,8 @@ Variable MaskedHead::operator()(const Variable& features) const {
 
 LanguageModel::LanguageModel(const Scope& s, const ModelOptions& o, const LanguageOptions& l,
                              const InputShape& shape)
-    : language(l),
+    : shape(shape),
+      language(l),
       trunk(make_trunk(s, o, l, shape)),
       embedding_norm(make_norm(s / "embedding_norm", l.embedding_norm, o.dim)) {
   if (!o.kernel.causal) masked.emplace(s / "head", o.dim, shape.vocab);

@@ -35,6 +35,7 @@ struct MaskedHead {
 };
 
 struct LanguageModel {
+  InputShape shape;
   LanguageOptions language;
   Trunk trunk;
   std::unique_ptr<Norm> embedding_norm;

@@ -150,7 +150,8 @@ std::string named(const char* kind, const Parameter& p) {
 Adam::Adam(Parameters& parameters, const AdamOptions& options) : options_(options) {
   for (const Parameter& p : parameters.all())
     if (p.trained)
-      moments_.push_back({p, zeros_like(p.variable.value()), zeros_like(p.variable.value())});
+      moments_.push_back({p, zeros_like(p.variable.value()), zeros_like(p.variable.value()),
+                          !options.decays || options.decays(p)});
 }
 
 void Adam::step(double lr, double gradient_scale) {
@@ -165,13 +166,20 @@ void Adam::step(double lr, double gradient_scale) {
                             .l2 = options_.decoupled ? 0 : options_.weight_decay,
                             .shrink = options_.decoupled ? 1 - lr * options_.weight_decay : 1,
                             .gradient_scale = gradient_scale};
-  std::vector<AdamTensors> all;
-  for (const Moments& moments : moments_) {
-    const Variable& p = moments.parameter.variable;
-    if (p.grad()) all.push_back({p.value(), p.grad(), moments.m, moments.v});
+  AdamFactors without_decay = factors;
+  without_decay.l2 = 0;
+  without_decay.shrink = 1;
+  for (const bool decays : {true, false}) {
+    std::vector<AdamTensors> some;
+    for (const Moments& moments : moments_) {
+      const Variable& p = moments.parameter.variable;
+      if (p.grad() && moments.decays == decays)
+        some.push_back({p.value(), p.grad(), moments.m, moments.v});
+    }
+    if (some.empty()) continue;
+    dispatch(some.front().value,
+             [&]<class T> { update_all<T>(some, decays ? factors : without_decay); });
   }
-  if (all.empty()) return;
-  dispatch(all.front().value, [&]<class T> { update_all<T>(all, factors); });
 }
 
 std::vector<safetensors::Entry> Adam::state() const {

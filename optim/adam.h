@@ -4,6 +4,7 @@
 // backward() and changes parameters in place; it leaves those without a gradient alone.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,7 @@ class Optimizer {
 struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = true;
+  std::function<bool(const Parameter&)> decays = {};  // which parameters; empty: all
 };
 
 class Adam : public Optimizer {
@@ -46,6 +48,7 @@ class Adam : public Optimizer {
   struct Moments {
     Parameter parameter;
     Tensor m, v;
+    bool decays;
   };
   AdamOptions options_;
   std::vector<Moments> moments_;

@@ -16,6 +16,7 @@
 #include "examples/train/config_file.h"
 #include "examples/train/open_run.h"
 #include "examples/train/profile_table.h"
+#include "examples/train/recipes.h"
 
 namespace skiff {
 
@@ -25,17 +26,9 @@ LraRun::LraRun(const CommandLine& command, bool only_best_test)
       only_best_test_(only_best_test),
       folder_(options_.run.out),
       device_(device_named(session_.device, device_note_)) {
-  const std::string& out = options_.run.out;
-  const bool used = folder_.has("config.toml") || !folder_.checkpoints().empty();
-  if (session_.resume) {
-    check<DataError>(folder_.has("config.toml"), "--resume: '", out, "' holds no run");
-    other_steps_ =
-        has_other_steps(command, folder_.read("config.toml"), folder_.file("config.toml"));
-    return;
-  }
-  check<UsageError>(!used || session_.force, "'", out,
-                    "' holds a run already; --resume goes on with it, --force starts over");
-  clears_ = used;
+  use_ = use_of_folder<Options>(command, folder_, [&] {
+    return recipe_named(options_.train.recipe, options_.data.task).options;
+  });
 }
 
 std::optional<Result> LraRun::operator()() {
@@ -50,11 +43,11 @@ std::optional<Result> LraRun::operator()() {
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));
-    trainer_->resume(other_steps_);
+    trainer_->resume(use_.other_steps);
   } else if (!options_.train.init.empty()) {
     parameters_->load(safetensors::read(options_.train.init), {"optimizer."});
   }
-  trainer_->begin(clears_);
+  trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {
     finish();
     write_result();
@@ -64,7 +57,7 @@ std::optional<Result> LraRun::operator()() {
 
 // Whether the run had finished; then this is its result, and nothing is computed again.
 bool LraRun::has_result() {
-  if (other_steps_ || session_.profile || !folder_.has("result.json")) return false;
+  if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
   result_ = result_from(folder_.read("result.json"), only_best_test_);
   if (!result_) return false;
   result_->folder = options_.run.out;
@@ -249,7 +242,7 @@ void LraRun::finish() {
              .parameters = parameters_->trained_count(),
              .steps = end.step,
              .best_step = end.best_step,
-             .best_val = evaluated ? end.best_accuracy : NAN,
+             .best_val = evaluated ? end.best_score : NAN,
              .best_test = best.accuracy,
              .last_val = last_row.val_accuracy,
              .last_test = last.accuracy,

@@ -60,8 +60,7 @@ class LraRun : private Objective {
   RunFolder folder_;
   std::string device_note_;  // why the CPU is used
   Device device_;
-  bool clears_ = false;       // --force, and there is something to clear
-  bool other_steps_ = false;  // --resume with another number of steps
+  FolderUse use_;
   TaskData data_;
   std::vector<Example> watched_;       // what --eval-limit leaves of validation; empty: all
   int64_t all_test_examples_ = 0;      // before --test-limit

@@ -56,11 +56,12 @@ std::optional<MetricsRow> parse_row(std::string_view line) {
 }
 
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       double majority_rate) {
+                       double majority_rate, double baseline_loss) {
   using charts::Series;
   Series train_loss{"training", {}, {}, 0}, val_loss{"validation", {}, {}, 1};
   Series train_accuracy = train_loss, val_accuracy = val_loss;
   Series majority{"majority class", {}, {}, 2, Series::Dashed};
+  Series counting{"n-grams", {}, {}, 2, Series::Dashed};
   // One validation that diverges must not flatten the rest: it is drawn at the upper edge.
   double edge = 0;
   for (const MetricsRow& r : rows)
@@ -76,13 +77,18 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
     add(train_accuracy, r.step, r.train_accuracy);
     add(val_accuracy, r.step, r.val_accuracy);
     add(majority, r.step, majority_rate);
+    add(counting, r.step, baseline_loss);
   }
-  return charts::file(
-      title, {{.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}},
-              {.title = "accuracy",
-               .x_label = "step",
-               .series = {train_accuracy, val_accuracy, majority},
-               .percent = true}});
+  std::vector<charts::Chart> charts = {
+      {.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}}};
+  if (!counting.x.empty()) charts[0].series.push_back(counting);
+  const bool classes = rows.empty() || !train_accuracy.x.empty() || !val_accuracy.x.empty();
+  if (classes)
+    charts.push_back({.title = "accuracy",
+                      .x_label = "step",
+                      .series = {train_accuracy, val_accuracy, majority},
+                      .percent = true});
+  return charts::file(title, charts);
 }
 
 }  // namespace skiff

@@ -24,8 +24,9 @@ std::string text_of(const MetricsRow& row);  // a line of the file
 // Nothing for a line that is not a whole row; without its end.
 std::optional<MetricsRow> parse_row(std::string_view line);
 
-// Loss and accuracy over the steps, as SVG.
+// Loss and accuracy over the steps, as SVG; rows without any accuracy have a chart of the loss
+// alone. A baseline that is NaN is not drawn.
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       double majority_rate);
+                       double majority_rate, double baseline_loss = NAN);
 
 }  // namespace skiff

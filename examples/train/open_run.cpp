@@ -5,6 +5,7 @@
 
 #include "core/check.h"
 #include "data/tasks.h"
+#include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
 #include "examples/train/recipes.h"
 
@@ -13,25 +14,6 @@ namespace skiff {
 namespace {
 
 namespace fs = std::filesystem;
-
-template <class Group>
-void add_options(Metadata& metadata, const std::string& group, const Group& options) {
-  for_each_field(options, [&](const Field& field, const auto& value) {
-    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
-  });
-}
-
-template <class Group>
-void read_options(const safetensors::File& file, const std::string& group, Group& options) {
-  std::map<std::string, std::string> texts;
-  for (const auto& [key, value] : file.metadata)
-    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
-  try {
-    from_texts(options, texts);
-  } catch (const UsageError& e) {
-    fail<DataError>(file.path, ": ", e.what());
-  }
-}
 
 // What a batch of new examples needs, under "format.": f(name, value).
 template <class Format, class F>
@@ -117,20 +99,15 @@ std::string data_folder(const std::string& given) {
 
 OpenedRun open_run(const std::string& path, Device device) {
   OpenedRun run;
-  const bool folder = fs::is_directory(path);
-  run.checkpoint = folder ? path + "/best.safetensors" : path;
-  run.folder = folder ? path : fs::path(path).parent_path().string();
-  if (run.folder.empty()) run.folder = ".";
-  check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
-  check<DataError>(!folder || fs::exists(run.checkpoint), "'", path,
-                   "' holds no best.safetensors, which the first validation of a training writes; "
-                   "a checkpoint of the folder can be named in its place");
+  const CheckpointPlace place = checkpoint_at(path);
+  run.checkpoint = place.file;
+  run.folder = place.folder;
   const safetensors::File file = safetensors::read(run.checkpoint);
   ModelCard card;
   if (has_card(file)) {
     card = card_of(file);
-    read_options(file, "data", run.options.data);
-    read_options(file, "train", run.options.train);
+    read_options(file.metadata, file.path, "data", run.options.data);
+    read_options(file.metadata, file.path, "train", run.options.train);
     run.options.model = card.options;
     run.has_format = read_format(file, run.format);
   } else {

@@ -1,31 +1,14 @@
 #include "examples/train/options.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <map>
 #include <sstream>
 
 #include "core/check.h"
 #include "data/tasks.h"
-#include "examples/train/config_file.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "layers/mixers.h"
 
 namespace skiff {
-
-namespace {
-
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-}  // namespace
-
-bool CommandLine::is_given(const std::string& name) const {
-  return contains(given, name) || contains(in_file, name);
-}
 
 bool is_several(const std::string& task) {
   return task == "all" || task.find(',') != std::string::npos;
@@ -39,48 +22,19 @@ std::vector<std::string> several_tasks(const std::string& text) {
   return names;
 }
 
-namespace {
-
-// The options before the command line is read: those of the recipe, then of the file of --config.
-// Task and recipe are looked up first, because they decide the defaults of all others.
-CommandLine options_before_flags(int argc, char** argv) {
-  CommandLine first, c;
-  Flags look("", "train_lra");
-  look.add(first.options);
-  look.add(first.session);
-  look.parse_what_is_right(argc, argv);
-  std::string &task = first.options.data.task, &recipe = first.options.train.recipe;
-  std::vector<ConfigEntry> entries;
-  if (!first.session.config.empty()) entries = read_config(first.session.config);
-  for (const ConfigEntry& e : entries) {
-    if (e.key == "task" && !look.given("task")) task = e.value;
-    if (e.key == "recipe" && !look.given("recipe")) recipe = e.value;
-    c.in_file.push_back(e.key);
-  }
-  // Each of several tasks takes its own recipe later; the first one's numbers only fill --help.
-  c.options = recipe_named(recipe, is_several(task) ? several_tasks(task).front() : task).options;
-  c.options.data.task = task;
-  apply_config(c.options, entries, /*elsewhere=*/field_names(c.session));
-  return c;
-}
-
-}  // namespace
-
 int run_with_options(int argc, char** argv, Flags& flags,
                      const std::function<int(CommandLine&)>& body) {
-  CommandLine command;
-  try {
-    command = options_before_flags(argc, argv);
-  } catch (const Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return e.exit_code();
-  }
-  flags.add(command.options);
-  flags.add(command.session);
-  return run_program(argc, argv, flags, [&] {
-    command.given = flags.given();
-    return body(command);
-  });
+  const auto of_recipe = [](const Options& chosen) {
+    const std::string& task = chosen.data.task;
+    // Each of several tasks takes its own recipe later; the first one's numbers only fill --help.
+    Options o =
+        recipe_named(chosen.train.recipe, is_several(task) ? several_tasks(task).front() : task)
+            .options;
+    o.data.task = task;
+    return o;
+  };
+  return run_command<Options>(argc, argv, flags, "train_lra", {{"task", "recipe"}, of_recipe},
+                              body);
 }
 
 std::vector<std::string> options_without_effect(const CommandLine& c) {
@@ -129,29 +83,6 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
                       " positions of a sequence, got ", model.ski.inducing_points);
   }
   return notes;
-}
-
-bool has_other_steps(const CommandLine& c, const std::string& config, const std::string& file) {
-  Options then = recipe_named(c.options.train.recipe, c.options.data.task).options;
-  for (const ConfigEntry& e : parse_config(config, file))
-    check<UsageError>(from_texts(then, {{e.key, e.value}}).empty(), "--resume: '", file, "' sets '",
-                      e.key, "', which this program does not know; a newer one started this run");
-  std::map<std::string, std::string> before = to_texts(then);
-  bool other_steps = false;
-  std::string differences;
-  for_each_field(c.options, [&](const Field& field, const auto& value) {
-    const std::string name = field.name, now = value_text(value);
-    if (!field.changes_result || before[name] == now) return;
-    if (name == "steps" && contains(c.given, name) && c.options.train.steps > 0) {
-      other_steps = true;
-      return;
-    }
-    differences +=
-        (differences.empty() ? "" : ", ") + ("--" + name) + " is " + now + ", was " + before[name];
-  });
-  check<UsageError>(differences.empty(), "--resume: '", c.options.run.out,
-                    "' was started with other options: ", differences);
-  return other_steps;
 }
 
 }  // namespace skiff

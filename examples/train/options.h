@@ -8,12 +8,11 @@
 #include <vector>
 
 #include "data/options.h"
+#include "examples/train/command_line.h"
 #include "examples/train/run_options.h"
 #include "layers/options.h"
 
 namespace skiff {
-
-class Flags;  // examples/train/flags.h
 
 struct Options {
   ModelOptions model;
@@ -31,18 +30,10 @@ struct Options {
   }
 };
 
-// The options of one start of train_lra, and where they were set.
-struct CommandLine {
-  Options options;
-  SessionOptions session;
-  std::vector<std::string> given;                // names, on the command line
-  std::vector<std::string> in_file;              // names, in the file of --config
-  bool is_given(const std::string& name) const;  // in one of both
-};
+using CommandLine = Command<Options>;
 
-// Reads the command line of train_lra into `flags` and runs the body with it; returns the exit code
-// of the program (examples/train/program.h). Options that are not given come from the file of
-// --config, and those that it does not set, from the recipe.
+// Reads the command line of train_lra into `flags` and runs the body with it, as run_command()
+// does.
 int run_with_options(int argc, char** argv, Flags& flags,
                      const std::function<int(CommandLine&)>& body);
 
@@ -52,10 +43,5 @@ std::vector<std::string> several_tasks(const std::string& text);
 // A sentence per option of the command line that changes nothing. UsageError for one that cannot be
 // meant.
 std::vector<std::string> options_without_effect(const CommandLine& c);
-
-// Compares the options of a run with the text of its config.toml, `file`, and throws UsageError
-// that names every option that shapes the result and differs. An option that the text lacks had its
-// default. Only --steps may differ where it is given on the command line: then true is returned.
-bool has_other_steps(const CommandLine& c, const std::string& config, const std::string& file);
 
 }  // namespace skiff

@@ -29,7 +29,7 @@ std::map<std::string, std::string> to_metadata(const Progress& p) {
   return {{"format", "skiff training state 1"},
           {"step", std::to_string(p.step)},
           {"position", std::to_string(p.position)},
-          {"best_accuracy", exact(p.best_accuracy)},
+          {"best_accuracy", exact(p.best_score)},
           {"best_step", std::to_string(p.best_step)},
           {"validated", std::to_string(p.validated)},
           {"loss_sum", exact(p.loss_sum)},
@@ -72,7 +72,7 @@ Progress to_progress(const safetensors::File& file) {
   Progress p;
   p.step = count("step");
   p.position = count("position");
-  p.best_accuracy = number("best_accuracy", -1, 1);
+  p.best_score = number("best_accuracy", -1, 1);
   p.best_step = count("best_step");
   // Files without it were saved after the validation.
   p.validated = file.metadata.count("validated") ? count("validated") : p.step;

@@ -15,11 +15,11 @@ namespace skiff {
 std::optional<int64_t> whole_number(std::string_view text);
 
 struct Progress {
-  int64_t step = 0;      // steps taken
-  int64_t position = 0;  // batches handed out
-  double best_accuracy = -1;
+  int64_t step = 0;        // steps taken
+  int64_t position = 0;    // batches handed out
+  double best_score = -1;  // of all validations; 0 to 1 after the first
   int64_t best_step = 0;
-  int64_t validated = 0;  // the last step whose validation is in best_accuracy
+  int64_t validated = 0;  // the last step whose validation is in best_score
   // Sums since the last row of metrics.csv, so that a resumed run writes the same rows.
   double loss_sum = 0, norm_sum = 0;
   int64_t correct = 0, seen = 0, summed = 0;

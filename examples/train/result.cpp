@@ -74,14 +74,10 @@ PeakMemory peak_memory(Device device, const PeakMemory& before) {
 
 std::string result_file(const std::optional<Result>& result, const PeakMemory& peak,
                         bool only_best_test) {
+  if (!result || !result->evaluated) return peak_file(peak);
   ordered_json json;
-  if (result && result->evaluated) {
-    for_each_value(*result, [&](const char* name, const auto& value) { json[name] = value; });
-    json["only_best_test"] = only_best_test;
-  } else {
-    json["peak_tensor_bytes"] = peak.tensors;
-    json["peak_resident_bytes"] = peak.resident;
-  }
+  for_each_value(*result, [&](const char* name, const auto& value) { json[name] = value; });
+  json["only_best_test"] = only_best_test;
   return text_of(json, 1) + "\n";
 }
 
@@ -99,6 +95,12 @@ std::optional<Result> result_from(const std::string& text, bool only_best_test) 
     return {};
   }
   return result;
+}
+
+std::string peak_file(const PeakMemory& peak) {
+  const ordered_json json = {{"peak_tensor_bytes", peak.tensors},
+                             {"peak_resident_bytes", peak.resident}};
+  return text_of(json, 1) + "\n";
 }
 
 PeakMemory peak_from(const std::string& text) {

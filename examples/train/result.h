@@ -42,6 +42,7 @@ std::string result_file(const std::optional<Result>& result, const PeakMemory& p
 // Nothing for a text that cannot be used, or lacks what only_best_test leaves out.
 std::optional<Result> result_from(const std::string& text, bool only_best_test);
 PeakMemory peak_from(const std::string& text);
+std::string peak_file(const PeakMemory& peak);  // the text of result.json with nothing else
 
 void print_table(const Result& r);
 void print_json(const Result& r);                             // an object, on one line

@@ -25,7 +25,8 @@ namespace {
 
 // The files of a run besides checkpoints and the lock.
 constexpr const char* kFiles[] = {"best.safetensors", "metrics.csv", "curves.svg",
-                                  "config.toml",      "profile.csv", "result.json"};
+                                  "config.toml",      "profile.csv", "result.json",
+                                  "extrapolation.svg"};
 
 // 120 for ckpt-00000120.safetensors; nothing for any other name.
 std::optional<int64_t> step_of(std::string_view name) {

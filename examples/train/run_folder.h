@@ -4,6 +4,7 @@
 //   ckpt-00000120.safetensors  parameters, optimizer state and position, the newest few
 //   best.safetensors         the same at the best validation accuracy
 //   curves.svg               loss and accuracy over the steps
+//   extrapolation.svg        of language models: loss over the length of the windows
 //   profile.csv              with --profile: time, bytes and calls of every op
 //   result.json              the peak of memory; at the end, the result as well
 //   lock                     held while a program trains here

@@ -14,7 +14,8 @@
 namespace skiff {
 
 Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const SessionOptions& session,
-                 Objective& objective, Parameters& parameters, RunFolder& folder, Display& display)
+                 Objective& objective, Parameters& parameters, RunFolder& folder, Display& display,
+                 const TrainerDetails& details)
     : train_(train),
       run_(run),
       session_(session),
@@ -25,8 +26,12 @@ Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const Session
   if (train.optimizer == OptimizerKind::Sgd)
     sgd_.emplace(parameters, SgdOptions{.momentum = 0.9, .weight_decay = train.weight_decay});
   else
-    adam_.emplace(parameters, AdamOptions{.weight_decay = train.weight_decay,
-                                          .decoupled = train.optimizer == OptimizerKind::AdamW});
+    adam_.emplace(parameters, AdamOptions{.beta1 = details.beta1,
+                                          .beta2 = details.beta2,
+                                          .eps = details.eps,
+                                          .weight_decay = train.weight_decay,
+                                          .decoupled = train.optimizer == OptimizerKind::AdamW,
+                                          .decays = details.decays});
   steps_ = train.steps > 0 ? train.steps : train.epochs * objective.batches_per_epoch();
   check<UsageError>(steps_ > 0, "--steps or --epochs must be positive");
   const auto every = [&](int64_t asked, int64_t share) {
@@ -36,7 +41,11 @@ Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const Session
   save_every_ = run.save_every > 0 ? run.save_every : eval_every_;
   log_every_ = every(run.log_every, 100);
   validates_ = !session.profile || train.eval_every > 0;
-  schedule_ = {train.schedule, train.warmup, train.horizon > 0 ? train.horizon : steps_};
+  schedule_ = {.kind = train.schedule,
+               .warmup = train.warmup,
+               .horizon = train.horizon > 0 ? train.horizon : steps_,
+               .floor = details.floor,
+               .start = details.warmup_start};
 }
 
 double Trainer::rate(int64_t step) const { return train_.lr * schedule_(step); }
@@ -143,7 +152,7 @@ void Trainer::keep_best() {
         std::string("; the best weights so far are lost, and are chosen anew from this step on"));
   }
   if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
-  at_.best_accuracy = -1;
+  at_.best_score = -1;
   at_.best_step = 0;
   MetricsRow unused;
   if (at_.validated == at_.step && !validate(unused)) throw Stopped();
@@ -220,6 +229,7 @@ bool Trainer::finish_step(MetricsRow row) {
     save_checkpoint();
   else if (saves)
     saved([&] { save_checkpoint(); });
+  if (!stops && !interrupted) objective_.after_step(at_.step);
   if (validates || stops || last) write_or_warn([&] { write_curves(); });
   not_training_ += seconds_since(pause);
   if (stops || last) objective_.write_result();
@@ -323,12 +333,15 @@ bool Trainer::validate(MetricsRow& row) {
   row.val_loss = scores->loss;
   row.val_accuracy = scores->accuracy;
   char text[120];
-  std::snprintf(text, sizeof text, "step %lld: validation loss %.4f, accuracy %.1f %%",
-                (long long)at_.step, std::isnan(scores->loss) ? NAN : scores->loss,
-                100 * scores->accuracy);
+  const int length =
+      std::snprintf(text, sizeof text, "step %lld: validation loss %.4f", (long long)at_.step,
+                    std::isnan(scores->loss) ? NAN : scores->loss);
+  if (!std::isnan(scores->accuracy))
+    std::snprintf(text + length, sizeof text - size_t(length), ", accuracy %.1f %%",
+                  100 * scores->accuracy);
   display_.note(text + (scores->remark.empty() ? "" : "; " + scores->remark));
-  if (scores->accuracy <= at_.best_accuracy) return true;
-  at_.best_accuracy = scores->accuracy;
+  if (scores->score() <= at_.best_score) return true;
+  at_.best_score = scores->score();
   at_.best_step = at_.step;
   save_best();
   return true;
@@ -359,19 +372,21 @@ double Trainer::seconds_left(bool validates) const {
 }
 
 void Trainer::show(const MetricsRow& row, bool logs, bool validates) const {
-  char text[200];
+  char text[200], accuracy[32] = "";
+  if (!std::isnan(row.train_accuracy))
+    std::snprintf(accuracy, sizeof accuracy, "  acc %5.1f %%", 100 * row.train_accuracy);
   std::snprintf(text, sizeof text,
-                "step %lld/%lld  %s left  loss %.4f  acc %5.1f %%  lr %.2e  |g| %.3f  %s tokens/s",
+                "step %lld/%lld  %s left  loss %.4f%s  lr %.2e  |g| %.3f  %s tokens/s",
                 (long long)row.step, (long long)steps_,
-                Display::clock(seconds_left(validates)).c_str(), row.train_loss,
-                100 * row.train_accuracy, row.lr, row.gradient_norm,
-                Display::thousands(row.tokens_per_second).c_str());
+                Display::clock(seconds_left(validates)).c_str(), row.train_loss, accuracy, row.lr,
+                row.gradient_norm, Display::thousands(row.tokens_per_second).c_str());
   display_.row(text, logs);
 }
 
 void Trainer::write_curves() {
   folder_.write("curves.svg",
-                curves_svg(folder_.rows(), objective_.title(), objective_.baseline_accuracy()));
+                curves_svg(folder_.rows(), objective_.title(), objective_.baseline_accuracy(),
+                           objective_.baseline_loss()));
   if (session_.profile) folder_.write("profile.csv", profile_csv(profile_));
 }
 

@@ -15,6 +15,9 @@
 //   if (trainer.train(config_text(options))) ..      // all steps were taken
 #pragma once
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -35,13 +38,20 @@ namespace skiff {
 
 struct Scores {
   double loss = NAN;
-  double accuracy = 0;  // in [0, 1]; the best weights are those with the highest
-  std::string remark;   // for the reader; may be empty
+  double accuracy = NAN;  // NaN where there are no classes
+  std::string remark;     // for the reader; may be empty
+
+  // In [0, 1]; the best weights are those with the highest: the accuracy or, without classes,
+  // 1 / perplexity, which is highest where the loss is lowest.
+  double score() const {
+    if (!std::isnan(accuracy)) return accuracy;
+    return std::isfinite(loss) ? std::min(1.0, std::exp(-loss)) : 0;
+  }
 };
 
 struct Forward {
   Variable loss;
-  int64_t correct = 0, seen = 0;  // accuracy of this batch
+  int64_t correct = 0, seen = 0;  // accuracy of this batch; seen = 0: it has none
 };
 
 class Objective {
@@ -59,6 +69,8 @@ class Objective {
 
   // Nothing when a signal stopped it.
   virtual std::optional<Scores> validate() = 0;
+  // After every step, once its checkpoint is saved.
+  virtual void after_step(int64_t) {}
   // How long the tests after the last step take, in validations; for the time that is left.
   virtual double validations_after_training() const = 0;
 
@@ -68,16 +80,25 @@ class Objective {
   virtual void check_resumable(const safetensors::File& checkpoint) const = 0;
 
   virtual std::string title() const = 0;         // of the curves
-  virtual double baseline_accuracy() const = 0;  // a line in the curves
+  virtual double baseline_accuracy() const = 0;  // a line in the curves; NaN: none
+  virtual double baseline_loss() const { return NAN; }
   // Keeps what is known about the run in result.json: when it begins, stops and ends.
   virtual void write_result() = 0;
 };
 
+// What a program may set beside the options that all training programs have.
+struct TrainerDetails {
+  double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;      // of adam and adamw
+  std::function<bool(const Parameter&)> decays = {};  // which parameters; empty: all
+  double warmup_start = 0, floor = 0;                 // shares of --lr (optim/schedule.h)
+};
+
 class Trainer {
  public:
-  // Keeps references to all of them.
+  // Keeps references to all but the details.
   Trainer(const TrainOptions& train, const RunOptions& run, const SessionOptions& session,
-          Objective& objective, Parameters& parameters, RunFolder& folder, Display& display);
+          Objective& objective, Parameters& parameters, RunFolder& folder, Display& display,
+          const TrainerDetails& details = {});
 
   int64_t steps() const { return steps_; }  // of the whole run
   double rate(int64_t step) const;          // learning rate

@@ -204,7 +204,7 @@ TEST_CASE("run folder: numbers of a checkpoint that no run can have are refused 
   Progress progress;
   progress.step = progress.position = 30;
   progress.best_step = 20;
-  progress.best_accuracy = 0.5;
+  progress.best_score = 0.5;
   progress.loss_sum = -2;
   progress.seen = 8;
   const std::map<std::string, std::string> good = to_metadata(progress);

@@ -70,6 +70,15 @@ bool train(const std::string& path, int64_t stop_at, bool resume) {
 
 }  // namespace
 
+TEST_CASE("trainer: the score is the accuracy or, without classes, higher for a lower loss") {
+  CHECK(Scores{3, 0.25, ""}.score() == 0.25);
+  CHECK(Scores{.loss = 0}.score() == 1);
+  CHECK(Scores{.loss = 1.5}.score() > Scores{.loss = 1.6}.score());
+  CHECK(Scores{.loss = 1.5}.score() == doctest::Approx(std::exp(-1.5)));
+  CHECK(Scores{.loss = NAN}.score() == 0);
+  CHECK(Scores{.loss = INFINITY}.score() == 0);
+}
+
 TEST_CASE("trainer: any objective is trained, stopped and resumed to the same end") {
   const Folder whole, parts;
   CHECK(train(whole.name(), 0, false));

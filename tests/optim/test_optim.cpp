@@ -173,6 +173,32 @@ TEST_CASE("optimizers: a gradient scale is a scale of gradients, not of the weig
   CHECK(distance(trained<Sgd>(options, 0.2, true), trained<Sgd>(options, 0.2, false)) < 1e-14);
 }
 
+TEST_CASE(
+    "adam: weight decay acts on the parameters that `decays` names, and changes no other step") {
+  for (const bool decoupled : {true, false}) {
+    CAPTURE(decoupled);
+    const auto after = [&](double weight_decay, bool alone) {
+      Parameters store(1, DType::Float64);
+      const Variable a = store.root().parameter("a", {3}, constant(1)),
+                     b = store.root().parameter("b", {3}, constant(1));
+      AdamOptions options{.weight_decay = weight_decay, .decoupled = decoupled};
+      if (alone) options.decays = [](const Parameter& p) { return p.name == "a"; };
+      Adam adam(store, options);
+      for (int step = 0; step < 3; ++step) {
+        store.zero_grad();
+        Tape tape;
+        tape.backward(sum(Variable(random64({3}, uint64_t(step))) * (a + b)));
+        adam.step(0.1);
+      }
+      return std::pair{to_vector(a.value()), to_vector(b.value())};
+    };
+    const auto none = after(0, false), all = after(0.5, false), first = after(0.5, true);
+    CHECK((first.first == all.first));
+    CHECK((first.second == none.second));
+    CHECK((all.second != none.second));
+  }
+}
+
 TEST_CASE("clip: the norm of a gradient takes in every element of every block") {
   for (const int64_t n : {16383, 16384, 16385, 40000}) {
     CAPTURE(n);

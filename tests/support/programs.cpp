@@ -7,12 +7,14 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iostream>
 #include <iterator>
 #include <sstream>
 #include <vector>
 
 #include "data/tasks/listops.h"
+#include "examples/language/run.h"
 #include "examples/train/flags.h"
 #include "examples/train/lra.h"
 
@@ -89,26 +91,52 @@ Outcome TinyRun::train_here(const std::string& out, const std::string& more) con
   return train_lra_here(*this, words(out, more));
 }
 
-Outcome train_lra_here(const Place& place, const std::string& words) {
-  std::istringstream in("train_lra " + words);
+namespace {
+
+// Runs `program` inside the test, with the words between the blanks as its command line.
+Outcome run_here(const Place& place, const std::string& words,
+                 const std::function<int(int, char**)>& program) {
+  std::istringstream in(words);
   std::vector<std::string> parts;
   for (std::string part; in >> part;) parts.push_back(part);
   std::vector<char*> arguments;
   for (std::string& part : parts) arguments.push_back(part.data());
-  Flags flags("", "train_lra");
   int code = 0;
   {
     const Redirection out(1, place / "out"), err(2, place / "err");
-    code = run_with_options(int(arguments.size()), arguments.data(), flags, [](CommandLine& c) {
-      for (const std::string& note : options_without_effect(c))
-        std::fprintf(stderr, "note: %s\n", note.c_str());
-      LraRun run(c);
-      run();
-      check<IoError>(run.write_error().empty(), run.write_error());
-      return 0;
-    });
+    code = program(int(arguments.size()), arguments.data());
   }
   return {code, slurp(place / "out"), slurp(place / "err")};
+}
+
+// The body of a training program: a run with its notes, whose result is not printed.
+template <class Run, class CommandLine>
+int trained(const CommandLine& c) {
+  for (const std::string& note : options_without_effect(c))
+    std::fprintf(stderr, "note: %s\n", note.c_str());
+  Run run(c);
+  run();
+  check<IoError>(run.write_error().empty(), run.write_error());
+  return 0;
+}
+
+}  // namespace
+
+Outcome train_lra_here(const Place& place, const std::string& words) {
+  return run_here(place, "train_lra " + words, [](int argc, char** argv) {
+    Flags flags("", "train_lra");
+    return run_with_options(argc, argv, flags, trained<LraRun, CommandLine>);
+  });
+}
+
+Outcome train_lm_here(const Place& place, const std::string& words) {
+  return run_here(place, "train_lm " + words, [](int argc, char** argv) {
+    Flags flags("", "train_lm");
+    return run_with_lm_options(argc, argv, flags, [](LmCommand& c) {
+      check_options(c.options);
+      return trained<LmRun>(c);
+    });
+  });
 }
 
 std::string without_times(const std::string& csv) {

@@ -1,5 +1,6 @@
-// Programs as a user starts them, in a folder of their own. train_lra can also run inside the test,
-// which saves the start of a process: use that where the test is not about the program itself.
+// Programs as a user starts them, in a folder of their own. train_lra and train_lm can also run
+// inside the test, which saves the start of a process: use that where the test is not about the
+// program itself.
 #pragma once
 
 #include <string>
@@ -44,6 +45,9 @@ struct TinyRun : Place {
 // train_lra inside the test, with the words between the blanks as its command line; the result is
 // not printed.
 Outcome train_lra_here(const Place& place, const std::string& words);
+
+// train_lm, likewise.
+Outcome train_lm_here(const Place& place, const std::string& words);
 
 // metrics.csv without its last two columns, which are times.
 std::string without_times(const std::string& csv);

@@ -1,0 +1,103 @@
+#include "examples/language/extrapolation.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numbers>
+#include <optional>
+
+#include "examples/charts/charts.h"
+#include "examples/language/stream.h"
+
+namespace skiff {
+
+namespace {
+
+// Attention over n positions holds n^2 numbers per head and window.
+constexpr int64_t kLongestAttention = 4096;
+
+}  // namespace
+
+std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText& text,
+                                         int64_t train_length,
+                                         const std::vector<int64_t>& multiples,
+                                         int64_t batch_tokens, Device device,
+                                         const EvaluationProgress& progress,
+                                         const std::function<void(const std::string&)>& note) {
+  Extrapolation e;
+  const bool streams = has_kernels(model->options());
+  const bool attention = model->options().mixer == "attention";
+  for (const int64_t multiple : multiples) {
+    const int64_t length = multiple * train_length;
+    if (length >= text.split.size() || (attention && length > kLongestAttention)) {
+      note("--extrapolate: windows of " + std::to_string(length) + " are left out: " +
+           (length >= text.split.size()
+                ? "the text has " + std::to_string(text.split.size()) + " tokens"
+                : "attention over so many positions needs too much memory"));
+      continue;
+    }
+    const auto blocks = evaluate(model, text, length, {.rule = EvaluationRule::Blocks},
+                                 batch_tokens, device, progress);
+    if (!blocks) return std::nullopt;
+    e.lengths.push_back(length);
+    e.blocks.push_back(blocks->score.loss());
+    if (e.lengths.back() == *std::max_element(e.lengths.begin(), e.lengths.end()))
+      e.by_position = blocks->by_position();
+    if (!streams) continue;
+    const auto stream = evaluate(model, text, length, {.rule = EvaluationRule::Stream},
+                                 batch_tokens, device, progress);
+    if (!stream) return std::nullopt;
+    e.stream.push_back(stream->score.loss());
+  }
+  return e;
+}
+
+std::string table_of(const Extrapolation& e, const std::string& unit) {
+  char row[160];
+  std::string table = "length        blocks    bits/" + unit;
+  if (!e.stream.empty()) table += "        stream    bits/" + unit;
+  table += "\n";
+  for (size_t i = 0; i < e.lengths.size(); ++i) {
+    const int width = int(unit.size()) + 9;
+    std::snprintf(row, sizeof row, "%6lld %13.4f %*.4f", (long long)e.lengths[i], e.blocks[i],
+                  width, e.blocks[i] / std::numbers::ln2);
+    table += row;
+    if (!e.stream.empty()) {
+      std::snprintf(row, sizeof row, " %13.4f %*.4f", e.stream[i], width,
+                    e.stream[i] / std::numbers::ln2);
+      table += row;
+    }
+    table += "\n";
+  }
+  return table;
+}
+
+std::string svg_of(const Extrapolation& e, const std::string& title, int64_t train_length,
+                   double baseline) {
+  using charts::Series;
+  const std::vector<double> lengths(e.lengths.begin(), e.lengths.end());
+  charts::Chart by_length{.title = title + ": loss by length",
+                          .x_label = "tokens of a window",
+                          .y_label = "nats",
+                          .series = {{"blocks", lengths, e.blocks, 0}},
+                          .log_x = true,
+                          .marks = {{double(train_length), "training"}}};
+  if (!e.stream.empty()) by_length.series.push_back({"stream", lengths, e.stream, 1});
+  if (!std::isnan(baseline) && !lengths.empty())
+    by_length.series.push_back(
+        {"n-grams", lengths, std::vector<double>(lengths.size(), baseline), 2, Series::Dashed});
+  Series positions{"longest windows", {}, {}, 0};
+  for (size_t i = 0; i < e.by_position.size(); ++i) {  // at 1, 2, 4, ..: a logarithm has no 0
+    positions.x.push_back(std::pow(2, double(i)));
+    positions.y.push_back(e.by_position[i]);
+  }
+  return charts::file(title, {by_length,
+                              {.title = "loss by position in the window",
+                               .x_label = "position + 1",
+                               .y_label = "nats",
+                               .series = {positions},
+                               .log_x = true,
+                               .marks = {{double(train_length), "training"}}}});
+}
+
+}  // namespace skiff

@@ -1,0 +1,68 @@
+#include "examples/language/open_run.h"
+
+#include "examples/train/checkpoint.h"
+
+namespace skiff {
+
+namespace {
+
+constexpr const char* kVocabularyKey = "text.vocabulary";
+
+// f(prefix, group) for the groups of options that a checkpoint keeps beside those of its model.
+template <class O, class F>
+void for_each_group(O& o, const F& f) {
+  f("data", o.data), f("windows", o.windows), f("train", o.train), f("evaluation", o.evaluation);
+}
+
+}  // namespace
+
+Metadata lm_run_metadata(const ModelCard& card, const Vocabulary& vocabulary,
+                         const LmOptions& options) {
+  Metadata metadata;
+  add_card(metadata, card);
+  metadata[kVocabularyKey] = vocabulary.text();
+  for_each_group(options, [&](const char* prefix, const auto& group) {
+    add_options(metadata, prefix, group);
+  });
+  metadata["text.place"] = options.data.place;
+  metadata.erase("train.steps");
+  return metadata;
+}
+
+std::optional<Vocabulary> vocabulary_of(const Metadata& metadata, const std::string& file) {
+  const auto found = metadata.find(kVocabularyKey);
+  if (found == metadata.end()) return std::nullopt;
+  return Vocabulary::from_text(found->second, file + ": the vocabulary");
+}
+
+OpenedLmRun open_lm_run(const std::string& path, Device device) {
+  const CheckpointPlace place = checkpoint_at(path);
+  OpenedLmRun run{place.file, place.folder, {}, open_language_model(place.file, device), {}};
+  const Metadata& metadata = run.opened.metadata;
+  const std::optional<Vocabulary> vocabulary = vocabulary_of(metadata, place.file);
+  check<DataError>(vocabulary.has_value(), place.file,
+                   ": a checkpoint of train_lm is needed; this one holds no vocabulary");
+  run.vocabulary = *vocabulary;
+  for_each_group(run.options, [&](const char* prefix, auto& group) {
+    read_options(metadata, place.file, prefix, group);
+  });
+  if (const auto found = metadata.find("text.place"); found != metadata.end())
+    run.options.data.place = found->second;
+  static_cast<ModelOptions&>(run.options.model) = run.opened.card.options;
+  run.options.language = *run.opened.card.language;
+  return run;
+}
+
+Corpus corpus_of(const OpenedLmRun& run, const std::string& place) {
+  LanguageDataOptions options = run.options.data;
+  if (!place.empty()) options.place = place;
+  Corpus corpus = load_corpus(options);
+  check<DataError>(corpus.vocabulary == run.vocabulary, "the text in '", options.place,
+                   "' gives other ids to its tokens than the text that '", run.checkpoint,
+                   "' was trained on; it has ", corpus.vocabulary.size(), " ",
+                   corpus.vocabulary.name(), ", that one had ", run.vocabulary.size(), " ",
+                   run.vocabulary.name());
+  return corpus;
+}
+
+}  // namespace skiff

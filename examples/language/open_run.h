@@ -1,0 +1,38 @@
+// Runs and checkpoints of train_lm, opened again for use. A checkpoint is enough by itself: it
+// holds the model, its options and the vocabulary.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "data/language/corpus.h"
+#include "examples/language/options.h"
+#include "layers/model_file.h"
+
+namespace skiff {
+
+// What a checkpoint of train_lm says besides the position of the run. Not the number of steps: a
+// run can be made longer.
+Metadata lm_run_metadata(const ModelCard& card, const Vocabulary& vocabulary,
+                         const LmOptions& options);
+// Nothing for a file without a vocabulary. DataError for one that cannot be read.
+std::optional<Vocabulary> vocabulary_of(const Metadata& metadata, const std::string& file);
+
+struct OpenedLmRun {
+  std::string checkpoint;  // path of the file
+  std::string folder;      // that it lies in
+  LmOptions options;       // as far as they shape the result
+  OpenedLanguageModel opened;
+  Vocabulary vocabulary;
+
+  LanguageModel& model() const { return *opened.model; }
+};
+
+// `path`: a run folder, whose best weights are taken, or a checkpoint.
+OpenedLmRun open_lm_run(const std::string& path, Device device = Device::CPU);
+
+// The text of a run's options, or of `place` if it is not empty. DataError if its vocabulary is not
+// that of the run.
+Corpus corpus_of(const OpenedLmRun& run, const std::string& place);
+
+}  // namespace skiff

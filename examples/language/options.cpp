@@ -1,0 +1,94 @@
+#include "examples/language/options.h"
+
+#include <sstream>
+
+#include "examples/language/recipes.h"
+#include "examples/language/stream.h"
+#include "examples/train/progress.h"
+#include "layers/mixers.h"
+
+namespace skiff {
+
+ModelOptions LmOptions::model_options() const {
+  ModelOptions o = model;
+  o.kernel.causal = !masked();
+  return o;
+}
+
+std::string LmOptions::mixer_name() const {
+  return model.mixer + (model.mixer == "fd" && model.fd.points > 0 ? "-free" : "");
+}
+
+int run_with_lm_options(int argc, char** argv, Flags& flags,
+                        const std::function<int(LmCommand&)>& body) {
+  return run_command<LmOptions>(argc, argv, flags, "train_lm",
+                                {{"recipe", "mixer", "objective"}, recipe_of}, [&](LmCommand& c) {
+                                  // Who asks for epochs does not want the steps of the recipe.
+                                  if (contains(c.given, "epochs") && !contains(c.given, "steps"))
+                                    c.options.train.steps = 0;
+                                  return body(c);
+                                });
+}
+
+std::vector<std::string> options_without_effect(const LmCommand& c) {
+  std::vector<std::string> notes;
+  const auto without = [&](bool holds, const std::string& reason,
+                           const std::vector<std::string>& names) {
+    for (const std::string& name : names)
+      if (!holds && contains(c.given, name))
+        notes.push_back("--" + name + " has no effect " + reason);
+  };
+  const LmOptions& o = c.options;
+  const ScheduleKind schedule = o.train.schedule;
+  const bool ends = schedule == ScheduleKind::Cosine || schedule == ScheduleKind::Polynomial;
+  without(o.masked(), "with --objective causal", {"mask-share"});
+  without(!o.masked(), "with --objective masked: the model writes no text",
+          {"sample-every", "sample-tokens", "temperature"});
+  without(!o.masked(), "with --objective masked: n-grams predict the next token", {"ngram"});
+  without(false, "with --mixer " + o.model.mixer, unread_options(o.model));
+  without(o.train.steps == 0, "beside --steps", {"epochs"});
+  without(ends || schedule == ScheduleKind::CosineUnclamped,
+          "with --schedule " + value_text(schedule), {"horizon"});
+  without(ends, "with --schedule " + value_text(schedule), {"lr-end"});
+  without(o.train.warmup > 0, "without --warmup", {"lr-start"});
+  without(o.train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd",
+          {"beta1", "beta2", "eps", "decaying"});
+  without(o.evaluation.rule == EvaluationRule::Sliding,
+          "with --eval-rule " + value_text(o.evaluation.rule), {"eval-stride"});
+  without(!o.model.postnorm, "with --postnorm", {"final-norm"});
+  return notes;
+}
+
+void check_options(const LmOptions& o) {
+  check<UsageError>(!o.data.place.empty(), "--data: must name a text, got ''");
+  check<UsageError>(!o.masked() || o.evaluation.rule == EvaluationRule::Blocks,
+                    "--eval-rule: a masked model must be scored by blocks, got ",
+                    word_for(o.evaluation.rule));
+  check<UsageError>(!o.masked() || o.report.extrapolate.empty(),
+                    "--extrapolate: must be empty with --objective masked, got '",
+                    o.report.extrapolate, "'");
+  check<UsageError>(o.evaluation.rule != EvaluationRule::Stream || has_kernels(o.model_options()),
+                    "--eval-rule: must be blocks or sliding for attention, and with --sinusoids or "
+                    "--tno-normalize: a stream needs mixers that are kernels alone; got stream");
+  check<UsageError>(o.evaluation.stride <= o.windows.length, "--eval-stride: must be at most the ",
+                    o.windows.length, " tokens of a window, got ", o.evaluation.stride);
+  multiples_of(o.report.extrapolate);
+}
+
+std::vector<int64_t> multiples_of(const std::string& text) {
+  std::vector<int64_t> multiples;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    const std::optional<int64_t> value = part.empty() ? std::nullopt : whole_number(part);
+    check<UsageError>(value && *value >= 1 && *value <= 100000,
+                      "--extrapolate: must be whole numbers from 1 to 100000 with commas between "
+                      "them, got '",
+                      text, "'");
+    multiples.push_back(*value);
+  }
+  check<UsageError>(text.empty() || text.back() != ',',
+                    "--extrapolate: must end with a number, got '", text, "'");
+  return multiples;
+}
+
+}  // namespace skiff

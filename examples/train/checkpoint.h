@@ -1,0 +1,42 @@
+// What a checkpoint of a run says about it, apart from the model: the options of a group under
+// "GROUP.NAME"; and where the checkpoint of a run is.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "core/check.h"
+#include "core/options.h"
+
+namespace skiff {
+
+template <class Group>
+void add_options(std::map<std::string, std::string>& metadata, const std::string& group,
+                 const Group& options) {
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
+  });
+}
+
+// DataError, which names the file, for a value that its option does not allow.
+template <class Group>
+void read_options(const std::map<std::string, std::string>& metadata, const std::string& file,
+                  const std::string& group, Group& options) {
+  std::map<std::string, std::string> texts;
+  for (const auto& [key, value] : metadata)
+    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
+  try {
+    from_texts(options, texts);
+  } catch (const UsageError& e) {
+    fail<DataError>(file, ": ", e.what());
+  }
+}
+
+struct CheckpointPlace {
+  std::string file, folder;  // folder: that the file lies in
+};
+// `path`: a run folder, whose best weights are taken, or a checkpoint. DataError if it is not
+// there.
+CheckpointPlace checkpoint_at(const std::string& path);
+
+}  // namespace skiff

@@ -1,0 +1,139 @@
+// The command line of a training program: the options of a run, the places where they were set, and
+// the defaults that a recipe gives them. Options is a struct of options that has a member `run`
+// (RunOptions) and a member `train` (TrainOptions).
+#pragma once
+
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "examples/train/config_file.h"
+#include "examples/train/flags.h"
+#include "examples/train/program.h"
+#include "examples/train/run_folder.h"
+#include "examples/train/run_options.h"
+
+namespace skiff {
+
+inline bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// The options of one start of a program.
+template <class Options>
+struct Command {
+  Options options;
+  SessionOptions session;
+  std::vector<std::string> given;                 // names, on the command line
+  std::vector<std::string> in_file;               // names, in the file of --config
+  bool is_given(const std::string& name) const {  // in one of both
+    return contains(given, name) || contains(in_file, name);
+  }
+};
+
+// A few options, such as the recipe, decide the defaults of all others.
+template <class Options>
+struct Defaults {
+  std::vector<std::string> deciding;            // the names of these few
+  std::function<Options(const Options&)> make;  // reads them alone
+};
+
+// The options before the command line is read: those of the recipe, then of the file of --config.
+template <class Options>
+Command<Options> options_before_flags(int argc, char** argv, const char* program,
+                                      const Defaults<Options>& defaults) {
+  Command<Options> first, c;
+  Flags look("", program);
+  look.add(first.options);
+  look.add(first.session);
+  look.parse_what_is_right(argc, argv);
+  std::vector<ConfigEntry> entries;
+  if (!first.session.config.empty()) entries = read_config(first.session.config);
+  for (const ConfigEntry& e : entries) {
+    c.in_file.push_back(e.key);
+    if (!contains(defaults.deciding, e.key) || look.given(e.key)) continue;
+    try {
+      from_texts(first.options, {{e.key, e.value}});
+    } catch (const UsageError&) {
+      // apply_config() reports it with its place.
+    }
+  }
+  c.options = defaults.make(first.options);
+  apply_config(c.options, entries, /*elsewhere=*/field_names(c.session));
+  return c;
+}
+
+// Reads the command line into `flags` and runs the body with it; returns the exit code of the
+// program (program.h). Options that are not given come from the file of --config, and those that it
+// does not set, from the defaults.
+template <class Options>
+int run_command(int argc, char** argv, Flags& flags, const char* program,
+                const Defaults<Options>& defaults,
+                const std::function<int(Command<Options>&)>& body) {
+  Command<Options> command;
+  try {
+    command = options_before_flags(argc, argv, program, defaults);
+  } catch (const Error& e) {
+    std::fprintf(stderr, "error: %s\n", e.what());
+    return e.exit_code();
+  }
+  flags.add(command.options);
+  flags.add(command.session);
+  return run_program(argc, argv, flags, [&] {
+    command.given = flags.given();
+    return body(command);
+  });
+}
+
+// Compares the options of a run with the text of its config.toml, `file`, and throws UsageError
+// that names every option that shapes the result and differs. An option that the text lacks had its
+// value in `then`, the defaults of the recipe. Only --steps may differ where it is given on the
+// command line: then true is returned.
+template <class Options>
+bool differs_in_steps(const Command<Options>& c, Options then, const std::string& config,
+                      const std::string& file) {
+  for (const ConfigEntry& e : parse_config(config, file))
+    check<UsageError>(from_texts(then, {{e.key, e.value}}).empty(), "--resume: '", file, "' sets '",
+                      e.key, "', which this program does not know; a newer one started this run");
+  std::map<std::string, std::string> before = to_texts(then);
+  bool other_steps = false;
+  std::string differences;
+  for_each_field(c.options, [&](const Field& field, const auto& value) {
+    const std::string name = field.name, now = value_text(value);
+    if (!field.changes_result || before[name] == now) return;
+    if (name == "steps" && contains(c.given, name) && c.options.train.steps > 0) {
+      other_steps = true;
+      return;
+    }
+    differences +=
+        (differences.empty() ? "" : ", ") + ("--" + name) + " is " + now + ", was " + before[name];
+  });
+  check<UsageError>(differences.empty(), "--resume: '", c.options.run.out,
+                    "' was started with other options: ", differences);
+  return other_steps;
+}
+
+// Whether a run may begin or go on in its folder, and how.
+struct FolderUse {
+  bool clears = false;       // --force, and there is something to clear
+  bool other_steps = false;  // --resume with another number of steps
+};
+// recipe: makes the defaults of the run.
+template <class Options>
+FolderUse use_of_folder(const Command<Options>& c, const RunFolder& folder,
+                        const std::function<Options()>& recipe) {
+  const bool used = folder.has("config.toml") || !folder.checkpoints().empty();
+  if (c.session.resume) {
+    check<DataError>(folder.has("config.toml"), "--resume: '", folder.path(), "' holds no run");
+    return {.other_steps = differs_in_steps(c, recipe(), folder.read("config.toml"),
+                                            folder.file("config.toml"))};
+  }
+  check<UsageError>(!used || c.session.force, "'", folder.path(),
+                    "' holds a run already; --resume goes on with it, --force starts over");
+  return {.clears = used};
+}
+
+}  // namespace skiff

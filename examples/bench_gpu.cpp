@@ -4,7 +4,6 @@
 // Expect:  one row per operator; "share" is the time its bytes and operations need at the speed of the
 //          floors, divided by its time. `--estimate` prints what an H100's data sheet implies
 //          instead.
-#include <CLI/CLI.hpp>
 #include <chrono>
 #include <cmath>
 #include <functional>

@@ -4,15 +4,14 @@
 // Expect:  at most 80 columns; without an op, the names of all of them by family
 #include "autograd/gradcheck.h"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
-#include <optional>
 
 #include "examples/explain/derivations.h"
 #include "examples/explain/worked_examples.h"
+#include "examples/train/flags.h"
 #include "examples/train/program.h"
 
 using namespace skiff;
@@ -86,9 +85,7 @@ void print_families() {
   }
 }
 
-void check_matrix_wanted(const WorkedExample& e, int64_t n) {
-  constexpr int64_t kMost = 10;  // columns of 7 characters
-  check<UsageError>(n >= 1 && n <= kMost, "--n must lie in 1 .. ", kMost, ", got ", n);
+void check_has_matrix(const WorkedExample& e) {
   if (e.matrix) return;
   std::string others;
   for (const WorkedExample& other : worked_examples())
@@ -106,7 +103,7 @@ void print_matrix(const WorkedExample& e, int64_t n) {
                 (at + 1) % size_t(M.size(1)) == 0 ? "\n" : "");
 }
 
-int explain(const std::string& name, std::optional<int64_t> n) {
+int explain(const std::string& name, int64_t n) {
   const OpEntry* op = nullptr;
   for (const OpEntry& entry : op_table())
     if (entry.name == name) op = &entry;
@@ -117,33 +114,48 @@ int explain(const std::string& name, std::optional<int64_t> n) {
                                     [&](const WorkedExample& e) { return e.op == name; });
   check(d != nullptr && example != examples.end(), "explain: '", name,
         "' has no derivation or no example");
-  if (n) check_matrix_wanted(*example, *n);
+  if (n > 0) check_has_matrix(*example);
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());
   if (const std::string code = reference_of(name); !code.empty())
     std::printf("\nTHE FORMULA AS CODE, which the op is checked against\n%s",
                 as_code(code).c_str());
-  if (n) print_matrix(*example, *n);
+  if (n > 0) print_matrix(*example, n);
   print_example(*example);
   return print_checks(*op) ? 0 : 6;
 }
 
+struct Options {
+  std::vector<std::string> ops;
+  int64_t n = 0;
+
+  static constexpr const char* kTitle = "Options";
+  template <class O, class Visitor>
+  static void visit(O& o, Visitor&& field) {
+    field({.name = "n",
+           .help = "Also print the matrix of a linear op for this many positions; 0: none",
+           .low = 0,
+           .high = 10},  // columns of 7 characters
+          o.n);
+  }
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Explains an op: formula, derivation, an example of four numbers, its checks.",
-               "explain");
-  std::vector<std::string> names;
-  std::optional<int64_t> n;
-  app.add_option("op", names, "Ops to explain; without one, their names by family");
-  app.add_option("--n", n, "Also print the matrix of a linear op for N positions, 1 to 10");
-  app.footer("Example:\n  explain toeplitz --n 4");
-  return run_program(argc, argv, app, [&] {
-    if (names.empty()) print_families();
+  Options options;
+  Flags flags("Explains an op: formula, derivation, an example of four numbers, its checks.",
+              "explain");
+  flags.positional("op", options.ops, "Ops to explain; without one, their names by family",
+                   /*required=*/false);
+  flags.add(options);
+  flags.footer("Example:\n  explain toeplitz --n 4");
+  return run_program(argc, argv, flags, [&] {
+    if (options.ops.empty()) print_families();
     int code = 0;
-    for (const std::string& name : names) {
-      if (name != names.front()) std::printf("\n\n");
-      code = std::max(code, explain(name, n));
+    for (const std::string& name : options.ops) {
+      if (name != options.ops.front()) std::printf("\n\n");
+      code = std::max(code, explain(name, options.n));
     }
     return code;
   });

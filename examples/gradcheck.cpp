@@ -4,11 +4,11 @@
 // Expect:  one row per op, and the last line "all N ops passed"; exit code 6 if one did not.
 #include "autograd/gradcheck.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <sstream>
 
 #include "examples/train/device.h"
+#include "examples/train/flags.h"
 #include "examples/train/program.h"
 
 using namespace skiff;
@@ -36,9 +36,29 @@ std::vector<OpEntry> chosen(const std::vector<std::string>& names) {
   return ops;
 }
 
-int report(const std::vector<std::string>& names, const GradcheckLimits& limits, Device device,
-           bool verbose) {
-  const std::vector<OpEntry> ops = chosen(names);
+struct Options {
+  std::vector<std::string> ops;
+  GradcheckLimits limits;
+  std::string device = "cpu";
+  bool verbose = false;
+
+  static constexpr const char* kTitle = "Options";
+  template <class O, class Visitor>
+  static void visit(O& o, Visitor&& field) {
+    field({.name = "reference", .help = "Limit of forward against the plain formula"},
+          o.limits.reference);
+    field({.name = "adjoint", .help = "Limit of the adjoint test"}, o.limits.adjoint);
+    field({.name = "differences", .help = "Limit of central differences"}, o.limits.difference);
+    field({.name = "float32", .help = "Limit of float32 against float64"}, o.limits.precision);
+    field({.name = "device", .help = kDeviceHelp, .words = device_words}, o.device);
+    field({.name = "verbose", .help = "List the samples too"}, o.verbose);
+  }
+};
+
+int report(const Options& o) {
+  const std::vector<OpEntry> ops = chosen(o.ops);
+  const GradcheckLimits& limits = o.limits;
+  const Device device = device_named(o.device);
   std::printf("%-20s %7s %10s %10s %12s %10s\n", "op", "samples", "reference", "adjoint",
               "differences", "float32");
   int failed = 0;
@@ -47,7 +67,7 @@ int report(const std::vector<std::string>& names, const GradcheckLimits& limits,
     std::printf("%-20s %7d %10s %10s %12s %10s%s\n", r.op.c_str(), r.samples,
                 shown(r.reference).c_str(), shown(r.adjoint).c_str(), shown(r.difference).c_str(),
                 shown(r.precision).c_str(), r.passed ? "" : ("  FAILED: " + r.worst).c_str());
-    if (verbose)
+    if (o.verbose)
       for (const OpSample& sample : op.samples()) {
         std::ostringstream inputs;
         for (const Tensor& x : sample.inputs) inputs << "  " << x;
@@ -69,25 +89,13 @@ int report(const std::vector<std::string>& names, const GradcheckLimits& limits,
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Checks the derivative of every op.", "gradcheck");
-  std::vector<std::string> names;
-  std::string device = "cpu";
-  GradcheckLimits limits;
-  bool verbose = false;
-  app.add_option("op", names, "Ops to check; all without one");
-  app.add_option("--reference", limits.reference, "Limit of forward against the plain formula")
-      ->capture_default_str();
-  app.add_option("--adjoint", limits.adjoint, "Limit of the adjoint test")->capture_default_str();
-  app.add_option("--differences", limits.difference, "Limit of central differences")
-      ->capture_default_str();
-  app.add_option("--float32", limits.precision, "Limit of float32 against float64")
-      ->capture_default_str();
-  add_device_option(app, device);
-  app.add_flag("--verbose", verbose, "List the samples too");
-  app.footer(
+  Options options;
+  Flags flags("Checks the derivative of every op.", "gradcheck");
+  flags.positional("op", options.ops, "Ops to check; all without one", /*required=*/false);
+  flags.add(options);
+  flags.footer(
       "Example:\n  gradcheck rfft toeplitz --verbose\n"
       "reference: forward against the plain formula of ops with a fast path. adjoint: <A v, gy>\n"
       "against <v, A^T gy>, for linear ops. '-': not for this op. Errors are relative.");
-  return run_program(argc, argv, app,
-                     [&] { return report(names, limits, device_named(device), verbose); });
+  return run_program(argc, argv, flags, [&] { return report(options); });
 }

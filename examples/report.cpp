@@ -2,7 +2,6 @@
 // computed when it is written or read from a measurement given to it.
 // Run:     build/cpu/report --run runs/listops-tiny-ski-1 --out report.html; `make report` does it all
 // Expect:  a file of half a MB that needs no network and no scripts; equal inputs give equal bytes
-#include <CLI/CLI.hpp>
 
 #include "core/io/atomic_file.h"
 #include "examples/report/pictures.h"

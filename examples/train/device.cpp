@@ -1,6 +1,5 @@
 #include "examples/train/device.h"
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "core/memory.h"
@@ -9,10 +8,6 @@
 namespace skiff {
 
 std::vector<std::string> device_words() { return {"cpu", "cuda", "auto"}; }
-
-CLI::Option* add_device_option(CLI::App& app, std::string& device) {
-  return app.add_option("--device", device, kDeviceHelp)->capture_default_str();
-}
 
 Device device_named(const std::string& name, std::string& note) {
   check_word("device", name, device_words());

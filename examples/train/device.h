@@ -6,20 +6,12 @@
 
 #include "core/device.h"
 
-namespace CLI {
-class App;
-class Option;
-}  // namespace CLI
-
 namespace skiff {
 
 inline constexpr const char* kDeviceHelp =
     "Where to compute: cpu, cuda, or auto: cuda where it can be used";
 
 std::vector<std::string> device_words();  // those of --device
-
-// Adds --device to a program that describes its flags to CLI11 itself.
-CLI::Option* add_device_option(CLI::App& app, std::string& device);
 
 // `note` becomes the line that explains why auto is the CPU; "" otherwise.
 Device device_named(const std::string& name, std::string& note);

@@ -66,9 +66,9 @@ void Flags::positional(const std::string& name, std::string& value, const std::s
   app_->add_option(name, value, help)->required();
 }
 void Flags::positional(const std::string& name, std::vector<std::string>& values,
-                       const std::string& help) {
+                       const std::string& help, bool required) {
   app_->add_option(name, values, help)
-      ->required()
+      ->required(required)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
 }
 void Flags::footer(const std::string& text) { app_->footer(text); }

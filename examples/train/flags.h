@@ -36,7 +36,7 @@ class Flags {
   // An argument without "--"; those of a list are all that remain.
   void positional(const std::string& name, std::string& value, const std::string& help);
   void positional(const std::string& name, std::vector<std::string>& values,
-                  const std::string& help);
+                  const std::string& help, bool required = true);
   void footer(const std::string& text);  // the last lines of --help
 
   // Sets the fields that are given. Throws what run_program() knows to report.

@@ -2,7 +2,6 @@
 // the parameters along a training. The format of the files is in tests/reference/README.md.
 // Run:     build/cpu/golden tests/reference
 // Expect:  one row per file, and the last line "all N files agree"; exit code 6 if one does not.
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -11,6 +10,7 @@
 #include "autograd/ops.h"
 #include "core/memory.h"
 #include "examples/train/device.h"
+#include "examples/train/flags.h"
 #include "examples/train/program.h"
 #include "layers/blocks/gtu.h"
 #include "layers/mixers.h"
@@ -556,6 +556,15 @@ bool run_case(Case& c) {
 struct Settings {
   std::string folder, only, device = "cpu";
   double tolerance64 = 1e-9, tolerance32 = 1e-4;
+
+  static constexpr const char* kTitle = "Options";
+  template <class O, class Visitor>
+  static void visit(O& o, Visitor&& field) {
+    field({.name = "only", .help = "Only files with this in their name"}, o.only);
+    field({.name = "device", .help = kDeviceHelp, .words = device_words}, o.device);
+    field({.name = "tolerance64", .help = "Tolerance in float64"}, o.tolerance64);
+    field({.name = "tolerance32", .help = "Tolerance in float32"}, o.tolerance32);
+  }
 };
 
 int report(const Settings& settings) {
@@ -614,16 +623,11 @@ int report(const Settings& settings) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Compares ops, layers and models with reference tensors.", "golden");
   Settings settings;
-  app.add_option("folder", settings.folder, "Folder of .safetensors files")->required();
-  app.add_option("--only", settings.only, "Only files with this in their name");
-  add_device_option(app, settings.device);
-  app.add_option("--tolerance64", settings.tolerance64, "Tolerance in float64")
-      ->capture_default_str();
-  app.add_option("--tolerance32", settings.tolerance32, "Tolerance in float32")
-      ->capture_default_str();
-  app.footer(
+  Flags flags("Compares ops, layers and models with reference tensors.", "golden");
+  flags.positional("folder", settings.folder, "Folder of .safetensors files");
+  flags.add(settings);
+  flags.footer(
       "Example:\n  golden tests/reference --only ski\nExit code 6 if a file does not agree.");
-  return run_program(argc, argv, app, [&] { return report(settings); });
+  return run_program(argc, argv, flags, [&] { return report(settings); });
 }

@@ -14,6 +14,6 @@ $(BUILD)/mutants/clean: $(BUILD)/mutants/check
 	$(run)$< --clean && touch $@
 $(MUTANTS): $(BUILD)/mutants/%.json: tests/mutants/%.patch tests/mutants/run $(BUILD)/mutants/clean
 	$(call say,mutant $*)
-	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
+	$(run)BUILD=$(BUILD) CXX="$(CXX)" FLAGS="$(FLAGS)" LIBS="$(LIBS)" PCH="$(if $(PCHS),$(COMMON)/pch-O0/standard.h)" tests/mutants/run $< $@ $(MUTANT_OBJECTS)
 mutants: $(MUTANTS)
 	@$(BUILD)/mutants/check --summary $(MUTANTS)

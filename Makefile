@@ -7,6 +7,7 @@ ARCH     ?= $(if $(filter install,$(MAKECMDGOALS)),$(PORTABLE),native)
 CUDA     ?= 0
 FFT      ?= fftw
 SAN      ?= 0
+OPT      ?= -O3
 ORDER    ?= forward
 WERROR   ?= 0
 PCH      ?= 1
@@ -32,7 +33,7 @@ WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-re
 WARNINGS += $(if $(CLANG),-Wno-unknown-warning-option -Wno-pass-failed)
 # Nothing here reads the flags of floating-point exceptions. Without -fno-trapping-math (which changes no
 # result) gcc leaves loops with a comparison, so every exp, unvectorised where AVX-512's masks are missing.
-FLAGS    := -std=c++20 -O3 -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
+FLAGS    := -std=c++20 $(OPT) -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
 ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 endif
@@ -64,7 +65,8 @@ CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC) 2>/dev/null)))
 ifeq ($(CUDA_HOME),)
 $(error CUDA=1 needs nvcc: put the bin folder of a CUDA toolkit (12 or newer) into PATH, or set NVCC)
 endif
-CUDA_ARCHS ?= -gencode arch=compute_80,code=sm_80 -gencode arch=compute_90,code=sm_90 -gencode arch=compute_90,code=compute_90
+# One pass over the source for all GPUs: no kernel here uses what only newer ones have.
+CUDA_ARCHS ?= -gencode arch=compute_80,code=[sm_80,sm_90,compute_80]
 NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSKIFF_CUDA $(OWN_FLAGS) -I. -diag-suppress 177 \
              -Xcompiler -fopenmp,-fno-trapping-math,-Wall,-march=$(ARCH) $(if $(filter 1,$(WERROR)),-Werror all-warnings)
 LIBS     += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart

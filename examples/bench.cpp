@@ -113,18 +113,13 @@ int main(int argc, char** argv) {
       "Examples:\n  bench --filter op/,layer/gtu --n 1024,2048,4096 --threads 1\n"
       "  bench --filter step/listops --batch 16 --repeats 5\n"
       "  bench --filter step/lm- --repeats 5\n"
-      "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is "
-      "forward\n"
-      "and backward, for a step with optimizer. step/lm-ski is train_lm --recipe small, 64 windows "
-      "of 256\n"
-      "characters; step/lm-long-ski has the same model and as many characters, 4 windows of 4096. "
-      "The\n"
-      "options batch, length and recipe change neither. The floor is measured in the same run, "
-      "with the same\n"
-      "threads: a copy of the same bytes, FFTW's contiguous transforms of the batch there and "
-      "back, the\n"
-      "multiplications of matrix products at the best rate of gemm. Peak: tensors that a call "
-      "makes.\n"
-      "Faults: pages that the kernel handed out, per call.");
+      "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is\n"
+      "forward and backward, for a step with optimizer. step/lm-ski is the model of train_lm\n"
+      "--recipe small, 64 windows of 256 characters per step; step/lm-long-ski is the same model\n"
+      "with 4 windows of 4096; fd-free is fd with 64 points in place of the network. --batch,\n"
+      "--length and --recipe do not change them. The floor is measured in the same run, with\n"
+      "the same threads: a copy of the same bytes, FFTW's contiguous transforms of the batch\n"
+      "there and back, the multiplications of matrix products at the best rate of gemm. Peak:\n"
+      "tensors that a call makes. Faults: pages that the kernel handed out, per call.");
   return run_program(argc, argv, flags, [&] { return run(o, flags); });
 }

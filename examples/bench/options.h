@@ -21,7 +21,7 @@ struct BenchOptions {
   static void visit(Options& o, Visitor&& field) {
     field({.name = "n", .help = "Sequence lengths of operators and layers, with commas"}, o.n);
     field({.name = "batch",
-           .help = "Sequences per call, but for language models",
+           .help = "Sequences per call, except for language models",
            .low = 1,
            .high = 1e6},
           o.sizes.batch);
@@ -33,7 +33,7 @@ struct BenchOptions {
            .high = 1 << 20},
           o.sizes.length);
     field({.name = "recipe",
-           .help = "Models of the steps, but for language models",
+           .help = "Models of the steps, except for language models",
            .words =
                [] {
                  return std::vector<std::string>{"paper", "tiny"};

@@ -46,7 +46,7 @@ std::string json_line(const Row& r) {
 
 void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
   std::printf(
-      "operators and layers of %lld channels, float32, %d threads, %s, %s, %zu rounds; times in ms\n",
+      "operators and layers of %lld channels, float32, %d threads, %s, %s, %zu rounds; in ms\n",
       (long long)sizes.dim, omp_get_max_threads(), blas::description().c_str(),
       fft::description().c_str(), rows.front().samples.seconds.size());
   std::printf("floor: copy, fft, gemm as measured in this run\n\n");

@@ -42,6 +42,7 @@ void take_sizes(BenchOptions& o, const Flags& flags) {
   quick("length", o.sizes.length, 64);
   quick("recipe", o.sizes.recipe, "tiny");
   quick("repeats", o.repeats, 2);
+  if (o.quick) o.sizes.language = {.recipe = "demo", .length = 16, .batch = 16};
   const Field field{.name = "n", .help = "", .low = 2, .high = 1 << 20};
   o.sizes.n.clear();
   for (const std::string& part : parts_of(o.n))
@@ -55,6 +56,7 @@ std::vector<Case> chosen(const BenchOptions& o) {
   for (const int64_t n : o.sizes.n) add_operators(all, o.sizes, n);
   for (const int64_t n : o.sizes.n) add_layers(all, o.sizes, n);
   add_steps(all, o.sizes);
+  add_language_steps(all, o.sizes.language);
   if (!o.list) add_floors(cases, o.sizes, o.quick);
   const size_t floors = cases.size();
   for (const Case& c : all) {
@@ -83,7 +85,7 @@ int run(BenchOptions& o, const Flags& flags) {
   }
   const std::vector<Row> rows = measure(cases, o.repeats, o.seconds);
   std::string lines;
-  for (const Row& r : rows) lines += json_line(r, o.sizes) + "\n";
+  for (const Row& r : rows) lines += json_line(r) + "\n";
   if (o.json == "-") {
     std::fputs(lines.c_str(), stdout);
     return 0;
@@ -110,14 +112,14 @@ int main(int argc, char** argv) {
   flags.footer(
       "Examples:\n  bench --filter op/,layer/gtu --n 1024,2048,4096 --threads 1\n"
       "  bench --filter step/listops --batch 16 --repeats 5\n"
-      "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is "
-      "forward\n"
-      "and backward, for a step with optimizer. The floor is measured in the same run, with the "
-      "same\n"
-      "threads: a copy of the same bytes, FFTW's contiguous transforms of the batch there and "
-      "back, the\n"
-      "multiplications of matrix products at the best rate of gemm. Peak: tensors that a call "
-      "makes.\n"
-      "Faults: pages that the kernel handed out, per call.");
+      "  bench --filter step/lm- --repeats 5\n"
+      "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is\n"
+      "forward and backward, for a step with optimizer. step/lm-ski is the model of train_lm\n"
+      "--recipe small, 64 windows of 256 characters per step; step/lm-long-ski is the same model\n"
+      "with 4 windows of 4096; fd-free is fd with 64 points in place of the network. --batch,\n"
+      "--length and --recipe do not change them. The floor is measured in the same run, with\n"
+      "the same threads: a copy of the same bytes, FFTW's contiguous transforms of the batch\n"
+      "there and back, the multiplications of matrix products at the best rate of gemm. Peak:\n"
+      "tensors that a call makes. Faults: pages that the kernel handed out, per call.");
   return run_program(argc, argv, flags, [&] { return run(o, flags); });
 }

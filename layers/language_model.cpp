@@ -76,10 +76,11 @@ ModelOptions language_model_options(const std::string& mixer) {
           .expand = 3,
           .glu_expand = 1,
           .norm = NormKind::SimpleRms,
-          .sinusoids = mixer == "attention",
+          .sinusoids = false,
           .kernel = {.causal = true, .rpe = {.width = 32, .layers = 1}},
           .tno = {.network = TnoNetwork::Tnn},
-          .ski = {.filter = 16, .scaled = true}};
+          .ski = {.filter = 16, .scaled = true},
+          .attention = {.positions = AttentionPositions::Rotary}};
 }
 
 MaskedHead::MaskedHead(const Scope& s, int64_t dim, int64_t vocab)

@@ -1,4 +1,4 @@
-// Linear maps along an axis, the sequence: x is (.., n, .., d) with n at `axis`. A kernel is (K, D)
+// Linear maps of sequences. Along an axis: x is (.., n, .., d) with n at `axis`. A kernel is (K, D)
 // with D dividing the number of elements inside the axis; its channel is the inner index mod D.
 #pragma once
 
@@ -21,5 +21,9 @@ Variable conv1d(const Variable& x, const Variable& c, Direction direction, int64
 // last places are the first and last elements. HalfPixel: place i is max((i + 1/2) n/m - 1/2, 0).
 enum class Resize { AlignedEnds, HalfPixel };
 Variable linear_resize(const Variable& x, int64_t m, Resize mode, int64_t axis = -2);
+
+// Turns the pair of channels (i, i + width/2) of each head by p base^(-2i/width) at position p;
+// x (.., n, d), heads of `width` channels side by side. The last channel of an odd width stays.
+Variable rotary(const Variable& x, int64_t width, double base = 10000);
 
 }  // namespace skiff

@@ -24,11 +24,18 @@
 
 namespace skiff::bench {
 
+// The step of a language model: a recipe of train_lm, and its windows.
+struct LanguageSizes {
+  std::string recipe = "small";
+  int64_t length = 256, batch = 64;
+};
+
 struct Sizes {
   std::vector<int64_t> n = {512, 1024, 2048, 4096};
   int64_t batch = 8, dim = 128;
-  int64_t length = 0;  // tokens of a step; 0: the recipe's
+  int64_t length = 0;  // tokens of a step of a classifier; 0: the recipe's
   std::string recipe = "paper";
+  LanguageSizes language = {};
 };
 
 struct Work {
@@ -44,13 +51,15 @@ struct Case {
   // Allocates, so it is called only for cases that were chosen; empty: the case is too large.
   std::function<Work()> make;
   Work work = {};
+  std::string recipe = {};  // of a step
   std::string label() const { return kind + "/" + name + (pass.empty() ? "" : "/" + pass); }
 };
 
 void add_operators(std::vector<Case>& cases, const Sizes& s, int64_t n);  // operators.cpp
 void add_layers(std::vector<Case>& cases, const Sizes& s, int64_t n);     // operators.cpp
 void add_steps(std::vector<Case>& cases, const Sizes& s);                 // steps.cpp
-void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick);    // floors.cpp
+void add_language_steps(std::vector<Case>& cases, const LanguageSizes& s);
+void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick);  // floors.cpp
 
 // ---- for the files that add cases ----
 

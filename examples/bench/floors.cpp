@@ -95,7 +95,7 @@ Work fft_work(int64_t count, int64_t F) {
 
 void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
   const auto add = [&](const std::string& name, int64_t n, const std::function<Work()>& make) {
-    cases.push_back({"floor", name, "", n, s.batch, s.dim, make, {}});
+    cases.push_back({"floor", name, "", n, s.batch, s.dim, make});
   };
   for (const int64_t n : s.n) {
     add("copy", n, [=] { return copy_work(s.batch * n * s.dim); });

@@ -20,7 +20,11 @@ struct BenchOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "n", .help = "Sequence lengths of operators and layers, with commas"}, o.n);
-    field({.name = "batch", .help = "Sequences per call", .low = 1, .high = 1e6}, o.sizes.batch);
+    field({.name = "batch",
+           .help = "Sequences per call, except for language models",
+           .low = 1,
+           .high = 1e6},
+          o.sizes.batch);
     field({.name = "dim", .help = "Channels of operators and layers", .low = 1, .high = 65536},
           o.sizes.dim);
     field({.name = "length",
@@ -29,7 +33,7 @@ struct BenchOptions {
            .high = 1 << 20},
           o.sizes.length);
     field({.name = "recipe",
-           .help = "Models of the steps",
+           .help = "Models of the steps, except for language models",
            .words =
                [] {
                  return std::vector<std::string>{"paper", "tiny"};

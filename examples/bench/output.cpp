@@ -11,7 +11,7 @@
 
 namespace skiff::bench {
 
-std::string json_line(const Row& r, const Sizes& sizes) {
+std::string json_line(const Row& r) {
   const Case& c = *r.what;
   nlohmann::ordered_json j = {{"kind", c.kind},
                               {"name", c.name},
@@ -27,7 +27,7 @@ std::string json_line(const Row& r, const Sizes& sizes) {
                               {"q3_s", quantile(r.samples.seconds, 0.75)},
                               {"min_s", quantile(r.samples.seconds, 0)},
                               {"max_s", quantile(r.samples.seconds, 1)}};
-  if (c.kind == "step") j["recipe"] = sizes.recipe;
+  if (c.kind == "step") j["recipe"] = c.recipe;
   if (c.kind == "floor") {
     if (c.work.gemm_flops > 0) j["flops_per_s"] = c.work.gemm_flops / r.median();
     if (c.work.copied_bytes > 0) j["bytes_per_s"] = c.work.copied_bytes / r.median();
@@ -46,12 +46,11 @@ std::string json_line(const Row& r, const Sizes& sizes) {
 
 void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
   std::printf(
-      "batch %lld, width %lld, float32, %d threads, %s, %s, %zu rounds; times in ms per call\n",
-      (long long)sizes.batch, (long long)sizes.dim, omp_get_max_threads(),
-      blas::description().c_str(), fft::description().c_str(), rows.front().samples.seconds.size());
+      "operators and layers of %lld channels, float32, %d threads, %s, %s, %zu rounds; in ms\n",
+      (long long)sizes.dim, omp_get_max_threads(), blas::description().c_str(),
+      fft::description().c_str(), rows.front().samples.seconds.size());
   std::printf("floor: copy, fft, gemm as measured in this run\n\n");
-  std::printf("%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "floor", "n", "median", "quartiles",
-              "", "", "", "rate", "");
+  std::printf("%-30s %6s %5s %10s %21s %41s\n", "floor", "n", "", "median", "quartiles", "rate");
   const auto times = [](const Row& r) {
     char text[80], spread[40];
     std::snprintf(spread, sizeof spread, "%.3f .. %.3f", 1e3 * quantile(r.samples.seconds, 0.25),
@@ -66,17 +65,17 @@ void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
       std::snprintf(rate, sizeof rate, "%.1f Gflop/s", r.what->work.gemm_flops / r.median() / 1e9);
     if (r.what->work.copied_bytes > 0)
       std::snprintf(rate, sizeof rate, "%.1f GB/s", r.what->work.copied_bytes / r.median() / 1e9);
-    std::printf("%-30s %6s %s %41s\n", r.what->name.c_str(),
-                r.what->n > 0 ? std::to_string(r.what->n).c_str() : "", times(r).c_str(), rate);
+    std::printf("%-30s %6s %5s %s %41s\n", r.what->name.c_str(),
+                r.what->n > 0 ? std::to_string(r.what->n).c_str() : "", "", times(r).c_str(), rate);
   }
-  std::printf("\n%-30s %6s %10s %21s %10s %9s %8s %10s %7s\n", "case", "n", "median", "quartiles",
-              "ktokens/s", "peak MB", "faults", "floor", "times");
+  std::printf("\n%-30s %6s %5s %10s %21s %10s %9s %8s %10s %7s\n", "case", "n", "batch", "median",
+              "quartiles", "ktokens/s", "peak MB", "faults", "floor", "times");
   for (const Row& r : rows) {
     if (r.what->kind == "floor") continue;
-    std::printf("%-30s %6lld %s %10.1f %9.1f %8.0f %10.3f %7.1f\n", r.what->label().c_str(),
-                (long long)r.what->n, times(r).c_str(), r.tokens_per_second() / 1e3,
-                double(r.samples.peak_bytes) / 1e6, quantile(r.samples.faults, 0.5),
-                1e3 * r.floor(), r.median() / r.floor());
+    std::printf("%-30s %6lld %5lld %s %10.1f %9.1f %8.0f %10.3f %7.1f\n", r.what->label().c_str(),
+                (long long)r.what->n, (long long)r.what->batch, times(r).c_str(),
+                r.tokens_per_second() / 1e3, double(r.samples.peak_bytes) / 1e6,
+                quantile(r.samples.faults, 0.5), 1e3 * r.floor(), r.median() / r.floor());
   }
 }
 

@@ -5,7 +5,7 @@
 
 namespace skiff::bench {
 
-std::string json_line(const Row& r, const Sizes& sizes);
+std::string json_line(const Row& r);
 void print_table(const std::vector<Row>& rows, const Sizes& sizes);
 // Time against n, forward and backward: the operators, and the pieces they are made of. "" if the
 // rows have none of them.

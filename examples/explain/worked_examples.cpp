@@ -214,6 +214,11 @@ Examples sequence() {
            return linear_resize(x, 2 * n - 1, Resize::AlignedEnds);
          });
        }},
+      {"rotary",
+       "y = x, the row of position 1 turned by 1 radian",
+       {"x"},
+       {four({2, 2})},
+       [](List v) { return rotary(v[0], 2); }},
   };
 }
 

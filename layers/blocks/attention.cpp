@@ -33,6 +33,7 @@ int64_t heads_of(const AttentionOptions& options, int64_t inner) {
 Attention::Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options,
                      bool causal)
     : heads(heads_of(options, inner)),
+      positions(options.positions),
       q_proj(s / "q_proj", dim, inner),
       k_proj(s / "k_proj", dim, inner),
       v_proj(s / "v_proj", dim, inner),
@@ -44,8 +45,13 @@ Attention::Attention(const Scope& s, int64_t dim, int64_t inner, const Attention
 
 Variable Attention::operator()(const Variable& x, const Tensor& lengths) const {
   const int64_t B = x.size(0), n = x.size(1), inner = q_proj.weight.size(0);
-  Variable q = split_heads((1 / std::sqrt(double(inner / heads))) * q_proj(x), heads);
-  Variable k = split_heads(k_proj(x), heads);
+  Variable q = (1 / std::sqrt(double(inner / heads))) * q_proj(x), k = k_proj(x);
+  if (positions == AttentionPositions::Rotary) {
+    q = rotary(q, inner / heads);
+    k = rotary(k, inner / heads);
+  }
+  q = split_heads(q, heads);
+  k = split_heads(k, heads);
   const Variable v = split_heads(v_proj(x), heads);
   if (lengths) {
     // One more channel, 1 in every query and 0 or -1e9 in the keys, adds the mask to the scores.

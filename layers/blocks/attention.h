@@ -8,8 +8,17 @@
 
 namespace skiff {
 
+// Rotary: queries and keys are turned by angles that grow with the position (the op rotary).
+enum class AttentionPositions { None, Rotary };
+inline std::span<const Word<AttentionPositions>> words_of(AttentionPositions) {
+  static constexpr Word<AttentionPositions> kWords[] = {{AttentionPositions::None, "none"},
+                                                        {AttentionPositions::Rotary, "rotary"}};
+  return kWords;
+}
+
 struct AttentionOptions {
   int64_t heads = 0;  // 0: of 32 channels, or a few more where the width asks for it
+  AttentionPositions positions = AttentionPositions::None;
 
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
@@ -18,6 +27,9 @@ struct AttentionOptions {
            .low = 0,
            .high = 1024},
           o.heads);
+    field({.name = "attention-positions",
+           .help = "attention: positions in queries and keys, beside --sinusoids"},
+          o.positions);
   }
 };
 
@@ -25,11 +37,12 @@ struct AttentionOptions {
 int64_t heads_of(const AttentionOptions& options, int64_t inner);
 
 // y = o( softmax(q k^T / sqrt d) v ), d = inner / heads; causal: each position over itself and
-// earlier ones. Time and memory O(n^2). Attention knows no order: the trunk's sinusoids give it
-// positions, also in a causal model, where the number of earlier positions alone would be a poor
-// hint.
+// earlier ones. Time and memory O(n^2). Attention by itself knows no order. The trunk's sinusoids
+// give it positions, or the rotation of q and k gives it distances; a causal model, too, needs one
+// of them, because the number of earlier positions alone is a poor hint.
 struct Attention : SequenceUnit {
   int64_t heads;
+  AttentionPositions positions;
   Linear q_proj, k_proj, v_proj, o;
   bool causal;
   Attention(const Scope& s, int64_t dim, int64_t inner, const AttentionOptions& options = {},

@@ -310,3 +310,46 @@ TEST_CASE("sequence ops: wrong shapes are refused with the values that were give
   fails("exponents must not be negative", [&] { powers(values({0.5, 1}, {2}), {-1}); });
   fails("gamma must lie in [0, 1], got 1.5", [&] { powers(values({0.5, 1.5}, {2}), {1}); });
 }
+
+TEST_CASE("rotary: known values; position 0 stays, and so does the last channel of an odd head") {
+  const Tensor x = values({1, 2, 3, 4, 5, 1, 2, 3, 4, 5}, {2, 5});
+  const double c = std::cos(1), s = std::sin(1), a = std::pow(100, -2.0 / 5);
+  const double C = std::cos(a), S = std::sin(a);
+  CHECK(distance(rotary(x, 5, 100).value(),
+                 {1, 2, 3, 4, 5, c - 3 * s, C * 2 - S * 4, s + 3 * c, S * 2 + C * 4, 5}) < 1e-15);
+}
+
+TEST_CASE("rotary: the inner product of two rows depends on their distance alone") {
+  const int64_t n = 9, width = 6;
+  Tensor q({n, width}, DType::Float64), k = empty_like(q);  // the same row at every position
+  for (int64_t i = 0; i < q.size(); ++i) {
+    q.data<double>()[i] = std::sin(1.0 + double(i % width));
+    k.data<double>()[i] = std::cos(2.0 * double(i % width));
+  }
+  const std::vector<double> scores =
+      to_vector(matmul(rotary(q, width), transposed(rotary(k, width))).value());
+  const auto at = [&](int64_t i, int64_t j) { return scores[size_t(i * n + j)]; };
+  for (int64_t i = 1; i < n; ++i)
+    for (int64_t j = 1; j < n; ++j) CHECK(std::abs(at(i, j) - at(i - 1, j - 1)) < 1e-14);
+  CHECK(std::abs(at(0, 3) - at(0, 0)) > 0.1);
+  CHECK(std::abs(at(0, 3) - at(3, 0)) > 0.1);
+}
+
+TEST_CASE("rotary: float32 keeps its digits at a million positions") {
+  const int64_t n = 1 << 20;
+  const Tensor x = full({n, 2}, 1, DType::Float32);
+  const Tensor y = slice(Variable(rotary(x, 2)), 0, n - 1, n).value();
+  const double a = double(n - 1);
+  CHECK(distance(y.to(DType::Float64), {std::cos(a) - std::sin(a), std::sin(a) + std::cos(a)}) <
+        1e-6);
+}
+
+TEST_CASE("rotary: a width that is no divisor, a row and integers are refused") {
+  CHECK(contains(message_of([] {
+                   rotary(random64({2, 6}, 1), 4);
+                 }),
+                 "rotary: x (.., n, d) with heads of 4 channels is needed, got float64 (2, 6)"));
+  CHECK(contains(message_of([] { rotary(random64({6}, 1), 2); }), "got float64 (6)"));
+  CHECK(contains(message_of([] { rotary(random64({2, 6}, 1), 0); }), "heads of 0 channels"));
+  CHECK(contains(message_of([] { rotary(random64({2, 6}, 1), 2, 0); }), "base must be positive"));
+}

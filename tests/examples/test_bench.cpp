@@ -41,6 +41,9 @@ TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the name
     CHECK(row.at("median_s") <= row.at("q3_s"));
     CHECK(row.at("q3_s") <= row.at("max_s"));
     if (row.at("kind") == "floor") continue;
+    const bool language = row.at("name").get<std::string>().starts_with("lm-");
+    if (row.at("kind") == "step") CHECK(row.at("recipe") == (language ? "demo" : "tiny"));
+    if (language) CHECK(row.at("n").get<int64_t>() * row.at("batch").get<int64_t>() == 16 * 16);
     CHECK(row.at("tokens_per_s").get<double>() > 0);
     CHECK(row.at("peak_tensor_bytes").get<int64_t>() > 0);
     CHECK(row.at("page_faults").get<double>() >= 0);
@@ -51,7 +54,7 @@ TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the name
   }
   CHECK(kinds["op"] == 2 * 2 * 8);
   CHECK(kinds["layer"] == 2 * 2 * 8);
-  CHECK(kinds["step"] == 3 * 4);
+  CHECK(kinds["step"] == 3 * 4 + 2 * 5);
   CHECK(kinds["floor"] == 2 * 2 + 2);
 }
 
@@ -101,5 +104,8 @@ TEST_CASE("bench: attention is left out where its scores would take too much mem
   CHECK(contains(o.out, "step/text-tno/train 4096"));
   CHECK_FALSE(contains(o.out, "step/text-attention/train 4096"));
   CHECK(contains(o.err, "left out: step/text-attention/train over 4096 positions"));
+  CHECK(contains(o.out, "step/lm-attention/train 256"));
+  CHECK(contains(o.out, "step/lm-long-fd-free/train 4096"));
+  CHECK(contains(o.err, "left out: step/lm-long-attention/train over 4096 positions"));
   CHECK(contains(place.run("bench --list --length 64").out, "step/text-attention/train 64"));
 }

@@ -1,6 +1,8 @@
 // The softmax baseline, and masks of padding.
+#include <complex>
+
 #include "layers/blocks/attention.h"
-#include "layers/model.h"
+#include "layers/language_model.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -11,14 +13,35 @@ namespace {
 Tensor head_of(const Tensor& x, int64_t n) { return slice(Variable(x), 1, 0, n).value(); }
 }  // namespace
 
-TEST_CASE("attention: equals the sum of its definition") {
-  const int64_t B = 2, n = 5, dim = 6, heads = 2, d = 3;
+namespace {
+
+// Turns pairs of channels as RoFormer does, with the pairs (i, i + d/2): x (B, n, heads, d).
+void turn(std::vector<double>& x, int64_t n, int64_t heads, int64_t d) {
+  const int64_t m = d / 2;
+  for (size_t row = 0; row < x.size() / size_t(d); ++row)
+    for (int64_t i = 0; i < m; ++i) {
+      const double p = double(int64_t(row) / heads % n);
+      double &a = x[row * size_t(d) + size_t(i)], &b = x[row * size_t(d) + size_t(i + m)];
+      const std::complex<double> turned =
+          std::complex<double>(a, b) *
+          std::polar(1.0, p * std::pow(10000.0, -2.0 * double(i) / double(d)));
+      a = turned.real();
+      b = turned.imag();
+    }
+}
+
+void check_definition(AttentionPositions positions) {
+  const int64_t B = 2, n = 5, heads = 2, d = 4, dim = 6;
   Parameters store(1, DType::Float64);
-  const Attention attention(store.root(), dim, heads * d, {.heads = heads});
+  const Attention attention(store.root(), dim, heads * d, {.heads = heads, .positions = positions});
   const Tensor x = random64({B, n, dim}, 1);
-  const std::vector<double> q = to_vector(attention.q_proj(x).value()),
-                            k = to_vector(attention.k_proj(x).value()),
-                            v = to_vector(attention.v_proj(x).value());
+  std::vector<double> q = to_vector(attention.q_proj(x).value()),
+                      k = to_vector(attention.k_proj(x).value()),
+                      v = to_vector(attention.v_proj(x).value());
+  if (positions == AttentionPositions::Rotary) {
+    turn(q, n, heads, d);
+    turn(k, n, heads, d);
+  }
   Tensor mixed({B, n, heads * d}, DType::Float64);
   const auto at = [&](int64_t b, int64_t i, int64_t h, int64_t c) {
     return size_t(((b * n + i) * heads + h) * d + c);
@@ -41,8 +64,29 @@ TEST_CASE("attention: equals the sum of its definition") {
         }
       }
   CHECK(distance(attention(x).value(), attention.o(mixed).value()) < 1e-12);
+}
+
+}  // namespace
+
+TEST_CASE("attention: equals the sum of its definition, without positions and with rotary ones") {
+  check_definition(AttentionPositions::None);
+  check_definition(AttentionPositions::Rotary);
+  Parameters store(1);
   CHECK(contains(message_of([&] { Attention(store.root() / "x", 6, 6, {.heads = 4}); }),
                  "4 heads do not divide 6 channels"));
+}
+
+TEST_CASE("attention: language models have rotary positions in place of sinusoids, others not") {
+  const ModelOptions language = language_model_options("attention");
+  CHECK_FALSE(language.sinusoids);
+  CHECK(language.attention.positions == AttentionPositions::Rotary);
+  CHECK(ModelOptions{}.sinusoids);
+  CHECK(ModelOptions{}.attention.positions == AttentionPositions::None);
+  // Nothing is learnt for the positions: both have the same parameters.
+  Parameters with(1), without(1);
+  const Attention rotary(with.root(), 6, 6, {.positions = AttentionPositions::Rotary});
+  const Attention none(without.root(), 6, 6);
+  CHECK(with.trained_count() == without.trained_count());
 }
 
 TEST_CASE(

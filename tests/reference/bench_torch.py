@@ -8,14 +8,17 @@ Expect: a row a case: medians in ms, and PyTorch's time divided by skiff's (abov
 
 Two forms of each model, with the same parameters and outputs (of operators: gradients, too), which is
 checked first (--check compares with the tensors of this folder, too):
-  published  the sequence of operations of the authors' code (jonathanmei/ski-tnn, jonathanmei/lra-tnn):
-             transforms over dim=-2, three calls of the network of a TNO, a depthwise conv1d on a
-             transposed tensor, a dense W made anew at every call, both orders of rows and columns
+  published  the sequence of operations of the authors' code (jonathanmei/ski-tnn, jonathanmei/lra-tnn,
+             for language models OpenNLPLab/fairseq-evo): transforms over dim=-2, two or three calls of
+             the network of a TNO, a depthwise conv1d on a transposed tensor, a dense W made anew at
+             every call, both orders of rows and columns
   lean       the fastest form known here: transforms over a contiguous axis, one call of the network,
              tables kept, conv2d on channels-last memory (the gradient of its weight by hand), W kept,
-             one order of rows and columns
+             one order of rows and columns; in language models simplermsnorm with a gradient by hand,
+             and no more samples of a causal kernel than the window has positions
 Differences from the published code, in both forms: W interpolates (the released W does not, at the same
-cost), FD runs on images (the released one cannot), attention is left out.
+cost), FD runs on images (the released one cannot), the table of causal SKI has the scale of the recipe
+`small`, attention is left out.
 """
 import argparse
 import json
@@ -254,6 +257,125 @@ class FdTno(Operator):
         return product_lean(x, torch.complex(real, imag), size)
 
 
+# ---- causal operators of the language models ----
+
+def product_published(x, spectrum, size):
+    """irfft(spectrum rfft(x)); spectrum (size/2 + 1, d)."""
+    n = x.shape[-2]
+    return torch.fft.irfft(spectrum * torch.fft.rfft(x, size, dim=-2), size, dim=-2)[..., :n, :]
+
+
+class CausalTno(Operator):
+    def __init__(self, d, width, layers, gamma):
+        super().__init__()
+        self.rpe, self.gamma, self.d = Rpe(width, layers, d), gamma, d
+
+    def run_published(self, x):
+        n = x.shape[-2]
+        index = torch.arange(1, n).reshape(-1, 1)
+        zero, pos = self.rpe(torch.zeros(1, 1)), self.rpe(index * 1.0)
+        decay = torch.full((1, self.d), self.gamma) ** index
+        a = torch.cat([zero, decay * pos, zero])
+        return product_published(x, torch.fft.rfft(a, 2 * n, dim=-2), 2 * n)
+
+    def run_lean(self, x):
+        n = x.shape[-2]
+
+        def tables():
+            lags = torch.arange(n).reshape(-1, 1) * 1.0
+            return lags, self.gamma ** lags
+
+        lags, decay = self.keep(n, tables)
+        t = (self.rpe(lags) * decay).t().contiguous()  # (d, n)
+        return product_lean(x, torch.fft.rfft(t, 2 * n), 2 * n)
+
+
+class CausalFd(Operator):
+    def __init__(self, d, width, layers):
+        super().__init__()
+        self.rpe = Rpe(width, layers, d)
+
+    @staticmethod
+    def size(n):
+        return 2 ** math.ceil(math.log2(2 * n))
+
+    def real_parts(self, frequencies):  # (bins, d)
+        return self.rpe(frequencies)
+
+    def run_published(self, x):
+        size = self.size(x.shape[-2])
+        real = self.real_parts(FdTno.frequencies(size))
+        kernel = torch.fft.irfft(real, size, dim=-2)
+        kernel[real.shape[-2]:, :] = 0.0
+        kernel[0, :] *= 0.5
+        return product_published(x, 2.0 * torch.fft.rfft(kernel, dim=-2), size)
+
+    def run_lean(self, x):
+        n = x.shape[-2]
+        size = self.size(n)
+
+        def tables():
+            window = torch.full((n,), 2.0)
+            window[0] = 1.0
+            return FdTno.frequencies(size), window
+
+        frequencies, window = self.keep(n, tables)
+        real = self.real_parts(frequencies).t().contiguous()
+        kernel = torch.fft.irfft(real, size)[:, :n] * window
+        return product_lean(x, torch.fft.rfft(kernel, size), size)
+
+
+class CausalFdFree(CausalFd):
+    def __init__(self, d, points):
+        Operator.__init__(self)
+        self.coeffs, self.dc = nn.Parameter(torch.randn(d, points)), nn.Parameter(torch.ones(d, 1))
+
+    def real_parts(self, frequencies):
+        scale = (len(frequencies) - 1) / self.coeffs.shape[1]
+        rest = F.interpolate(self.coeffs[None], scale_factor=scale, mode='linear')[0]
+        return torch.cat([self.dc, rest], dim=1).t()
+
+
+class CausalSki(Operator):
+    def __init__(self, d, rank, taps, train_length):
+        super().__init__()
+        m = taps | 1
+        self.rank, self.taps, self.base = rank, m // 2 + 1, rank ** (-1.0 / (train_length - 1))
+        self.table_scale = rank / max(rank, train_length)
+        self.conv_kernel = nn.Parameter(torch.randn(d, self.taps) / math.sqrt(m))
+        self.alphas = nn.Parameter(torch.randn(1, d, 1, rank) / math.sqrt(rank))
+
+    def warped(self, n):  # of the lags at which the table is read
+        return self.base ** (torch.arange(self.rank) * (n - 1) / (self.rank - 1))
+
+    def run_published(self, x):
+        n = x.shape[-2]
+        at = F.pad((2 * self.warped(n) - 1)[None, None, :, None], (0, 1))
+        table = F.pad(self.table_scale * self.alphas, (1, 0))
+        nonneg = F.grid_sample(table, at, mode='bilinear', align_corners=True)[0, :, 0]  # (d, r)
+        a = F.interpolate(nonneg[None], (n,), mode='linear', align_corners=True)[0]      # (d, n)
+        a[:, :self.taps] += self.conv_kernel
+        y = torch.fft.rfft(x.transpose(-1, -2)[..., None], 2 * n, dim=-2)
+        v = torch.fft.rfft(a, 2 * n, dim=-1)[..., None]
+        return torch.fft.irfft(v * y, 2 * n, dim=-2)[..., :n, 0].transpose(-1, -2)
+
+    def run_lean(self, x):
+        n, r = x.shape[-2], self.rank
+
+        def table():
+            u = self.warped(n) * r
+            cell = u.floor().clamp_(max=r - 1).long()
+            read = torch.zeros(r, r + 1)
+            read[torch.arange(r), cell] = 1 - (u - cell)
+            read[torch.arange(r), cell + 1] = u - cell
+            return self.table_scale * read[:, 1:].t()  # the first entry of the table is 0
+
+        nonneg = self.alphas[0, :, 0] @ self.keep(n, table)
+        a = F.interpolate(nonneg[None], (n,), mode='linear', align_corners=True)[0]
+        a = torch.cat([a[:, :self.taps] + self.conv_kernel, a[:, self.taps:]], dim=1)
+        return product_lean(x, torch.fft.rfft(a, 2 * n), 2 * n)
+
+
 # ---- models ----
 
 class Mixer2d(nn.Module):
@@ -338,6 +460,51 @@ class Classifier(nn.Module):
         return self.decoder(self.norm(x).mean(dim=1))  # every sequence has the full length
 
 
+class LeanRmsNorm(torch.autograd.Function):
+    """simple_rms_norm: a gradient of four passes over the data, where autograd makes more."""
+
+    @staticmethod
+    def forward(ctx, x):
+        rho = x.norm(dim=-1, keepdim=True).mul_(1 / math.sqrt(x.shape[-1])).add_(1e-8)
+        y = x / rho
+        ctx.save_for_backward(y, rho)
+        return y
+
+    @staticmethod
+    def backward(ctx, gy):
+        y, rho = ctx.saved_tensors
+        return torch.addcmul(gy, y, (gy * y).mean(dim=-1, keepdim=True), value=-1).div_(rho)
+
+
+class LanguageModel(nn.Module):
+    def __init__(self, recipe, mixer, n):
+        super().__init__()
+        d, e = recipe['dim'], recipe['expand'] * recipe['dim']
+        self.dropout, self.embedding = recipe['dropout'], nn.Embedding(recipe['vocab'], d)
+        nn.init.normal_(self.embedding.weight, std=0.02)
+
+        def operator():
+            if mixer == 'tno':
+                return CausalTno(e, recipe['width'], recipe['layers_rpe'], recipe['gamma'])
+            if mixer == 'ski':
+                return CausalSki(e, recipe['rank'], recipe['taps'], n)
+            if mixer == 'fd':
+                return CausalFd(e, recipe['width'], recipe['layers_rpe'])
+            return CausalFdFree(e, recipe['points'])
+
+        self.units = nn.ModuleList()
+        for _ in range(recipe['layers']):
+            self.units.extend([Gtu(d, e, operator(), 0), Glu(d, recipe['glu'] * d, self.dropout)])
+        self.norm = nn.LayerNorm(d)
+
+    def forward(self, tokens):
+        rms_norm = LeanRmsNorm.apply if Operator.lean else simple_rms_norm
+        x = F.dropout(self.embedding(tokens), self.dropout, self.training)
+        for unit in self.units:
+            x = x + F.dropout(unit(rms_norm(x)), self.dropout, self.training)
+        return F.linear(self.norm(x), self.embedding.weight)
+
+
 # As in the recipe `paper` of examples/train/recipes.h.
 RECIPES = {
     'listops': dict(vocab=18, classes=10, layers=4, dim=128, expand=1, glu=1, gamma=1.0, width=32, layers_rpe=3,
@@ -347,6 +514,10 @@ RECIPES = {
     'image': dict(vocab=0, classes=10, layers=12, dim=128, expand=2, glu=3, gamma=0.7, width=16, layers_rpe=0,
                   rank=32, taps=16, max_lag=0, dropout=0.1, size=1024, decay=1e-3),
 }
+
+# As in the recipe `small` of examples/language/recipes.cpp; fd-free is fd with 64 points.
+LANGUAGE = dict(vocab=65, layers=6, dim=128, expand=3, glu=1, gamma=0.99, width=32, layers_rpe=1, rank=64, taps=16,
+                points=64, dropout=0.2, size=256, batch=64, decay=0.1, betas=(0.9, 0.99), clip=1.0)
 
 
 # ---- cases ----
@@ -389,34 +560,51 @@ def operator_cases(o, n):
             yield Case(f'op/{name}/{passes}', n, count(module), run, output)
 
 
+def training_case(label, model, data, labels, decay, betas=(0.9, 0.999), clip=0.0):
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, betas=betas, weight_decay=decay, foreach=True)
+
+    def run():
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(data).flatten(0, -2), labels.flatten()).backward()
+        if clip > 0:
+            nn.utils.clip_grad_norm_(model.parameters(), clip)
+        optimizer.step()
+
+    def output():
+        model.eval()
+        with torch.no_grad():
+            y = model(data)
+        model.train()
+        return [y]
+
+    return Case(label, data.shape[1], count(model), run, output)
+
+
 def step_cases(o, only=''):
     for task, recipe in RECIPES.items():
         recipe = dict(recipe)
         if o.length and recipe['vocab']:
             recipe['size'] = o.length
         for mixer in ('tno', 'ski', 'fd'):
-            if only and f'/{task}-{mixer}/' not in only:
+            label = f'step/{task}-{mixer}/train'
+            if only and label != only:
                 continue
             torch.manual_seed(1)
-            model = Classifier(recipe, mixer)
-            n = recipe['size']
+            model, n = Classifier(recipe, mixer), recipe['size']
             data = torch.randint(1, recipe['vocab'], (o.batch, n)) if recipe['vocab'] else torch.randn(o.batch, n, 1)
             labels = torch.randint(0, recipe['classes'], (o.batch,))
-            optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, weight_decay=recipe['decay'], foreach=True)
-
-            def run(model=model, data=data, labels=labels, optimizer=optimizer):
-                optimizer.zero_grad(set_to_none=True)
-                F.cross_entropy(model(data), labels).backward()
-                optimizer.step()
-
-            def output(model=model, data=data):
-                model.eval()
-                with torch.no_grad():
-                    y = model(data)
-                model.train()
-                return [y]
-
-            yield Case(f'step/{task}-{mixer}/train', n, count(model), run, output)
+            yield training_case(label, model, data, labels, recipe['decay'])
+    for name, longer in (('lm', 1), ('lm-long', 16)):
+        recipe = LANGUAGE
+        n, batch = recipe['size'] * longer, recipe['batch'] // longer
+        for mixer in ('tno', 'ski', 'fd', 'fd-free'):
+            label = f'step/{name}-{mixer}/train'
+            if only and label != only:
+                continue
+            torch.manual_seed(1)
+            model = LanguageModel(recipe, mixer, n)
+            data, labels = (torch.randint(0, recipe['vocab'], (batch, n)) for _ in range(2))
+            yield training_case(label, model, data, labels, recipe['decay'], recipe['betas'], recipe['clip'])
 
 
 # ---- the reference tensors of this folder, with which skiff agrees too ----
@@ -435,20 +623,29 @@ def read_safetensors(path):
 
 
 def reference_module(settings, tensors):
-    d = int(settings['c'])
+    d, causal = int(settings['c']), settings['causal'] == 'True'
     parameters = {name[6:]: t for name, t in tensors.items() if name.startswith('param.')}
     if settings['op'] == 'ski':
-        module = SkiTno(d, int(settings['rank']), int(settings['taps']), int(settings['n']))
+        rank, n = int(settings['rank']), int(settings['n'])
+        values = {'conv_kernel': parameters['conv'], 'alphas': parameters['alpha'][None, :, None]}
+        if causal:
+            module = CausalSki(d, rank, 2 * parameters['conv'].shape[1] - 1, n)
+            module.table_scale = 1.0
+        else:
+            module = SkiTno(d, rank, int(settings['taps']), n)
+            values['betas'] = parameters['beta'][None, :, None]
         module.base = float(settings['gamma'])
-        values = {'conv_kernel': parameters['conv'], 'alphas': parameters['alpha'][None, :, None],
-                  'betas': parameters['beta'][None, :, None]}
+    elif settings['op'] == 'tno_fd_free':
+        module = CausalFdFree(d, int(settings['points']))
+        values = {'coeffs': parameters['re'], 'dc': parameters['dc'][:, None]}
     else:
         width, layers = len(parameters['rpe.inp.bias']), int(settings['rpe_layers'])
         if settings['op'] == 'tno':
-            module = Tno(d, width, float(settings['gamma']))
+            gamma = float(settings['gamma'])
+            module = CausalTno(d, width, layers, gamma) if causal else Tno(d, width, gamma)
             module.rpe = Rpe(width, layers, d)
         else:
-            module = FdTno(d, width, layers)
+            module = CausalFd(d, width, layers) if causal else FdTno(d, width, layers)
         values = {name.replace('rpe.inp', 'rpe.first'): t for name, t in parameters.items()}
     module.load_state_dict(values)
     return module
@@ -456,19 +653,20 @@ def reference_module(settings, tensors):
 
 def check_references(folder):
     torch.set_default_dtype(torch.float64)
-    for kind in ('tno_bi_decay', 'ski_bi_corrected', 'tno_fd_bi_h1'):
-        for n in (16, 17, 64):
-            settings, tensors = read_safetensors(f'{folder}/{kind}_n{n}.safetensors')
-            module, worst = reference_module(settings, tensors), 0.0
-            for lean in (False, True):
-                x = tensors['x'].clone().requires_grad_()
-                y = in_form(lean, lambda: module(x))
-                y.backward(tensors['probe'])
-                for mine, reference in ((y, tensors['y']), (x.grad, tensors['grad.x'])):
-                    worst = max(worst, float((mine - reference).abs().max() / reference.abs().max()))
-            print(f'{kind + "_n" + str(n):<26} both forms agree with the reference to {worst:.1e}')
-            if worst > 1e-9:
-                sys.exit('error: too far')
+    cases = [f'{kind}_n{n}' for kind in ('tno_bi_decay', 'ski_bi_corrected', 'tno_fd_bi_h1', 'tno_causal_decay',
+                                         'ski_causal', 'tno_fd_causal_h1') for n in (16, 17, 64)]
+    for name in cases + ['tno_fd_free_causal_8_n16', 'tno_fd_free_causal_5_n17']:
+        settings, tensors = read_safetensors(f'{folder}/{name}.safetensors')
+        module, worst = reference_module(settings, tensors), 0.0
+        for lean in (False, True):
+            x = tensors['x'].clone().requires_grad_()
+            y = in_form(lean, lambda: module(x))
+            y.backward(tensors['probe'])
+            for mine, reference in ((y, tensors['y']), (x.grad, tensors['grad.x'])):
+                worst = max(worst, float((mine - reference).abs().max() / reference.abs().max()))
+        print(f'{name:<26} both forms agree with the reference to {worst:.1e}')
+        if worst > 1e-9:
+            sys.exit('error: too far')
     torch.set_default_dtype(torch.float32)
 
 

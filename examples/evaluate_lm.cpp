@@ -9,7 +9,7 @@
 #include "examples/language/extrapolation.h"
 #include "examples/language/open_run.h"
 #include "examples/language/result.h"
-#include "examples/language/stream.h"
+#include "layers/generation/stream.h"
 #include "examples/train/inference.h"
 
 using namespace skiff;

@@ -3,7 +3,7 @@
 #include <sstream>
 
 #include "examples/language/recipes.h"
-#include "examples/language/stream.h"
+#include "layers/generation/stream.h"
 #include "examples/train/progress.h"
 #include "layers/mixers.h"
 

@@ -89,12 +89,10 @@ int generate(const GenerateOptions& o) {
       [&](const std::string& piece) { json ? void() : put(piece, raw); },
       [] { return stop_signal == 0; });
   if (json) {
-    nlohmann::ordered_json result = {{"prompt", beginning},
-                                     {"method", word_for(generator.method())},
-                                     {"context", generator.lags()},
-                                     {"tokens", w.timing.tokens},
-                                     {"seconds", w.timing.seconds},
-                                     {"longest_step", w.timing.longest}};
+    nlohmann::ordered_json result = {
+        {"prompt", beginning},         {"method", word_for(generator.method())},
+        {"context", generator.lags()}, {"tokens", w.timing.tokens},
+        {"seconds", w.timing.seconds}, {"longest_step", w.timing.longest}};
     for (const WrittenSample& s : w.samples) result["samples"].push_back(s.text);
     const auto replace = nlohmann::ordered_json::error_handler_t::replace;
     put(result.dump(-1, ' ', false, replace) + "\n", true);
@@ -114,9 +112,9 @@ int generate(const GenerateOptions& o) {
     const std::vector<Compared> rows =
         compare_methods(&run.model(), o.generator, prompt, tokens, o.writing,
                         [&](const std::string& method) { display.begin(method, ""); });
-    std::fputs(table_of(rows, int64_t(tokens.size()), seconds_to_read(generator.weight_bytes()))
-                   .c_str(),
-               stderr);
+    std::fputs(
+        table_of(rows, int64_t(tokens.size()), seconds_to_read(generator.weight_bytes())).c_str(),
+        stderr);
   }
   return 0;
 }

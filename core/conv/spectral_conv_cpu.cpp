@@ -274,8 +274,7 @@ void FixedSpectrum<T>::add(int64_t block, const T* x, T* y, int64_t n, void* scr
   const Block<T> sum = blocks.block(y, 0, block);
   lanes::leave(plan, signal.z, Block<T>{product, n, kWidth<T>, sum.channels});
   for (int64_t r = 0; r < n; ++r)
-    for (int64_t c = 0; c < sum.channels; ++c)
-      sum.data[r * D_ + c] += product[r * kWidth<T> + c];
+    for (int64_t c = 0; c < sum.channels; ++c) sum.data[r * D_ + c] += product[r * kWidth<T> + c];
 }
 
 template class FixedSpectrum<float>;

@@ -69,8 +69,8 @@ struct Compared {
   Method method;
   Timing timing;
   int64_t state_bytes = 0;
-  int64_t same = 0;        // tokens from the start that it would have chosen, too
-  double difference = 0;   // of logits, the largest, over the largest logit
+  int64_t same = 0;       // tokens from the start that it would have chosen, too
+  double difference = 0;  // of logits, the largest, over the largest logit
   Generator::StatesError states_error;
 };
 // All ways that the model has. `say` is told which one is at work.

@@ -79,8 +79,7 @@ void Flags::list(const std::string& name, std::vector<std::string>& values,
       ->type_name("TEXT ..");
 }
 void Flags::also(const std::string& name, const std::vector<std::string>& names) {
-  for (const std::string& other : names)
-    also_[name] += (other.size() == 1 ? ",-" : ",--") + other;
+  for (const std::string& other : names) also_[name] += (other.size() == 1 ? ",-" : ",--") + other;
 }
 void Flags::footer(const std::string& text) { app_->footer(text); }
 

@@ -88,7 +88,7 @@ class Flags {
 
   std::unique_ptr<CLI::App> app_;
   std::map<std::string, std::string> also_;  // ",-p" by name
-  std::deque<Flag> flags_;  // CLI11 keeps pointers into them
+  std::deque<Flag> flags_;                   // CLI11 keeps pointers into them
 };
 
 }  // namespace skiff

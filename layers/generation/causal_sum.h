@@ -10,8 +10,8 @@
 // and x[i+1] may depend on y[i]. The kernel is fixed before the first input: kernels of fd and ski
 // change with the length.
 //
-//   way      time per input and channel     memory per channel   exact
-//   dense    M                              2 M                  yes
+//   way      flop per input and channel     numbers per channel  exact
+//   dense    2 M                            2 M                  yes
 //   online   2.5 log2(M)^2 + 5.5 log2 M     5 M to 7 M           yes (online_sum.cpp)
 //   prefix   7 r + 2 m                      2 M                  yes, causal SKI (prefix_sum.cpp)
 //   states   m + s^2                        m + s                no; the error is known
@@ -77,8 +77,8 @@ struct StateKernel {
   Tensor A, b, c;  // (s, s, channels), (s, channels), (s, channels)
   // Per channel sum_l |t[l] - what the states make of it|, beyond the kernel, too: an output is
   // wrong by at most this times the largest input.
-  Tensor error;    // (channels)
-  Tensor hankel;   // (s, channels): the largest Hankel singular values, falling
+  Tensor error;   // (channels)
+  Tensor hankel;  // (s, channels): the largest Hankel singular values, falling
 };
 // Balanced truncation of kernel (M, channels), any real type.
 StateKernel state_kernel(const Tensor& kernel, int64_t exact, int64_t states);

@@ -27,11 +27,12 @@ struct ChoiceOptions {
            .low = 0,
            .high = 1e9},
           o.top_k);
-    field({.name = "top-p",
-           .help = "Draw among the most probable tokens that together have this probability; 1: all",
-           .low = 0,
-           .high = 1},
-          o.top_p);
+    field(
+        {.name = "top-p",
+         .help = "Draw among the most probable tokens that together have this probability; 1: all",
+         .low = 0,
+         .high = 1},
+        o.top_p);
   }
 };
 

@@ -24,12 +24,14 @@ class DenseSum : public CausalSum<T> {
     const int64_t first = std::max(int64_t(0), i_ - lags_ + 1), last = i_++;
     const T* kernel = kernel_.data<T>();
     const T* inputs = inputs_.data<T>();
-    rows::for_each_group(channels_, last - first + 1, rows::Sums<T>::kChannels, [&](int64_t c, int64_t width) {
-      rows::Sums<T> sums(nullptr, width);
-      for (int64_t j = first; j <= last; ++j)
-        sums.add(kernel + (last - j) * channels_ + c, inputs + (j & (size_ - 1)) * channels_ + c);
-      sums.store(y + c);
-    });
+    rows::for_each_group(channels_, last - first + 1, rows::Sums<T>::kChannels,
+                         [&](int64_t c, int64_t width) {
+                           rows::Sums<T> sums(nullptr, width);
+                           for (int64_t j = first; j <= last; ++j)
+                             sums.add(kernel + (last - j) * channels_ + c,
+                                      inputs + (j & (size_ - 1)) * channels_ + c);
+                           sums.store(y + c);
+                         });
   }
 
   void take(const T* x, int64_t n) override {

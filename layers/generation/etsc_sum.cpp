@@ -1,6 +1,6 @@
 // ETSC: any Toeplitz kernel, exactly, as a sum of states (arXiv 2311.08756). With t[l] = gamma^l
-// rho[l], l < M, and m = M + 1, let rho[M] be minus the sum of the others, so that the mean of all m
-// values is 0. Their inverse transform
+// rho[l], l < M, and m = M + 1, let rho[M] be minus the sum of the others, so that the mean of all
+// m values is 0. Their inverse transform
 //
 //   b[k] = (1/m) sum_{l <= M} rho[l] e^(2 pi i k l / m),   b[0] = 0
 //
@@ -77,7 +77,7 @@ class EtscSum : public CausalSum<T> {
   void advance(const T* x) {
     const int64_t D = channels_;
     for (int64_t k = 0; k < states_; ++k) {
-      const auto [re, im] = lambda_[size_t(k)];
+      const double re = lambda_[size_t(k)].re, im = lambda_[size_t(k)].im;
       const double* b = b_.data<double>() + k * 2 * D;
       double* u = u_.data<double>() + k * 2 * D;
 #pragma omp simd

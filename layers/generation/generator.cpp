@@ -16,9 +16,9 @@
 namespace skiff {
 
 std::span<const Word<Method>> words_of(Method) {
-  static constexpr Word<Method> kWords[] = {
-      {Method::Auto, "auto"},     {Method::Naive, "naive"},   {Method::Dense, "dense"},
-      {Method::Online, "online"}, {Method::States, "states"}, {Method::Prefix, "prefix"}};
+  static constexpr Word<Method> kWords[] = {{Method::Auto, "auto"},     {Method::Naive, "naive"},
+                                            {Method::Dense, "dense"},   {Method::Online, "online"},
+                                            {Method::States, "states"}, {Method::Prefix, "prefix"}};
   return kWords;
 }
 
@@ -165,8 +165,8 @@ struct Generator::TokenWay : Way {
     Tensor last;
     for (size_t first = 0; first < tokens.size(); first += kPiece) {
       const auto piece = tokens.subspan(first, std::min(size_t(kPiece), tokens.size() - first));
-      const Tensor input = tensor_of(std::vector<int32_t>(piece.begin(), piece.end()),
-                                     {1, int64_t(piece.size())});
+      const Tensor input =
+          tensor_of(std::vector<int32_t>(piece.begin(), piece.end()), {1, int64_t(piece.size())});
       const Variable x = stream.features(input.to(model->head.device()));
       last = last_position(x).value().to(Device::CPU);
     }
@@ -212,12 +212,24 @@ struct Generator::TokenWay : Way {
 
 namespace {
 
-constexpr int64_t kShortKernel = 256;  // lags; from here on the online sum is faster
+// The exact way with the fewest operations per input and channel (causal_sum.h). Sums of prefixes
+// are in float64, which counts twice.
+Method cheapest(const ModelOptions& m, int64_t lags, int64_t trained) {
+  const double levels = std::log2(double(std::max(lags, int64_t(2))));
+  const double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
+  Method best = dense <= online ? Method::Dense : Method::Online;
+  if (m.mixer != "ski") return best;
+  const double distance = double(std::max(trained - 1, int64_t(1))) /
+                          double(std::max(m.ski.inducing_points - 1, int64_t(1)));
+  const double prefix = 2 * 7 * double(lags) / distance + 2 * double(m.ski.filter);
+  return prefix < std::min(dense, online) ? Method::Prefix : best;
+}
 
 GeneratorOptions resolved(const LanguageModel& model, GeneratorOptions o) {
   const ModelOptions& m = model.options();
-  check<UsageError>(m.kernel.causal, "generation: a causal model is needed, and this one predicts "
-                                     "masked tokens from both sides");
+  check<UsageError>(m.kernel.causal,
+                    "generation: a causal model is needed, and this one predicts "
+                    "masked tokens from both sides");
   if (o.lags == 0) o.lags = std::max(model.shape.max_length, int64_t(1));
   if (!has_kernels(m)) {
     check<UsageError>(o.method == Method::Auto || o.method == Method::Naive,
@@ -226,13 +238,11 @@ GeneratorOptions resolved(const LanguageModel& model, GeneratorOptions o) {
                       "can only read its window again: auto or naive");
     o.method = Method::Naive;
   }
-  if (o.method == Method::Auto)
-    o.method = m.mixer == "ski"          ? Method::Prefix
-               : o.lags <= kShortKernel ? Method::Dense
-                                         : Method::Online;
+  if (o.method == Method::Auto) o.method = cheapest(m, o.lags, model.shape.max_length);
   check<UsageError>(o.method != Method::Prefix || m.mixer == "ski",
                     "--method: prefix sums serve the straight lines of ski, and this model's mixer "
-                    "is '", m.mixer, "'");
+                    "is '",
+                    m.mixer, "'");
   return o;
 }
 

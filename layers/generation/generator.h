@@ -36,18 +36,15 @@ struct GeneratorOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "method",
-           .help = "How sums over earlier positions are computed. auto: prefix for ski, dense for "
-                   "short kernels, else online. All but states are exact"},
+           .help = "How sums over earlier positions are computed; auto: in the way with the fewest "
+                   "operations. All but states are exact"},
           o.method);
     field({.name = "context",
            .help = "Lags of the kernels, or the window of attention; 0: as in training",
            .low = 0,
            .high = 1e8},
           o.lags);
-    field({.name = "states",
-           .help = "states: states per channel",
-           .low = 0,
-           .high = 512},
+    field({.name = "states", .help = "states: states per channel", .low = 0, .high = 512},
           o.states);
     field({.name = "exact-lags",
            .help = "states: lags that are summed as they are",
@@ -64,7 +61,7 @@ class Generator {
   Generator(LanguageModel* model, const GeneratorOptions& o = {});
   ~Generator();
 
-  Method method() const;   // never Auto
+  Method method() const;  // never Auto
   int64_t lags() const;
   int64_t samples() const;
   int64_t position() const;  // tokens so far, per sample

@@ -9,7 +9,8 @@
 //            y += t[i-j] X[j]  for j = B floor(i/B) .. i       the base block of B inputs
 //            m = i + 1, and if B divides m: tile(m, U)
 //   U = the largest power of two that divides m, at most `size`
-//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U    inputs m-U .. m-1, outputs m .. m+U-1
+//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U    inputs m-U .. m-1, outputs m ..
+//   m+U-1
 //
 // For B = 1 and 8 inputs, the tile that adds x[j] to y[i]; o is the base block:
 //
@@ -136,9 +137,9 @@ class OnlineSum : public CausalSum<T> {
   int64_t parts() const override {
     const int64_t U = tile();
     if (U == 0) return 0;
-    return U > kernel_->direct ? kernel_->spectra[kernel_->level(U)].blocks()
-                               : (kernel_->channels + rows::Sums<T>::kChannels - 1) /
-                                     rows::Sums<T>::kChannels;
+    return U > kernel_->direct
+               ? kernel_->spectra[kernel_->level(U)].blocks()
+               : (kernel_->channels + rows::Sums<T>::kChannels - 1) / rows::Sums<T>::kChannels;
   }
   int64_t work() const override {
     const int64_t U = tile();
@@ -219,7 +220,8 @@ CausalSumPtr<T> online_sum(const Tensor& kernel, const OnlineOptions& o) {
   check<UsageError>(o.block >= 1 && std::has_single_bit(uint64_t(o.block)) && o.direct >= 1 &&
                         std::has_single_bit(uint64_t(o.direct)),
                     "online sum: the base block and the largest direct tile must be powers of two, "
-                    "got ", o.block, " and ", o.direct);
+                    "got ",
+                    o.block, " and ", o.direct);
   return std::make_unique<OnlineSum<T>>(std::make_shared<const OnlineKernel<T>>(kernel, o));
 }
 

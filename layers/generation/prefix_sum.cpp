@@ -146,8 +146,8 @@ class PrefixSum : public CausalSum<T> {
 
   std::shared_ptr<const Segments> segments_;
   CausalSumPtr<T> filter_;
-  Tensor sums_;   // (size, 2, channels): S and P of the last inputs
-  Tensor total_;  // (channels), of one step
+  Tensor sums_;    // (size, 2, channels): S and P of the last inputs
+  Tensor total_;   // (channels), of one step
   int64_t i_ = 0;  // inputs so far, less what was rebased
 };
 

@@ -56,8 +56,7 @@ template <class F>
 void for_each_group(int64_t channels, int64_t work, int64_t width, const F& f) {
   const int64_t groups = (channels + width - 1) / width;
 #pragma omp parallel for schedule(static) if (groups > 1 && channels * work >= kGrain)
-  for (int64_t g = 0; g < groups; ++g)
-    f(g * width, std::min(width, channels - g * width));
+  for (int64_t g = 0; g < groups; ++g) f(g * width, std::min(width, channels - g * width));
 }
 
 template <class T>

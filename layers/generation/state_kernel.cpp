@@ -17,8 +17,8 @@
 //
 // The eigenvectors come from subspace iteration from random columns (Halko et al. 2011): H v is a
 // correlation, one FFT of length 2K for all columns and a group of channels at once. A few rounds
-// suffice, because the spectrum of a smooth kernel falls fast; what they miss is in the error, which
-// is measured on the result. The matrix is cut to kMostLags lags for the same reason.
+// suffice, because the spectrum of a smooth kernel falls fast; what they miss is in the error,
+// which is measured on the result. The matrix is cut to kMostLags lags for the same reason.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -36,9 +36,9 @@ namespace {
 constexpr int64_t kSpareColumns = 8;  // beside the wanted ones: they converge faster
 constexpr int64_t kMostRounds = 6;
 constexpr double kConverged = 1e-9;  // change of an eigenvalue, of the largest
-constexpr int64_t kMostLags = 1024;   // of the Hankel matrix
-constexpr double kLeftOut = 1e-7;     // of the sum of |t|: lags that the Hankel matrix may lack
-constexpr double kRankless = 1e-13;   // eigenvalues below this, of the largest, are rounding
+constexpr int64_t kMostLags = 1024;  // of the Hankel matrix
+constexpr double kLeftOut = 1e-7;    // of the sum of |t|: lags that the Hankel matrix may lack
+constexpr double kRankless = 1e-13;  // eigenvalues below this, of the largest, are rounding
 
 using Columns = std::vector<std::vector<double>>;  // of one channel, each of K numbers
 
@@ -102,9 +102,8 @@ Ritz ritz(const Columns& V, const Columns& HV) {
   blas::symmetric_eigenvectors(int64_t(n), small.data(), values.data());
   std::vector<size_t> order(n);
   for (size_t a = 0; a < n; ++a) order[a] = a;
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return std::abs(values[a]) > std::abs(values[b]);
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return std::abs(values[a]) > std::abs(values[b]); });
   Ritz result;
   for (const size_t e : order) {
     result.values.push_back(values[e]);
@@ -215,7 +214,8 @@ void for_each_lag(const StateKernel& k, const F& f) {
           row[size_t(d)] += k.c.data<double>()[a * D + d] * z[size_t(a * D + d)];
         for (int64_t e = 0; e < s; ++e)
           for (int64_t d = 0; d < D; ++d)
-            next[size_t(a * D + d)] += k.A.data<double>()[(a * s + e) * D + d] * z[size_t(e * D + d)];
+            next[size_t(a * D + d)] +=
+                k.A.data<double>()[(a * s + e) * D + d] * z[size_t(e * D + d)];
       }
       z.swap(next);
     }
@@ -255,7 +255,8 @@ StateKernel state_kernel(const Tensor& kernel, int64_t exact, int64_t states) {
                     exact, " and ", states);
   const Tensor t = kernel.to(DType::Float64);
   const int64_t M = t.size(0), D = t.size(1), m = std::min(exact, M);
-  const int64_t K = std::min(horizon_of(t, m) - m, kMostLags), s = std::max(int64_t(0), std::min(states, K));
+  const int64_t K = std::min(horizon_of(t, m) - m, kMostLags),
+                s = std::max(int64_t(0), std::min(states, K));
   StateKernel out{.exact = Tensor({m, D}, DType::Float64),
                   .A = zeros({s, s, D}, DType::Float64),
                   .b = zeros({s, D}, DType::Float64),

@@ -65,8 +65,7 @@ class StateSum : public CausalSum<T> {
     if (recent_) recent_->reset();
   }
   int64_t bytes() const override {
-    return 2 * z_.bytes() + int64_t(delayed_.size() * sizeof(T)) +
-           (recent_ ? recent_->bytes() : 0);
+    return 2 * z_.bytes() + int64_t(delayed_.size() * sizeof(T)) + (recent_ ? recent_->bytes() : 0);
   }
 
  private:
@@ -75,17 +74,17 @@ class StateSum : public CausalSum<T> {
     const T* arriving = x;
     T* waiting = nullptr;
     if (exact_ > 0) arriving = waiting = delayed_.data() + i_++ % exact_ * channels_;
-    rows::for_each_group(
-        channels_, states_ * states_, rows::Sums<T>::kChannels, [&](int64_t d, int64_t width) {
-          for (int64_t a = 0; a < states_; ++a) {
-            rows::Sums<T> sums(nullptr, width);
-            sums.add(b_.data<T>() + a * channels_ + d, arriving + d);
-            for (int64_t e = 0; e < states_; ++e)
-              sums.add(A_.data<T>() + (a * states_ + e) * channels_ + d,
-                       z_.data<T>() + e * channels_ + d);
-            sums.store(next_.data<T>() + a * channels_ + d);
-          }
-        });
+    rows::for_each_group(channels_, states_ * states_, rows::Sums<T>::kChannels,
+                         [&](int64_t d, int64_t width) {
+                           for (int64_t a = 0; a < states_; ++a) {
+                             rows::Sums<T> sums(nullptr, width);
+                             sums.add(b_.data<T>() + a * channels_ + d, arriving + d);
+                             for (int64_t e = 0; e < states_; ++e)
+                               sums.add(A_.data<T>() + (a * states_ + e) * channels_ + d,
+                                        z_.data<T>() + e * channels_ + d);
+                             sums.store(next_.data<T>() + a * channels_ + d);
+                           }
+                         });
     std::swap(z_, next_);
     if (waiting) std::memcpy(waiting, x, size_t(channels_) * sizeof(T));
   }

@@ -104,8 +104,7 @@ void RowLinear<T>::operator()(const T* x, T* y, int64_t rows) const {
       if (count == kRows)
         dots<kRows>(W + first * n, n, x + row * n, sums);
       else
-        for (int64_t r = 0; r < count; ++r)
-          dots<1>(W + (first + r) * n, n, x + row * n, sums + r);
+        for (int64_t r = 0; r < count; ++r) dots<1>(W + (first + r) * n, n, x + row * n, sums + r);
       for (int64_t r = 0; r < count; ++r)
         y[row * m + first + r] = sums[r] + (bias ? bias[first + r] : T(0));
     }
@@ -173,13 +172,12 @@ TokenModel<T>::TokenModel(LanguageModel* model)
     const Block& block = model->trunk.blocks[i];
     const Gtu& gtu = *units[i];
     const Glu& glu = block.glu;
-    layers_.push_back({RowNorm<T>(block.unit_norm.get()), RowNorm<T>(block.glu_norm.get()),
-                       RowLinear<T>(gtu.u_proj.weight, gtu.u_proj.bias),
-                       RowLinear<T>(gtu.v_proj.weight, gtu.v_proj.bias),
-                       RowLinear<T>(gtu.o.weight, gtu.o.bias),
-                       RowLinear<T>(glu.l1.weight, glu.l1.bias),
-                       RowLinear<T>(glu.l2.weight, glu.l2.bias),
-                       RowLinear<T>(glu.l3.weight, glu.l3.bias), gtu.activation, glu.activation});
+    layers_.push_back(
+        {RowNorm<T>(block.unit_norm.get()), RowNorm<T>(block.glu_norm.get()),
+         RowLinear<T>(gtu.u_proj.weight, gtu.u_proj.bias),
+         RowLinear<T>(gtu.v_proj.weight, gtu.v_proj.bias), RowLinear<T>(gtu.o.weight, gtu.o.bias),
+         RowLinear<T>(glu.l1.weight, glu.l1.bias), RowLinear<T>(glu.l2.weight, glu.l2.bias),
+         RowLinear<T>(glu.l3.weight, glu.l3.bias), gtu.activation, glu.activation});
     const Layer& l = layers_.back();
     for (const RowLinear<T>* linear : {&l.u, &l.v, &l.o, &l.l1, &l.l2, &l.l3})
       weight_bytes_ += linear->weight().bytes();
@@ -189,9 +187,7 @@ TokenModel<T>::TokenModel(LanguageModel* model)
 template <class T>
 void TokenModel<T>::reserve(int64_t samples) {
   if (samples <= reserved_) return;
-  const auto rows = [&](int64_t width) {
-    return Tensor({samples, width}, DTypeOf<T>::value);
-  };
+  const auto rows = [&](int64_t width) { return Tensor({samples, width}, DTypeOf<T>::value); };
   const int64_t dim = options_.dim, wide = std::max(options_.inner(), options_.glu_inner());
   x_ = rows(dim), a_ = rows(dim), y_ = rows(dim);
   wide_ = rows(wide), gate_ = rows(wide), logits_ = rows(head_.out());

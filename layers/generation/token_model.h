@@ -29,7 +29,7 @@ class RowLinear {
 template <class T>
 class RowNorm {
  public:
-  explicit RowNorm(const Norm* norm);  // nullptr: none
+  explicit RowNorm(const Norm* norm);                                  // nullptr: none
   void operator()(const T* x, T* y, int64_t rows, int64_t dim) const;  // x may be y
 
  private:

@@ -61,7 +61,8 @@ TEST_CASE("stop strings: what cannot begin one is not held back") {
   CHECK(stop.add("more") == "");
 }
 
-TEST_CASE("terminals: control characters are shown as escapes, tab and line end and UTF-8 are kept") {
+TEST_CASE(
+    "terminals: control characters are shown as escapes, tab and line end and UTF-8 are kept") {
   CHECK(harmless("a\tb\n\x1b[2J\x7f\xc3\xa9") == "a\tb\n\\x1b[2J\\x7f\xc3\xa9");
 }
 
@@ -139,8 +140,8 @@ TEST_CASE("compare: every way is measured on the same tokens, and all exact ones
           g, run.vocabulary, prompt, writing, [](const std::string&) {}, [] { return true; })
           .samples[0]
           .tokens;
-  const std::vector<Compared> rows = compare_methods(&run.model(), {}, prompt, text, writing,
-                                                     [](const std::string&) {});
+  const std::vector<Compared> rows =
+      compare_methods(&run.model(), {}, prompt, text, writing, [](const std::string&) {});
   CHECK(rows.size() == 5);
   for (const Compared& r : rows) {
     CAPTURE(word_for(r.method));
@@ -164,7 +165,8 @@ TEST_CASE("generate: the prompt and its continuation on stdout, the speed on std
     CHECK_MESSAGE(contains(o.err, part), part);
   // From a file, from stdin, with other threads: the same bytes.
   spill(trained() / "prompt.txt", "the bird ");
-  CHECK(generate("-p FILE:" + trained() / "prompt.txt" + " -n 20 --seed 3 --threads 2").out == o.out);
+  CHECK(generate("-p FILE:" + trained() / "prompt.txt" + " -n 20 --seed 3 --threads 2").out ==
+        o.out);
   CHECK(trained()
             .run_with("printf 'the bird ' |",
                       "generate " + trained() / "run --prompt-file - -n 20 --seed 3 --quiet")

@@ -7,9 +7,9 @@
 #include "examples/language/extrapolation.h"
 #include "examples/language/result.h"
 #include "examples/language/sample.h"
+#include "layers/blocks/gtu.h"
 #include "layers/generation/choose.h"
 #include "layers/generation/stream.h"
-#include "layers/blocks/gtu.h"
 #include "layers/language_model.h"
 #include "tests/support/testing.h"
 
@@ -261,9 +261,8 @@ TEST_CASE("sample: the same seed writes the same text, another one another") {
   std::vector<int32_t> ids = {0};
   for (int i = 0; i < 20; ++i) {
     const Variable x = c.model.features(row_of(ids, 0, int64_t(ids.size())));
-    ids.push_back(
-        chosen_token(to_vector(c.model.logits(last_position(x)).value()), {.temperature = 1},
-                     random.uniform()));
+    ids.push_back(chosen_token(to_vector(c.model.logits(last_position(x)).value()),
+                               {.temperature = 1}, random.uniform()));
   }
   CHECK(written_text(&c.model, vocabulary, o, on) == vocabulary.decode(std::span(ids).subspan(1)));
 }

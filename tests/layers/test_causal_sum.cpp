@@ -107,9 +107,8 @@ Tensor kernel_of(const LinearPieces& k) {
     const size_t j = std::min(size_t(double(l) / k.distance), points.size() - 2);
     const double w = double(l) / k.distance - double(j);
     for (size_t c = 0; c < size_t(D); ++c)
-      t.data<double>()[size_t(l * D) + c] =
-          (1 - w) * points[j][c] + w * points[j + 1][c] +
-          (size_t(l) < filter.size() ? filter[size_t(l)][c] : 0);
+      t.data<double>()[size_t(l * D) + c] = (1 - w) * points[j][c] + w * points[j + 1][c] +
+                                            (size_t(l) < filter.size() ? filter[size_t(l)][c] : 0);
   }
   return t;
 }
@@ -138,7 +137,8 @@ TEST_CASE("causal sum: the ring is the definition, and direct tiles have its bit
   }
 }
 
-TEST_CASE("causal sum: tiles by FFT are the definition, in both types, for channels of any number") {
+TEST_CASE(
+    "causal sum: tiles by FFT are the definition, in both types, for channels of any number") {
   for (const int64_t lags : kLags) {
     CAPTURE(lags);
     const int64_t channels = lags == 512 ? 5 : 37;
@@ -164,8 +164,7 @@ TEST_CASE("causal sum: online uses every pair of an input and an output exactly 
       CAPTURE(block);
       Tensor ones({lags, 1}, DType::Float64);
       std::fill_n(ones.data<double>(), lags, 1.0);
-      const CausalSumPtr<double> sum =
-          online_sum<double>(ones, {.block = block, .direct = 1024});
+      const CausalSumPtr<double> sum = online_sum<double>(ones, {.block = block, .direct = 1024});
       for (int64_t i = 0; i < 50; ++i) {
         const double y = stepped(*sum, {std::ldexp(1.0, int(i))})[0];
         const int64_t first = std::max(int64_t(0), i - lags + 1);
@@ -188,8 +187,8 @@ TEST_CASE("causal sum: a text that is taken at once leaves what its steps leave"
   constexpr int64_t kChannels = 13;
   for (const int64_t lags : {1, 2, 17, 100}) {
     const Tensor kernel = decaying(lags, kChannels, 0.9);
-    const LinearPieces pieces = some_pieces(5, double(std::max(lags - 1, int64_t(1))) / 4, lags,
-                                            kChannels);
+    const LinearPieces pieces =
+        some_pieces(5, double(std::max(lags - 1, int64_t(1))) / 4, lags, kChannels);
     const StateKernel states = state_kernel(kernel, 8, 4);
     struct Way {
       std::string name;
@@ -262,9 +261,17 @@ TEST_CASE("causal sum: memory stays the same over ten times the lags, and so do 
   }
 }
 
-TEST_CASE("causal sum: prefix sums are SKI, at whole and broken distances, and however long the text") {
-  for (const auto& [r, distance, lags] : std::vector<std::tuple<int64_t, double, int64_t>>{
-           {3, 2, 5}, {2, 1, 1}, {2, 1, 2}, {5, 3.75, 16}, {64, 511.0 / 63, 512}, {9, 2.5, 11}}) {
+TEST_CASE(
+    "causal sum: prefix sums are SKI, at whole and broken distances, and however long the text") {
+  struct Sizes {
+    int64_t r;
+    double distance;
+    int64_t lags;
+  };
+  for (const Sizes& sizes : {Sizes{3, 2, 5}, Sizes{2, 1, 1}, Sizes{2, 1, 2}, Sizes{5, 3.75, 16},
+                             Sizes{64, 511.0 / 63, 512}, Sizes{9, 2.5, 11}}) {
+    const int64_t r = sizes.r, lags = sizes.lags;
+    const double distance = sizes.distance;
     CAPTURE(r);
     CAPTURE(lags);
     const LinearPieces pieces = some_pieces(r, distance, lags, 3);
@@ -278,7 +285,8 @@ TEST_CASE("causal sum: prefix sums are SKI, at whole and broken distances, and h
   CHECK(difference(rows_of(kernel_of(golden)), {{2.1}, {1.3}, {1}, {0}, {-1}}) < 1e-14);
   CHECK(difference(run(*prefix_sum<double>(golden), {{1}, {-1}, {2}, {0}, {0.5}, {3}}),
                    {{2.1}, {-0.8}, {3.9}, {1.6}, {2.05}, {7.95}}) < 1e-14);
-  // Positions are counted anew after 65,536 inputs; the last outputs depend on the last inputs only.
+  // Positions are counted anew after 65,536 inputs; the last outputs depend on the last inputs
+  // only.
   const LinearPieces pieces = some_pieces(6, 6.2, 32, 1);
   const CausalSumPtr<double> sum = prefix_sum<double>(pieces);
   const Rows x = inputs(140000, 1), last = after(x, x.size() - 80);
@@ -293,9 +301,17 @@ TEST_CASE("causal sum: ETSC is the kernel at its lags, and its decayed repetitio
   const Tensor t = tensor_of(std::vector<double>{1, -0.45, 0.2025, 1.458}, {4, 1});
   Rows impulse(11, {0.0});
   impulse[0] = {1};
-  CHECK(difference(run(*etsc_sum<double>(t, 0.9), impulse),
-                   {{1}, {-0.45}, {0.2025}, {1.458}, {-1.804275}, {0.59049}, {-0.26572050},
-                    {0.119574225}, {0.8609344200}, {-1.06540634}, {0.348678440}}) < 1e-8);
+  CHECK(difference(run(*etsc_sum<double>(t, 0.9), impulse), {{1},
+                                                             {-0.45},
+                                                             {0.2025},
+                                                             {1.458},
+                                                             {-1.804275},
+                                                             {0.59049},
+                                                             {-0.26572050},
+                                                             {0.119574225},
+                                                             {0.8609344200},
+                                                             {-1.06540634},
+                                                             {0.348678440}}) < 1e-8);
   const Rows y = run(*etsc_sum<double>(t, 0.9), {{1}, {-2}, {0.5}, {4}, {0}, {0}, {1}});
   CHECK(difference(y, {{1}, {-2.45}, {1.6025}, {4.828}, {-6.419025}, {5.73804}, {4.483162}}) <
         1e-6);
@@ -312,9 +328,9 @@ TEST_CASE("states: a kernel with three poles is found with three states") {
   Tensor t({kHere, kChannels}, DType::Float64);
   for (int64_t l = 0; l < kHere; ++l)
     for (int64_t c = 0; c < kChannels; ++c)
-      t.data<double>()[l * kChannels + c] =
-          std::pow(0.8, double(l)) - 0.5 * std::pow(-0.7, double(l)) +
-          double(c + 1) * std::pow(0.9, double(l));
+      t.data<double>()[l * kChannels + c] = std::pow(0.8, double(l)) -
+                                            0.5 * std::pow(-0.7, double(l)) +
+                                            double(c + 1) * std::pow(0.9, double(l));
   for (const int64_t exact : {0, 1, 8}) {
     const StateKernel three = state_kernel(t, exact, 3);
     CHECK(difference(rows_of(kernel_of(three, kHere)), rows_of(t)) < 1e-6);

@@ -90,10 +90,9 @@ TEST_CASE("generator: every way has the logits of the training forward, within t
       SmallModel small(o);
       const std::vector<int32_t> text = some_text(kShape.max_length);
       const Tape::Pause pause;
-      const Tensor all = small.model
-                             .logits(small.model.features(
-                                 tensor_of(text, {1, int64_t(text.size())})))
-                             .value();
+      const Tensor all =
+          small.model.logits(small.model.features(tensor_of(text, {1, int64_t(text.size())})))
+              .value();
       for (const Method method : exact_methods(o)) {
         CAPTURE(word_for(method));
         Generator g(&small.model, {.method = method, .online = {.block = 2, .direct = 8}});
@@ -149,8 +148,8 @@ TEST_CASE("generator: every norm, placement, activation and end of the model is 
       CHECK(difference(logits[i], expected[i + 2]) <= 1e-11 * largest(expected[i + 2]));
   };
   ModelOptions o = causal_mixers()[1];
-  for (const NormKind norm : {NormKind::None, NormKind::SimpleRms, NormKind::Rms,
-                              NormKind::GatedRms, NormKind::Layer}) {
+  for (const NormKind norm :
+       {NormKind::None, NormKind::SimpleRms, NormKind::Rms, NormKind::GatedRms, NormKind::Layer}) {
     CAPTURE(word_for(norm));
     o.norm = norm;
     check(o, {.scale_embedding = true, .embedding_norm = norm, .final_norm = norm});
@@ -168,7 +167,8 @@ TEST_CASE("generator: samples of one text are what they are alone, and threads c
     o.dim = 64;
     o.expand = 3;
     SmallModel small(with_type(o, DType::Float32));
-    const GeneratorOptions options{.method = method, .lags = 40, .online = {.block = 1, .direct = 8}};
+    const GeneratorOptions options{
+        .method = method, .lags = 40, .online = {.block = 1, .direct = 8}};
     const std::vector<int32_t> prompt = some_text(7), a = some_text(50);
     std::vector<int32_t> b = a;
     std::reverse(b.begin(), b.end());
@@ -220,17 +220,19 @@ TEST_CASE("generator: states say how wrong they can be, and more states are clos
   }
 }
 
-TEST_CASE("generator: auto takes prefix sums for ski, the ring for short kernels, else online") {
-  const auto chosen = [](const char* mixer, int64_t lags) {
+TEST_CASE("generator: auto takes the ring for short kernels, then tiles; prefixes for few pieces") {
+  const auto chosen = [](const char* mixer, int64_t lags, int64_t points = 8) {
     ModelOptions o = causal_mixers()[0];
     o.mixer = mixer;
-    o.kernel.causal = true;
-    SmallModel small(o);
-    return Generator(&small.model, {.lags = lags}).method();
+    o.ski.inducing_points = points;
+    Parameters store(1);
+    LanguageModel model(store.root(), o, {}, {.vocab = 9, .max_length = 4096});
+    return Generator(&model, {.lags = lags}).method();
   };
-  CHECK(chosen("ski", 16) == Method::Prefix);
-  CHECK(chosen("tno", 256) == Method::Dense);
-  CHECK(chosen("fd", 257) == Method::Online);
+  CHECK(chosen("tno", 64) == Method::Dense);
+  CHECK(chosen("fd", 1024) == Method::Online);
+  CHECK(chosen("ski", 64, 8) == Method::Prefix);       // straight lines of 585 lags
+  CHECK(chosen("ski", 1024, 2048) == Method::Online);  // of 2
   CHECK(chosen("attention", 16) == Method::Naive);
 }
 
@@ -256,7 +258,8 @@ TEST_CASE("generator: what cannot be is refused") {
   CHECK_THROWS_WITH_AS(Generator(&masked.model), doctest::Contains("causal"), UsageError);
 }
 
-TEST_CASE("causal taps: prefixes, the identity of FD at twice the length, and the published rescaling") {
+TEST_CASE(
+    "causal taps: prefixes, the identity of FD at twice the length, and the published rescaling") {
   Parameters store(5, DType::Float64);
   const KernelOptions causal{.causal = true, .rpe = {.width = 8, .layers = 2}};
   const Tno tno(store.root() / "tno", {.channels = 3}, causal, {.network = TnoNetwork::Tnn});
@@ -273,8 +276,7 @@ TEST_CASE("causal taps: prefixes, the identity of FD at twice the length, and th
   std::vector<double> first_nine = taps(tno, 40);
   first_nine.resize(9 * 3);
   CHECK(difference(first_nine, taps(tno, 9)) < 1e-14);
-  for (const int64_t lags : {1, 9, 16, 17, 31})
-    CHECK(begins_with(taps(ski, 40), taps(ski, lags)));
+  for (const int64_t lags : {1, 9, 16, 17, 31}) CHECK(begins_with(taps(ski, 40), taps(ski, lags)));
   // At its own length, and rescaled at any other, ski is what the operator computes.
   for (const auto& [lags, beyond] : {std::pair{int64_t(16), Beyond::Extend},
                                      {int64_t(16), Beyond::Rescale},
@@ -305,7 +307,8 @@ TEST_CASE("choice: the probabilities of the specification") {
   near({.temperature = 0.5}, {0.829245, 0.112226, 0.041286, 0.015188, 0.002055});
   near({.temperature = 1, .top_k = 2}, {0.731059, 0.268941, 0, 0, 0});
   near({.temperature = 1, .top_p = 0.8}, {0.628532, 0.231224, 0.140244, 0, 0});
-  near({.temperature = 1, .top_k = 9, .top_p = 0}, {0.563021, 0.207124, 0.125627, 0.076197, 0.028031});
+  near({.temperature = 1, .top_k = 9, .top_p = 0},
+       {0.563021, 0.207124, 0.125627, 0.076197, 0.028031});
   near({.temperature = 1, .top_p = 1e-9}, {1, 0, 0, 0, 0});
   near({.temperature = 0}, {1, 0, 0, 0, 0});
   // Of equals the smaller ids stay.

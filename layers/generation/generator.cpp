@@ -217,7 +217,8 @@ namespace {
 Method cheapest(const ModelOptions& m, int64_t lags, int64_t trained) {
   const double levels = std::log2(double(std::max(lags, int64_t(2))));
   const double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
-  Method best = dense <= online ? Method::Dense : Method::Online;
+  // Short sums are faster than their count says: they have no tiles to manage.
+  Method best = lags <= 256 || dense <= online ? Method::Dense : Method::Online;
   if (m.mixer != "ski") return best;
   const double distance = double(std::max(trained - 1, int64_t(1))) /
                           double(std::max(m.ski.inducing_points - 1, int64_t(1)));

@@ -11,6 +11,11 @@
 
 #include "core/check.h"
 
+// OpenBLAS holds LAPACK, too; its header does not declare it.
+extern "C" void dsyev_(const char* job, const char* triangle, const blasint* n, double* matrix,
+                       const blasint* row_length, double* values, double* work,
+                       const blasint* work_size, blasint* info);
+
 namespace skiff::blas {
 namespace {
 
@@ -107,6 +112,17 @@ void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c) {
 }
 template void gemm<float>(Device, const Gemm&, const float*, const float*, float*);
 template void gemm<double>(Device, const Gemm&, const double*, const double*, double*);
+
+void symmetric_eigenvectors(int64_t n, double* matrix, double* values) {
+  if (n == 0) return;
+  const OneBlasThread one_thread;
+  const blasint size = blasint(n), work_size = blasint(34 * n);  // (2 + block size) n
+  std::vector<double> work(static_cast<size_t>(work_size));
+  blasint info = 0;
+  dsyev_("V", "U", &size, matrix, &size, values, work.data(), &work_size, &info);
+  check<NumericalError>(info == 0, "eigenvalues of a matrix of ", n, " rows: LAPACK's dsyev gave ",
+                        info);
+}
 
 std::string description() {
   const int threading = openblas_get_parallel();

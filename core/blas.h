@@ -22,6 +22,10 @@ struct Gemm {
 template <class T>
 void gemm(Device device, const Gemm& g, const T* a, const T* b, T* c);
 
+// Eigenvalues of a real symmetric matrix (n, n), rising, and an orthonormal eigenvector of each:
+// row e of `matrix` afterwards. LAPACK's dsyev, on one thread.
+void symmetric_eigenvectors(int64_t n, double* matrix, double* values);
+
 std::string description();  // name and version of the BLAS
 
 template <class T>

@@ -9,8 +9,8 @@
 #include "examples/language/extrapolation.h"
 #include "examples/language/open_run.h"
 #include "examples/language/result.h"
-#include "examples/language/stream.h"
 #include "examples/train/inference.h"
+#include "layers/generation/stream.h"
 
 using namespace skiff;
 

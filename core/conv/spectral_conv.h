@@ -3,11 +3,17 @@
 // D.
 #pragma once
 
+#include <memory>
 #include <utility>
 
 #include "core/tensor.h"
 
 namespace skiff {
+
+namespace lanes {
+template <class T>
+struct Plan;
+}
 
 // y = irfft(S rfft(x, F), F), its first n samples; x (.., n, ..) along `axis`, n <= F.
 Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis);
@@ -18,6 +24,28 @@ Tensor spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_
 // A gradient that is not needed is an empty tensor.
 std::pair<Tensor, Tensor> spectral_conv_backward(const Tensor& x, const Tensor& S, const Tensor& gy,
                                                  int64_t F, int64_t axis, bool need_x, bool need_S);
+
+// The same product with one spectrum, again and again, on rows that a caller keeps: without
+// checks, without memory of its own per call, a block of channels at a time, so that callers
+// divide the work. Float and double, on the CPU.
+template <class T>
+class FixedSpectrum {
+ public:
+  FixedSpectrum() = default;
+  // S complex (F/2 + 1, D); F a power of two from 32 on.
+  FixedSpectrum(const Tensor& S, int64_t F);
+
+  int64_t blocks() const { return blocks_; }  // of the D channels; each for itself
+  int64_t bytes() const { return slots_.bytes(); }
+  int64_t scratch_bytes(int64_t n) const;  // of one call, aligned to 64
+  // y[r] += (irfft(S rfft(x, F), F))[r], r < n, for x (n, D) and y (n, D) and one block.
+  void add(int64_t block, const T* x, T* y, int64_t n, void* scratch) const;
+
+ private:
+  int64_t D_ = 0, blocks_ = 0;
+  std::shared_ptr<const lanes::Plan<T>> plan_;
+  Tensor slots_;  // the spectrum in the order of the walk (fft_lanes.h)
+};
 
 // Implementations; they check no arguments. lanes_*: where fft::use_lanes says so. any_length_*: by
 // the transforms of core/fft/signals.h. cuda_*: on a GPU.

@@ -16,6 +16,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "core/conv/spectral_conv.h"
 #include "core/fft/fft_lanes.h"
@@ -243,6 +244,41 @@ void backward(const T* x, const Complex<T>* S, const T* gy, T* gx, Complex<T>* g
 }
 
 }  // namespace
+
+template <class T>
+FixedSpectrum<T>::FixedSpectrum(const Tensor& S, int64_t F) : D_(S.size(1)) {
+  check(F >= 32 && std::has_single_bit(uint64_t(F)) && S.size(0) == F / 2 + 1,
+        "fixed spectrum: F must be a power of two from 32 on and S (F/2 + 1, D), got F = ", F,
+        " and S ", S);
+  const ChannelBlocks blocks({1, F, D_}, D_, kWidth<T>);
+  blocks_ = blocks.count;
+  plan_ = std::make_shared<const Plan<T>>(F);
+  slots_ = Tensor({blocks_ * F / 4 * int64_t(sizeof(Pair<T>) / sizeof(T))}, DTypeOf<T>::value);
+  fill_slots(S.data<Complex<T>>(), static_cast<Pair<T>*>(slots_.raw()), blocks, F);
+}
+
+template <class T>
+int64_t FixedSpectrum<T>::scratch_bytes(int64_t n) const {
+  return plan_->M * int64_t(sizeof(Numbers<T>)) + n * int64_t(sizeof(Vector<T>));
+}
+
+template <class T>
+void FixedSpectrum<T>::add(int64_t block, const T* x, T* y, int64_t n, void* scratch) const {
+  const Plan<T>& plan = *plan_;
+  const ChannelBlocks blocks({1, n, D_}, D_, kWidth<T>);
+  const Signal<T> signal{plan, static_cast<Numbers<T>*>(scratch)};
+  T* product = reinterpret_cast<T*>(signal.z + plan.M);
+  const Pair<T>* slots = static_cast<const Pair<T>*>(slots_.raw()) + block * plan.M / 2;
+  lanes::enter(plan, signal.z, blocks.block(x, 0, block));
+  lanes::walk(plan, Forward<T>{signal, slots});
+  const Block<T> sum = blocks.block(y, 0, block);
+  lanes::leave(plan, signal.z, Block<T>{product, n, kWidth<T>, sum.channels});
+  for (int64_t r = 0; r < n; ++r)
+    for (int64_t c = 0; c < sum.channels; ++c) sum.data[r * D_ + c] += product[r * kWidth<T> + c];
+}
+
+template class FixedSpectrum<float>;
+template class FixedSpectrum<double>;
 
 Tensor lanes_spectral_conv_forward(const Tensor& x, const Tensor& S, int64_t F, int64_t axis) {
   Tensor y = empty_like(x);

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "autograd/ops.h"
-#include "examples/language/stream.h"
+#include "layers/generation/stream.h"
 
 namespace skiff {
 

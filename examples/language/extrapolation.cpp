@@ -7,7 +7,7 @@
 #include <optional>
 
 #include "examples/charts/charts.h"
-#include "examples/language/stream.h"
+#include "layers/generation/stream.h"
 
 namespace skiff {
 

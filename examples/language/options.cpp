@@ -3,8 +3,8 @@
 #include <sstream>
 
 #include "examples/language/recipes.h"
-#include "examples/language/stream.h"
 #include "examples/train/progress.h"
+#include "layers/generation/stream.h"
 #include "layers/mixers.h"
 
 namespace skiff {

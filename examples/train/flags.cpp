@@ -51,8 +51,8 @@ void Flags::add_flag(const Field& field, const std::string& group, Kind kind,
   Flag& flag = flags_.emplace_back();
   flag.name = field.name;
   flag.is_switch = kind == Kind::Switch;
-  const std::string name =
-      std::string("--") + field.name + (field.old_name ? std::string(",--") + field.old_name : "");
+  std::string name = "--" + flag.name + also_[flag.name];
+  if (field.old_name) name.append(",--").append(field.old_name);
   if (kind == Kind::Switch)
     flag.option = app_->add_flag(name + ",!--no-" + field.name, flag.switched, field.help);
   else
@@ -70,6 +70,16 @@ void Flags::positional(const std::string& name, std::vector<std::string>& values
   app_->add_option(name, values, help)
       ->required(required)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+}
+void Flags::list(const std::string& name, std::vector<std::string>& values,
+                 const std::string& help) {
+  app_->add_option("--" + name, values, help)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(1)
+      ->type_name("TEXT ..");
+}
+void Flags::also(const std::string& name, const std::vector<std::string>& names) {
+  for (const std::string& other : names) also_[name] += (other.size() == 1 ? ",-" : ",--") + other;
 }
 void Flags::footer(const std::string& text) { app_->footer(text); }
 

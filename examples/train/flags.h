@@ -10,6 +10,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <type_traits>
@@ -37,6 +38,10 @@ class Flags {
   void positional(const std::string& name, std::string& value, const std::string& help);
   void positional(const std::string& name, std::vector<std::string>& values,
                   const std::string& help, bool required = true);
+  // An option that may be given several times.
+  void list(const std::string& name, std::vector<std::string>& values, const std::string& help);
+  // Other names of a flag that is added later, such as {"p"} for "prompt".
+  void also(const std::string& name, const std::vector<std::string>& names);
   void footer(const std::string& text);  // the last lines of --help
 
   // Sets the fields that are given. Throws what run_program() knows to report.
@@ -82,7 +87,8 @@ class Flags {
   void set_fields(bool skip_wrong);
 
   std::unique_ptr<CLI::App> app_;
-  std::deque<Flag> flags_;  // CLI11 keeps pointers into them
+  std::map<std::string, std::string> also_;  // ",-p" by name
+  std::deque<Flag> flags_;                   // CLI11 keeps pointers into them
 };
 
 }  // namespace skiff

@@ -8,6 +8,20 @@
 
 namespace skiff {
 
+namespace {
+
+// What irfft makes of the response of a causal operator for sequences of `lags` positions.
+template <class Operator>
+Tensor taps_of(const Operator& op, int64_t lags) {
+  check<UsageError>(op.causal, "fd: only a causal operator has a causal kernel");
+  check<UsageError>(lags >= 1, "fd: a kernel needs at least 1 lag, got ", lags);
+  const Tape::Pause pause;
+  const int64_t F = fft::fast_length(2 * lags);
+  return slice(irfft(op.response(F), F, 0), 0, 0, lags).value();
+}
+
+}  // namespace
+
 FdTno::FdTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
              const FdOptions& o)
     : channels(shape.channels),
@@ -39,6 +53,8 @@ Variable FdTno::operator()(const Variable& x, int64_t axis) const {
   return spectral_conv(x, response(F), F, axis);
 }
 
+Tensor FdTno::causal_taps(int64_t lags, Beyond) const { return taps_of(*this, lags); }
+
 FdTnoFree::FdTnoFree(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
                      const FdOptions& o)
     : channels(shape.channels),
@@ -62,6 +78,8 @@ Variable FdTnoFree::operator()(const Variable& x, int64_t axis) const {
   const int64_t F = fft::fast_length(2 * x.size(axis));
   return spectral_conv(x, response(F), F, axis);
 }
+
+Tensor FdTnoFree::causal_taps(int64_t lags, Beyond) const { return taps_of(*this, lags); }
 
 MixerEntry fd_mixer() {
   return {.name = "fd",

@@ -40,6 +40,7 @@ struct FdTno : Mixer {
         const FdOptions& o = {});
   Variable response(int64_t F) const;  // complex (F/2 + 1, channels)
   Variable operator()(const Variable& x, int64_t axis = -2) const override;
+  Tensor causal_taps(int64_t lags, Beyond beyond = Beyond::Extend) const override;
 };
 
 // FD without a network (tno_fd_norpe.py; an experiment of its authors): `points` coefficients per
@@ -53,6 +54,7 @@ struct FdTnoFree : Mixer {
             const FdOptions& o);
   Variable response(int64_t F) const;
   Variable operator()(const Variable& x, int64_t axis = -2) const override;
+  Tensor causal_taps(int64_t lags, Beyond beyond = Beyond::Extend) const override;
 };
 
 }  // namespace skiff

@@ -9,10 +9,20 @@
 
 namespace skiff {
 
+// The kernel of a causal mixer at another length than in training (ski; others have one answer).
+enum class Beyond {
+  Extend,  // inducing points keep their distance, and more follow: the first lags do not change
+  Rescale  // the same number of inducing points, farther apart, as published
+};
+
 struct Mixer {
   virtual ~Mixer() = default;
   // x (.., n, .., channels), mixed along the axis of size n.
   virtual Variable operator()(const Variable& x, int64_t axis = -2) const = 0;
+  // The kernel of a causal operator for lags 0 .. lags-1, (lags, channels), not recorded. That of
+  // fd depends slightly on the number of lags, so a text has one kernel. UsageError for a
+  // bidirectional operator and for one whose product is no Toeplitz matrix.
+  virtual Tensor causal_taps(int64_t lags, Beyond beyond = Beyond::Extend) const;
 };
 
 // What the place of a mixer in a model fixes.

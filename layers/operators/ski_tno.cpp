@@ -1,5 +1,6 @@
 #include "layers/operators/ski_tno.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -22,7 +23,10 @@ Variable as_rows(const Variable& v) { return transpose(reshape(v, {v.size(1), v.
 
 SkiTno::SkiTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
                const SkiOptions& o)
-    : channels(shape.channels), kernel_options(kernel), options(o) {
+    : channels(shape.channels),
+      train_length(shape.train_length),
+      kernel_options(kernel),
+      options(o) {
   const int64_t r = o.inducing_points;
   check<UsageError>(r >= 2, "ski: at least 2 inducing points are needed, got ", r);
   check<UsageError>(o.filter >= 1, "ski: the filter must have at least length 1, got ", o.filter);
@@ -70,6 +74,44 @@ Variable SkiTno::causal_product(const Variable& x, int64_t axis) const {
   Variable near = slice(transpose(conv_kernel, 0, 1), 0, 0, kept);
   if (kept < n) near = concat({near, zeros({n - kept, channels}, x.dtype(), x.device())}, 0);
   return toeplitz(smooth + near, x, Direction::Causal, axis);
+}
+
+LinearPieces SkiTno::causal_pieces(int64_t lags, Beyond beyond) const {
+  check<UsageError>(kernel_options.causal, "ski: only a causal operator has a causal kernel");
+  check<UsageError>(lags >= 1, "ski: a kernel needs at least 1 lag, got ", lags);
+  const Tape::Pause pause;
+  const int64_t r = options.inducing_points;
+  const int64_t n = beyond == Beyond::Rescale ? lags : std::max(train_length, int64_t(1));
+  const double H = n > 1 ? double(n - 1) / double(r - 1) : 1;
+  // Enough points for the last lag; a quotient that is whole up to rounding needs no more.
+  const int64_t last = std::max(int64_t(std::ceil(double(lags - 1) / H - 1e-9)), int64_t(1));
+  std::vector<double> points;
+  for (int64_t j = 0; j <= last; ++j) points.push_back(double(j) * H);
+  const Variable middle = zeros({1, channels}, alphas.dtype(), alphas.device());
+  const Variable table = concat({middle, table_scale * as_rows(alphas)}, 0);
+  const Variable values = warped_kernel(table, points, warp_base(), Direction::Causal);
+  const int64_t kept = std::min(conv_kernel.size(1), lags);
+  const Variable filter = slice(transpose(conv_kernel, 0, 1), 0, 0, kept);
+  return {.points = values.value().to(Device::CPU).to(DType::Float64),
+          .filter = filter.value().to(Device::CPU).to(DType::Float64),
+          .distance = H,
+          .lags = lags};
+}
+
+Tensor SkiTno::causal_taps(int64_t lags, Beyond beyond) const {
+  const LinearPieces k = causal_pieces(lags, beyond);
+  const double* points = k.points.data<double>();
+  Tensor taps({lags, channels}, DType::Float64);
+  for (int64_t l = 0; l < lags; ++l) {
+    const int64_t j = std::min(int64_t(double(l) / k.distance), k.points.size(0) - 2);
+    const double w = double(l) / k.distance - double(j);
+    for (int64_t c = 0; c < channels; ++c) {
+      const double near = l < k.filter.size(0) ? k.filter.data<double>()[l * channels + c] : 0;
+      taps.data<double>()[l * channels + c] =
+          (1 - w) * points[j * channels + c] + w * points[(j + 1) * channels + c] + near;
+    }
+  }
+  return taps.to(alphas.dtype()).to(alphas.device());
 }
 
 Variable SkiTno::operator()(const Variable& x, int64_t axis) const {

@@ -70,8 +70,18 @@ struct SkiOptions {
   }
 };
 
+// A causal kernel of SKI as what it is: a filter, and straight lines between inducing points. With
+// j = floor(l / distance)
+//   t[l] = filter[l] + points[j] + (points[j+1] - points[j]) (l / distance - j),  l < lags
+struct LinearPieces {
+  Tensor points;  // (r, channels) float64, at lags 0, distance, 2 distance ..
+  Tensor filter;  // (m, channels) float64, m <= lags
+  double distance = 1;
+  int64_t lags = 1;  // at most (r-1) distance + 1
+};
+
 struct SkiTno : Mixer {
-  int64_t channels;
+  int64_t channels, train_length;
   KernelOptions kernel_options;
   SkiOptions options;
   Variable conv_kernel;  // the filter: (channels, m or (m+1)/2)
@@ -87,6 +97,8 @@ struct SkiTno : Mixer {
   // (2r, channels), causal (r, channels).
   Variable inducing_kernel(int64_t n) const;
   Variable operator()(const Variable& x, int64_t axis = -2) const override;
+  LinearPieces causal_pieces(int64_t lags, Beyond beyond = Beyond::Extend) const;
+  Tensor causal_taps(int64_t lags, Beyond beyond = Beyond::Extend) const override;
 
  private:
   Variable published_product(const Variable& x, int64_t axis) const;

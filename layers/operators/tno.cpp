@@ -93,6 +93,13 @@ Variable Tno::kernel(int64_t n) const {
   return concat({slice(t, 0, 0, reach + 1), gap, slice(t, 0, reach + 1, t.size(0))}, 0);
 }
 
+Tensor Tno::causal_taps(int64_t lags, Beyond) const {
+  check<UsageError>(kernel_options.causal && !options.normalize,
+                    "tno: only a causal operator without normalisation has a causal kernel");
+  const Tape::Pause pause;
+  return kernel(lags).value();
+}
+
 Variable Tno::operator()(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
   const Variable t = kernel(n);

@@ -82,6 +82,7 @@ struct Tno : Mixer {
   // The kernel for sequences of length n, laid out as toeplitz() wants it.
   Variable kernel(int64_t n) const;
   Variable operator()(const Variable& x, int64_t axis = -2) const override;
+  Tensor causal_taps(int64_t lags, Beyond beyond = Beyond::Extend) const override;
 
  private:
   Variable decay(const std::vector<double>& lags) const;  // (lags, channels)

@@ -7,8 +7,9 @@
 #include "examples/language/extrapolation.h"
 #include "examples/language/result.h"
 #include "examples/language/sample.h"
-#include "examples/language/stream.h"
 #include "layers/blocks/gtu.h"
+#include "layers/generation/choose.h"
+#include "layers/generation/stream.h"
 #include "layers/language_model.h"
 #include "tests/support/testing.h"
 
@@ -105,11 +106,10 @@ TEST_CASE("stream: kernels of tno and ski for more lags go on where those of tra
     CAPTURE(mixer);
     Causal c(mixer, 1);
     const Gtu& gtu = dynamic_cast<Gtu&>(*c.model.trunk.blocks[0].unit);
-    const Tensor& like = gtu.v_proj.weight.value();
-    const Tensor trained = causal_kernel(*gtu.mixer, kTrained, kTrained, like);
+    const Tensor trained = gtu.mixer->causal_taps(kTrained);
     for (const int64_t lags : {17, 31, 32, 100}) {
       CAPTURE(lags);
-      const Tensor longer = causal_kernel(*gtu.mixer, lags, kTrained, like);
+      const Tensor longer = gtu.mixer->causal_taps(lags);
       CHECK(longer.size(0) == lags);
       CHECK(distance(slice(Variable(longer), 0, 0, kTrained).value(), trained) < 1e-12);
       const Tensor rest = slice(Variable(longer), 0, kTrained, lags).value();
@@ -237,21 +237,6 @@ TEST_CASE("extrapolation: one row per length, the first that of the training its
   CHECK_FALSE(extrapolate(&c.model, text_of(ids), 16, {1}, 64, Device::CPU, stop, note));
 }
 
-TEST_CASE("sample: tokens are drawn in the order of their ids") {
-  const std::vector<double> logits = {2, 1, 0.5, 0, -1};
-  const double p[] = {0.563021, 0.207124, 0.125627, 0.076197, 0.028031};
-  double sum = 0;
-  for (int32_t id = 0; id < 5; ++id) {
-    CHECK(drawn_token(logits, 1, sum + 2e-6) == id);
-    sum += p[id];
-    CHECK(drawn_token(logits, 1, sum - 2e-6) == id);
-  }
-  CHECK(drawn_token(logits, 0.5, 0.829245 - 2e-6) == 0);
-  CHECK(drawn_token(logits, 0.5, 0.829245 + 2e-6) == 1);
-  CHECK(drawn_token({1, 3, 3, 0}, 0, 0.99) == 1);  // the smaller of equals, and no chance
-  CHECK(contains(message_of([] { drawn_token({1, NAN}, 0, 0); }), "not finite"));
-}
-
 TEST_CASE("sample: the same seed writes the same text, another one another") {
   const Vocabulary vocabulary =
       Vocabulary::characters({U'\n', U'a', U'b', U'c', U'd', U'e', U'f', U'g', U'h', U'i', U'j'});
@@ -276,8 +261,8 @@ TEST_CASE("sample: the same seed writes the same text, another one another") {
   std::vector<int32_t> ids = {0};
   for (int i = 0; i < 20; ++i) {
     const Variable x = c.model.features(row_of(ids, 0, int64_t(ids.size())));
-    ids.push_back(
-        drawn_token(to_vector(c.model.logits(last_position(x)).value()), 1, random.uniform()));
+    ids.push_back(chosen_token(to_vector(c.model.logits(last_position(x)).value()),
+                               {.temperature = 1}, random.uniform()));
   }
   CHECK(written_text(&c.model, vocabulary, o, on) == vocabulary.decode(std::span(ids).subspan(1)));
 }

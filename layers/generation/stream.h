@@ -10,9 +10,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "layers/blocks/gtu.h"
 #include "layers/language_model.h"
 
 namespace skiff {
@@ -20,14 +22,18 @@ namespace skiff {
 // Whether the mixers of a model are Toeplitz kernels and nothing else depends on positions.
 bool has_kernels(const ModelOptions& options);
 
-// The kernel of a causal mixer for lags 0 .. lags-1, (lags, channels). trained: the tokens of a
-// window in training; like: a tensor (channels, ..) of the type and device of the model.
-Tensor causal_kernel(const Mixer& mixer, int64_t lags, int64_t trained, const Tensor& like);
+// The gated Toeplitz unit of every block of a model that has_kernels().
+std::vector<Gtu*> toeplitz_units(LanguageModel* model);
 
 class Stream {
  public:
+  // values (n, channels) are the next inputs of the mixer of a layer.
+  using Observer = std::function<void(size_t layer, const Tensor& values)>;
+
   // While it lives, its kernels replace the mixers of the model. UsageError unless has_kernels().
   Stream(LanguageModel* model, int64_t lags);
+  // kernels: (M, channels) of each layer, such as causal_taps() gives.
+  Stream(LanguageModel* model, const std::vector<Tensor>& kernels, const Observer& observer = {});
   ~Stream();
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;

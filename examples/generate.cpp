@@ -1,0 +1,139 @@
+// Writes text with a model of train_lm, a token at a time, as fast as its kernels allow.
+// Run:     build/cpu/generate runs/input-tiny-fd-1 --prompt "ROMEO:" --tokens 300
+//          build/cpu/generate runs/input-tiny-fd-1 --context 4096 --tokens 2000 --compare
+// Expect:  the prompt and what follows it on stdout; tokens per second on stderr
+#include <unistd.h>
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "examples/language/open_run.h"
+#include "examples/language/sample.h"
+#include "examples/language/writing.h"
+#include "examples/train/display.h"
+#include "examples/train/flags.h"
+#include "examples/train/inference.h"
+#include "examples/train/program.h"
+
+using namespace skiff;
+
+namespace {
+
+struct GenerateOptions {
+  std::string run, prompt, prompt_file;
+  WritingOptions writing;
+  GeneratorOptions generator;
+  bool echo = true, compare = false, quiet = false;
+  InferenceOptions inference;
+
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "prompt", .help = "Text to continue; FILE:name reads a file"}, o.prompt);
+    field({.name = "prompt-file", .help = "File to continue; - reads stdin"}, o.prompt_file);
+    field({.name = "tokens", .help = "Tokens to write; -1: without end", .low = -1, .high = 1e12},
+          o.writing.tokens);
+    field({.name = "samples",
+           .help = "Texts to write, each with random numbers of its own",
+           .low = 1,
+           .high = 1000},
+          o.writing.samples);
+    field({.name = "seed", .help = "Seed of the random numbers"}, o.writing.seed);
+    field({.name = "ignore-eos", .help = "Words: go on after the end of a text"},
+          o.writing.ignore_eos);
+    field({.name = "raw", .help = "Write bytes as they come, whole characters or not"},
+          o.writing.raw);
+    field({.name = "echo", .help = "Print the prompt first"}, o.echo);
+    field({.name = "compare", .help = "Afterwards compute the same text in every way: a table"},
+          o.compare);
+    field({.name = "quiet", .help = "Print no speed and no notes"}, o.quiet);
+    field({.name = "choice", .help = ""}, o.writing.choice);
+    field({.name = "generator", .help = ""}, o.generator);
+    field({.name = "inference", .help = ""}, o.inference);
+  }
+};
+
+void put(const std::string& text, bool raw) {
+  static const bool terminal = isatty(STDOUT_FILENO) != 0;
+  const std::string shown = terminal && !raw ? harmless(text) : text;
+  std::fwrite(shown.data(), 1, shown.size(), stdout);
+  check<IoError>(std::fflush(stdout) == 0, "stdout cannot be written");
+}
+
+void print_speed(const Written& w, const Generator& g) {
+  const Timing& t = w.timing;
+  const int64_t timed = t.tokens - int64_t(w.samples.size());
+  std::fprintf(stderr, "%lld tokens", (long long)t.tokens);
+  if (timed > 0 && t.seconds > 0)
+    std::fprintf(stderr, ", %.0f tokens/s, longest step %.2f ms", double(timed) / t.seconds,
+                 t.longest * 1e3);
+  std::fprintf(stderr, "; prompt of %lld, %.0f tokens/s; %s, %lld lags\n",
+               (long long)t.prompt_tokens, double(t.prompt_tokens) / t.prompt_seconds,
+               word_for(g.method()), (long long)g.lags());
+}
+
+int generate(const GenerateOptions& o) {
+  const Device device = prepare(o.inference);
+  OpenedLmRun run = open_lm_run(o.run, device);
+  const std::string beginning = prompt_text(o.prompt, o.prompt_file);
+  std::vector<int32_t> prompt = run.vocabulary.encode(beginning);
+  const bool given = !prompt.empty();
+  if (!given) prompt = {first_token(run.vocabulary)};
+  Generator generator(&run.model(), o.generator);
+  catch_stop_signals();
+
+  const bool json = o.inference.json, raw = o.writing.raw;
+  if (given && o.echo && !json) put(beginning, raw);
+  const Written w = write(
+      generator, run.vocabulary, prompt, o.writing,
+      [&](const std::string& piece) { json ? void() : put(piece, raw); },
+      [] { return stop_signal == 0; });
+  if (json) {
+    nlohmann::ordered_json result = {
+        {"prompt", beginning},         {"method", word_for(generator.method())},
+        {"context", generator.lags()}, {"tokens", w.timing.tokens},
+        {"seconds", w.timing.seconds}, {"longest_step", w.timing.longest}};
+    for (const WrittenSample& s : w.samples) result["samples"].push_back(s.text);
+    const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+    put(result.dump(-1, ' ', false, replace) + "\n", true);
+  } else {
+    if (!raw) put("\n", raw);
+    for (size_t s = 1; s < w.samples.size(); ++s) {
+      put("---------------\n", raw);
+      if (given && o.echo) put(beginning, raw);
+      put(w.samples[s].text + "\n", raw);
+    }
+  }
+  if (!o.quiet) print_speed(w, generator);
+  if (w.interrupted) throw Stopped();
+  if (o.compare) {
+    Display display(progressing("auto"), o.quiet);
+    const std::vector<int32_t>& tokens = w.samples[0].tokens;
+    const std::vector<Compared> rows =
+        compare_methods(&run.model(), o.generator, prompt, tokens, o.writing,
+                        [&](const std::string& method) { display.begin(method, ""); });
+    std::fputs(
+        table_of(rows, int64_t(tokens.size()), seconds_to_read(generator.weight_bytes())).c_str(),
+        stderr);
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  GenerateOptions options;
+  Flags flags("Writes text with a model of train_lm.", "generate");
+  flags.positional("run", options.run, "Run folder of train_lm, or a checkpoint");
+  flags.also("prompt", {"p"});
+  flags.also("prompt-file", {"f"});
+  flags.also("tokens", {"n"});
+  flags.also("temperature", {"temp"});
+  flags.add(options);
+  flags.list("stop", options.writing.stops, "Stop before this text; may be given several times");
+  flags.footer(
+      "Examples:\n"
+      "  generate runs/input-tiny-fd-1 --prompt \"ROMEO:\" --top-k 40 --samples 3\n"
+      "  generate runs/input-tiny-fd-1 --prompt-file - --tokens -1 < beginning.txt");
+  return run_program(argc, argv, flags, [&] { return generate(options); });
+}

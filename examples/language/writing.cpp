@@ -1,0 +1,254 @@
+#include "examples/language/writing.h"
+
+#include <omp.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+#include "core/scratch.h"
+#include "layers/generation/stream.h"
+
+namespace skiff {
+
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+double since(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
+}
+
+// The text of one sample as it grows.
+struct Growing {
+  TextStream text;
+  StopStrings stops;
+  WrittenSample sample = {};
+  bool ended = false;
+
+  std::string add(const Vocabulary& vocabulary, int32_t token, const WritingOptions& o) {
+    if (token == vocabulary.eos() && !o.ignore_eos) {
+      ended = true;
+      return "";
+    }
+    sample.tokens.push_back(token);
+    const std::string piece = stops.add(o.raw ? vocabulary.token(token) : text.add(token));
+    ended = stops.stopped();
+    sample.text += piece;
+    return piece;
+  }
+  std::string finish(const WritingOptions& o) {
+    if (stops.stopped()) return "";
+    std::string rest = stops.add(o.raw ? "" : text.finish());
+    rest += stops.finish();
+    sample.text += rest;
+    return rest;
+  }
+};
+
+std::string seconds_text(double s) {
+  char text[40];
+  std::snprintf(text, sizeof text, s < 1e-3 ? "%.0f us" : "%.2f ms", s < 1e-3 ? s * 1e6 : s * 1e3);
+  return text;
+}
+
+}  // namespace
+
+StopStrings::StopStrings(std::vector<std::string> stops) : stops_(std::move(stops)) {
+  std::erase(stops_, "");
+}
+
+std::string StopStrings::add(const std::string& piece) {
+  if (stopped_) return "";
+  held_ += piece;
+  size_t end = std::string::npos, kept = 0;
+  for (const std::string& stop : stops_) {
+    end = std::min(end, held_.find(stop));
+    // The longest end of the text that begins a stop string.
+    for (size_t n = std::min(stop.size() - 1, held_.size()); n > kept; --n)
+      if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) kept = n;
+  }
+  stopped_ = end != std::string::npos;
+  const std::string free = held_.substr(0, stopped_ ? end : held_.size() - kept);
+  held_ = stopped_ ? "" : held_.substr(free.size());
+  return free;
+}
+
+std::string StopStrings::finish() { return std::exchange(held_, ""); }
+
+std::string harmless(const std::string& text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte >= 32 && byte != 127) || c == '\n' || c == '\t') {
+      shown += c;
+    } else {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\x%02x", unsigned(byte));
+      shown += escape;
+    }
+  }
+  return shown;
+}
+
+std::string prompt_text(const std::string& prompt, const std::string& file) {
+  check<UsageError>(prompt.empty() || file.empty(),
+                    "--prompt and --prompt-file: only one of them can be given");
+  const std::string place = prompt.starts_with("FILE:") ? prompt.substr(5) : file;
+  if (place.empty()) return prompt;
+  if (place == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::ifstream in(place, std::ios::binary);
+  check<DataError>(in.good(), "--prompt-file: '", place, "' cannot be read");
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+Written write(Generator& generator, const Vocabulary& vocabulary,
+              const std::vector<int32_t>& prompt, const WritingOptions& o,
+              const std::function<void(const std::string&)>& print,
+              const std::function<bool()>& goes_on) {
+  Written result;
+  Timing& timing = result.timing;
+  const auto start = SteadyClock::now();
+  generator.read(prompt);
+  generator.split(o.samples);
+  timing.prompt_seconds = since(start);
+  timing.prompt_tokens = int64_t(prompt.size());
+
+  std::vector<Growing> all;
+  for (int64_t s = 0; s < o.samples; ++s)
+    all.push_back({TextStream(&vocabulary), StopStrings(o.stops)});
+  std::vector<int32_t> next(static_cast<size_t>(o.samples));
+  const int64_t position = generator.position();
+  for (int64_t i = 0; o.tokens < 0 || i < o.tokens; ++i) {
+    if (!goes_on()) {
+      result.interrupted = true;
+      break;
+    }
+    const auto begun = SteadyClock::now();
+    if (i > 0) generator.step(next);
+    int64_t alive = 0;
+    for (size_t s = 0; s < all.size(); ++s) {
+      if (all[s].ended) continue;
+      const double u = choice_uniform(o.seed, int64_t(s), position + i);
+      next[s] = chosen_token(generator.logits(int64_t(s)), o.choice, u);
+      const std::string piece = all[s].add(vocabulary, next[s], o);
+      if (s == 0 && !piece.empty()) print(piece);
+      timing.tokens += 1;
+      alive += !all[s].ended;
+    }
+    if (i > 0) {
+      const double seconds = since(begun);
+      timing.seconds += seconds;
+      timing.longest = std::max(timing.longest, seconds);
+    }
+    if (alive == 0) break;
+  }
+  for (size_t s = 0; s < all.size(); ++s) {
+    const std::string rest = all[s].finish(o);
+    if (s == 0 && !rest.empty()) print(rest);
+    result.samples.push_back(std::move(all[s].sample));
+  }
+  return result;
+}
+
+std::vector<Compared> compare_methods(LanguageModel* model, const GeneratorOptions& options,
+                                      const std::vector<int32_t>& prompt,
+                                      const std::vector<int32_t>& written,
+                                      const WritingOptions& writing,
+                                      const std::function<void(const std::string&)>& say) {
+  std::vector<Method> methods = {Method::Dense, Method::Online, Method::States, Method::Naive};
+  if (model->options().mixer == "ski") methods.insert(methods.begin() + 2, Method::Prefix);
+  if (!has_kernels(model->options())) methods = {Method::Naive};
+  std::vector<Compared> rows;
+  std::vector<std::vector<double>> expected;  // logits of the first way
+  for (const Method method : methods) {
+    say(word_for(method));
+    GeneratorOptions own = options;
+    own.method = method;
+    Generator generator(model, own);
+    Compared row{.method = method, .timing = {}, .states_error = generator.states_error()};
+    const auto start = SteadyClock::now();
+    generator.read(prompt);
+    row.timing.prompt_seconds = since(start);
+    row.timing.prompt_tokens = int64_t(prompt.size());
+    bool same = true;
+    for (size_t i = 0; i < written.size(); ++i) {
+      if (i > 0) {
+        const auto begun = SteadyClock::now();
+        generator.step(written[i - 1]);
+        const double seconds = since(begun);
+        row.timing.seconds += seconds;
+        row.timing.longest = std::max(row.timing.longest, seconds);
+        row.timing.tokens += 1;
+      }
+      const std::span<const double> logits = generator.logits();
+      const double u = choice_uniform(writing.seed, 0, int64_t(prompt.size()) + int64_t(i));
+      same = same && chosen_token(logits, writing.choice, u) == written[i];
+      row.same += same;
+      if (rows.empty()) {
+        expected.emplace_back(logits.begin(), logits.end());
+        continue;
+      }
+      double off = 0, largest = 0;
+      for (size_t v = 0; v < logits.size(); ++v) {
+        off = std::max(off, std::abs(logits[v] - expected[i][v]));
+        largest = std::max(largest, std::abs(expected[i][v]));
+      }
+      if (largest > 0) row.difference = std::max(row.difference, off / largest);
+    }
+    row.state_bytes = generator.state_bytes();
+    rows.push_back(row);
+  }
+  return rows;
+}
+
+double seconds_to_read(int64_t bytes) {
+  const int64_t n = std::max<int64_t>(bytes / 4, 1);
+  const Scratch<float> scratch(n);
+  float* memory = scratch + 0;
+  std::fill_n(memory, n, 1.0f);
+  std::vector<double> times;
+  float kept = 0;
+  for (int repeat = 0; repeat < 21; ++repeat) {
+    const auto start = SteadyClock::now();
+    float sum = 0;
+#pragma omp parallel for simd reduction(+ : sum) schedule(static)
+    for (int64_t i = 0; i < n; ++i) sum += memory[i];
+    times.push_back(since(start));
+    kept += sum;
+  }
+  std::nth_element(times.begin(), times.begin() + 10, times.end());
+  return kept > 0 ? times[10] : 0;  // the sum is used, so that the reading is not left out
+}
+
+std::string table_of(const std::vector<Compared>& rows, int64_t written, double floor) {
+  char line[200];
+  std::snprintf(line, sizeof line, "%-8s %10s %12s %12s %12s %10s %12s  %s\n", "method", "tokens/s",
+                "per token", "longest", "prompt tok/s", "state", "difference", "same tokens");
+  std::string table = line;
+  for (const Compared& r : rows) {
+    const double per_token = r.timing.tokens > 0 ? r.timing.seconds / double(r.timing.tokens) : NAN;
+    std::snprintf(
+        line, sizeof line, "%-8s %10.0f %12s %12s %12.0f %7.2f MB %12.1e  %s\n", word_for(r.method),
+        1 / per_token, seconds_text(per_token).c_str(), seconds_text(r.timing.longest).c_str(),
+        double(r.timing.prompt_tokens) / r.timing.prompt_seconds, double(r.state_bytes) / 1e6,
+        r.difference, r.same == written ? "all" : std::to_string(r.same).c_str());
+    table += line;
+    if (r.method == Method::States) {
+      std::snprintf(line, sizeof line,
+                    "         states: an output is wrong by at most %.2e times the largest input "
+                    "(%.1e of sum |t|)\n",
+                    r.states_error.absolute, r.states_error.relative);
+      table += line;
+    }
+  }
+  std::snprintf(line, sizeof line, "floor: reading all weights once takes %s\n",
+                seconds_text(floor).c_str());
+  return table + line;
+}
+
+}  // namespace skiff

@@ -138,7 +138,7 @@ void for_each_field(Options& options, F&& f) {
 template <class Options>
 std::vector<std::string> field_names(const Options& options = {}) {
   std::vector<std::string> names;
-  for_each_field(options, [&](const Field& field, const auto&) { names.push_back(field.name); });
+  for_each_field(options, [&](const Field& field, const auto&) { names.emplace_back(field.name); });
   return names;
 }
 

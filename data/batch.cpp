@@ -1,6 +1,7 @@
 #include "data/batch.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <utility>
 
@@ -59,6 +60,10 @@ void fill_row(const Elements& pixels, const InputFormat& format, float* row) {
 
 }  // namespace
 
+int32_t gray_level(float value, const InputFormat& format) {
+  return int32_t(std::lround(255 * (double(value) * format.pixel_deviation + format.pixel_mean)));
+}
+
 std::string problem_of(const Example& example, const InputFormat& format) {
   const auto& [tokens, second, label, cut] = example;
   if (tokens.empty()) return "has no tokens";
@@ -93,7 +98,9 @@ Batch make_batch(const InputFormat& format, const std::vector<Example>& examples
   const int64_t size = int64_t(indices.size()), rows = format.pairs ? 2 * size : size;
   Batch batch{
       format.images() ? Tensor({size, n, 1}, DType::Float32) : Tensor({rows, n}, DType::Int32),
-      Tensor({rows}, DType::Int32), Tensor({size}, DType::Int32)};
+      Tensor({rows}, DType::Int32),
+      Tensor({size}, DType::Int32),
+      {indices.begin(), indices.end()}};
   int32_t* lengths = batch.lengths.data<int32_t>();
   for (int64_t b = 0; b < size; ++b) {
     const Example& example = examples[size_t(indices[size_t(b)])];

@@ -18,8 +18,12 @@ struct Batch {
   Tensor input;    // int32 (R, n), padded with 0 on the right; images: float32 (B, n, 1)
   Tensor lengths;  // int32 (R), end mark included
   Tensor labels;   // int32 (B)
+  std::vector<int64_t> examples;  // their numbers in the split
   int64_t size() const { return labels ? labels.size(0) : 0; }
 };
+
+// The gray level 0..255 that a batch of images gives to the model as `value`.
+int32_t gray_level(float value, const InputFormat& format);
 
 // What is wrong with an example of this format, with the value that is out of range; "" if nothing
 // is. A model looks up ids and labels without checking them again.

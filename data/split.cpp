@@ -1,10 +1,13 @@
 #include "data/split.h"
 
+#include <algorithm>
+#include <map>
 #include <numeric>
 #include <random>
 #include <utility>
 
 #include "core/check.h"
+#include "core/random.h"
 
 namespace skiff {
 
@@ -36,6 +39,27 @@ std::vector<std::vector<int64_t>> random_split(const std::vector<int64_t>& sizes
     begin += size;
   }
   return parts;
+}
+
+std::vector<Example> balanced_subset(const std::vector<Example>& examples, int64_t count,
+                                     uint64_t seed) {
+  std::map<int32_t, std::vector<size_t>> classes;
+  for (size_t i = 0; i < examples.size(); ++i) classes[examples[i].label].push_back(i);
+  std::vector<size_t> chosen;
+  const size_t wanted = std::min(size_t(count), examples.size());
+  Random random(seed, hash_name("subset"));
+  while (chosen.size() < wanted) {  // one of each class
+    for (auto& [label, left] : classes) {
+      if (left.empty() || chosen.size() == wanted) continue;
+      std::swap(left[size_t(random.below(int64_t(left.size())))], left.back());
+      chosen.push_back(left.back());
+      left.pop_back();
+    }
+  }
+  std::sort(chosen.begin(), chosen.end());
+  std::vector<Example> subset;
+  for (const size_t i : chosen) subset.push_back(examples[i]);
+  return subset;
 }
 
 }  // namespace skiff

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/options.h"
+#include "data/pretraining.h"
 #include "data/report.h"
 #include "data/task.h"
 
@@ -43,6 +44,10 @@ struct Task {
   Example (*encode)(std::string_view input, const std::vector<std::string>& vocabulary,
                     const DataOptions& options);
   const char* elsewhere = "";  // a folder of the system where its data may be, too
+  // Pretraining on masked inputs (pretraining.h), as published: the share of masked positions, and
+  // what is said about a masked pixel.
+  double mask_share = 0.5;
+  PixelTarget masked_pixel = PixelTarget::Level;
 };
 
 const std::vector<Task>& tasks();

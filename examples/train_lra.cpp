@@ -1,4 +1,5 @@
-// Trains a Toeplitz model on a task of the Long Range Arena (Tay et al. 2021) and tests it.
+// Trains a Toeplitz model on a task of the Long Range Arena (Tay et al. 2021) and tests it; or
+// pretrains one on the inputs of the task alone (--pretrain).
 // Run:     build/cpu/lra_data generate listops --out data/listops
 //          build/cpu/train_lra --task listops --mixer ski --recipe tiny --data data
 // Expect:  a table with the accuracy on validation and test, the majority rate beside them; the
@@ -6,14 +7,15 @@
 #include <omp.h>
 
 #include <cstdio>
+#include <memory>
 
 #include "examples/train/config_file.h"
 #include "examples/train/flags.h"
-#include "examples/train/lra.h"
 #include "examples/train/open_run.h"
 #include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "examples/train/several.h"
+#include "examples/train/task_run.h"
 
 using namespace skiff;
 
@@ -23,6 +25,8 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  train_lra --task listops --mixer fd --data data\n"
     "  train_lra --task all --recipe tiny --data data\n"
+    "  train_lra --task pathfinder32 --pretrain masked --out runs/pretrained --data data\n"
+    "  train_lra --task pathfinder32 --init runs/pretrained --data data\n"
     "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
     "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot "
     "write,\n"
@@ -32,18 +36,19 @@ void choose_places(Options& o) {
   o.data.folder = data_folder(o.data.folder);
   if (o.run.out.empty() && !is_several(o.data.task))
     o.run.out = "runs/" + o.data.task + "-" + o.train.recipe + "-" + o.model.mixer + "-" +
-                std::to_string(o.train.seed);
+                std::to_string(o.train.seed) +
+                (pretrains(o) ? "-" + value_text(o.pretrain.objective) : "");
 }
 
 int train(const CommandLine& command) {
-  LraRun run(command);
-  const std::optional<Result> result = run();
+  const std::unique_ptr<TaskRun> run = make_task_run(command);
+  const std::optional<Result> result = (*run)();
   if (result && command.session.json)
     print_json(*result);
   else if (result)  // otherwise it stopped at --stop-at
     print_table(*result);
-  check<IoError>(run.write_error().empty(),
-                 "the run has ended, but not everything was written: ", run.write_error());
+  check<IoError>(run->write_error().empty(),
+                 "the run has ended, but not everything was written: ", run->write_error());
   return 0;
 }
 

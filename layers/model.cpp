@@ -134,4 +134,13 @@ Variable Model::operator()(const Tensor& input, const Tensor& lengths) const {
   return (*head)(trunk(input, lengths), lengths);
 }
 
+PositionModel::PositionModel(const Scope& s, const ModelOptions& o, const InputShape& shape)
+    : shape(shape), trunk(s, o, shape), decoder(s / kDecoder, o.dim, shape.classes) {}
+
+Variable PositionModel::features(const Tensor& input, const Tensor& lengths,
+                                 const Tensor& places) const {
+  const Variable x = trunk(input, lengths);  // (B, n, dim)
+  return embedding(places, reshape(x, {x.size(0) * x.size(1), x.size(2)}));
+}
+
 }  // namespace skiff

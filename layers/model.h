@@ -94,4 +94,16 @@ struct Model {
   Variable operator()(const Tensor& input, const Tensor& lengths) const;
 };
 
+// For pretraining: the same trunk, with a linear decoder at single positions in place of the head.
+struct PositionModel {
+  static constexpr const char* kDecoder = "position_decoder";  // its name
+  InputShape shape;                                            // classes: numbers per position
+  Trunk trunk;
+  Linear decoder;
+  PositionModel(const Scope& s, const ModelOptions& o, const InputShape& shape);
+  const ModelOptions& options() const { return trunk.options; }
+  // What the decoder reads, (places, dim), at these places int32 of the flat (B n).
+  Variable features(const Tensor& input, const Tensor& lengths, const Tensor& places) const;
+};
+
 }  // namespace skiff

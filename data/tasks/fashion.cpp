@@ -168,7 +168,8 @@ Task task() {
           .check_files = check_files,
           .encode = [](std::string_view png, const std::vector<std::string>&,
                        const DataOptions&) { return encode_gray(png, kSide); },
-          .elsewhere = kSystemFolder};
+          .elsewhere = kSystemFolder,
+          .masked_pixel = PixelTarget::Value};
 }
 
 }  // namespace skiff::fashion

@@ -245,7 +245,8 @@ Task task() {
                 return load(o.folder, {.original = o.protocol == Protocol::Original});
               },
           .check_files = check_files,
-          .encode = encode};
+          .encode = encode,
+          .masked_pixel = PixelTarget::Value};
 }
 
 }  // namespace skiff::image

@@ -253,7 +253,8 @@ Task task() {
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load = [](const DataOptions& o) { return load(o.folder, {.max_length = o.max_length}); },
           .check_files = check_files,
-          .encode = encode_one};
+          .encode = encode_one,
+          .mask_share = 0.1};
 }
 
 }  // namespace skiff::listops

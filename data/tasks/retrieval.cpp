@@ -255,7 +255,8 @@ Task task() {
                 return load(o.folder, {.max_length = o.max_length, .encoding = encoding_of(o)});
               },
           .check_files = check_files,
-          .encode = encode_one};
+          .encode = encode_one,
+          .mask_share = 0.15};
 }
 
 }  // namespace skiff::retrieval

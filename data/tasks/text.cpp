@@ -239,7 +239,8 @@ Task task() {
                                        .val_split = o.val_split});
               },
           .check_files = check_files,
-          .encode = encode};
+          .encode = encode,
+          .mask_share = 0.15};
 }
 
 }  // namespace skiff::text

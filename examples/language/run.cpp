@@ -15,6 +15,7 @@
 #include "examples/language/open_run.h"
 #include "examples/language/recipes.h"
 #include "examples/language/sample.h"
+#include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
 #include "examples/train/profile_table.h"
 
@@ -148,7 +149,7 @@ void LmRun::describe() const {
 
 // Parameters of another run, which must have the same vocabulary where it says so.
 void LmRun::start_from(const std::string& checkpoint) {
-  const safetensors::File file = safetensors::read(checkpoint);
+  const safetensors::File file = safetensors::read(checkpoint_at(checkpoint).file);
   const std::optional<Vocabulary> vocabulary = vocabulary_of(file.metadata, file.path);
   check<DataError>(!vocabulary || *vocabulary == corpus_.vocabulary, "--init: '", checkpoint,
                    "' has another vocabulary than the text in '", options_.data.place,

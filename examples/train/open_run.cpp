@@ -86,8 +86,15 @@ Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Op
                  [&](const char* name, const auto& value) { metadata[name] = value_text(value); });
   add_options(metadata, "data", options.data);
   add_options(metadata, "train", options.train);
+  add_options(metadata, "pretrain", options.pretrain);
   metadata.erase("train.steps");
   return metadata;
+}
+
+PretrainOptions pretraining_of(const safetensors::File& file) {
+  PretrainOptions options;
+  read_options(file.metadata, file.path, "pretrain", options);
+  return options;
 }
 
 std::string data_folder(const std::string& given) {
@@ -103,6 +110,11 @@ OpenedRun open_run(const std::string& path, Device device) {
   run.checkpoint = place.file;
   run.folder = place.folder;
   const safetensors::File file = safetensors::read(run.checkpoint);
+  run.options.pretrain = pretraining_of(file);
+  check<DataError>(!pretrains(run.options), "'", run.checkpoint, "' is a pretraining (",
+                   value_text(run.options.pretrain.objective),
+                   "), which predicts no classes; 'train_lra --init ", path,
+                   "' trains a classifier from it");
   ModelCard card;
   if (has_card(file)) {
     card = card_of(file);

@@ -17,6 +17,9 @@ InputShape input_shape(const TaskData& data, int64_t max_length);
 // made longer.
 Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Options& options);
 
+// What a checkpoint says about pretraining; objective None: it is that of a classifier.
+PretrainOptions pretraining_of(const safetensors::File& file);
+
 std::string data_folder(const std::string& given);  // or $SKIFF_DATA, $DATA_PATH, "data"
 
 struct OpenedRun {
@@ -30,7 +33,8 @@ struct OpenedRun {
   const Model& model() const { return *opened.model; }
 };
 
-// `path`: a run folder, whose best weights are taken, or a checkpoint. A file that an older program
+// `path`: a run folder, whose best weights are taken, or a checkpoint; DataError for one of a
+// pretraining, which predicts no classes. A file that an older program
 // made has no options of its own; they are read from config.toml beside it.
 OpenedRun open_run(const std::string& path, Device device = Device::CPU);
 

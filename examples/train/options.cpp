@@ -45,7 +45,7 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
     for (const std::string name : names)
       if (contains(c.given, name)) notes.push_back("--" + name + " has no effect " + reason);
   };
-  const auto& [model, data, train, run] = c.options;
+  const auto& [model, data, train, pretrain, run] = c.options;
   if (is_several(data.task)) {
     needs(false, "with several tasks: each is trained with every mixer", {"mixer"});
     return notes;
@@ -73,6 +73,14 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   needs(train.steps == 0, "beside --steps", {contains(c.given, "steps") ? "epochs" : ""});
   needs(train.schedule != ScheduleKind::Constant && train.schedule != ScheduleKind::InverseSqrt,
         "with --schedule " + value_text(train.schedule), {"horizon"});
+  const bool masked = pretrain.objective == Pretrain::Masked;
+  const std::string objective = "with --pretrain " + value_text(pretrain.objective);
+  needs(masked, objective, {"mask-share"});
+  needs(!pretrains(c.options), objective + ": no label is read",
+        {"train-examples", "readout", "test-limit"});
+  check<UsageError>(pretrain.objective != Pretrain::Causal || model.kernel.causal,
+                    "--pretrain causal: needs --causal: without it every position sees the ones "
+                    "after it, which it has to predict");
   if (model.mixer == "ski" && contains(c.given, "inducing-points")) {
     const int64_t positions = !images ? data.max_length
                               : model.layout == Layout::Sequence

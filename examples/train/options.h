@@ -8,16 +8,45 @@
 #include <vector>
 
 #include "data/options.h"
+#include "data/pretraining.h"
 #include "examples/train/command_line.h"
 #include "examples/train/run_options.h"
 #include "layers/options.h"
 
 namespace skiff {
 
+struct PretrainOptions {
+  Pretrain objective = Pretrain::None;
+  double mask_share = 0.15;
+  int64_t train_examples = 0;
+
+  static constexpr const char* kTitle = "Pretraining, and few labels";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "pretrain",
+           .help = "Train on the inputs of the task without its labels: masked positions (masked), "
+                   "or the next one (causal, with --causal); none: train on labels. --init "
+                   "continues from such a run"},
+          o.objective);
+    field({.name = "mask-share",
+           .help = "--pretrain masked: share of the positions that are masked",
+           .low = 0.001,
+           .high = 0.999},
+          o.mask_share);
+    field({.name = "train-examples",
+           .help = "Labelled examples to train on, equally many of each class, drawn by --seed; "
+                   "0: all",
+           .low = 0,
+           .high = kManySteps},
+          o.train_examples);
+  }
+};
+
 struct Options {
   ModelOptions model;
   DataOptions data;
   TrainOptions train;
+  PretrainOptions pretrain;
   RunOptions run;
 
   static constexpr const char* kTitle = "Options";
@@ -26,11 +55,14 @@ struct Options {
     field({.name = "data", .help = ""}, o.data);
     field({.name = "model", .help = ""}, o.model);
     field({.name = "train", .help = ""}, o.train);
+    field({.name = "pretrain", .help = ""}, o.pretrain);
     field({.name = "run", .help = ""}, o.run);
   }
 };
 
 using CommandLine = Command<Options>;
+
+inline bool pretrains(const Options& o) { return o.pretrain.objective != Pretrain::None; }
 
 // Reads the command line of train_lra into `flags` and runs the body with it, as run_command()
 // does.

@@ -290,7 +290,11 @@ std::vector<Recipe> make_recipes() {
 }  // namespace
 
 const std::vector<Recipe>& recipes() {
-  static const std::vector<Recipe> all = make_recipes();
+  static const std::vector<Recipe> all = [] {
+    std::vector<Recipe> made = make_recipes();
+    for (Recipe& r : made) r.options.pretrain.mask_share = task_named(r.task()).mask_share;
+    return made;
+  }();
   return all;
 }
 
@@ -314,7 +318,7 @@ void print_recipes() {
   for (const std::string& mixer : mixer_names()) std::printf(" %10s", mixer.c_str());
   std::printf("\n");
   for (const Recipe& r : recipes()) {
-    const auto& [model, data, train, run] = r.options;
+    const auto& [model, data, train, pretrain, run] = r.options;
     const std::string steps =
         train.steps > 0 ? std::to_string(train.steps) : std::to_string(train.epochs) + " ep";
     std::printf("%-13s %-7s %6lld %5lld %6lld %8lld %7s %10g", r.task().c_str(), r.name().c_str(),

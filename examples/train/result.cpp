@@ -16,7 +16,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-// f(name, value) for every number and word of a result.
+// f(name, value) for every number and word of a result; those of pretraining only if it is one.
 template <class R, class F>
 void for_each_value(R& r, const F& f) {
   f("task", r.task), f("mixer", r.mixer), f("recipe", r.recipe), f("seed", r.seed);
@@ -32,6 +32,9 @@ void for_each_value(R& r, const F& f) {
   f("threads", r.threads), f("run_folder", r.folder);
   f("seconds", r.seconds), f("tokens_per_second", r.tokens_per_second);
   f("peak_tensor_bytes", r.peak.tensors), f("peak_resident_bytes", r.peak.resident);
+  if (r.pretrain.empty()) return;
+  f("pretrain", r.pretrain), f("mask_share", r.mask_share);
+  f("constant_val_loss", r.constant_val_loss);
 }
 
 ordered_json to_json(const Result& r) {
@@ -63,6 +66,41 @@ std::string examples_of(int64_t count, int64_t all, const std::string& split) {
   return std::to_string(count) + (count < all ? " of " + std::to_string(all) : "") + " " + split;
 }
 
+std::string best_weights(const Result& r) {
+  return "best weights (step " + std::to_string(r.best_step) + ")";
+}
+std::string last_weights(const Result& r) {
+  return "last weights (step " + std::to_string(r.steps) + ")";
+}
+
+void print_accuracies(const Result& r) {
+  std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
+  const auto row = [](const std::string& name, double val, double test) {
+    std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
+  };
+  row(best_weights(r), r.best_val, r.best_test);
+  row(last_weights(r), r.last_val, r.last_test);
+  row("majority class", r.majority_val, r.majority_test);
+  std::printf("on %s and %s examples\n",
+              examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
+              examples_of(r.test_examples, r.all_test_examples, "test").c_str());
+}
+
+// Of pretraining; values have no accuracy.
+void print_losses(const Result& r) {
+  const bool labels = !std::isnan(r.majority_val);
+  std::printf("%-28s %11s%s\n", "validation", "loss", labels ? "    accuracy" : "");
+  const auto row = [&](const std::string& name, double loss, double accuracy) {
+    std::printf("%-28s %11.4f", name.c_str(), loss);
+    labels ? std::printf(" %9.1f %%\n", 100 * accuracy) : std::printf("\n");
+  };
+  row(best_weights(r), r.best_val_loss, r.best_val);
+  row(last_weights(r), r.last_val_loss, r.last_val);
+  row("one answer for all positions", r.constant_val_loss, r.majority_val);
+  std::printf("on %s examples\n",
+              examples_of(r.val_examples, r.all_val_examples, "validation").c_str());
+}
+
 }  // namespace
 
 PeakMemory peak_memory(Device device, const PeakMemory& before) {
@@ -86,6 +124,7 @@ std::optional<Result> result_from(const std::string& text, bool only_best_test) 
   Result result;
   try {
     if (json.at("only_best_test").get<bool>() > only_best_test) return {};
+    if (json.contains("pretrain")) json["pretrain"].get_to(result.pretrain);
     for_each_value(result, [&](const char* name, auto& value) {
       if constexpr (std::is_same_v<decltype(value), double&>)
         if (json.at(name).is_null()) return void(value = NAN);
@@ -112,19 +151,11 @@ PeakMemory peak_from(const std::string& text) {
 }
 
 void print_table(const Result& r) {
-  std::printf("%s, %s, recipe %s, seed %llu, %lld parameters\n", r.task.c_str(), r.mixer.c_str(),
-              r.recipe.c_str(), (unsigned long long)r.seed, (long long)r.parameters);
+  const std::string what = r.pretrain.empty() ? "" : ", pretraining " + r.pretrain;
+  std::printf("%s, %s%s, recipe %s, seed %llu, %lld parameters\n", r.task.c_str(), r.mixer.c_str(),
+              what.c_str(), r.recipe.c_str(), (unsigned long long)r.seed, (long long)r.parameters);
   if (r.evaluated) {
-    std::printf("%-28s %11s %11s\n", "accuracy", "validation", "test");
-    const auto row = [](const std::string& name, double val, double test) {
-      std::printf("%-28s %9.1f %% %9.1f %%\n", name.c_str(), 100 * val, 100 * test);
-    };
-    row("best weights (step " + std::to_string(r.best_step) + ")", r.best_val, r.best_test);
-    row("last weights (step " + std::to_string(r.steps) + ")", r.last_val, r.last_test);
-    row("majority class", r.majority_val, r.majority_test);
-    std::printf("on %s and %s examples\n",
-                examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
-                examples_of(r.test_examples, r.all_test_examples, "test").c_str());
+    r.pretrain.empty() ? print_accuracies(r) : print_losses(r);
   } else {
     std::printf(
         "neither validated nor tested: --profile measures the steps alone, unless --eval-every is "
@@ -136,6 +167,9 @@ void print_table(const Result& r) {
       Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
       double(r.peak.tensors) / 1e6, double(r.peak.resident) / 1e6);
   std::printf("curves: %s/curves.svg\n", r.folder.c_str());
+  if (!r.pretrain.empty())
+    std::printf("--init %s trains on labels from here; give it the same options of the model\n",
+                r.folder.c_str());
   if (!r.profile.empty()) std::printf("\n%s", r.profile.c_str());
 }
 

@@ -19,6 +19,7 @@ PeakMemory peak_memory(Device device, const PeakMemory& before);
 
 struct Result {
   std::string task, mixer, recipe, folder;
+  std::string pretrain;  // "masked", "causal"; empty: trained on labels
   uint64_t seed = 0;
   int64_t parameters = 0, steps = 0, best_step = 0;
   // NaN where nothing was measured.
@@ -26,6 +27,7 @@ struct Result {
   double train_loss = NAN, best_val_loss = NAN, last_val_loss = NAN, best_test_loss = NAN,
          last_test_loss = NAN;
   double majority_val = 0, majority_test = 0;
+  double mask_share = NAN, constant_val_loss = NAN;  // of pretraining (data/pretraining.h)
   int64_t val_examples = 0, all_val_examples = 0, test_examples = 0, all_test_examples = 0;
   int64_t threads = 0;
   double seconds = 0, tokens_per_second = 0;

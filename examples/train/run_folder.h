@@ -2,7 +2,7 @@
 //   config.toml              every option, to be fed back with --config
 //   metrics.csv              one row per logging interval
 //   ckpt-00000120.safetensors  parameters, optimizer state and position, the newest few
-//   best.safetensors         the same at the best validation accuracy
+//   best.safetensors         the same at the best validation
 //   curves.svg               loss and accuracy over the steps
 //   extrapolation.svg        of language models: loss over the length of the windows
 //   profile.csv              with --profile: time, bytes and calls of every op

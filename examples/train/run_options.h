@@ -47,9 +47,9 @@ struct TrainOptions {
            .low = 0,
            .high = kManySteps},
           o.seed);
-    field(
-        {.name = "init", .help = "Checkpoint of another run whose parameters this run starts from"},
-        o.init);
+    field({.name = "init",
+           .help = "Run folder or checkpoint of another run whose parameters this run starts from"},
+          o.init);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
     field({.name = "epochs", .help = "Passes over the training data", .low = 0, .high = 1e6},
           o.epochs);
@@ -114,7 +114,8 @@ struct RunOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "out",
-           .help = "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given",
+           .help = "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given, with -masked or -causal "
+                   "after it for a pretraining",
            .changes_result = false},
           o.out);
     field({.name = "save-every",

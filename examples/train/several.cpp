@@ -90,7 +90,7 @@ class Group {
 
  private:
   static std::string folder_name(const CommandLine& asked) {
-    const auto& [model, data, train, run] = asked.options;
+    const auto& [model, data, train, pretrain, run] = asked.options;
     if (!run.out.empty()) return run.out;
     return "runs/" + data.task + "-" + train.recipe + "-" + std::to_string(train.seed);
   }

@@ -40,11 +40,12 @@ struct Scores {
   double loss = NAN;
   double accuracy = NAN;  // NaN where there are no classes
   std::string remark;     // for the reader; may be empty
+  bool by_loss = false;   // the lowest loss is the best, not the highest accuracy
 
-  // In [0, 1]; the best weights are those with the highest: the accuracy or, without classes,
-  // 1 / perplexity, which is highest where the loss is lowest.
+  // In [0, 1]; the best weights are those with the highest: the accuracy or, by the loss and
+  // without classes, 1 / perplexity, which is highest where the loss is lowest.
   double score() const {
-    if (!std::isnan(accuracy)) return accuracy;
+    if (!by_loss && !std::isnan(accuracy)) return accuracy;
     return std::isfinite(loss) ? std::min(1.0, std::exp(-loss)) : 0;
   }
 };

@@ -75,6 +75,7 @@ TEST_CASE("trainer: the score is the accuracy or, without classes, higher for a 
   CHECK(Scores{.loss = 0}.score() == 1);
   CHECK(Scores{.loss = 1.5}.score() > Scores{.loss = 1.6}.score());
   CHECK(Scores{.loss = 1.5}.score() == doctest::Approx(std::exp(-1.5)));
+  CHECK(Scores{1.5, 0.25, "", /*by_loss=*/true}.score() == doctest::Approx(std::exp(-1.5)));
   CHECK(Scores{.loss = NAN}.score() == 0);
   CHECK(Scores{.loss = INFINITY}.score() == 0);
 }

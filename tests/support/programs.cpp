@@ -10,13 +10,14 @@
 #include <functional>
 #include <iostream>
 #include <iterator>
+#include <memory>
 #include <sstream>
 #include <vector>
 
 #include "data/tasks/listops.h"
 #include "examples/language/run.h"
 #include "examples/train/flags.h"
-#include "examples/train/lra.h"
+#include "examples/train/task_run.h"
 
 namespace skiff::testing {
 
@@ -110,13 +111,13 @@ Outcome run_here(const Place& place, const std::string& words,
 }
 
 // The body of a training program: a run with its notes, whose result is not printed.
-template <class Run, class CommandLine>
-int trained(const CommandLine& c) {
+template <class Command, class Make>
+int trained(const Command& c, const Make& make) {
   for (const std::string& note : options_without_effect(c))
     std::fprintf(stderr, "note: %s\n", note.c_str());
-  Run run(c);
-  run();
-  check<IoError>(run.write_error().empty(), run.write_error());
+  const auto run = make(c);
+  (*run)();
+  check<IoError>(run->write_error().empty(), run->write_error());
   return 0;
 }
 
@@ -125,7 +126,8 @@ int trained(const CommandLine& c) {
 Outcome train_lra_here(const Place& place, const std::string& words) {
   return run_here(place, "train_lra " + words, [](int argc, char** argv) {
     Flags flags("", "train_lra");
-    return run_with_options(argc, argv, flags, trained<LraRun, CommandLine>);
+    return run_with_options(argc, argv, flags,
+                            [](CommandLine& c) { return trained(c, make_task_run); });
   });
 }
 
@@ -134,7 +136,7 @@ Outcome train_lm_here(const Place& place, const std::string& words) {
     Flags flags("", "train_lm");
     return run_with_lm_options(argc, argv, flags, [](LmCommand& c) {
       check_options(c.options);
-      return trained<LmRun>(c);
+      return trained(c, [](const LmCommand& lm) { return std::make_unique<LmRun>(lm); });
     });
   });
 }

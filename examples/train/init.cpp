@@ -1,0 +1,119 @@
+#include "examples/train/init.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+
+#include "autograd/ops.h"
+#include "examples/train/checkpoint.h"
+#include "examples/train/open_run.h"
+#include "layers/mixers.h"
+
+namespace skiff {
+
+namespace {
+
+// Options of a model that change neither the parameters of its trunk nor what they mean.
+constexpr const char* kFree[] = {"readout", "mask-padding",           "dropout", "encoder-dropout",
+                                 "start",   "checkpoint-activations", "dtype"};
+
+void check_same_option(const std::string& file, const std::string& name, const std::string& then,
+                       const std::string& now) {
+  check<DataError>(then == now, "--init: '", file, "' was pretrained with --", name, " ", then,
+                   ", this run has ", now);
+}
+
+void check_same_trunk(const std::string& file, const ModelCard& then, const ModelCard& now) {
+  const std::map<std::string, std::string> before = to_texts(then.options);
+  const std::vector<std::string> unread = unread_options(now.options);
+  for_each_field(now.options, [&](const Field& field, const auto& value) {
+    const std::string name = field.name;
+    const bool free = std::find(std::begin(kFree), std::end(kFree), name) != std::end(kFree) ||
+                      std::find(unread.begin(), unread.end(), name) != unread.end() ||
+                      (name == "layout" && now.shape.height == 0);
+    if (!free) check_same_option(file, name, before.at(name), value_text(value));
+  });
+  check_same_option(file, "max-length", value_text(then.shape.max_length),
+                    value_text(now.shape.max_length));
+  const auto size = [](const InputShape& s) {
+    return value_text(s.height) + " x " + value_text(s.width);
+  };
+  check<DataError>(size(then.shape) == size(now.shape), "--init: '", file,
+                   "' was pretrained on images of ", size(then.shape), " pixels, these have ",
+                   size(now.shape));
+}
+
+// What the model of a card reads, without what masking adds.
+std::string input_of(const ModelCard& card, bool masked) {
+  const InputShape& shape = card.shape;
+  if (shape.vocab == 0) return value_text(shape.features - masked) + " numbers per position";
+  return "a vocabulary of " + value_text(shape.vocab - masked) + " tokens";
+}
+
+// The same input, so that a token has the same row of the embedding.
+void check_same_input(const std::string& file, const ModelCard& then, const ModelCard& now,
+                      bool masked) {
+  const std::string before = input_of(then, masked), after = input_of(now, false);
+  check<DataError>(before == after && then.vocabulary == now.vocabulary, "--init: '", file,
+                   "' was pretrained on ", before, ", this run has ", after,
+                   before == after ? " with other ids" : "");
+}
+
+// "encoder, layers, norm": the parts of a model that hold these parameters.
+std::string parts_of(const std::vector<safetensors::Entry>& entries) {
+  std::vector<std::string> parts;
+  for (const safetensors::Entry& e : entries) {
+    const std::string part = e.name.substr(0, e.name.find('.'));
+    if (std::find(parts.begin(), parts.end(), part) == parts.end()) parts.push_back(part);
+  }
+  std::string text;
+  for (const std::string& part : parts) text += (text.empty() ? "" : ", ") + part;
+  return text;
+}
+
+// Leaves in the file what a classifier can use, and returns what was dropped.
+std::string keep_trunk(safetensors::File& file, const ModelCard& now, bool masked) {
+  std::string dropped = PositionModel::kDecoder;
+  std::erase_if(file.tensors, [](const safetensors::Entry& e) {
+    return e.name.starts_with("optimizer.") ||
+           e.name.starts_with(PositionModel::kDecoder + std::string("."));
+  });
+  if (!masked) return dropped;
+  const bool tokens = now.shape.vocab > 0;
+  for (safetensors::Entry& e : file.tensors) {
+    if (e.name != "encoder.weight") continue;
+    const int64_t axis = tokens ? 0 : 1;  // (vocab, dim), (dim, features)
+    e.tensor = slice(Variable(e.tensor), axis, 0, e.tensor.size(axis) - 1).value();
+  }
+  return dropped + (tokens ? ", the last row of encoder.weight (the mask)"
+                           : ", the last column of encoder.weight (the mask)");
+}
+
+}  // namespace
+
+std::string start_from(const std::string& path, const ModelCard& card, Parameters& parameters) {
+  safetensors::File file = safetensors::read(checkpoint_at(path).file);
+  const Pretrain objective = pretraining_of(file).objective;
+  const bool pretrains =
+      parameters.find(PositionModel::kDecoder + std::string(".weight")) != nullptr;
+  if (objective == Pretrain::None || pretrains) {
+    parameters.load(file, {"optimizer."});
+    return "";
+  }
+  const ModelCard then = card_of(file);
+  const bool masked = objective == Pretrain::Masked;
+  check_same_trunk(file.path, then, card);
+  check_same_input(file.path, then, card, masked);
+  const std::string dropped = keep_trunk(file, card, masked);
+  const std::string taken = parts_of(file.tensors);
+  const size_t count = file.tensors.size();
+  for (const Parameter& p : parameters.all())
+    if (p.name.starts_with("decoder")) file.tensors.push_back({p.name, p.variable.value()});
+  parameters.load(file);
+  std::ostringstream text;
+  text << "started from '" << file.path << "', pretraining " << value_text(objective) << " on "
+       << then.task << ": took " << taken << " (" << count << " tensors); dropped " << dropped;
+  return text.str();
+}
+
+}  // namespace skiff

@@ -1,0 +1,17 @@
+// --init of train_lra: the parameters that a run starts from.
+#pragma once
+
+#include <string>
+
+#include "layers/model_file.h"
+
+namespace skiff {
+
+// Loads the parameters of another run of train_lra, `path` being its folder (the best weights) or a
+// checkpoint, into those of the model of this card. Of a pretraining only the trunk is taken, in
+// the shape that the card asks for; then the text says what was taken and what was dropped.
+// DataError for parameters that do not fit, and for a pretraining with another trunk: it names the
+// first option that differs.
+std::string start_from(const std::string& path, const ModelCard& card, Parameters& parameters);
+
+}  // namespace skiff

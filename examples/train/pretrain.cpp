@@ -1,0 +1,103 @@
+#include "examples/train/pretrain.h"
+
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "data/tasks.h"
+#include "examples/train/evaluation.h"
+#include "examples/train/open_run.h"
+
+namespace skiff {
+
+namespace {
+
+// mean |decoder(features) - value|
+Variable absolute_error(const Variable& predicted, const Tensor& values) {
+  return mean(abs(predicted - Variable(values.to(predicted.dtype()))));
+}
+
+}  // namespace
+
+std::optional<Scores> evaluate(const PositionModel& model, const InputFormat& format,
+                               const PretrainRule& rule, const std::vector<Example>& examples,
+                               int64_t batch_size, Device device,
+                               const std::function<bool(int64_t)>& progress) {
+  const EvaluationBatches batches(format, &examples, batch_size);
+  double loss = 0, correct = 0, targets = 0;
+  int64_t done = 0;
+  for (int64_t i = 0; i < batches.count(); ++i) {
+    if (!progress(done)) return std::nullopt;
+    const Batch all = batches[i];
+    const PretrainBatch batch = pretrain_batch(all, format, rule, /*epoch=*/0);
+    const Variable answers = model.decoder(
+        model.features(batch.input.to(device), batch.lengths.to(device), batch.places.to(device)));
+    const double count = double(batch.places.size());
+    if (batch.values) {
+      loss += count * item(absolute_error(answers, batch.values.to(device)));
+    } else {
+      loss += count * item(cross_entropy(answers, batch.labels.to(device)));
+      const std::vector<int64_t> predicted = predicted_classes(answers.value());
+      for (size_t t = 0; t < predicted.size(); ++t)
+        correct += double(predicted[t] == batch.labels.data<int32_t>()[t]);
+    }
+    targets += count;
+    done += all.size();
+  }
+  // The published code chooses by accuracy. Where one answer is right at most positions, as in
+  // Pathfinder, many validations in a row have the same accuracy while the loss still falls.
+  return Scores{loss / targets, predicts_values(format, rule) ? NAN : correct / targets, "",
+                /*by_loss=*/true};
+}
+
+PretrainRun::PretrainRun(const CommandLine& command)
+    : TaskRun(command),
+      rule_{.objective = options_.pretrain.objective,
+            .share = options_.pretrain.mask_share,
+            .masked_pixel = task_named(options_.data.task).masked_pixel,
+            .seed = options_.train.seed} {}
+
+void PretrainRun::prepare_data() {
+  constant_ = constant_answer(data_, rule_, data_.train, data_.val);
+}
+
+// The encoder of the classifier reads one token, or one number per position, less.
+ModelCard PretrainRun::card() const {
+  InputShape shape = input_shape(data_, options_.data.max_length);
+  if (rule_.objective == Pretrain::Masked) ++(shape.vocab > 0 ? shape.vocab : shape.features);
+  shape.classes = target_classes(data_, rule_);
+  return {options_.model, shape, options_.data.task, data_.vocabulary};
+}
+
+void PretrainRun::next_batch() {
+  const int64_t epoch = 1 + batches_->epoch();  // 0: of validation
+  batch_ = pretrain_batch(batches_->next(), data_, rule_, epoch);
+}
+
+Forward PretrainRun::forward() {
+  const Variable features = model_->features(batch_.input.to(device_), batch_.lengths.to(device_),
+                                             batch_.places.to(device_));
+  const Linear& decoder = model_->decoder;
+  if (batch_.values) return {absolute_error(decoder(features), batch_.values.to(device_))};
+  return {linear_cross_entropy(features, decoder.weight, decoder.bias, batch_.labels.to(device_))};
+}
+
+std::optional<Scores> PretrainRun::validate() {
+  return evaluate(*model_, data_, rule_, watched(), options_.train.batch_size, device_,
+                  showing("validating", int64_t(watched().size())));
+}
+
+std::string PretrainRun::title() const {
+  return TaskRun::title() + ", pretraining " + value_text(rule_.objective);
+}
+
+Result PretrainRun::result_at_end() {
+  Result r = facts();
+  r.pretrain = value_text(rule_.objective);
+  if (rule_.objective == Pretrain::Masked) r.mask_share = rule_.share;
+  r.constant_val_loss = constant_.loss;
+  r.majority_val = constant_.accuracy;
+  r.majority_test = NAN;
+  return r;
+}
+
+}  // namespace skiff

@@ -1,0 +1,215 @@
+#include "examples/train/task_run.h"
+
+#include <omp.h>
+
+#include <cmath>
+#include <sstream>
+#include <tuple>
+
+#include "core/blas.h"
+#include "core/fft/fft.h"
+#include "core/memory.h"
+#include "data/fingerprint.h"
+#include "data/tasks.h"
+#include "examples/train/config_file.h"
+#include "examples/train/evaluation.h"
+#include "examples/train/init.h"
+#include "examples/train/lra.h"
+#include "examples/train/open_run.h"
+#include "examples/train/pretrain.h"
+#include "examples/train/profile_table.h"
+#include "examples/train/recipes.h"
+
+namespace skiff {
+
+TaskRun::TaskRun(const CommandLine& command)
+    : options_(command.options),
+      session_(command.session),
+      folder_(options_.run.out),
+      device_(device_named(session_.device, device_note_)) {
+  use_ = use_of_folder<Options>(command, folder_, [&] {
+    return recipe_named(options_.train.recipe, options_.data.task).options;
+  });
+}
+
+std::optional<Result> TaskRun::operator()() {
+  Display display(progressing(session_.progress), session_.quiet);
+  display_ = &display;
+  if (session_.resume && has_result()) return result_;
+  display.begin("reading " + options_.data.task + " from '" + options_.data.folder + "'",
+                "when the data is read");
+  load_data();
+  if (stop_signal != 0) throw Stopped();
+  build();
+  describe();
+  if (session_.resume) {
+    if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));
+    trainer_->resume(use_.other_steps);
+  } else if (!options_.train.init.empty()) {
+    const std::string taken = start_from(options_.train.init, card_, *parameters_);
+    if (!taken.empty()) display.note(taken);
+  }
+  trainer_->begin(use_.clears);
+  if (trainer_->train(config_text(options_))) {
+    result_ = result_at_end();
+    result_->peak = peak_memory(device_, peak_before_);
+    write_result();
+  }
+  return result_;
+}
+
+// Whether the run had finished; then this is its result, and nothing is computed again.
+bool TaskRun::has_result() {
+  if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
+  result_ = result_from(folder_.read("result.json"), only_best_test());
+  if (!result_) return false;
+  result_->folder = options_.run.out;
+  display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
+  return true;
+}
+
+void TaskRun::load_data() {
+  const auto& [model, data, train, pretrain, run] = options_;
+  data_ = task_named(data.task).load(data);
+  for (const auto& [name, examples] :
+       {std::pair{"training", &data_.train}, {"validation", &data_.val}, {"test", &data_.test}})
+    check<DataError>(!examples->empty(), data.task, ": the ", name, " split in '", data.folder,
+                     "' is empty");
+  prepare_data();
+  check<UsageError>(int64_t(data_.train.size()) >= train.batch_size,
+                    "--batch-size: ", train.batch_size, " is more than the ", data_.train.size(),
+                    " training examples in '", data.folder, "'");
+  if (train.eval_limit > 0) watched_ = evenly_spread(data_.val, train.eval_limit);
+  memory::trim(Device::CPU);  // returns memory that reading needed
+}
+
+void TaskRun::build() {
+  const auto& [model, data, train, pretrain, run] = options_;
+  parameters_.emplace(train.seed, model.dtype, device_);
+  card_ = card();
+  build_model();
+  train_data_ = fingerprint(data_.train);
+  val_data_ = fingerprint(data_.val);
+  batches_.emplace(data_, &data_.train, train.batch_size, train.seed,
+                   BatchOptions{.bucket_by_length = train.bucket});
+  Objective& objective = *this;
+  trainer_.emplace(train, run, session_, objective, *parameters_, folder_, *display_);
+  if (only_best_test()) trainer_->always_validate();
+  memory::reset_peak(device_);
+}
+
+void TaskRun::describe() const {
+  const auto& [model, data, train, pretrain, run] = options_;
+  const int64_t steps = trainer_->steps();
+  std::ostringstream text;
+  text << title() << ", recipe " << train.recipe << ": " << parameters_->trained_count()
+       << " parameters, " << data_.train.size() << " training examples, " << steps << " steps of "
+       << train.batch_size << "; " << value_text(model.dtype) << ", " << omp_get_max_threads()
+       << " threads, " << blas::description() << ", " << fft::description()
+       << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << run.out;
+  display_->note(text.str());
+  if (!device_note_.empty()) display_->note(device_note_);
+  if (!data_.note.empty()) display_->note("note: " + data_.note);
+  if (const int64_t cut = count_cut(data_.train); cut > 0)
+    display_->note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +
+                   " training examples are longer than --max-length " +
+                   std::to_string(data.max_length) + " and are cut");
+  if (steps < train.warmup) {
+    std::ostringstream note;
+    note << "note: " << steps << " steps are less than the " << train.warmup
+         << " of --warmup: the learning rate only rises, to " << trainer_->rate(steps - 1) << " of "
+         << train.lr;
+    display_->note(note.str());
+  }
+  if (!trainer_->validates())
+    display_->note(
+        "note: with --profile nothing is validated or tested, unless --eval-every is given");
+}
+
+std::function<bool(int64_t)> TaskRun::showing(const std::string& doing, int64_t examples) {
+  const std::string count = std::to_string(examples);
+  display_->begin(doing + " on " + count + " examples", "after this batch");
+  parameters_->set_training(false);
+  return [this, doing, count, examples, start = Clock::now()](int64_t done) {
+    if (done > 0)
+      display_->show(doing + ": " + std::to_string(done) + " of " + count + " examples, " +
+                     Display::clock(seconds_since(start) / double(done) * double(examples - done)) +
+                     " left");
+    return stop_signal == 0;
+  };
+}
+
+// ---- the objective of the trainer ----
+
+std::map<std::string, std::string> TaskRun::metadata() const {
+  Metadata metadata = run_metadata(card_, data_, options_);
+  metadata["train_data"] = train_data_;
+  metadata["val_data"] = val_data_;
+  return metadata;
+}
+
+void TaskRun::check_resumable(const safetensors::File& file) const {
+  const auto then = [&](const char* key) {
+    const auto at = file.metadata.find(key);
+    return at == file.metadata.end() ? "" : at->second;
+  };
+  if (then("train_data").empty()) {
+    display_->note(
+        "note: the checkpoint does not name the data it was trained on; that it is the same is "
+        "not checked");
+    return;
+  }
+  for (const auto& [split, key, now] :
+       {std::tuple{"training", "train_data", &train_data_}, {"validation", "val_data", &val_data_}})
+    check<DataError>(then(key) == *now, "--resume: '", options_.run.out,
+                     "' was started on other data: the ", split, " split in '",
+                     options_.data.folder, "' has ", *now, "; it had ", then(key));
+}
+
+void TaskRun::write_result() {
+  const PeakMemory peak = peak_memory(device_, peak_before_);
+  trainer_->write_or_warn(
+      [&] { folder_.write("result.json", result_file(result_, peak, only_best_test())); });
+}
+
+// ---- the result ----
+
+const MetricsRow& TaskRun::row_of(int64_t step) const {
+  static const MetricsRow nothing;
+  for (const MetricsRow& row : folder_.rows())
+    if (row.step == step) return row;
+  return nothing;
+}
+
+Result TaskRun::facts() const {
+  const Progress end = trainer_->at();
+  const bool evaluated = trainer_->validates();
+  const MetricsRow &last_row = row_of(end.step), &best_row = row_of(end.best_step);
+  return {.task = options_.data.task,
+          .mixer = options_.model.mixer,
+          .recipe = options_.train.recipe,
+          .folder = options_.run.out,
+          .seed = options_.train.seed,
+          .parameters = parameters_->trained_count(),
+          .steps = end.step,
+          .best_step = end.best_step,
+          .best_val = best_row.val_accuracy,
+          .last_val = last_row.val_accuracy,
+          .train_loss = last_row.train_loss,
+          .best_val_loss = best_row.val_loss,
+          .last_val_loss = last_row.val_loss,
+          .val_examples = evaluated ? int64_t(watched().size()) : 0,
+          .all_val_examples = int64_t(data_.val.size()),
+          .threads = omp_get_max_threads(),
+          .seconds = std::round(trainer_->train_seconds() * 10) / 10,
+          .tokens_per_second = std::round(trainer_->tokens_per_second()),
+          .profile = session_.profile ? profile_table(trainer_->profile()) : "",
+          .evaluated = evaluated};
+}
+
+std::unique_ptr<TaskRun> make_task_run(const CommandLine& command) {
+  if (pretrains(command.options)) return std::make_unique<PretrainRun>(command);
+  return std::make_unique<LraRun>(command);
+}
+
+}  // namespace skiff

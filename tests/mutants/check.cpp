@@ -154,8 +154,8 @@ Patch read_patch(const std::string& path) {
   skiff::check<skiff::DataError>(
       !p.name.empty() && !p.op.empty() && !p.what.empty() && !p.file.empty(), path,
       ": a patch needs the lines name:, op:, what: and one file");
-  skiff::check<skiff::DataError>(p.op == "tape" || p.op == "generation" || op_named(p.op), path, ": unknown op '", p.op,
-                                 "'");
+  skiff::check<skiff::DataError>(p.op == "tape" || p.op == "generation" || op_named(p.op), path,
+                                 ": unknown op '", p.op, "'");
   return p;
 }
 

@@ -87,7 +87,7 @@ PROGRAMS := $(addprefix $(BUILD)/,$(notdir $(basename $(MAINS))))
 GRADERS  := $(BUILD)/puzzles/grade-examples $(BUILD)/puzzles/grade-tests
 # The time is spent in the library. Lower levels halve what it takes to compile programs (-O1) and tests (-O0); under
 # sanitizers, which double it, all but core and autograd is -O0. There programs and tests leave out four checks, which make
-# up half of the sanitized code, and of which the address sanitizer and the processor find what matters.
+# up half of their code; the library keeps them. The address sanitizer reports most of what they would find.
 FEWER    := $(if $(filter 1,$(SAN)), -fno-sanitize=null$(COMMA)alignment$(COMMA)object-size$(COMMA)vptr)
 flags     = $(patsubst -O3,-O1,$(patsubst -O1,-O0,$(FLAGS)))$(FEWER)
 say       = $(if $(filter 0,$(V)),@printf '  %s\n' '$(1)';)
@@ -102,7 +102,7 @@ $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))$(FEWER
 # The headers of the standard library that most files need, compiled once per optimisation level: a quarter of the time
 # of a typical file. With PCH=0 each file sees only what it includes itself.
 STANDARD := algorithm cmath cstdint cstring filesystem functional map memory optional span sstream string variant vector
-PCHS     := $(if $(filter 1,$(PCH)),$(patsubst %,$(COMMON)/pch%/standard.h.gch,-O0 -O1 -O3))
+PCHS     := $(if $(filter 1,$(PCH)),$(patsubst %,$(COMMON)/pch%/standard.h.gch,$(sort -O0 -O1 $(OPT))))
 pch       = $(if $(PCHS),$(COMMON)/pch$(filter -O%,$(flags))/standard.h)
 $(PCHS): $(COMMON)/pch%/standard.h.gch:
 	@mkdir -p $(@D)

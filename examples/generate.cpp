@@ -72,6 +72,13 @@ void print_speed(const Written& w, const Generator& g) {
                word_for(g.method()), (long long)g.lags());
 }
 
+void note_unused(const GenerateOptions& o, const Flags& flags) {
+  if (o.quiet || o.compare || o.generator.method == Method::States) return;
+  for (const char* name : {"states", "exact-lags"})
+    if (flags.given(name))
+      std::fprintf(stderr, "note: --%s has no effect without --method states or --compare\n", name);
+}
+
 int generate(const GenerateOptions& o) {
   const Device device = prepare(o.inference);
   OpenedLmRun run = open_lm_run(o.run, device);
@@ -135,5 +142,8 @@ int main(int argc, char** argv) {
       "Examples:\n"
       "  generate runs/input-tiny-fd-1 --prompt \"ROMEO:\" --top-k 40 --samples 3\n"
       "  generate runs/input-tiny-fd-1 --prompt-file - --tokens -1 < beginning.txt");
-  return run_program(argc, argv, flags, [&] { return generate(options); });
+  return run_program(argc, argv, flags, [&] {
+    note_unused(options, flags);
+    return generate(options);
+  });
 }

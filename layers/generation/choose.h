@@ -29,7 +29,8 @@ struct ChoiceOptions {
           o.top_k);
     field(
         {.name = "top-p",
-         .help = "Draw among the most probable tokens that together have this probability; 1: all",
+         .help =
+             "Draw among the most probable tokens that together have this probability; 0 or 1: all",
          .low = 0,
          .high = 1},
         o.top_p);

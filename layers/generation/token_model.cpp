@@ -15,8 +15,8 @@ using lanes::Vector;
 // From here on, in multiply-adds, a product is divided among threads.
 constexpr int64_t kGrain = 1 << 18;
 
-// Sums of products of `rows` <= R rows of W with x, four vectors of partial sums each: the order of
-// a sum does not depend on R.
+// The products of R rows of W with x. Each row has two vectors of partial sums, so the order of its
+// sum does not depend on R.
 template <int R, class T>
 [[gnu::always_inline]] inline void dots(const T* W, int64_t in, const T* x, T* sums) {
   constexpr int kVectors = 2;

@@ -163,6 +163,8 @@ TEST_CASE("generate: the prompt and its continuation on stdout, the speed on std
   CHECK(o.out.size() == 9 + 20 + 1);
   for (const char* part : {"20 tokens", "tokens/s", "longest step", "prompt of 9", "lags"})
     CHECK_MESSAGE(contains(o.err, part), part);
+  CHECK(contains(generate("-n 2 --states 3").err, "note: --states has no effect"));
+  CHECK_FALSE(contains(generate("-n 2 --states 3 --method states").err, "note:"));
   // From a file, from stdin, with other threads: the same bytes.
   spill(trained() / "prompt.txt", "the bird ");
   CHECK(generate("-p FILE:" + trained() / "prompt.txt" + " -n 20 --seed 3 --threads 2").out ==

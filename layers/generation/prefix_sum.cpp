@@ -12,8 +12,9 @@
 //        + sum_j (alpha_j + beta_j i) (S[i-a_j] - S[i-a_{j+1}]) - beta_j (P[i-a_j] - P[i-a_{j+1}])
 //
 // Neighbouring segments share a row, so an input reads r rows instead of M. The rings are float64,
-// and after kRebase inputs positions are counted anew: P <- P - shift S, S <- S minus its oldest
+// and every kRebase inputs positions are counted anew: P <- P - shift S, S <- S minus its oldest
 // row. So the terms stay small however long the text is.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -26,7 +27,7 @@
 namespace skiff {
 namespace {
 
-constexpr int64_t kRebase = 1 << 16;
+constexpr int64_t kRebase = 4096;  // inputs, at least as many as the ring has rows
 
 // What copies share.
 struct Segments {
@@ -116,7 +117,7 @@ class PrefixSum : public CausalSum<T> {
   // S[i] and P[i] of the next input.
   void add(const T* x) {
     const int64_t D = segments_->channels;
-    if (i_ >= kRebase + segments_->size) rebase();
+    if (i_ >= segments_->size + std::max(kRebase, segments_->size)) rebase();
     const double *before = row(i_ - 1), position = double(i_);
     double* sums = row(i_);
 #pragma omp simd

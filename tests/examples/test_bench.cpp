@@ -112,14 +112,14 @@ TEST_CASE("bench: attention is left out where its scores would take too much mem
 
 TEST_CASE("bench: --generation measures every way at every position, and draws them") {
   const Place place;
-  const Outcome o = place.run("bench --generation --quick --threads 1 --out " + place / "out");
+  const Outcome o = place.run("bench --generation --quick --threads 1 --out " + place / "measured");
   CAPTURE(o.err);
   REQUIRE(o.code == 0);
   for (const char* way : {"online", "states", "dense", "naive", "prefix"}) {
     CHECK_MESSAGE(contains(o.out, way), way);
-    CHECK_MESSAGE(contains(slurp(place / "out/generation.svg"), way), way);
+    CHECK_MESSAGE(contains(slurp(place / "measured/generation.svg"), way), way);
   }
-  std::istringstream lines(slurp(place / "out/generation.jsonl"));
+  std::istringstream lines(slurp(place / "measured/generation.jsonl"));
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
     const auto cost = nlohmann::json::parse(line);

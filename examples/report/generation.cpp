@@ -2,6 +2,7 @@
 // text with the probability of each character.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "core/memory.h"
 #include "examples/language/open_run.h"
@@ -11,6 +12,7 @@
 #include "layers/generation/causal_sum.h"
 #include "layers/generation/choose.h"
 #include "layers/generation/generator.h"
+#include "layers/generation/stream.h"
 #include "layers/operators/tno.h"
 
 namespace skiff::report {
@@ -50,18 +52,47 @@ charts::HeatMap added_by(int64_t s) {
   return map;
 }
 
+// What every sum holds after step s and its tile, for inputs x_j = j + 1 and t_l = 1 / 2^l.
+std::string sums_after(int64_t s) {
+  std::string rows =
+      "<table><tr><th>output</th><th class=\"l\">inputs in its sum</th><th>sum</th></tr>";
+  for (int64_t i = 0; i < kInputs; ++i) {
+    double sum = 0;
+    int64_t inputs = 0;  // tiles come in the order of their inputs
+    for (int64_t j = 0; j <= i; ++j) {
+      const int64_t tile = tile_of(i, j);
+      if (tile == 0 ? i > s : tile > s + 1) continue;
+      sum += double(j + 1) * std::ldexp(1.0, int(j - i));
+      ++inputs;
+    }
+    std::string held = inputs == 0 ? "none yet"
+                       : inputs == 1
+                           ? "x<sub>0</sub>"
+                           : "x<sub>0</sub> to x<sub>" + std::to_string(inputs - 1) + "</sub>";
+    if (i <= s) held = i == s ? "all: written now" : "all: written before";
+    rows += "<tr><td>" + std::to_string(i) + "</td><td class=\"l\">" + held + "</td><td>" +
+            (inputs == 0 ? std::string("0") : formatted("%.3f", sum)) + "</td></tr>";
+  }
+  return rows + "</table>";
+}
+
 std::string panel(int64_t s) {
+  const std::string step = std::to_string(s);
   const int64_t m = s + 1, U = low(m), last = std::min(m + U, kInputs) - 1;
-  std::string words = "<p>Step " + std::to_string(s) + " reads x<sub>" + std::to_string(s) +
-                      "</sub>, completes y<sub>" + std::to_string(s) +
-                      "</sub> and forgets its sum.";
+  const auto range = [](const char* noun, int64_t from, int64_t to) {
+    return noun + (from == to ? " " + std::to_string(from)
+                              : "s " + std::to_string(from) + " to " + std::to_string(to));
+  };
+  std::string words =
+      "<p>Step " + step + " reads x<sub>" + step + "</sub> and completes y<sub>" + step + "</sub>.";
   if (m < kInputs)
-    words += " Then the tile at m = " + std::to_string(m) + " adds inputs " +
-             std::to_string(m - U) + " to " + std::to_string(m - 1) +
-             " to the pending sums of outputs " + std::to_string(m) + " to " +
-             std::to_string(last) + ".";
-  return "<div role=\"img\" aria-label=\"Which input has been added to which output after step " +
-         std::to_string(s) + "\">" + charts::svg(added_by(s)) + "</div>" + words + "</p>";
+    words += " Then the tile at m = " + std::to_string(m) + " adds " +
+             range("input", m - U, m - 1) + " to the pending " + range("sum", m, last) + ".";
+  return words +
+         "</p><div class=\"figures n2\"><figure role=\"img\" aria-label=\"Which input has been "
+         "added to which output after step " +
+         step + "\">" + charts::svg(added_by(s)) + "</figure><figure>" + sums_after(s) +
+         "</figure></div>";
 }
 
 // The largest difference between the tiles and the definition, on a kernel of `lags` lags.
@@ -130,7 +161,16 @@ charts::Chart cost_chart(Page& page) {
 
 constexpr int64_t kLags = 400, kChannels = 8;
 
-Tensor example_kernel(uint64_t seed) {  // of an untrained tno
+// Some channels of the kernel of a layer, which is that of a trained model or that a tno begins
+// with.
+Tensor example_kernel(OpenedLmRun* run, uint64_t seed) {
+  if (run != nullptr) {
+    const std::vector<Gtu*> units = toeplitz_units(&run->model());
+    if (!units.empty()) {
+      const Tensor all = units.front()->mixer->causal_taps(kLags).to(DType::Float64);
+      return slice(Variable(all), 1, 0, std::min(kChannels, all.size(1))).value().clone();
+    }
+  }
   Parameters store(seed, DType::Float64);
   const Tno tno(store.root(), {.channels = kChannels},
                 {.causal = true, .gamma = 0.985, .rpe = {.width = 64, .layers = 6}},
@@ -138,42 +178,46 @@ Tensor example_kernel(uint64_t seed) {  // of an untrained tno
   return tno.causal_taps(kLags);
 }
 
-// Of all channels, relative to the sum of |t|: the largest possible error of an output.
-double relative_error(const Tensor& kernel, const StateKernel& states) {
+// Of each channel, relative to the sum of |t|: the largest possible error of an output.
+std::vector<double> relative_errors(const Tensor& kernel, const StateKernel& states) {
   const int64_t D = kernel.size(1);
-  double worst = 0;
+  std::vector<double> errors;
   for (int64_t d = 0; d < D; ++d) {
     double sum = 0;
     for (int64_t l = 0; l < kLags; ++l) sum += std::abs(kernel.data<double>()[l * D + d]);
-    worst = std::max(worst, states.error.data<double>()[d] / sum);
+    errors.push_back(states.error.data<double>()[d] / sum);
   }
-  return worst;
+  return errors;
 }
 
-Series taps_of(const std::string& name, const Tensor& kernel, int color, Series::Kind kind) {
+Series taps_of(const std::string& name, const Tensor& kernel, int64_t channel, int color,
+               Series::Kind kind) {
   Series line{name, {}, {}, color, kind};
-  for (int64_t l = 0; l < 120; ++l) {
+  for (int64_t l = 0; l < 40; ++l) {
     line.x.push_back(double(l));
-    line.y.push_back(kernel.data<double>()[l * kernel.size(1)]);
+    line.y.push_back(kernel.data<double>()[l * kernel.size(1) + channel]);
   }
   return line;
 }
 
-void draw_states(Page& page, uint64_t seed) {
-  const Tensor kernel = example_kernel(seed);
+void draw_states(Page& page, OpenedLmRun* run, uint64_t seed) {
+  const Tensor kernel = example_kernel(run, seed);
+  const std::vector<double> hard = relative_errors(kernel, state_kernel(kernel, 0, 2));
+  const int64_t channel = std::max_element(hard.begin(), hard.end()) - hard.begin();
   charts::Chart taps{.x_label = "lag", .y_label = "t"},
       errors{.x_label = "states s", .y_label = "largest error", .log_x = true, .log_y = true};
-  taps.series.push_back(taps_of("kernel", kernel, 0, Series::Line));
-  for (const int64_t s : {1, 4})
-    taps.series.push_back(taps_of(std::to_string(s) + (s == 1 ? " state" : " states"),
-                                  kernel_of(state_kernel(kernel, 0, s), kLags), s == 1 ? 1 : 3,
-                                  Series::Dashed));
+  taps.series.push_back(taps_of("kernel", kernel, channel, 0, Series::Line));
+  for (const int64_t s : {2, 8})
+    taps.series.push_back(taps_of(std::to_string(s) + " states",
+                                  kernel_of(state_kernel(kernel, 0, s), kLags), channel,
+                                  s == 2 ? 1 : 3, Series::Dashed));
   int color = 0;
   for (const int64_t exact : {0, 8, 32}) {
     Series line{std::to_string(exact) + " lags as they are", {}, {}, color++};
     for (const int64_t s : {1, 2, 4, 8, 16}) {
       line.x.push_back(double(s));
-      line.y.push_back(relative_error(kernel, state_kernel(kernel, exact, s)));
+      const std::vector<double> all = relative_errors(kernel, state_kernel(kernel, exact, s));
+      line.y.push_back(*std::max_element(all.begin(), all.end()));
     }
     errors.series.push_back(line);
   }
@@ -185,9 +229,7 @@ void draw_states(Page& page, uint64_t seed) {
 // ---- a text ----
 
 // What the model of a run writes; darker where a token was more probable.
-std::string sample(Page& page, const std::string& folder) {
-  if (folder.empty()) return page.render("generation_none.html");
-  const OpenedLmRun run = open_lm_run(folder);
+std::string sample(Page& page, OpenedLmRun& run) {
   Generator generator(&run.model());
   const ChoiceOptions choice;
   TextStream text(&run.vocabulary);
@@ -225,8 +267,13 @@ void add_generation(Page& page, const std::string& folder, uint64_t seed) {
   page.set("generation.tiles", frames("tiles", "After which step?", panels));
   page.number("generation.difference", difference_of_tiles(100, 300, seed), "%.1e");
   draw(page.values, "generation.cost", cost_chart(page));
-  draw_states(page, seed);
-  page.set("generation.sample", sample(page, folder));
+  std::optional<OpenedLmRun> run;
+  if (!folder.empty()) run.emplace(open_lm_run(folder));
+  draw_states(page, run ? &*run : nullptr, seed);
+  page.set("generation.whose",
+           run ? "has learnt (the first layer, " + escaped(run->options.mixer_name()) + ")"
+               : "of a TNO has before training, &gamma; = 0.985");
+  page.set("generation.sample", run ? sample(page, *run) : page.render("generation_none.html"));
 }
 
 }  // namespace skiff::report

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -81,11 +82,18 @@ struct FirstFailure : doctest::IReporter {
 };
 REGISTER_LISTENER("first failure", 1, FirstFailure);
 
-// of: the op of a patch, or "" for all tests.
+// The tests of what is no op: the names of their cases.
+const std::map<std::string, const char*> kTestsOf = {
+    {"tape", "*"},
+    {"generation", "causal sum*,causal taps*,states*,generator*,choice*,tno: equals*"},
+    {"language", "windows*,corpus*"},
+};
+
+// of: what a patch changes, or "" for all tests.
 bool tests_fail(const std::string& of, Finding& found) {
   doctest::Context context;
-  if (of == "generation")
-    context.addFilter("test-case", "causal sum*,causal taps*,states*,generator*,choice*");
+  if (const auto tests = kTestsOf.find(of); tests != kTestsOf.end())
+    context.addFilter("test-case", tests->second);
   context.setOption("abort-after", 1);
   context.setOption("out", "/dev/null");
   context.run();
@@ -154,8 +162,8 @@ Patch read_patch(const std::string& path) {
   skiff::check<skiff::DataError>(
       !p.name.empty() && !p.op.empty() && !p.what.empty() && !p.file.empty(), path,
       ": a patch needs the lines name:, op:, what: and one file");
-  skiff::check<skiff::DataError>(p.op == "tape" || p.op == "generation" || op_named(p.op), path,
-                                 ": unknown op '", p.op, "'");
+  skiff::check<skiff::DataError>(kTestsOf.contains(p.op) || op_named(p.op), path, ": unknown op '",
+                                 p.op, "'");
   return p;
 }
 

@@ -187,11 +187,10 @@ struct Generator::TokenWay : Way {
       scratch = Tensor({threads * scratch_bytes / 4}, DType::Int32);
     char* const all = scratch ? static_cast<char*>(scratch.raw()) : nullptr;
     const int64_t parts = int64_t(due.size());
-#pragma omp parallel for schedule(static) if (work >= rows::kGrain)
-    for (int64_t i = 0; i < parts; ++i) {
+    rows::for_each(parts, work >= rows::kGrain, [&](int64_t i) {
       char* mine = all ? all + omp_get_thread_num() * scratch_bytes : nullptr;
       due[size_t(i)].sum->between_steps(due[size_t(i)].part, mine);
-    }
+    });
   }
 
   int64_t state_bytes() const override {
@@ -210,8 +209,7 @@ namespace {
 Method cheapest(const ModelOptions& m, int64_t lags, int64_t trained) {
   const double levels = std::log2(double(std::max(lags, int64_t(2))));
   const double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
-  // Short sums are faster than their count says: they have no tiles to manage.
-  Method best = lags <= 256 || dense <= online ? Method::Dense : Method::Online;
+  const Method best = dense <= online ? Method::Dense : Method::Online;
   if (m.mixer != "ski") return best;
   const double distance = double(std::max(trained - 1, int64_t(1))) /
                           double(std::max(m.ski.inducing_points - 1, int64_t(1)));

@@ -9,8 +9,8 @@
 //            y += t[i-j] X[j]  for j = B floor(i/B) .. i       the base block of B inputs
 //            m = i + 1, and if B divides m: tile(m, U)
 //   U = the largest power of two that divides m, at most `size`
-//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U    inputs m-U .. m-1, outputs m ..
-//   m+U-1
+//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U
+//               inputs m-U .. m-1, outputs m .. m+U-1
 //
 // For B = 1 and 8 inputs, the tile that adds x[j] to y[i]; o is the base block:
 //

@@ -229,7 +229,7 @@ TEST_CASE("generator: auto takes the ring for short kernels, then tiles; prefixe
     LanguageModel model(store.root(), o, {}, {.vocab = 9, .max_length = 4096});
     return Generator(&model, {.lags = lags}).method();
   };
-  CHECK(chosen("tno", 64) == Method::Dense);
+  CHECK(chosen("tno", 32) == Method::Dense);
   CHECK(chosen("fd", 1024) == Method::Online);
   CHECK(chosen("ski", 64, 8) == Method::Prefix);       // straight lines of 585 lags
   CHECK(chosen("ski", 1024, 2048) == Method::Online);  // of 2

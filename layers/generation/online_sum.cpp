@@ -12,28 +12,9 @@
 //   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U
 //               inputs m-U .. m-1, outputs m .. m+U-1
 //
-// For B = 1 and 8 inputs, the tile that adds x[j] to y[i]; o is the base block:
-//
-//   j \ i  0  1  2  3  4  5  6  7
-//     0    o  1  2  2  4  4  4  4
-//     1       o  2  2  4  4  4  4
-//     2          o  3  4  4  4  4         the tile at m = 4: U = 4, inputs 0 .. 3,
-//     3             o  4  4  4  4         outputs 4 .. 7, lags 1 .. 7
-//     4                o  5  6  6
-//     5                   o  6  6
-//     6                      o  7
-//     7                         o
-//
-// Every pair j <= i < j + M is used once. In one base block: by the loop. Otherwise let m be the
-// number in (j, i] that the largest power of two U divides. It is the only one with this U, since
-// between two multiples of U lies one of 2U; and U >= B, since a base block begins in (j, i]. Its
-// neighbours m - U and m + U are multiples of 2U, so they lie outside of (j, i]: m - U <= j and
-// i < m + U, and tile(m, U) has the pair. Another m' in (j, i] has it not: if it had, its range
-// (m'-U', m'+U') would contain j+1 .. i and so m, but it contains no multiple of 2U' and no other
-// multiple of U' than m'. With U cut to `size` >= M nothing is lost: i - j < M.
-//
-// The rings X and Q have `size` rows, the power of two from M on. Row i of Q is cleared when step i
-// has read it, before the tile after that step may write row i + size into its place.
+// Every pair j <= i < j + M is used exactly once: README.md of this folder has a picture and the
+// proof. Row i of Q is cleared when step i has read it, before the tile after that step may write
+// row i + size into its place.
 //
 // Tiles by FFT, F = 2U: the wanted samples U .. 2U-1 of the cyclic product with t[0 .. 2U-1] hold
 // lags 1 .. 2U-1 only, and what wraps around falls on samples 0 .. U-2. FixedSpectrum gives the

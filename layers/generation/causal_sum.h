@@ -59,9 +59,11 @@ template <class T>
 CausalSumPtr<T> dense_sum(const Tensor& kernel);
 
 // Exact in O(log^2 M) per input. Blocks and tiles are powers of two; tiles up to `direct` inputs
-// are summed, larger ones transformed. With direct >= M the result has the bits of dense_sum.
+// are summed, larger ones transformed. What inputs do at lags from `near` on, a power of two, is
+// computed ahead of time, a little after every step: so no step takes long, however long the
+// kernel. With near >= M and direct >= M the result has the bits of dense_sum.
 struct OnlineOptions {
-  int64_t block = 16, direct = 32;
+  int64_t block = 16, direct = 32, near = 1024;
 };
 template <class T>
 CausalSumPtr<T> online_sum(const Tensor& kernel, const OnlineOptions& o = {});

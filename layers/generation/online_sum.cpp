@@ -20,8 +20,20 @@
 // lags 1 .. 2U-1 only, and what wraps around falls on samples 0 .. U-2. FixedSpectrum gives the
 // first samples, so the kernel is turned by U: g[q] = t[(q + U) mod 2U].
 //
+// Lags from N = `near` on. A tile of U inputs is due at once and takes U log U operations, which
+// would be seconds for large U. Far lags leave time: level V = N/2, N, 2N, .. serves the lags
+// 2V .. 4V-1, and takes V inputs at a time. When inputs m-V .. m-1 are complete, their effect
+//
+//   Q[m+V+p] += sum_{a<V} t[2V+p-a] X[m-V+a],  p < 3V-1,  0 <= p-a < 2V
+//
+// begins with output m+V. So its groups of channels are computed one after the other during the V
+// steps until then, by FFTs of F = 4V > 3V-1. A pair j <= i has one level, that of its lag, and one
+// block of inputs. Rows m+V .. m+4V-2 are pending rows of the ring, and X[m-V ..] is in its ring
+// until then, since 4V <= size.
+//
 // Cost per input and channel: a tile of U costs 2.5 * 2U log2(2U) * 2 flop and runs for every
-// 2U-th input, so 5 log2(2U) + 3 per level: 2.5 log2(M)^2 + 5.5 log2(M) in all.
+// 2U-th input, so 5 log2(2U) + 3 per level, 2.5 log2(N)^2 + 5.5 log2(N) in all; a far level has two
+// transforms of 4V for every V-th input, 20 log2(4V).
 #include <bit>
 #include <cstring>
 #include <vector>
@@ -37,13 +49,20 @@ namespace {
 
 int64_t power_of_two_in(int64_t m) { return m & -m; }
 int64_t power_of_two_from(int64_t n) { return int64_t(std::bit_ceil(uint64_t(n))); }
+int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a >= 0
 
 // What copies share.
 template <class T>
 struct OnlineKernel {
+  struct Far {
+    int64_t V;
+    FixedSpectrum<T> spectrum;
+  };
   Tensor taps;  // (M, channels)
-  int64_t lags, channels, block, direct, size, scratch = 0;
-  std::vector<FixedSpectrum<T>> spectra;  // by log2 U, from 2 * direct on
+  int64_t lags, channels, block, direct, size;
+  int64_t near_lags, largest_tile, scratch = 0;
+  std::vector<FixedSpectrum<T>> spectra;  // of tiles, by log2 U, from 2 * direct on
+  std::vector<Far> far;
 
   OnlineKernel(const Tensor& kernel, const OnlineOptions& o)
       : taps(kernel),
@@ -51,23 +70,30 @@ struct OnlineKernel {
         channels(kernel.size(1)),
         block(o.block),
         direct(std::max(o.direct, int64_t(8))),  // FixedSpectrum begins at F = 32
-        size(std::max(power_of_two_from(lags), block)) {
-    spectra.resize(size_t(std::countr_zero(uint64_t(size)) + 1));
-    for (int64_t U = 2 * direct; U <= size; U *= 2) {
-      spectra[level(U)] = spectrum(U);
+        size(std::max(power_of_two_from(lags), block)),
+        near_lags(std::min(lags, std::max({o.near, block, int64_t(16)}))),
+        largest_tile(std::max(power_of_two_from(near_lags), block)) {
+    spectra.resize(size_t(std::countr_zero(uint64_t(largest_tile)) + 1));
+    for (int64_t U = 2 * direct; U <= largest_tile; U *= 2) {
+      spectra[level(U)] = spectrum(0, near_lags, U, 2 * U);
       scratch = spectra[level(U)].scratch_bytes(U);
+    }
+    for (int64_t V = near_lags / 2; near_lags < lags && 2 * V < lags; V *= 2) {
+      far.push_back({V, spectrum(2 * V, std::min(4 * V, lags), 0, 4 * V)});
+      scratch = std::max(scratch, far.back().spectrum.scratch_bytes(3 * V));
     }
   }
 
   static size_t level(int64_t U) { return size_t(std::countr_zero(uint64_t(U))); }
 
-  FixedSpectrum<T> spectrum(int64_t U) const {
-    Tensor turned = zeros({2 * U, channels}, taps.dtype());
+  // Of F samples with the taps of lags first .. last-1, the first of them at sample `at`.
+  FixedSpectrum<T> spectrum(int64_t first, int64_t last, int64_t at, int64_t F) const {
+    Tensor samples = zeros({F, channels}, taps.dtype());
     const size_t row = size_t(channels) * sizeof(T);
-    for (int64_t l = 0; l < std::min(2 * U, lags); ++l)
-      std::memcpy(turned.data<T>() + (l + U) % (2 * U) * channels, taps.data<T>() + l * channels,
-                  row);
-    return {fft::r2c(turned, 2 * U, 0), 2 * U};
+    for (int64_t l = first; l < std::min(first + F, last); ++l)
+      std::memcpy(samples.data<T>() + (l - first + at) % F * channels,
+                  taps.data<T>() + l * channels, row);
+    return {fft::r2c(samples, F, 0), F};
   }
 };
 
@@ -84,7 +110,7 @@ class OnlineSum : public CausalSum<T> {
     const size_t row = size_t(k.channels) * sizeof(T);
     T* pending = at(pending_, i_);
     std::memcpy(at(inputs_, i_), x, row);
-    const int64_t first = std::max(i_ / k.block * k.block, i_ - k.lags + 1);
+    const int64_t first = std::max(i_ / k.block * k.block, i_ - k.near_lags + 1);
     for (int64_t c = 0; c < k.channels; c += rows::Sums<T>::kChannels) {
       rows::Sums<T> sums(pending + c, std::min(rows::Sums<T>::kChannels, k.channels - c));
       for (int64_t j = first; j <= i_; ++j)
@@ -115,32 +141,28 @@ class OnlineSum : public CausalSum<T> {
     for (int64_t a = 0; a < rows_after * k.channels; ++a) pending[a] += from[a];
   }
 
-  int64_t parts() const override {
-    const int64_t U = tile();
-    if (U == 0) return 0;
-    return U > kernel_->direct
-               ? kernel_->spectra[kernel_->level(U)].blocks()
-               : (kernel_->channels + rows::Sums<T>::kChannels - 1) / rows::Sums<T>::kChannels;
-  }
+  int64_t parts() const override { return parts_of_tile() + far_jobs(); }
   int64_t work() const override {
+    const OnlineKernel<T>& k = *kernel_;
     const int64_t U = tile();
-    if (U <= kernel_->direct) return U * U * kernel_->channels;
-    return 5 * U * OnlineKernel<T>::level(2 * U) * kernel_->channels;
+    int64_t work = U <= k.direct ? U * U * k.channels
+                                 : 5 * U * int64_t(OnlineKernel<T>::level(2 * U)) * k.channels;
+    for (size_t l = 0; l < k.far.size(); ++l) {
+      const int64_t F = 4 * k.far[l].V;
+      work += (last_job(l) - first_job(l)) * k.far[l].spectrum.width() * 5 * F *
+              int64_t(OnlineKernel<T>::level(F));
+    }
+    return work;
   }
   int64_t scratch_bytes() const override { return kernel_->scratch; }
   void between_steps(int64_t part, void* scratch) override {
-    const OnlineKernel<T>& k = *kernel_;
-    const int64_t U = tile(), m = i_;
-    const T* x = at(inputs_, m - U);
-    T* q = at(pending_, m);
-    if (U > k.direct) return k.spectra[k.level(U)].add(part, x, q, U, scratch);
-    const int64_t c = part * rows::Sums<T>::kChannels;
-    const int64_t width = std::min(rows::Sums<T>::kChannels, k.channels - c);
-    for (int64_t r = 0; r < U; ++r) {
-      rows::Sums<T> sums(q + r * k.channels + c, width);
-      for (int64_t p = std::max(int64_t(0), U + r - k.lags + 1); p < U; ++p)
-        sums.add(k.taps.template data<T>() + (U + r - p) * k.channels + c, x + p * k.channels + c);
-      sums.store(q + r * k.channels + c);
+    const int64_t of_tile = parts_of_tile();
+    if (part < of_tile) return add_tile(part, scratch);
+    part -= of_tile;
+    for (size_t l = 0;; ++l) {
+      const int64_t jobs = last_job(l) - first_job(l);
+      if (part < jobs) return add_far(l, first_job(l) + part, scratch);
+      part -= jobs;
     }
   }
 
@@ -161,7 +183,57 @@ class OnlineSum : public CausalSum<T> {
   // U of the tile that is due after i_ inputs; 0: none.
   int64_t tile() const {
     if (i_ == 0 || i_ % kernel_->block != 0) return 0;
-    return std::min(power_of_two_in(i_), kernel_->size);
+    return std::min(power_of_two_in(i_), kernel_->largest_tile);
+  }
+  int64_t parts_of_tile() const {
+    const int64_t U = tile();
+    if (U == 0) return 0;
+    if (U > kernel_->direct) return kernel_->spectra[kernel_->level(U)].blocks();
+    return quotient_up(kernel_->channels, rows::Sums<T>::kChannels);
+  }
+  void add_tile(int64_t part, void* scratch) {
+    const OnlineKernel<T>& k = *kernel_;
+    const int64_t U = tile(), m = i_;
+    const T* x = at(inputs_, m - U);
+    T* q = at(pending_, m);
+    if (U > k.direct) return k.spectra[k.level(U)].add(part, x, q, U, scratch);
+    const int64_t c = part * rows::Sums<T>::kChannels;
+    const int64_t width = std::min(rows::Sums<T>::kChannels, k.channels - c);
+    for (int64_t r = 0; r < U; ++r) {
+      rows::Sums<T> sums(q + r * k.channels + c, width);
+      for (int64_t p = std::max(int64_t(0), U + r - k.near_lags + 1); p < U; ++p)
+        sums.add(k.taps.template data<T>() + (U + r - p) * k.channels + c, x + p * k.channels + c);
+      sums.store(q + r * k.channels + c);
+    }
+  }
+
+  // Job b of level l is its group b of channels. Of B groups and L levels it runs
+  // floor((b + l/L) V / B) steps after m, so that levels do not meet.
+  int64_t first_job(size_t l) const {  // that runs after i_ inputs or later
+    const int64_t V = kernel_->far[l].V;
+    return i_ < V ? 0 : jobs_before(l, i_ % V);
+  }
+  int64_t last_job(size_t l) const {  // the first that runs after i_ + 1 inputs or later
+    const int64_t V = kernel_->far[l].V;
+    return i_ < V ? 0 : jobs_before(l, i_ % V + 1);
+  }
+  int64_t jobs_before(size_t l, int64_t steps) const {
+    const int64_t V = kernel_->far[l].V, B = kernel_->far[l].spectrum.blocks();
+    const int64_t L = int64_t(kernel_->far.size()), late = int64_t(l) * V;
+    const int64_t due = steps * B * L;
+    return due <= late ? 0 : std::min(B, quotient_up(due - late, V * L));
+  }
+  int64_t far_jobs() const {
+    int64_t jobs = 0;
+    for (size_t l = 0; l < kernel_->far.size(); ++l) jobs += last_job(l) - first_job(l);
+    return jobs;
+  }
+  void add_far(size_t l, int64_t group, void* scratch) {
+    const auto& [V, spectrum] = kernel_->far[l];
+    const int64_t m = i_ / V * V;
+    const T* product = spectrum.product(group, at(inputs_, m - V), V, 3 * V - 1, scratch);
+    for (int64_t p = 0; p < 3 * V - 1; ++p)
+      spectrum.add_row(group, product + p * spectrum.width(), at(pending_, m + V + p));
   }
   T* at(Tensor& ring, int64_t row) const {
     return ring.data<T>() + (row & (kernel_->size - 1)) * kernel_->channels;
@@ -199,10 +271,11 @@ template <class T>
 CausalSumPtr<T> online_sum(const Tensor& kernel, const OnlineOptions& o) {
   rows::check_kernel<T>(kernel);
   check<UsageError>(o.block >= 1 && std::has_single_bit(uint64_t(o.block)) && o.direct >= 1 &&
-                        std::has_single_bit(uint64_t(o.direct)),
-                    "online sum: the base block and the largest direct tile must be powers of two, "
-                    "got ",
-                    o.block, " and ", o.direct);
+                        std::has_single_bit(uint64_t(o.direct)) && o.near >= 1 &&
+                        std::has_single_bit(uint64_t(o.near)),
+                    "online sum: the base block, the largest direct tile and the near lags must be "
+                    "powers of two, got ",
+                    o.block, ", ", o.direct, " and ", o.near);
   return std::make_unique<OnlineSum<T>>(std::make_shared<const OnlineKernel<T>>(kernel, o));
 }
 

@@ -144,9 +144,11 @@ TEST_CASE(
     const int64_t channels = lags == 512 ? 5 : 37;
     const Tensor kernel = decaying(lags, channels);
     const Rows x = inputs(3 * lags + 5, channels), expected = by_definition(kernel, x);
-    for (const int64_t block : {1, 2, 16}) {
+    for (const auto& [block, near] :
+         {std::pair{1, 1024}, {2, 1024}, {16, 1024}, {1, 1}, {16, 32}}) {
       CAPTURE(block);
-      const OnlineOptions smallest{.block = block, .direct = 1};
+      CAPTURE(near);
+      const OnlineOptions smallest{.block = block, .direct = 1, .near = near};
       const CausalSumPtr<double> sum = online_sum<double>(kernel, smallest);
       CHECK(difference(run(*sum, x), expected) < 1e-11 * largest(expected));
       const CausalSumPtr<float> single = online_sum<float>(kernel.to(DType::Float32), smallest);
@@ -174,6 +176,21 @@ TEST_CASE("causal sum: online uses every pair of an input and an output exactly 
   }
 }
 
+TEST_CASE("causal sum: the work of far lags is divided among the steps") {
+  const Tensor kernel = decaying(4096, 128);
+  const auto largest_work = [&](int64_t near) {
+    const CausalSumPtr<double> sum = online_sum<double>(kernel, {.near = near});
+    int64_t most = 0;
+    for (const std::vector<double>& x : inputs(8192, 128)) {
+      std::vector<double> y(128);
+      sum->step(x.data(), y.data());
+      most = std::max(most, sum->work());
+    }
+    return most;
+  };
+  CHECK(largest_work(64) * 10 < largest_work(4096));
+}
+
 TEST_CASE("causal sum: the product of the specification, whichever way") {
   const Tensor t = tensor_of(std::vector<double>{1.5, -0.5, 0.25, 3}, {4, 1});
   const Rows x{{1}, {-2}, {0.5}, {4}}, expected{{1.5}, {-3.5}, {2}, {8.25}};
@@ -197,6 +214,8 @@ TEST_CASE("causal sum: a text that is taken at once leaves what its steps leave"
     const std::vector<Way> ways = {
         {"dense", [&] { return dense_sum<double>(kernel); }},
         {"online", [&] { return online_sum<double>(kernel, {.block = 2, .direct = 8}); }},
+        {"far lags",
+         [&] { return online_sum<double>(kernel, {.block = 2, .direct = 8, .near = 16}); }},
         {"prefix", [&] { return prefix_sum<double>(pieces); }},
         {"states", [&] { return state_sum<double>(states); }},
         {"etsc", [&] { return etsc_sum<double>(kernel, 0.97); }}};
@@ -244,6 +263,7 @@ TEST_CASE("causal sum: a copy goes on for itself, and a reset starts anew") {
   };
   check(dense_sum<double>(kernel));
   check(online_sum<double>(kernel, {.block = 1, .direct = 8}));
+  check(online_sum<double>(kernel, {.block = 1, .direct = 8, .near = 16}));
   check(prefix_sum<double>(some_pieces(4, 5, 16, 3)));
   check(state_sum<double>(state_kernel(kernel, 4, 3)));
   check(etsc_sum<double>(kernel, 0.97));

@@ -27,6 +27,7 @@ double since(SteadyClock::time_point start) {
 struct Growing {
   TextStream text;
   StopStrings stops;
+  bool keep;
   WrittenSample sample = {};
   bool ended = false;
 
@@ -35,17 +36,19 @@ struct Growing {
       ended = true;
       return "";
     }
-    sample.tokens.push_back(token);
     const std::string piece = stops.add(o.raw ? vocabulary.token(token) : text.add(token));
     ended = stops.stopped();
-    sample.text += piece;
+    if (keep) {
+      sample.tokens.push_back(token);
+      sample.text += piece;
+    }
     return piece;
   }
   std::string finish(const WritingOptions& o) {
     if (stops.stopped()) return "";
     std::string rest = stops.add(o.raw ? "" : text.finish());
     rest += stops.finish();
-    sample.text += rest;
+    if (keep) sample.text += rest;
     return rest;
   }
 };
@@ -120,7 +123,7 @@ Written write(Generator& generator, const Vocabulary& vocabulary,
 
   std::vector<Growing> all;
   for (int64_t s = 0; s < o.samples; ++s)
-    all.push_back({TextStream(&vocabulary), StopStrings(o.stops)});
+    all.push_back({TextStream(&vocabulary), StopStrings(o.stops), s > 0 || o.keep_first});
   std::vector<int32_t> next(static_cast<size_t>(o.samples));
   const int64_t position = generator.position();
   for (int64_t i = 0; o.tokens < 0 || i < o.tokens; ++i) {

@@ -40,6 +40,7 @@ struct WritingOptions {
   int64_t samples = 1;
   std::vector<std::string> stops = {};
   bool ignore_eos = false, raw = false;  // raw: bytes as they are, whole characters or not
+  bool keep_first = true;  // the result has the first sample; false: memory does not grow with it
   ChoiceOptions choice = {};
 };
 

@@ -75,7 +75,7 @@ TEST_CASE("write: every way and every number of samples writes the same texts; s
     const Written w = write(
         g, run.vocabulary, prompt, o, [&](const std::string& piece) { printed += piece; },
         [] { return true; });
-    CHECK(printed == w.samples[0].text);
+    CHECK((printed == w.samples[0].text || !o.keep_first));
     return w;
   };
   WritingOptions o{.tokens = 60, .seed = 7, .samples = 3};
@@ -88,6 +88,10 @@ TEST_CASE("write: every way and every number of samples writes the same texts; s
     const Written w = written(method, o);
     for (size_t s = 0; s < 3; ++s) CHECK(w.samples[s].text == three.samples[s].text);
   }
+  o.keep_first = false;  // printed, as above, but not kept
+  CHECK(written(Method::Dense, o).samples[0].tokens.empty());
+  CHECK(written(Method::Dense, o).samples[1].text == three.samples[1].text);
+  o.keep_first = true;
   o.samples = 1;
   CHECK(written(Method::Dense, o).samples[0].text == three.samples[0].text);
   o.stops = {three.samples[0].text.substr(20, 5)};

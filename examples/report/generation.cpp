@@ -118,16 +118,20 @@ double difference_of_tiles(int64_t lags, int64_t n, uint64_t seed) {
 
 double fft_flops(double F) { return 2.5 * F * std::log2(F); }
 
-double online_flops(int64_t position) {  // the mean from a half of the position to it
+// With a kernel of `position` lags; the mean from a half of the position to it.
+double online_flops(int64_t position) {
   const OnlineOptions o;
   double flops = 0;
   for (int64_t m = position / 2 + 1; m <= position; ++m) {
     flops += 2 * double((m - 1) % o.block + 1);
     if (m % o.block != 0) continue;
-    const double U = double(low(m));
+    const double U = double(std::min(low(m), o.near));
     flops += U <= double(o.direct) ? 2 * U * U : 2 * fft_flops(2 * U) + 6 * (U + 1);
   }
-  return flops / double(position - position / 2);
+  flops /= double(position - position / 2);
+  for (int64_t V = o.near / 2; 2 * V < position; V *= 2)  // far levels
+    flops += 2 * fft_flops(4 * double(V)) / double(V) + 12 + 3;
+  return flops;
 }
 
 charts::Chart cost_chart(Page& page) {

@@ -305,8 +305,7 @@ TEST_CASE(
   CHECK(difference(rows_of(kernel_of(golden)), {{2.1}, {1.3}, {1}, {0}, {-1}}) < 1e-14);
   CHECK(difference(run(*prefix_sum<double>(golden), {{1}, {-1}, {2}, {0}, {0.5}, {3}}),
                    {{2.1}, {-0.8}, {3.9}, {1.6}, {2.05}, {7.95}}) < 1e-14);
-  // Positions are counted anew after 4096 inputs and a ring of 32 rows, and again and again; an
-  // output depends on the last inputs only.
+  // An epoch has 4096 inputs. An output depends on the last inputs only.
   const LinearPieces pieces = some_pieces(6, 6.2, 32, 1);
   const CausalSumPtr<double> sum = prefix_sum<double>(pieces);
   const Rows x = inputs(140000, 1);
@@ -315,9 +314,9 @@ TEST_CASE(
     const Rows expected = after(by_definition(kernel_of(pieces), inputs), 32);
     CHECK(difference(y, expected) < 1e-10 * largest(expected));
   };
-  take(*sum, before(x, 4100));
-  right(run(*sum, after(before(x, 4200), 4100)), 4100);
-  take(*sum, after(before(x, x.size() - 48), 4200));
+  take(*sum, before(x, 4080));
+  right(run(*sum, after(before(x, 4180), 4080)), 4080);
+  take(*sum, after(before(x, x.size() - 48), 4180));
   right(run(*sum, after(x, x.size() - 48)), x.size() - 48);
 }
 

@@ -47,6 +47,8 @@
 namespace skiff {
 namespace {
 
+using lanes::kWidth;
+
 int64_t power_of_two_in(int64_t m) { return m & -m; }
 int64_t power_of_two_from(int64_t n) { return int64_t(std::bit_ceil(uint64_t(n))); }
 int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a >= 0
@@ -141,7 +143,12 @@ class OnlineSum : public CausalSum<T> {
     for (int64_t a = 0; a < rows_after * k.channels; ++a) pending[a] += from[a];
   }
 
-  int64_t parts() const override { return parts_of_tile() + far_jobs(); }
+  // A part is some channels, so no two of them add to the same pending sum.
+  int64_t parts() const override {
+    bool due = tile() > 0;
+    for (size_t l = 0; l < kernel_->far.size(); ++l) due = due || first_job(l) < last_job(l);
+    return due ? quotient_up(kernel_->channels, rows::Sums<T>::kChannels) : 0;
+  }
   int64_t work() const override {
     const OnlineKernel<T>& k = *kernel_;
     const int64_t U = tile();
@@ -156,14 +163,17 @@ class OnlineSum : public CausalSum<T> {
   }
   int64_t scratch_bytes() const override { return kernel_->scratch; }
   void between_steps(int64_t part, void* scratch) override {
-    const int64_t of_tile = parts_of_tile();
-    if (part < of_tile) return add_tile(part, scratch);
-    part -= of_tile;
-    for (size_t l = 0;; ++l) {
-      const int64_t jobs = last_job(l) - first_job(l);
-      if (part < jobs) return add_far(l, first_job(l) + part, scratch);
-      part -= jobs;
-    }
+    const OnlineKernel<T>& k = *kernel_;
+    const int64_t per_part = rows::Sums<T>::kVectors, first = part * per_part;  // of groups
+    const int64_t last = std::min(first + per_part, quotient_up(k.channels, kWidth<T>));
+    const int64_t U = tile();
+    if (U > 0 && U <= k.direct) sum_tile(U, part);
+    for (int64_t group = first; U > k.direct && group < last; ++group)
+      k.spectra[k.level(U)].add(group, at(inputs_, i_ - U), at(pending_, i_), U, scratch);
+    for (size_t l = 0; l < k.far.size(); ++l)
+      for (int64_t group = std::max(first, first_job(l)); group < std::min(last, last_job(l));
+           ++group)
+        add_far(l, group, scratch);
   }
 
   CausalSumPtr<T> copy() const override {
@@ -185,18 +195,10 @@ class OnlineSum : public CausalSum<T> {
     if (i_ == 0 || i_ % kernel_->block != 0) return 0;
     return std::min(power_of_two_in(i_), kernel_->largest_tile);
   }
-  int64_t parts_of_tile() const {
-    const int64_t U = tile();
-    if (U == 0) return 0;
-    if (U > kernel_->direct) return kernel_->spectra[kernel_->level(U)].blocks();
-    return quotient_up(kernel_->channels, rows::Sums<T>::kChannels);
-  }
-  void add_tile(int64_t part, void* scratch) {
+  void sum_tile(int64_t U, int64_t part) {
     const OnlineKernel<T>& k = *kernel_;
-    const int64_t U = tile(), m = i_;
-    const T* x = at(inputs_, m - U);
-    T* q = at(pending_, m);
-    if (U > k.direct) return k.spectra[k.level(U)].add(part, x, q, U, scratch);
+    const T* x = at(inputs_, i_ - U);
+    T* q = at(pending_, i_);
     const int64_t c = part * rows::Sums<T>::kChannels;
     const int64_t width = std::min(rows::Sums<T>::kChannels, k.channels - c);
     for (int64_t r = 0; r < U; ++r) {
@@ -222,11 +224,6 @@ class OnlineSum : public CausalSum<T> {
     const int64_t L = int64_t(kernel_->far.size()), late = int64_t(l) * V;
     const int64_t due = steps * B * L;
     return due <= late ? 0 : std::min(B, quotient_up(due - late, V * L));
-  }
-  int64_t far_jobs() const {
-    int64_t jobs = 0;
-    for (size_t l = 0; l < kernel_->far.size(); ++l) jobs += last_job(l) - first_job(l);
-    return jobs;
   }
   void add_far(size_t l, int64_t group, void* scratch) {
     const auto& [V, spectrum] = kernel_->far[l];

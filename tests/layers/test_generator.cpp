@@ -168,7 +168,7 @@ TEST_CASE("generator: samples of one text are what they are alone, and threads c
     o.expand = 3;
     SmallModel small(with_type(o, DType::Float32));
     const GeneratorOptions options{
-        .method = method, .lags = 40, .online = {.block = 1, .direct = 8}};
+        .method = method, .lags = 40, .online = {.block = 1, .direct = 8, .near = 16}};
     const std::vector<int32_t> prompt = some_text(7), a = some_text(50);
     std::vector<int32_t> b = a;
     std::reverse(b.begin(), b.end());

@@ -18,7 +18,7 @@ using lanes::kWidth;
 using lanes::Vector;
 
 // Below this, in multiply-adds, one thread is faster than two.
-inline constexpr int64_t kGrain = 1 << 16;
+inline constexpr int64_t kGrain = 1 << 18;
 
 template <class T>
 class Sums {

@@ -18,7 +18,7 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr int64_t kVocab = 256;
-constexpr double kSeconds = 0.5;  // of measuring one cost, at least
+constexpr double kSeconds = 0.5;  // of measuring one cost, at most about
 constexpr int64_t kFewest = 5;    // tokens of one cost, at least
 
 double since(SteadyClock::time_point start) {

@@ -207,8 +207,10 @@ namespace {
 // The exact way with the fewest operations per input and channel (causal_sum.h). Sums of prefixes
 // are in float64, which counts twice.
 Method cheapest(const ModelOptions& m, int64_t lags, int64_t trained) {
-  const double levels = std::log2(double(std::max(lags, int64_t(2))));
-  const double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
+  const int64_t near = OnlineOptions().near;
+  const double levels = std::log2(double(std::clamp(lags, int64_t(2), near)));
+  double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
+  for (int64_t V = near / 2; 2 * V < lags; V *= 2) online += 20 * std::log2(4 * double(V));
   const Method best = dense <= online ? Method::Dense : Method::Online;
   if (m.mixer != "ski") return best;
   const double distance = double(std::max(trained - 1, int64_t(1))) /

@@ -8,7 +8,7 @@
 //   step i:  X[i] = x;  y = Q[i]
 //            y += t[i-j] X[j]  for j = B floor(i/B) .. i       the base block of B inputs
 //            m = i + 1, and if B divides m: tile(m, U)
-//   U = the largest power of two that divides m, at most `size`
+//   U = the largest power of two that divides m, at most that from min(M, N) on; N: below
 //   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U
 //               inputs m-U .. m-1, outputs m .. m+U-1
 //
@@ -156,7 +156,7 @@ class OnlineSum : public CausalSum<T> {
                                  : 5 * U * int64_t(OnlineKernel<T>::level(2 * U)) * k.channels;
     for (size_t l = 0; l < k.far.size(); ++l) {
       const int64_t F = 4 * k.far[l].V;
-      work += (last_job(l) - first_job(l)) * k.far[l].spectrum.width() * 5 * F *
+      work += (last_job(l) - first_job(l)) * k.far[l].spectrum.width() * 5 * F / 2 *
               int64_t(OnlineKernel<T>::level(F));
     }
     return work;
@@ -184,7 +184,6 @@ class OnlineSum : public CausalSum<T> {
   }
   void reset() override {
     i_ = 0;
-    std::memset(inputs_.raw(), 0, size_t(inputs_.bytes()));
     std::memset(pending_.raw(), 0, size_t(pending_.bytes()));
   }
   int64_t bytes() const override { return inputs_.bytes() + pending_.bytes(); }
@@ -209,21 +208,21 @@ class OnlineSum : public CausalSum<T> {
     }
   }
 
-  // Job b of level l is its group b of channels. Of B groups and L levels it runs
-  // floor((b + l/L) V / B) steps after m, so that levels do not meet.
-  int64_t first_job(size_t l) const {  // that runs after i_ inputs or later
+  // Job b of level l is its group b of channels. Of B groups it runs floor((2b + 1) V / (2B)) steps
+  // after m: an odd multiple of V / (2B), which is none for another level. So levels do not meet
+  // while V >= 2B.
+  int64_t first_job(size_t l) const {  // the first that is not done before this step
     const int64_t V = kernel_->far[l].V;
     return i_ < V ? 0 : jobs_before(l, i_ % V);
   }
-  int64_t last_job(size_t l) const {  // the first that runs after i_ + 1 inputs or later
+  int64_t last_job(size_t l) const {  // the first that stays for a later step
     const int64_t V = kernel_->far[l].V;
     return i_ < V ? 0 : jobs_before(l, i_ % V + 1);
   }
   int64_t jobs_before(size_t l, int64_t steps) const {
     const int64_t V = kernel_->far[l].V, B = kernel_->far[l].spectrum.blocks();
-    const int64_t L = int64_t(kernel_->far.size()), late = int64_t(l) * V;
-    const int64_t due = steps * B * L;
-    return due <= late ? 0 : std::min(B, quotient_up(due - late, V * L));
+    const int64_t due = 2 * B * steps;
+    return due <= V ? 0 : std::min(B, quotient_up(due - V, 2 * V));
   }
   void add_far(size_t l, int64_t group, void* scratch) {
     const auto& [V, spectrum] = kernel_->far[l];

@@ -26,7 +26,7 @@ class Sums {
   static constexpr int kVectors = 4;
   static constexpr int64_t kChannels = kVectors * kWidth<T>;
 
-  // Starts from `from`, or from 0 where there is nothing. width: channels, at most kChannels.
+  // Starts from `from`, or from 0 for nullptr. width: channels, at most kChannels.
   Sums(const T* from, int64_t width) : width_(width) {
     for (int v = 0; v < kVectors; ++v) sums_[v] = from ? load(from, v) : Vector<T>{};
   }

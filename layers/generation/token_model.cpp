@@ -63,13 +63,17 @@ T activated(Activation activation, T x) {
   return x;
 }
 
+// Row by row, so that an element is in the vector part of the loop or in its rest whatever the
+// number of rows: the two may round differently.
 template <class T>
-void activate_rows(Activation activation, T* x, int64_t n) {
-  if (activation == Activation::Silu) {
+void activate_rows(Activation activation, T* x, int64_t rows, int64_t width) {
+  for (int64_t row = 0; row < rows; ++row, x += width) {
+    if (activation == Activation::Silu) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) x[i] = math::silu(x[i]);
-  } else {
-    for (int64_t i = 0; i < n; ++i) x[i] = activated(activation, x[i]);
+      for (int64_t i = 0; i < width; ++i) x[i] = math::silu(x[i]);
+    } else {
+      for (int64_t i = 0; i < width; ++i) x[i] = activated(activation, x[i]);
+    }
   }
 }
 
@@ -211,10 +215,10 @@ void TokenModel<T>::mix(const Layer& l, std::vector<CausalSumPtr<T>>& sums, cons
   const int64_t inner = l.v.out();
   T *wide = wide_.data<T>(), *gate = gate_.data<T>();
   l.v(a, gate, n);
-  activate_rows(l.unit_activation, gate, n * inner);
+  activate_rows(l.unit_activation, gate, n, inner);
   for (int64_t s = 0; s < n; ++s) sums[size_t(s)]->step(gate + s * inner, wide + s * inner);
   l.u(a, gate, n);
-  activate_rows(l.unit_activation, gate, n * inner);
+  activate_rows(l.unit_activation, gate, n, inner);
   multiply(wide, gate, n * inner);
   l.o(wide, y, n);
 }
@@ -225,7 +229,7 @@ void TokenModel<T>::glu(const Layer& l, const T* a, T* y, int64_t n) {
   const int64_t inner = l.l1.out();
   T *wide = wide_.data<T>(), *gate = gate_.data<T>();
   l.l1(a, wide, n);
-  activate_rows(l.glu_activation, wide, n * inner);
+  activate_rows(l.glu_activation, wide, n, inner);
   l.l2(a, gate, n);
   multiply(wide, gate, n * inner);
   l.l3(wide, y, n);

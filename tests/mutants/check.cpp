@@ -89,11 +89,14 @@ const std::map<std::string, const char*> kTestsOf = {
     {"language", "windows*,corpus*"},
 };
 
-// of: what a patch changes, or "" for all tests.
+// of: what a patch changes, or "" for all tests. An op has tests of its own.
 bool tests_fail(const std::string& of, Finding& found) {
   doctest::Context context;
   if (const auto tests = kTestsOf.find(of); tests != kTestsOf.end())
     context.addFilter("test-case", tests->second);
+  else if (!of.empty())
+    for (const char* other : {"generation", "language"})
+      context.addFilter("test-case-exclude", kTestsOf.at(other));
   context.setOption("abort-after", 1);
   context.setOption("out", "/dev/null");
   context.run();

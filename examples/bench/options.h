@@ -58,7 +58,8 @@ struct BenchOptions {
           o.json);
     field({.name = "quick", .help = "Tiny sizes: does everything run?"}, o.quick);
     field({.name = "generation",
-           .help = "Instead of the cases: what a token costs while a text is written"},
+           .help = "Instead of the cases: what a token costs while a text is written; then only "
+                   "--threads, --out and --quick count"},
           o.generation);
     field({.name = "list", .help = "Print the names of the cases and stop"}, o.list);
   }

@@ -61,8 +61,8 @@ CausalSumPtr<T> dense_sum(const Tensor& kernel);
 
 // Exact in O(log^2 M) per input. Blocks and tiles are powers of two; tiles up to `direct` inputs
 // are summed, larger ones transformed. What inputs do at lags from `near` on, a power of two, is
-// computed ahead of time: after a step at most one group of channels of one level, so the longest
-// step grows like M log M / channels. With near >= M and direct >= M and block the result has the
+// computed ahead of time: after a step one group of channels, as a rule, so the longest step grows
+// like M log M / channels. With near >= M and direct >= M and block the result has the
 // bits of dense_sum.
 struct OnlineOptions {
   int64_t block = 16, direct = 32, near = 1024;

@@ -35,12 +35,13 @@ train ski-words --mixer ski --units words --inducing-points 4
 train tno-double --mixer tno --units bytes --dtype float64 --norm layer
 
 prompt() {  # RUN: a piece of the text that has only tokens of the vocabulary, or any bytes, or nothing
+  local n=$((RANDOM % 3000)) hex
   of text text any none
   case $pick-$1 in
-    text-*words*) head -n $((RANDOM % 5)) "$work/text.txt" ;;
-    text-*) head -c $((RANDOM % 3000)) "$work/text.txt" | iconv -c -f UTF-8 -t UTF-8 2>/dev/null ;;
+    text-*words*) head -n $((n % 5)) "$work/text.txt" ;;
+    text-*) head -c $n "$work/text.txt" | iconv -c -f UTF-8 -t UTF-8 2>/dev/null ;;
     any-*characters* | any-fd-free | any-*words*) head -n 1 "$work/text.txt" ;;
-    any-*) for ((k = RANDOM % 200; k >= 0; --k)); do printf "\\x$(printf %02x $((RANDOM % 256)))"; done ;;
+    any-*) for ((k = n % 200; k >= 0; --k)); do printf -v hex %02x $((RANDOM % 256)); printf "\\x$hex"; done ;;
   esac
 }
 

@@ -70,6 +70,12 @@ void Processes::finish() {
   under_way_ = false;
 }
 
+void Processes::abort(int code) {
+  std::fflush(nullptr);
+  end_others(code);
+  std::_Exit(code);
+}
+
 void Processes::give_up(double seconds) {
   std::fflush(stdout);
   std::fprintf(stderr, "error: %s waited %.0f s for the others%s%s\n", name().c_str(), seconds,
@@ -80,11 +86,6 @@ void Processes::give_up(double seconds) {
 // ---- one process ----
 
 OneProcess::OneProcess() : Processes(0, 1) { hosts_[0] = host_name(); }
-
-void OneProcess::abort(int code) {
-  std::fflush(nullptr);
-  std::_Exit(code);
-}
 
 void OneProcess::start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
                                   std::byte* receive, std::span<const int64_t>) {

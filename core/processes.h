@@ -45,7 +45,7 @@ class Processes {
   void finish();
 
   // Ends all processes at once; the launcher returns `code`.
-  [[noreturn]] virtual void abort(int code) = 0;
+  [[noreturn]] void abort(int code);
 
   void set_timeout(double seconds) { timeout_ = seconds; }
   // The end of the line of a process that has waited too long: "at step 7; the last checkpoint .."
@@ -58,7 +58,8 @@ class Processes {
                                 std::byte* receive, std::span<const int64_t> receive_bytes) = 0;
   virtual void start_all_gather(std::byte* data, std::span<const int64_t> bytes) = 0;
   virtual void start_broadcast(std::byte* data, int64_t bytes) = 0;
-  virtual bool has_ended() = 0;  // the operation that was started
+  virtual bool has_ended() = 0;    // the operation that was started
+  virtual void end_others(int) {}  // with this code; may end this process, too
 
   std::vector<std::string> hosts_;
 
@@ -96,9 +97,9 @@ std::vector<Record> gather_records(Processes& processes, std::span<const Record>
     all += counts[size_t(p)];
     bytes.push_back(counts[size_t(p)] * int64_t(sizeof(Record)));
   }
-  check(int64_t(mine.size()) == counts[size_t(processes.rank())], "gather_records: ",
-        processes.name(), " passes ", counts[size_t(processes.rank())], " records, got ",
-        mine.size());
+  check(int64_t(mine.size()) == counts[size_t(processes.rank())],
+        "gather_records: ", processes.name(), " passes ", counts[size_t(processes.rank())],
+        " records, got ", mine.size());
   std::vector<Record> records(static_cast<size_t>(all));
   std::copy(mine.begin(), mine.end(), records.begin() + before);
   processes.begin_all_gather(reinterpret_cast<std::byte*>(records.data()), bytes);
@@ -127,7 +128,6 @@ void together(Processes& processes, const std::function<void()>& stage);
 class OneProcess : public Processes {
  public:
   OneProcess();
-  [[noreturn]] void abort(int code) override;
 
  protected:
   void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,

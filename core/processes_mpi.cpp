@@ -4,7 +4,6 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
-#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <memory>
@@ -20,12 +19,6 @@ class MpiProcesses : public Processes {
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     hosts_.assign(size_t(size), host_name());  // for messages until all are known
     hosts_ = gather(*this, host_name());
-  }
-
-  [[noreturn]] void abort(int code) override {
-    std::fflush(nullptr);
-    MPI_Abort(MPI_COMM_WORLD, code);
-    std::_Exit(code);
   }
 
  protected:
@@ -52,6 +45,8 @@ class MpiProcesses : public Processes {
     require(MPI_Test(&request_, &ended, MPI_STATUS_IGNORE));
     return ended != 0;
   }
+
+  void end_others(int code) override { MPI_Abort(MPI_COMM_WORLD, code); }
 
  private:
   static int to_int(int64_t bytes) {

@@ -1,7 +1,5 @@
 #include "core/processes_virtual.h"
 
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 
@@ -25,11 +23,6 @@ class VirtualProcesses::One : public Processes {
  public:
   One(VirtualProcesses& world, int rank, int size) : Processes(rank, size), world_(world) {
     hosts_.assign(size_t(size), "virtual");
-  }
-
-  [[noreturn]] void abort(int code) override {
-    std::fflush(nullptr);
-    std::_Exit(code);
   }
 
  protected:
@@ -56,8 +49,8 @@ class VirtualProcesses::One : public Processes {
       std::byte* to = data;
       for (int p = 0; p < size(); ++p) {
         const int64_t got = operation.sizes[size_t(p)][0];
-        check(got == expected[size_t(p)], "all_gather: ", name(), " expects ",
-              expected[size_t(p)], " bytes of process ", p, ", got ", got);
+        check(got == expected[size_t(p)], "all_gather: ", name(), " expects ", expected[size_t(p)],
+              " bytes of process ", p, ", got ", got);
         copy(to, operation.sent[size_t(p)].data(), got);
         to += got;
       }
@@ -99,8 +92,7 @@ class VirtualProcesses::One : public Processes {
 };
 
 VirtualProcesses::VirtualProcesses(int size) {
-  for (int rank = 0; rank < size; ++rank)
-    all_.push_back(std::make_unique<One>(*this, rank, size));
+  for (int rank = 0; rank < size; ++rank) all_.push_back(std::make_unique<One>(*this, rank, size));
 }
 
 VirtualProcesses::~VirtualProcesses() = default;

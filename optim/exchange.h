@@ -1,6 +1,6 @@
 // The exchange of a step's gradients between processes. Before it each process has the sums of the
-// nodes of the tree (shards.h) that its own shards make up; after it all have the sum of all shards,
-// with the bits that one process would have got.
+// nodes of the tree (shards.h) that its own shards make up; after it all have the sum of all
+// shards, with the bits that one process would have got.
 //
 // A gradient of n numbers is cut into P segments, one per process:
 //   1. all-to-all: each process sends segment q of each of its nodes to process q;
@@ -44,8 +44,8 @@ class Exchange {
 // The bytes that process `rank` sends for gradients of `bytes` bytes, by the formula above.
 double exchanged_bytes(int rank, int processes, int64_t shards, double bytes);
 
-// One record per shard, in order, from the records that each process has of its own shards. It comes
-// before the large exchange and decides what all do in this step.
+// One record per shard, in order, from the records that each process has of its own shards. It
+// comes before the large exchange and decides what all do in this step.
 template <class Record>
 std::vector<Record> gather_shards(Processes& processes, std::span<const Record> mine,
                                   int64_t shards) {

@@ -11,10 +11,11 @@ void copy(std::byte* to, const std::byte* from, int64_t bytes) {
   if (bytes > 0) std::memcpy(to, from, size_t(bytes));
 }
 
-int64_t sum_of_first(std::span<const int64_t> sizes, int count) {
-  int64_t sum = 0;
-  for (int i = 0; i < count; ++i) sum += sizes[size_t(i)];
-  return sum;
+// Where each part begins, and where the last one ends.
+std::vector<int64_t> starts_of(std::span<const int64_t> sizes) {
+  std::vector<int64_t> starts = {0};
+  for (const int64_t size : sizes) starts.push_back(starts.back() + size);
+  return starts;
 }
 
 }  // namespace
@@ -28,41 +29,27 @@ class VirtualProcesses::One : public Processes {
  protected:
   void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
                         std::byte* receive, std::span<const int64_t> receive_bytes) override {
-    const std::vector<int64_t> expected(receive_bytes.begin(), receive_bytes.end());
-    post(send, send_bytes, [=, this](const Operation& operation) {
-      std::byte* to = receive;
-      for (int p = 0; p < size(); ++p) {
-        const std::vector<int64_t>& sizes = operation.sizes[size_t(p)];
-        const int64_t bytes = sizes[size_t(rank())];
-        check(bytes == expected[size_t(p)], "all_to_all: ", name(), " expects ",
-              expected[size_t(p)], " bytes of process ", p, ", got ", bytes);
-        copy(to, operation.sent[size_t(p)].data() + sum_of_first(sizes, rank()), bytes);
-        to += bytes;
-      }
+    const std::vector<int64_t> starts = starts_of(receive_bytes);
+    post(send, starts_of(send_bytes), [=, this](const Operation& operation) {
+      for (int p = 0; p < size(); ++p)
+        take(operation, p, rank(), receive + starts[size_t(p)],
+             starts[size_t(p) + 1] - starts[size_t(p)]);
     });
   }
 
   void start_all_gather(std::byte* data, std::span<const int64_t> bytes) override {
-    const int64_t mine = bytes[size_t(rank())];
-    const std::vector<int64_t> expected(bytes.begin(), bytes.end());
-    post(data + sum_of_first(bytes, rank()), {&mine, 1}, [=, this](const Operation& operation) {
-      std::byte* to = data;
-      for (int p = 0; p < size(); ++p) {
-        const int64_t got = operation.sizes[size_t(p)][0];
-        check(got == expected[size_t(p)], "all_gather: ", name(), " expects ", expected[size_t(p)],
-              " bytes of process ", p, ", got ", got);
-        copy(to, operation.sent[size_t(p)].data(), got);
-        to += got;
-      }
-    });
+    const std::vector<int64_t> starts = starts_of(bytes);
+    post(data + starts[size_t(rank())], {0, bytes[size_t(rank())]},
+         [=, this](const Operation& operation) {
+           for (int p = 0; p < size(); ++p)
+             take(operation, p, 0, data + starts[size_t(p)],
+                  starts[size_t(p) + 1] - starts[size_t(p)]);
+         });
   }
 
   void start_broadcast(std::byte* data, int64_t bytes) override {
-    post(data, {&bytes, 1}, [=](const Operation& operation) {
-      check(operation.sizes[0][0] == bytes, "broadcast: ", bytes, " bytes are expected, got ",
-            operation.sizes[0][0]);
-      copy(data, operation.sent[0].data(), bytes);
-    });
+    post(data, {0, bytes},
+         [=, this](const Operation& operation) { take(operation, 0, 0, data, bytes); });
   }
 
   // As in MPI, an operation may end when all have begun it, and not before.
@@ -76,14 +63,22 @@ class VirtualProcesses::One : public Processes {
   }
 
  private:
-  void post(const std::byte* data, std::span<const int64_t> sizes,
+  void post(const std::byte* data, const std::vector<int64_t>& starts,
             std::function<void(const Operation&)> receive) {
     Operation& operation = world_.operations_[number_];
-    operation.sent.resize(size_t(size())), operation.sizes.resize(size_t(size()));
-    operation.sent[size_t(rank())].assign(data, data + sum_of_first(sizes, int(sizes.size())));
-    operation.sizes[size_t(rank())].assign(sizes.begin(), sizes.end());
+    operation.sent.resize(size_t(size()));
+    operation.sent[size_t(rank())] = {{data, data + starts.back()}, starts};
     ++operation.began;
     receive_ = std::move(receive);
+  }
+
+  // Part `part` of what process `from` has sent.
+  void take(const Operation& operation, int from, int part, std::byte* to, int64_t bytes) const {
+    const Message& message = operation.sent[size_t(from)];
+    const int64_t start = message.starts[size_t(part)];
+    const int64_t got = message.starts[size_t(part) + 1] - start;
+    if (got != bytes) fail(name(), " expects ", bytes, " bytes of process ", from, ", got ", got);
+    copy(to, message.bytes.data() + start, bytes);
   }
 
   VirtualProcesses& world_;

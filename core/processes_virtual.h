@@ -24,10 +24,13 @@ class VirtualProcesses {
 
  private:
   class One;
+  struct Message {
+    std::vector<std::byte> bytes;
+    std::vector<int64_t> starts;  // of its parts, and the end
+  };
   // What each process has passed to an operation; kept until the last one has finished it.
   struct Operation {
-    std::vector<std::vector<std::byte>> sent;
-    std::vector<std::vector<int64_t>> sizes;  // of the parts of what it sent
+    std::vector<Message> sent;
     int began = 0, finished = 0;
   };
   std::map<int64_t, Operation> operations_;  // by number

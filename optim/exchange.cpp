@@ -73,16 +73,18 @@ void Exchange::add_segments() {
   const int P = processes_.size(), rank = processes_.rank();
   const int64_t n = total_.size(), width = bytes_of(total_.dtype());
   const Range own = part_of(n, rank, P);
-  TreeSum tree(shards_);
-  int64_t at = 0;
-  for (const std::vector<Range>& nodes : nodes_)
-    for (const Range node : nodes) {
-      Tensor segment({own.size()}, total_.dtype());
-      copy(segment, 0, received_, at, own.size());
-      tree.add(node, std::move(segment));
-      at += own.size();
-    }
-  copy(total_, own.first, tree.total(), 0, own.size());
+  if (own.size() > 0) {
+    TreeSum tree(shards_);
+    int64_t at = 0;
+    for (const std::vector<Range>& nodes : nodes_)
+      for (const Range node : nodes) {
+        Tensor segment({own.size()}, total_.dtype());
+        copy(segment, 0, received_, at, own.size());
+        tree.add(node, std::move(segment));
+        at += own.size();
+      }
+    copy(total_, own.first, tree.total(), 0, own.size());
+  }
   std::vector<int64_t> bytes;
   for (int q = 0; q < P; ++q) bytes.push_back(part_of(n, q, P).size() * width);
   processes_.begin_all_gather(bytes_in(total_, 0), bytes);

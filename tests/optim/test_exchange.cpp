@@ -112,7 +112,7 @@ TEST_CASE("exchange: sends what its formula says, where the segments are equal")
 }
 
 TEST_CASE("exchange: 1024 processes with a shard each") {
-  const std::vector<Tensor> g = gradients(1024, 300);  // most segments are empty
+  const std::vector<Tensor> g = gradients(1024, 100);  // most segments are empty
   CHECK(exchange(g, 1024, tree(g, 0, 1024)).same);
 }
 

@@ -41,6 +41,7 @@ safetensors::File with_prefixes(safetensors::File file,
                                 const std::vector<std::pair<std::string, std::string>>& prefixes);
 
 class Scope;
+struct ShardPass;
 
 class Parameters {
  public:
@@ -62,6 +63,9 @@ class Parameters {
   void set_training(bool training) { training_ = training; }
   uint64_t step() const { return step_; }  // keys the masks of dropout
   void set_step(uint64_t step) { step_ = step; }
+  // The shard of a batch that the model computes (shard_pass.h); null: the whole batch.
+  ShardPass* shard() const { return shard_; }
+  void set_shard(ShardPass* shard) { shard_ = shard; }
 
   // Values for a checkpoint, and back: every missing, extra or misshapen name in one DataError,
   // and then nothing is changed. `ignored` names, by prefix, what else the file may hold.
@@ -76,6 +80,7 @@ class Parameters {
   DType dtype_;
   Device device_;
   bool training_ = true;
+  ShardPass* shard_ = nullptr;
 };
 
 // A place in the store: a prefix of names.

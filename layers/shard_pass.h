@@ -1,0 +1,32 @@
+// What layers know of the shard of a batch that they compute, and what they leave for the end of
+// the step. Without it (Parameters::set_shard) a model computes the whole batch.
+#pragma once
+
+#include <vector>
+
+#include "autograd/ops/detail/dropout_mask.h"
+#include "core/tensor.h"
+
+namespace skiff {
+
+struct ShardPass {
+  BatchRows rows;  // of the whole batch, for the masks of dropout
+
+  // Of every batch norm, in the order in which they ran: what it will move, mean and variance by
+  // turns; and the N, mean (D) and biased variance (D) that it found, one after the other.
+  std::vector<Tensor> running;
+  std::vector<double> found;
+};
+
+// Moves the running statistics once, towards those of the whole batch. With N[s], m[s] and v[s] of
+// shard s, all of them in order,
+//
+//   N = sum N[s],   m = sum N[s] m[s] / N,   v = sum N[s] (v[s] + (m[s] - m)^2) / N,
+//
+// and v N / (N - 1) without bias. It is not the mean of what each shard would have moved: that
+// would leave out that the means of the shards differ. (Shard after shard, each moving them, would
+// count the last one most.)
+void move_running_statistics(const std::vector<Tensor>& running,
+                             const std::vector<std::vector<double>>& found);
+
+}  // namespace skiff

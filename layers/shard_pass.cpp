@@ -16,6 +16,13 @@ void move_towards(const std::vector<double>& value, Tensor running) {
 
 }  // namespace
 
+ShardPass::ShardPass(Parameters& parameters, Range examples, int64_t batch_size)
+    : rows{examples.first, examples.size(), batch_size}, parameters_(parameters) {
+  if (examples.size() < batch_size) parameters.set_shard(this);
+}
+
+ShardPass::~ShardPass() { parameters_.set_shard(nullptr); }
+
 void move_running_statistics(const std::vector<Tensor>& running,
                              const std::vector<std::vector<double>>& found) {
   size_t at = 0;  // of the norm's N in each list of `found`
@@ -24,8 +31,8 @@ void move_running_statistics(const std::vector<Tensor>& running,
     double N = 0;
     std::vector<double> m(D, 0), v(D, 0);
     for (const std::vector<double>& shard : found) {
-      check(shard.size() >= at + 1 + 2 * D, "running statistics: a shard found only ",
-            shard.size(), " numbers");
+      check(shard.size() >= at + 1 + 2 * D, "running statistics: a shard found only ", shard.size(),
+            " numbers");
       N += shard[at];
     }
     for (const std::vector<double>& shard : found)

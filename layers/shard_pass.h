@@ -1,21 +1,33 @@
 // What layers know of the shard of a batch that they compute, and what they leave for the end of
-// the step. Without it (Parameters::set_shard) a model computes the whole batch.
+// the step.
 #pragma once
 
 #include <vector>
 
 #include "autograd/ops/detail/dropout_mask.h"
+#include "core/range.h"
 #include "core/tensor.h"
+#include "layers/parameters.h"
 
 namespace skiff {
 
+// While it lives, the model of these parameters computes some examples of a batch. Of all examples
+// it does nothing.
 struct ShardPass {
-  BatchRows rows;  // of the whole batch, for the masks of dropout
+  ShardPass(Parameters& parameters, Range examples, int64_t batch_size);
+  ~ShardPass();
+  ShardPass(const ShardPass&) = delete;
+  ShardPass& operator=(const ShardPass&) = delete;
+
+  BatchRows rows;  // for the masks of dropout
 
   // Of every batch norm, in the order in which they ran: what it will move, mean and variance by
   // turns; and the N, mean (D) and biased variance (D) that it found, one after the other.
   std::vector<Tensor> running;
   std::vector<double> found;
+
+ private:
+  Parameters& parameters_;
 };
 
 // Moves the running statistics once, towards those of the whole batch. With N[s], m[s] and v[s] of

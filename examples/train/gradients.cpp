@@ -44,7 +44,11 @@ BatchGradients::Totals BatchGradients::compute() {
     all.correct += part.correct;
     all.seen += part.seen;
     if (!std::isfinite(all.loss)) return all;
-    if (shards_ > 1) set_flat_gradients(parameters_, sum.total());
+    if (shards_ > 1) measured("sum of shards", [&] { sum.add(s, flat_gradients(parameters_)); });
+    running = std::move(shard.running);
+    found.push_back(std::move(shard.found));
+  }
+  if (shards_ > 1) set_flat_gradients(parameters_, sum.total());
   move_running_statistics(running, found);
   return all;
 }

@@ -2,7 +2,8 @@
 // data set or an optimizer. options.h: what a user chooses. units/: layers that act on each
 // position alone. operators/: mixers, which act along the positions, each channel for itself.
 // blocks/: the two halves of a residual block. mixers.h: the registry of mixers. model.h,
-// language_model.h, model_file.h: whole models, and files that hold them.
+// language_model.h, model_file.h: whole models, and files that hold them. shard_pass.h: a batch in
+// parts.
 //
 // Parameters live in one flat store, by the name they have in PyTorch's state_dict of the published
 // code ("layers.0.gtu.u_proj.weight"). A layer is a plain struct built from a Scope; to create a

@@ -59,14 +59,6 @@ void Variable::zero_grad() const {
   slot_->owned = false;
 }
 
-void Variable::set_grad(Tensor g) const {
-  check(slot_ != nullptr, "set_grad: this Variable is a constant and has no gradient");
-  check(g.shape() == slot_->shape && g.dtype() == slot_->dtype && g.device() == slot_->device,
-        "set_grad: the gradient of ", value_, " must look like it, got ", g);
-  slot_->grad = std::move(g);
-  slot_->owned = false;
-}
-
 Tape::Tape() : outer_(current_tape), id_(++tapes_made) { current_tape = this; }
 Tape::~Tape() {
   while (!nodes_.empty()) nodes_.pop_back();

@@ -49,7 +49,6 @@ class Variable {
   bool requires_grad() const { return slot_ != nullptr; }
   const Tensor& grad() const;  // empty if none has arrived; later ones are added to the same tensor
   void zero_grad() const;      // drops the gradient
-  void set_grad(Tensor g) const;  // in place of what has arrived; nothing writes to g
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }

@@ -40,9 +40,13 @@ std::vector<Range> nodes_of(Range range, int64_t shards);
 // Adds sums of nodes that arrive in order of their shards, each as soon as the tree allows it: at
 // most floor(log2 shards) + 1 of them are kept at a time.
 //
-//   TreeSum sum(shards);                    TreeSum sum(shards);
-//   for (s : range) sum.add(s, g_s);        for (all nodes of all processes) sum.add(node, its
-//   sum); sum.nodes();   // of nodes_of(range)    sum.total();
+//   TreeSum sum(shards);
+//   for (s : range) sum.add(s, gradient of shard s);
+//   sum.nodes();                // of nodes_of(range)
+//
+//   TreeSum sum(shards);
+//   for (all nodes of all processes) sum.add(node, its sum);
+//   sum.total();
 class TreeSum {
  public:
   explicit TreeSum(int64_t shards) : shards_(shards) {}

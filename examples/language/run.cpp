@@ -129,12 +129,13 @@ void LmRun::describe() const {
        << ", recipe " << train.recipe << ": " << parameters_->trained_count() << " parameters, "
        << corpus_.train.size() << " tokens for training, " << corpus_.val.size()
        << " for validation, " << trainer_->steps() << " steps of " << train.batch_size
-       << " windows of " << options_.windows.length << "; " << value_text(options_.model.dtype)
-       << ", " << omp_get_max_threads() << " threads, " << blas::description() << ", "
-       << fft::description() << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder "
-       << options_.run.out;
+       << " windows of " << options_.windows.length << train.shards_text() << "; "
+       << value_text(options_.model.dtype) << ", " << omp_get_max_threads() << " threads, "
+       << blas::description() << ", " << fft::description()
+       << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << options_.run.out;
   display_->note(printable(text.str()));
   if (!device_note_.empty()) display_->note(device_note_);
+  if (train.has_small_shards(options_.model.norm)) display_->note(kSmallShards);
   for (const std::string& note : corpus_.notes) display_->note("note: " + printable(note));
   if (counting_.order > 0) {
     char line[120];
@@ -171,12 +172,20 @@ void LmRun::next_batch() {
     mask_tokens({input, n}, {target, n}, mask_, options_.train.seed, 1 + epoch, first + row);
 }
 
-Forward LmRun::forward() {
-  return {model_->loss(batch_.input.to(device_), batch_.target.to(device_))};
+// The loss is the mean over the targets of the batch; those of a masked model are not equally many
+// in every window.
+Forward LmRun::forward(Range windows) {
+  TokenBatch part = part_of(batch_, windows);
+  const int64_t targets = part.targets();
+  // A part without targets gets one of weight 0: the model runs, and its gradients are 0.
+  if (targets == 0 && terms() > 0) part.target.data<int32_t>()[0] = 0;
+  return {model_->loss(part.input.to(device_), part.target.to(device_)), targets};
 }
 
 // An evaluation reads as many tokens at once as a step.
-int64_t LmRun::batch_tokens() const { return options_.train.batch_size * options_.windows.length; }
+int64_t LmRun::batch_tokens() const {
+  return options_.train.largest_shard() * options_.windows.length;
+}
 
 EvaluationProgress LmRun::showing(const std::string& doing, int64_t targets) {
   display_->begin(doing + " on " + std::to_string(targets) + " tokens", "after this batch");

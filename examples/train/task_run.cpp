@@ -104,11 +104,12 @@ void TaskRun::describe() const {
   std::ostringstream text;
   text << title() << ", recipe " << train.recipe << ": " << parameters_->trained_count()
        << " parameters, " << data_.train.size() << " training examples, " << steps << " steps of "
-       << train.batch_size << "; " << value_text(model.dtype) << ", " << omp_get_max_threads()
-       << " threads, " << blas::description() << ", " << fft::description()
+       << train.batch_size << train.shards_text() << "; " << value_text(model.dtype) << ", "
+       << omp_get_max_threads() << " threads, " << blas::description() << ", " << fft::description()
        << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << run.out;
   display_->note(text.str());
   if (!device_note_.empty()) display_->note(device_note_);
+  if (train.has_small_shards(model.norm)) display_->note(kSmallShards);
   if (!data_.note.empty()) display_->note("note: " + data_.note);
   if (const int64_t cut = count_cut(data_.train); cut > 0)
     display_->note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +

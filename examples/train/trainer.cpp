@@ -22,7 +22,8 @@ Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const Session
       objective_(objective),
       parameters_(parameters),
       folder_(folder),
-      display_(display) {
+      display_(display),
+      gradients_(objective, parameters, train.batch_size, train.shards) {
   if (train.optimizer == OptimizerKind::Sgd)
     sgd_.emplace(parameters, SgdOptions{.momentum = 0.9, .weight_decay = train.weight_decay});
   else
@@ -246,16 +247,10 @@ MetricsRow Trainer::one_step() {
   const double lr = rate(at_.step);
   parameters_.set_training(true);
   parameters_.set_step(uint64_t(at_.step));
-  parameters_.zero_grad();
-  double loss = 0, norm = 0;
-  {
-    Tape tape;
-    const Forward forward = objective_.forward();
-    loss = item(forward.loss);
-    at_.correct += forward.correct;
-    at_.seen += forward.seen;
-    if (std::isfinite(loss)) tape.backward(forward.loss);
-  }
+  const auto [loss, correct, seen] = gradients_.compute();
+  at_.correct += correct;
+  at_.seen += seen;
+  double norm = 0;
   if (std::isfinite(loss))
     norm = measured("gradient norm", [&] { return gradient_norm(parameters_); });
   if (!std::isfinite(loss) || !std::isfinite(norm)) explain_non_finite(loss);
@@ -304,10 +299,7 @@ void Trainer::explain_non_finite(double loss) {
   for (const Parameter& p : parameters_.all())
     if (!all_finite(p.variable.value())) culprit = "parameter " + p.name + " is not finite";
   try {
-    parameters_.zero_grad();
-    Tape tape;
-    tape.check_finite();
-    tape.backward(objective_.forward().loss);
+    gradients_.find_non_finite();
   } catch (const NumericalError& e) {
     culprit = e.what();
   }

@@ -2,8 +2,8 @@
 MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
 SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
 MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
-                  $(addprefix $(BUILD)/,optim/shards.o data/batch.o data/elements.o data/task.o examples/train/gradients.o) \
-                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o autograd/test_network_ops.o optim/test_shards.o layers/test_shard_pass.o examples/test_gradients.o)
+                  $(addprefix $(BUILD)/,optim/shards.o optim/exchange.o data/batch.o data/elements.o data/task.o examples/train/gradients.o) \
+                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o autograd/test_network_ops.o optim/test_shards.o optim/test_exchange.o layers/test_shard_pass.o examples/test_gradients.o)
 $(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)

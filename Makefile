@@ -273,6 +273,7 @@ help:
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
 	@echo 'make demo-lm    train a language model on the sources of this project (two minutes); MIXER=fd'
 	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
+	@echo 'make test MPI=1  several processes under mpirun, too; tests/distributed/two_hosts.sh build/cpu-mpi: two hosts on one'
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
 	@echo 'make test-barriers   takes out each barrier of the CUDA half; the emulated tests must notice every one'

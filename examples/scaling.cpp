@@ -48,8 +48,6 @@ struct ScalingOptions {
 };
 
 int try_virtually(int64_t processes, int64_t shards) {
-  check<UsageError>(processes <= shards, processes, " processes for ", shards,
-                    " shards; start at most ", shards);
   const int64_t numbers = (int64_t(1) << 23) / processes;  // 32 MB of float32 in all
   const VirtualRun run = run_virtually(processes, shards, numbers);
   std::printf("%lld virtual processes, %lld shards, gradients of %lld random numbers: %s\n",
@@ -73,11 +71,11 @@ void print_measured(const ScalingOptions& o, const StepTimes& times, double exch
   std::printf("%s, recipe %s, %s: %lld parameters, a gradient of %.2f MB\n", o.task.c_str(),
               o.recipe.c_str(), o.mixer.c_str(), (long long)times.parameters,
               double(times.parameters) * 4 / 1e6);
-  std::printf("measured here, %lld thread%s, median of %lld:\n", (long long)o.threads,
-              o.threads == 1 ? "" : "s", (long long)o.repeats);
+  std::printf("measured here, threads: %lld, median of %lld:\n", (long long)o.threads,
+              (long long)o.repeats);
   for (const auto& [examples, seconds] : times.shard)
-    std::printf("  forward and backward of %lld example%s  %8.1f ms\n", (long long)examples,
-                examples == 1 ? " " : "s", seconds * 1e3);
+    std::printf("  forward and backward, examples: %lld    %8.1f ms\n", (long long)examples,
+                seconds * 1e3);
   std::printf("  norm of the gradient and Adam         %8.1f ms\n", times.update * 1e3);
   if (exchange > 0)
     std::printf("  exchange between these %d processes    %8.2f ms\n", processes().size(),

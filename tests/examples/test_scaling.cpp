@@ -43,9 +43,9 @@ TEST_CASE("scaling: measures a step, computes the rest and says so; tries the ex
   const Outcome o = place.run("scaling --recipe tiny --batch-size 4 --shards 4 --repeats 1");
   CAPTURE(o.err);
   REQUIRE(o.code == 0);
-  for (const char* part : {"measured here, 1 thread", "forward and backward of 4 examples",
-                           "computed, not measured", "batch 4 in 4 shards",
-                           "batch 1024 in 1024 shards", "     1024", "the smallest batch"})
+  for (const char* part :
+       {"measured here, threads: 1", "forward and backward, examples: 4", "computed, not measured",
+        "batch 4 in 4 shards", "batch 1024 in 1024 shards", "     1024", "the smallest batch"})
     CHECK(contains(o.out, part));
   CHECK_FALSE(contains(o.out, "nan"));
   const Outcome tried = place.run("scaling --virtual 24 --shards 40");

@@ -10,6 +10,7 @@
 #include "core/blas.h"
 #include "core/fft/fft.h"
 #include "core/memory.h"
+#include "core/processes.h"
 #include "data/files/text_file.h"
 #include "examples/language/extrapolation.h"
 #include "examples/language/open_run.h"
@@ -17,6 +18,7 @@
 #include "examples/language/sample.h"
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
+#include "examples/train/launched.h"
 #include "examples/train/profile_table.h"
 
 namespace skiff {
@@ -45,10 +47,11 @@ std::optional<LmResult> LmRun::operator()() {
   display_ = &display;
   if (session_.resume && has_result()) return result_;
   display.begin("reading '" + options_.data.place + "'", "when the text is read");
-  load_data();
+  together(processes(), [&] { load_data(); });
   count_ngrams();
   if (stop_signal != 0) throw Stopped();
-  build();
+  together(processes(), [&] { build(); });
+  check_same("data", text_);
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));

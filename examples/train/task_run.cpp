@@ -9,11 +9,13 @@
 #include "core/blas.h"
 #include "core/fft/fft.h"
 #include "core/memory.h"
+#include "core/processes.h"
 #include "data/fingerprint.h"
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
 #include "examples/train/evaluation.h"
 #include "examples/train/init.h"
+#include "examples/train/launched.h"
 #include "examples/train/lra.h"
 #include "examples/train/open_run.h"
 #include "examples/train/pretrain.h"
@@ -38,9 +40,10 @@ std::optional<Result> TaskRun::operator()() {
   if (session_.resume && has_result()) return result_;
   display.begin("reading " + options_.data.task + " from '" + options_.data.folder + "'",
                 "when the data is read");
-  load_data();
+  together(processes(), [&] { load_data(); });
   if (stop_signal != 0) throw Stopped();
-  build();
+  together(processes(), [&] { build(); });
+  check_same("data", train_data_ + ", " + val_data_);
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));

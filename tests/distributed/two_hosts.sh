@@ -3,7 +3,7 @@
 # its command on the other side, without ssh. Checks the bits over TCP, a process that dies on the other host, a slow
 # link, and a link that is cut.
 # Run:     tests/distributed/two_hosts.sh BUILD      as root, with Open MPI, e.g. build/cpu-mpi
-# Expect:  one line per check, "two hosts: N passed, N failed"; exit code 77 where namespaces are not allowed
+# Expect:  one line per check, "N passed, N failed"; exit code 77 where namespaces are not allowed
 set -u
 cd "$(dirname "$0")/../.." || exit
 probe=$(realpath "$1")/distributed_probe
@@ -66,5 +66,5 @@ told() { says "waited 3 s for the others at step"; }
 verdict "a link that is cut: told after the time limit" told
 wait "$both"
 
-echo "two hosts: $passed passed, $failed failed"
+echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -55,9 +55,9 @@ std::optional<LmResult> LmRun::operator()() {
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));
-    trainer_->resume(use_.other_steps);
+    together(processes(), [&] { trainer_->resume(use_.other_steps); });
   } else if (!options_.train.init.empty()) {
-    start_from(options_.train.init);
+    together(processes(), [&] { start_from(options_.train.init); });
   }
   trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {

@@ -47,10 +47,12 @@ std::optional<Result> TaskRun::operator()() {
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));
-    trainer_->resume(use_.other_steps);
+    together(processes(), [&] { trainer_->resume(use_.other_steps); });
   } else if (!options_.train.init.empty()) {
-    const std::string taken = start_from(options_.train.init, card_, *parameters_);
-    if (!taken.empty()) display.note(taken);
+    together(processes(), [&] {
+      const std::string taken = start_from(options_.train.init, card_, *parameters_);
+      if (!taken.empty()) display.note(taken);
+    });
   }
   trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {

@@ -56,7 +56,7 @@ BatchGradients::Totals BatchGradients::compute() {
 void BatchGradients::find_non_finite() {
   for (int64_t s = 0; s < shards_; ++s) {
     const Range examples = examples_of(s, shards_, batch_size_);
-    const ShardPass shard(parameters_, examples, batch_size_);
+    ShardPass shard(parameters_, examples, batch_size_);
     pass(examples, /*check_finite=*/true);
   }
 }

@@ -1,7 +1,5 @@
 # ---- several processes under a launcher: MPI=1 ----
 PROBE    := $(if $(WITH_MPI),$(BUILD)/distributed_probe)
-$(COMMON)/tests/distributed/probe.o: tests/distributed/probe.cpp | $(BUILD)/.packages $(PCHS)
-	$(compile)
 $(BUILD)/distributed_probe: $(OBJECTS) $(COMMON)/tests/distributed/probe.o $(BUILD)/libshared.a
 	$(call say,link $@)
 	$(run)$(CXX) $(FLAGS) $^ $(LIBS) -o $@

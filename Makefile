@@ -5,6 +5,8 @@ NVCC     ?= nvcc
 PORTABLE := $(if $(filter x86_64,$(shell uname -m)),x86-64-v3,native)
 ARCH     ?= $(if $(filter install,$(MAKECMDGOALS)),$(PORTABLE),native)
 CUDA     ?= 0
+MPI      ?= 0
+MPICC    ?= mpicc
 FFT      ?= fftw
 SAN      ?= 0
 OPT      ?= -O3
@@ -25,8 +27,9 @@ WITH_FFTW := $(filter-out builtin,$(FFT))
 CLANG    := $(findstring clang,$(CXX))
 VARIANT  := $(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)$(ARCH:%=-%)
 VARIANT  := $(patsubst %-native,%,$(VARIANT))
-BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(VARIANT)
-# CUDA=1 and FFT=builtin change few objects; the others are those of the build without them.
+WITH_MPI := $(if $(filter 1,$(MPI)),-mpi$(subst .,-,$(patsubst mpicc%,%,$(notdir $(MPICC)))))
+BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(WITH_MPI)$(VARIANT)
+# CUDA=1, FFT=builtin and MPI=1 change few objects; the others are those of the build without them.
 COMMON   := $(if $(filter file,$(origin BUILD)),build/cpu$(VARIANT),$(BUILD))
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-restrict)$(if $(filter 1,$(WERROR)), -Werror)
@@ -43,7 +46,7 @@ LIBS     := $(if $(filter 1,$(SAN)),-no-pie )-lopenblas $(if $(WITH_FFTW),-lfftw
 
 # The folders decide: library, what programs share, programs, tests.
 FOLDERS  := core autograd layers optim data
-SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp,$(shell find $(FOLDERS) -name '*.cpp')))
+SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp core/processes_$(if $(WITH_MPI),none,mpi).cpp,$(shell find $(FOLDERS) -name '*.cpp')))
 SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
 PUZZLES  := $(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp))
@@ -52,12 +55,19 @@ TESTS    := $(sort tests/main.cpp $(wildcard $(patsubst %,tests/%/*.cpp,$(FOLDER
 affected  = $(shell seen='$(1)'; for level in 1 2 3; do \
               headers=$$(grep -rlE "$$seen" --include='*.h' $(FOLDERS) examples tests/support) && seen="$(1)$$(printf '|"%s"' $$headers)"; done; \
               grep -lE "$$seen" $(SOURCES) $(SHARED) $(MAINS) $(TESTS) $(PUZZLES))
-OWN      := # sources whose objects CUDA=1 or FFT=builtin change
+OWN      := # sources whose objects CUDA=1, FFT=builtin or MPI=1 change
 OWN_FLAGS :=
 NVCC_SOURCES :=
 ifeq ($(WITH_FFTW),)
 OWN      += $(call affected,SKIFF_NO_FFTW)
 OWN_FLAGS += -DSKIFF_NO_FFTW
+endif
+ifneq ($(WITH_MPI),)
+# Asked when it is needed: `make deps MPI=1` installs mpicc first.
+MPI_SAYS  = $(shell $(MPICC) -show)
+OWN      += core/processes_mpi.cpp
+WITHOUT_MPI := $(LIBS)
+LIBS      = $(WITHOUT_MPI) $(filter -L% -l% -Wl%,$(MPI_SAYS))
 endif
 ifeq ($(CUDA),1)
 SOURCES  := $(filter-out core/cuda/none.cpp,$(SOURCES))
@@ -98,6 +108,7 @@ all: $(PROGRAMS)
 # ---- compiling ----
 $(if $(filter 1,$(SAN)),$(filter $(BUILD)/core/% $(BUILD)/autograd/%,$(OBJECTS)),$(OBJECTS)): flags = $(FLAGS)
 $(if $(filter 1,$(SAN)),$(filter $(BUILD)/layers/% $(BUILD)/optim/% $(BUILD)/data/%,$(OBJECTS))): flags = $(patsubst -O1,-O0,$(FLAGS))
+$(BUILD)/core/processes_mpi.o: flags = $(FLAGS) $(filter -I%,$(MPI_SAYS))
 $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))$(FEWER)
 # The headers of the standard library that most files need, compiled once per optimisation level: a quarter of the time
 # of a typical file. With PCH=0 each file sees only what it includes itself.
@@ -113,7 +124,7 @@ define compile
 $(call say,$(CXX) $<)
 $(run)$(CXX) $(flags) $(addprefix -include ,$(pch)) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
 endef
-CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))
+CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o)
 $(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 $(CXX_OBJECTS): | $(PCHS)
@@ -157,7 +168,8 @@ $(BUILD)/libskiff.a: $(OBJECTS)
 	  objcopy --strip-debug --localize-symbols=$(@:.a=.local) $(@:.a=.o) && rm -f $@ && ar rcs $@ $(@:.a=.o)
 
 # ---- packages ----
-PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libarchive-dev patch
+MPI_PACKAGES := $(if $(WITH_MPI),$(if $(findstring mpich,$(MPICC)),libmpich-dev mpich,libopenmpi-dev openmpi-bin))
+PACKAGES := g++ libopenblas-openmp-dev $(if $(WITH_FFTW),libfftw3-dev )doctest-dev libcli11-dev nlohmann-json3-dev zlib1g-dev libpng-dev libarchive-dev patch $(MPI_PACKAGES)
 SUDO     := $(if $(filter 0,$(shell id -u)),,sudo)
 deps:
 	$(SUDO) apt-get update -q
@@ -168,12 +180,13 @@ ifneq ($(filter deps,$(MAKECMDGOALS)),)
 $(BUILD)/.packages: | deps
 endif
 
-# One line for each header that is missing, with the command that installs it.
+# One line that names what is missing, with the command that installs it.
 $(BUILD)/.packages:
 	@mkdir -p $(@D); missing=; \
 	for pair in cblas.h:libopenblas-openmp-dev $(if $(WITH_FFTW),fftw3.h:libfftw3-dev )doctest/doctest.h:doctest-dev CLI/CLI.hpp:libcli11-dev nlohmann/json.hpp:nlohmann-json3-dev zlib.h:zlib1g-dev png.h:libpng-dev archive.h:libarchive-dev; do \
 	  printf '#include <%s>\n' $${pair%%:*} | $(CXX) -std=c++20 -fsyntax-only -x c++ - 2>/dev/null || missing="$$missing $${pair##*:}"; done; \
-	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
+	$(if $(WITH_MPI),command -v $(MPICC) >/dev/null || missing="$$missing $(MPI_PACKAGES)"; )\
+	if [ -n "$$missing" ]; then echo "error: missing packages:$$missing; 'make deps$(if $(WITH_MPI), MPI=1 MPICC=$(MPICC))' installs them (apt-get install$$missing)" >&2; exit 1; fi; touch $@
 
 # ---- the CUDA half without a GPU ----
 ifneq ($(filter cuda-host build/cuda-host%,$(MAKECMDGOALS)),)
@@ -187,7 +200,8 @@ demo: all
 demo-lm: $(BUILD)/train_lm
 	./examples/demo_lm.sh $(BUILD) $(DEMO)-lm
 tests: $(BUILD)/skiff_tests $(GRADERS)
-test: tests all
+test: tests all $(PROBE)
+	$(if $(WITH_MPI),tests/distributed/run $(BUILD))
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*' $(if $(ARGS),'$(ARGS)')
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
@@ -219,8 +233,9 @@ golden: $(BUILD)/golden
 bench: $(BUILD)/bench
 	$(BUILD)/bench $(ARGS)
 
-# ---- planted bugs, the report, puzzles: how each is made is said beside it ----
+# ---- planted bugs, several processes, the report, puzzles: how each is made is said beside it ----
 include tests/mutants/build.mk
+include tests/distributed/build.mk
 include examples/report/build.mk
 include examples/puzzles/build.mk
 
@@ -260,6 +275,7 @@ help:
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
 	@echo 'make demo-lm    train a language model on the sources of this project (two minutes); MIXER=fd'
 	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
+	@echo 'make test MPI=1  several processes under mpirun, too; tests/distributed/two_hosts.sh build/cpu-mpi: two hosts on one'
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
 	@echo 'make test-random     random command lines of generate for FOR=600 seconds; best with SAN=1'
@@ -279,8 +295,8 @@ help:
 	@echo 'make format     writes every file as .clang-format says;  make format-check: whether they are'
 	@echo 'make compdb     compile_commands.json;  make tidy: clang-tidy, of all files or of FILES="core/tensor.cpp"'
 	@echo 'make clean      removes build/'
-	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
+	@echo 'variants: CXX=clang++  CUDA=1  MPI=1 (several processes; MPICC=mpicc.mpich)  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
 
 .PHONY: all deps demo demo-lm tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
--include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o)

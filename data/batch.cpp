@@ -5,6 +5,7 @@
 #include <numeric>
 #include <utility>
 
+#include "core/memory.h"
 #include "core/random.h"
 
 namespace skiff {
@@ -117,6 +118,29 @@ Batch make_batch(const InputFormat& format, const std::vector<Example>& examples
     }
   }
   return batch;
+}
+
+Tensor rows_of(const Tensor& all, Range examples, bool pairs) {
+  const int64_t halves = pairs ? 2 : 1, half = all.size(0) / halves, count = examples.size();
+  check(examples.first >= 0 && count > 0 && examples.end <= half, "rows_of: examples of 0..",
+        half - 1, " are needed, got ", examples.first, "..", examples.end - 1);
+  if (count == half) return all;
+  Tensor rows(all.shape().with(0, halves * count), all.dtype(), all.device());
+  const size_t row = size_t(all.bytes() / all.size(0));
+  for (int64_t h = 0; h < halves; ++h)
+    memory::copy(rows.device(), static_cast<std::byte*>(rows.raw()) + size_t(h * count) * row,
+                 all.device(),
+                 static_cast<const std::byte*>(all.raw()) + size_t(h * half + examples.first) * row,
+                 size_t(count) * row);
+  return rows;
+}
+
+Batch part_of(const Batch& batch, Range examples) {
+  const bool pairs = batch.input.size(0) == 2 * batch.size();
+  return {rows_of(batch.input, examples, pairs),
+          rows_of(batch.lengths, examples, pairs),
+          rows_of(batch.labels, examples, false),
+          {batch.examples.begin() + examples.first, batch.examples.begin() + examples.end}};
 }
 
 double padding_share(const Batch& batch) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/range.h"
 #include "core/tensor.h"
 #include "data/task.h"
 
@@ -32,6 +33,13 @@ std::string problem_of(const Example& example, const InputFormat& format);
 // The examples at these indices. n is the longest of their rows, or format.pad_to.
 Batch make_batch(const InputFormat& format, const std::vector<Example>& examples,
                  std::span<const int64_t> indices);
+
+// The rows of these examples: of one row per example or, of pairs, of two halves (2B, ..).
+Tensor rows_of(const Tensor& all, Range examples, bool pairs);
+
+// A part of a batch, padded like the whole: to its longest example. The model reads a position
+// relative to n, so with another n it would compute another function.
+Batch part_of(const Batch& batch, Range examples);
 
 // Share of the positions of a batch that hold padding, in [0, 1).
 double padding_share(const Batch& batch);

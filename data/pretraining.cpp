@@ -108,6 +108,37 @@ PretrainBatch pretrain_batch(const Batch& batch, const InputFormat& format,
   return made;
 }
 
+void PretrainBatch::add_first_target() {
+  places = zeros({1}, DType::Int32);
+  if (values) values = zeros({1, 1}, DType::Float32);
+  if (labels) labels = zeros({1}, DType::Int32);
+}
+
+PretrainBatch part_of(const PretrainBatch& batch, Range examples, bool pairs) {
+  const int64_t rows = batch.input.size(0), n = batch.input.size(1), half = rows / (1 + pairs);
+  if (examples.size() == half) return batch;
+  PretrainBatch part;
+  part.input = rows_of(batch.input, examples, pairs);
+  part.lengths = rows_of(batch.lengths, examples, pairs);
+  std::vector<int32_t> places, labels;
+  std::vector<double> values;
+  for (int64_t t = 0; t < batch.places.size(); ++t) {
+    const int64_t place = batch.places.data<int32_t>()[t], row = place / n;
+    const int64_t b = row % half - examples.first;  // of the part
+    if (b < 0 || b >= examples.size()) continue;
+    places.push_back(int32_t((row / half * examples.size() + b) * n + place % n));
+    if (batch.values)
+      values.push_back(batch.values.data<float>()[t]);
+    else
+      labels.push_back(batch.labels.data<int32_t>()[t]);
+  }
+  const int64_t targets = int64_t(places.size());
+  part.places = tensor_of(places, {targets});
+  if (batch.values) part.values = tensor_of(values, {targets, 1}, DType::Float32);
+  if (batch.labels) part.labels = tensor_of(labels, {targets});
+  return part;
+}
+
 bool predicts_values(const InputFormat& format, const PretrainRule& rule) {
   return format.images() && rule.objective == Pretrain::Masked &&
          rule.masked_pixel == PixelTarget::Value;

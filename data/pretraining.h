@@ -48,6 +48,7 @@ struct PretrainBatch {
   Tensor labels;   // int32 (targets): ids or gray levels; absent if the targets are values
   Tensor values;   // float32 (targets, 1); absent if they are labels
   int64_t positions() const { return input ? input.size(0) * input.size(1) : 0; }
+  void add_first_target();  // to none: the first place, with the label or value 0
 };
 
 // Every epoch has other masks; those of epoch 0 are for validation. The masks of an example do not
@@ -56,6 +57,11 @@ struct PretrainBatch {
 // one.
 PretrainBatch pretrain_batch(const Batch& batch, const InputFormat& format,
                              const PretrainRule& rule, int64_t epoch);
+
+// A part of a batch, with the targets of the whole that are its own. There may be none: the masks
+// of a few short documents can all be empty, and a token alone is followed by nothing. Then
+// `places` is empty.
+PretrainBatch part_of(const PretrainBatch& batch, Range examples, bool pairs);
 
 // Whether the targets are values, not labels.
 bool predicts_values(const InputFormat& format, const PretrainRule& rule);

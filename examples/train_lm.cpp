@@ -7,9 +7,12 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
+#include "core/processes.h"
 #include "examples/language/recipes.h"
 #include "examples/language/run.h"
+#include "examples/train/launched.h"
 
 using namespace skiff;
 
@@ -40,19 +43,22 @@ void choose_folder(LmOptions& o) {
 }
 
 int train(const LmCommand& command) {
-  LmRun run(command);
-  const std::optional<LmResult> result = run();
+  std::optional<LmRun> run;
+  together(processes(), [&] { run.emplace(command); });
+  const std::optional<LmResult> result = (*run)();
+  if (processes().rank() > 0) return 0;
   if (result && command.session.json)
     print_json(*result);
   else if (result)  // otherwise it stopped at --stop-at
     print_table(*result);
-  check<IoError>(run.write_error().empty(),
-                 "the run has ended, but not everything was written: ", run.write_error());
+  check<IoError>(run->write_error().empty(),
+                 "the run has ended, but not everything was written: ", run->write_error());
   return 0;
 }
 
 int run(LmCommand& command) {
   const SessionOptions& session = command.session;
+  if ((session.list || session.print_config) && processes().rank() > 0) return 0;
   if (session.list) {
     print_lm_recipes();
     return 0;
@@ -62,7 +68,8 @@ int run(LmCommand& command) {
     std::fputs(config_text(command.options).c_str(), stdout);
     return 0;
   }
-  check_options(command.options);
+  together(processes(), [&] { check_options(command.options); });
+  const Launched launched(command.options.run, command.session);
   if (session.threads > 0) omp_set_num_threads(int(session.threads));
   for (const std::string& note : options_without_effect(command))
     if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());

@@ -9,8 +9,10 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/processes.h"
 #include "examples/train/config_file.h"
 #include "examples/train/flags.h"
+#include "examples/train/launched.h"
 #include "examples/train/open_run.h"
 #include "examples/train/program.h"
 #include "examples/train/recipes.h"
@@ -41,8 +43,10 @@ void choose_places(Options& o) {
 }
 
 int train(const CommandLine& command) {
-  const std::unique_ptr<TaskRun> run = make_task_run(command);
+  std::unique_ptr<TaskRun> run;
+  together(processes(), [&] { run = make_task_run(command); });
   const std::optional<Result> result = (*run)();
+  if (processes().rank() > 0) return 0;
   if (result && command.session.json)
     print_json(*result);
   else if (result)  // otherwise it stopped at --stop-at
@@ -54,6 +58,7 @@ int train(const CommandLine& command) {
 
 int run(CommandLine& command) {
   const SessionOptions& session = command.session;
+  if ((session.list || session.print_config) && processes().rank() > 0) return 0;
   if (session.list) {
     print_recipes();
     return 0;
@@ -63,6 +68,9 @@ int run(CommandLine& command) {
     std::fputs(config_text(command.options).c_str(), stdout);
     return 0;
   }
+  check<UsageError>(processes().size() == 1 || !is_several(command.options.data.task), "--task ",
+                    command.options.data.task, ": several tasks run as one process");
+  const Launched launched(command.options.run, command.session);
   if (session.threads > 0) omp_set_num_threads(int(session.threads));
   for (const std::string& note : options_without_effect(command))
     if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());

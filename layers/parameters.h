@@ -2,7 +2,8 @@
 // data set or an optimizer. options.h: what a user chooses. units/: layers that act on each
 // position alone. operators/: mixers, which act along the positions, each channel for itself.
 // blocks/: the two halves of a residual block. mixers.h: the registry of mixers. model.h,
-// language_model.h, model_file.h: whole models, and files that hold them.
+// language_model.h, model_file.h: whole models, and files that hold them. shard_pass.h: a batch in
+// parts.
 //
 // Parameters live in one flat store, by the name they have in PyTorch's state_dict of the published
 // code ("layers.0.gtu.u_proj.weight"). A layer is a plain struct built from a Scope; to create a
@@ -41,6 +42,7 @@ safetensors::File with_prefixes(safetensors::File file,
                                 const std::vector<std::pair<std::string, std::string>>& prefixes);
 
 class Scope;
+struct ShardPass;
 
 class Parameters {
  public:
@@ -62,6 +64,9 @@ class Parameters {
   void set_training(bool training) { training_ = training; }
   uint64_t step() const { return step_; }  // keys the masks of dropout
   void set_step(uint64_t step) { step_ = step; }
+  // The shard of a batch that the model computes (shard_pass.h); null: the whole batch.
+  ShardPass* shard() const { return shard_; }
+  void set_shard(ShardPass* shard) { shard_ = shard; }
 
   // Values for a checkpoint, and back: every missing, extra or misshapen name in one DataError,
   // and then nothing is changed. `ignored` names, by prefix, what else the file may hold.
@@ -76,6 +81,7 @@ class Parameters {
   DType dtype_;
   Device device_;
   bool training_ = true;
+  ShardPass* shard_ = nullptr;
 };
 
 // A place in the store: a prefix of names.

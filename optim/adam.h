@@ -1,4 +1,5 @@
-// optim: what changes parameters: Adam, AdamW, SGD, learning rate schedules, gradient clipping.
+// optim: what changes parameters: Adam, AdamW, SGD, learning rate schedules, gradient clipping; and
+// how the gradients of the parts of a batch are added (shards.h).
 //
 // An optimizer keeps one or two tensors of state per trained parameter. step(lr) comes after
 // backward() and changes parameters in place; it leaves those without a gradient alone.

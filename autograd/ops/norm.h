@@ -10,13 +10,22 @@ Variable layer_norm(const Variable& x, const Variable& weight, const Variable& b
 Variable simple_rms_norm(const Variable& x, double eps = 1e-8);  // x / (|x| / sqrt d + eps)
 Variable rms_norm(const Variable& x, const Variable& scale, double eps = 1e-8);
 
+// What a batch norm found in training: mean and biased variance (D) of N positions, float64.
+struct BatchStatistics {
+  int64_t N = 0;
+  Tensor mean, var;
+};
+
 // Statistics of each channel over all leading axes; x (.., D), the rest (D).
 // Batch: normalises with the batch's mean and biased variance, and moves the running ones, if
-// given, in place: running += momentum (batch - running), the variance unbiased.
+// given, in place: running += momentum (batch - running), the variance unbiased. `found`, if given,
+// gets the statistics.
 // Running: normalises with the running ones, which are constants.
 enum class Statistics { Batch, Running };
+inline constexpr double kNormMomentum = 0.1, kNormEps = 1e-5;
 Variable batch_norm(const Variable& x, const Variable& weight, const Variable& bias,
                     const Tensor& running_mean, const Tensor& running_var, Statistics statistics,
-                    double momentum = 0.1, double eps = 1e-5);
+                    double momentum = kNormMomentum, double eps = kNormEps,
+                    BatchStatistics* found = nullptr);
 
 }  // namespace skiff

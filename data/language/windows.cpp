@@ -6,8 +6,18 @@
 
 #include "core/check.h"
 #include "core/random.h"
+#include "data/batch.h"
 
 namespace skiff {
+
+int64_t TokenBatch::targets() const {
+  const int32_t* t = target.data<int32_t>();
+  return std::count_if(t, t + target.size(), [](int32_t token) { return token >= 0; });
+}
+
+TokenBatch part_of(const TokenBatch& batch, Range windows) {
+  return {rows_of(batch.input, windows, false), rows_of(batch.target, windows, false)};
+}
 
 WindowBatches::WindowBatches(TokenSpan split, const WindowOptions& options, int64_t batch_size,
                              uint64_t seed)

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "core/options.h"
+#include "core/range.h"
 #include "core/tensor.h"
 #include "data/language/tokens.h"
 
@@ -44,8 +45,10 @@ struct WindowOptions {
 
 // Tokens and what follows them, both int32 (B, n) on the CPU.
 struct TokenBatch {
-  Tensor input, target;  // a target of -1 does not count
+  Tensor input, target;     // a target of -1 does not count
+  int64_t targets() const;  // those that count
 };
+TokenBatch part_of(const TokenBatch& batch, Range windows);
 
 class WindowBatches {
  public:

@@ -137,6 +137,7 @@ std::optional<LanguageEvaluation> evaluate_masked(LanguageModel* model, const Sc
     for (int64_t row = 0; row < input.size(0); ++row)
       mask_tokens({input.data<int32_t>() + size_t(row) * n, n},
                   {target.data<int32_t>() + size_t(row) * n, n}, mask, seed, 0, first + row);
+    if (batch.targets() == 0) return zeros(target.shape(), DType::Float32);
     return model->losses(input.to(device), target.to(device));
   };
   LanguageScore empty;  // of chosen tokens alone, bytes and words say nothing

@@ -10,6 +10,7 @@
 #include "core/blas.h"
 #include "core/fft/fft.h"
 #include "core/memory.h"
+#include "core/processes.h"
 #include "data/files/text_file.h"
 #include "examples/language/extrapolation.h"
 #include "examples/language/open_run.h"
@@ -17,6 +18,7 @@
 #include "examples/language/sample.h"
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
+#include "examples/train/launched.h"
 #include "examples/train/profile_table.h"
 
 namespace skiff {
@@ -45,16 +47,17 @@ std::optional<LmResult> LmRun::operator()() {
   display_ = &display;
   if (session_.resume && has_result()) return result_;
   display.begin("reading '" + options_.data.place + "'", "when the text is read");
-  load_data();
+  together(processes(), [&] { load_data(); });
   count_ngrams();
   if (stop_signal != 0) throw Stopped();
-  build();
+  together(processes(), [&] { build(); });
+  check_same("data", text_);
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));
-    trainer_->resume(use_.other_steps);
+    together(processes(), [&] { trainer_->resume(use_.other_steps); });
   } else if (!options_.train.init.empty()) {
-    start_from(options_.train.init);
+    together(processes(), [&] { start_from(options_.train.init); });
   }
   trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {
@@ -129,12 +132,13 @@ void LmRun::describe() const {
        << ", recipe " << train.recipe << ": " << parameters_->trained_count() << " parameters, "
        << corpus_.train.size() << " tokens for training, " << corpus_.val.size()
        << " for validation, " << trainer_->steps() << " steps of " << train.batch_size
-       << " windows of " << options_.windows.length << "; " << value_text(options_.model.dtype)
-       << ", " << omp_get_max_threads() << " threads, " << blas::description() << ", "
-       << fft::description() << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder "
-       << options_.run.out;
+       << " windows of " << options_.windows.length << train.shards_text() << "; "
+       << value_text(options_.model.dtype) << ", " << omp_get_max_threads() << " threads, "
+       << blas::description() << ", " << fft::description()
+       << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << options_.run.out;
   display_->note(printable(text.str()));
   if (!device_note_.empty()) display_->note(device_note_);
+  if (train.has_small_shards(options_.model.norm)) display_->note(kSmallShards);
   for (const std::string& note : corpus_.notes) display_->note("note: " + printable(note));
   if (counting_.order > 0) {
     char line[120];
@@ -171,12 +175,20 @@ void LmRun::next_batch() {
     mask_tokens({input, n}, {target, n}, mask_, options_.train.seed, 1 + epoch, first + row);
 }
 
-Forward LmRun::forward() {
-  return {model_->loss(batch_.input.to(device_), batch_.target.to(device_))};
+// The loss is the mean over the targets of the batch; those of a masked model are not equally many
+// in every window.
+Forward LmRun::forward(Range windows) {
+  TokenBatch part = part_of(batch_, windows);
+  const int64_t targets = part.targets();
+  // A part without targets gets one of weight 0: the model runs, and its gradients are 0.
+  if (targets == 0 && terms() > 0) part.target.data<int32_t>()[0] = 0;
+  return {model_->loss(part.input.to(device_), part.target.to(device_)), targets};
 }
 
 // An evaluation reads as many tokens at once as a step.
-int64_t LmRun::batch_tokens() const { return options_.train.batch_size * options_.windows.length; }
+int64_t LmRun::batch_tokens() const {
+  return options_.train.largest_shard() * options_.windows.length;
+}
 
 EvaluationProgress LmRun::showing(const std::string& doing, int64_t targets) {
   display_->begin(doing + " on " + std::to_string(targets) + " tokens", "after this batch");

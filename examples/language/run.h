@@ -31,7 +31,8 @@ class LmRun : private Objective {
 
  private:
   void next_batch() override;
-  Forward forward() override;
+  Forward forward(Range windows) override;
+  int64_t terms() const override { return batch_.targets(); }
   int64_t tokens() const override { return batch_.input.size(); }
   int64_t position() const override { return batches_->position(); }
   void set_position(int64_t position) override { batches_->set_position(position); }

@@ -80,6 +80,7 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
     std::fprintf(stderr, "error: %s\n", e.what());
     return e.exit_code();
   }
+  flags.also("shards", {"accumulate"});
   flags.add(command.options);
   flags.add(command.session);
   return run_program(argc, argv, flags, [&] {

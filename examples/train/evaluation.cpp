@@ -102,7 +102,8 @@ std::string class_table(const std::string& title, const Evaluation& e,
 
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,
                                    const std::vector<Example>& examples, int64_t batch_size,
-                                   Device device, const std::function<bool(int64_t)>& progress) {
+                                   Device device, const std::function<bool(int64_t)>& progress,
+                                   int64_t shards) {
   const EvaluationBatches batches(format, &examples, batch_size);
   std::optional<Evaluation> all;
   double loss = 0;
@@ -110,10 +111,14 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
   for (int64_t i = 0; i < batches.count(); ++i) {
     if (!progress(done)) return std::nullopt;
     const Batch batch = batches[i];
-    const Variable logits = model(batch.input.to(device), batch.lengths.to(device));
-    if (!all) all.emplace(logits.size(1));
-    loss += item(cross_entropy(logits, batch.labels.to(device))) * double(batch.size());
-    all->add(predicted_classes(logits.value()), batch.labels);
+    const int64_t parts = std::min(shards, batch.size());
+    for (int64_t p = 0; p < parts; ++p) {
+      const Batch part = part_of(batch, part_of(batch.size(), p, parts));
+      const Variable logits = model(part.input.to(device), part.lengths.to(device));
+      if (!all) all.emplace(logits.size(1));
+      loss += item(cross_entropy(logits, part.labels.to(device))) * double(part.size());
+      all->add(predicted_classes(logits.value()), part.labels);
+    }
     done += batch.size();
   }
   if (all) all->loss = loss / double(examples.size());

@@ -42,10 +42,12 @@ std::string class_table(const std::string& title, const Evaluation& e,
                         const std::vector<std::string>& classes);
 
 // Every example once. `progress` is called after each batch with the number of examples done; when
-// it returns false, evaluation stops and nothing is returned.
+// it returns false, evaluation stops and nothing is returned. shards: parts of a batch that the
+// model computes one after the other, for less memory; a small batch has as many as examples.
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,
                                    const std::vector<Example>& examples, int64_t batch_size,
-                                   Device device, const std::function<bool(int64_t)>& progress);
+                                   Device device, const std::function<bool(int64_t)>& progress,
+                                   int64_t shards = 1);
 
 // `count` of the examples (at most all), evenly spread over their order.
 std::vector<Example> evenly_spread(const std::vector<Example>& examples, int64_t count);

@@ -34,17 +34,19 @@ ModelCard LraRun::card() const {
 
 // ---- the objective of the trainer ----
 
-Forward LraRun::forward() {
-  const Variable logits = (*model_)(batch_.input.to(device_), batch_.lengths.to(device_));
+Forward LraRun::forward(Range examples) {
+  const Batch part = part_of(batch_, examples);
+  const Variable logits = (*model_)(part.input.to(device_), part.lengths.to(device_));
   Evaluation counts(logits.size(1));
-  counts.add(predicted_classes(logits.value()), batch_.labels);
-  return {cross_entropy(logits, batch_.labels.to(device_)), counts.correct(), batch_.size()};
+  counts.add(predicted_classes(logits.value()), part.labels);
+  return {cross_entropy(logits, part.labels.to(device_)), part.size(), counts.correct(),
+          part.size()};
 }
 
 std::optional<Evaluation> LraRun::evaluate_on(const std::vector<Example>& examples,
                                               const std::string& doing) {
   return evaluate(*model_, data_, examples, options_.train.batch_size, device_,
-                  showing(doing, int64_t(examples.size())));
+                  showing(doing, int64_t(examples.size())), options_.train.shards);
 }
 
 std::optional<Scores> LraRun::validate() {

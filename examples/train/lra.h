@@ -25,7 +25,8 @@ class LraRun : public TaskRun {
   bool only_best_test() const override { return only_best_test_; }
 
   void next_batch() override { batch_ = batches_->next(); }
-  Forward forward() override;
+  Forward forward(Range examples) override;
+  int64_t terms() const override { return batch_.size(); }
   int64_t tokens() const override { return batch_.input.size(); }
   std::optional<Scores> validate() override;
   double validations_after_training() const override;

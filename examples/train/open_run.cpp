@@ -88,6 +88,7 @@ Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Op
   add_options(metadata, "train", options.train);
   add_options(metadata, "pretrain", options.pretrain);
   metadata.erase("train.steps");
+  if (options.train.shards == 1) metadata.erase("train.shards");  // as before there were shards
   return metadata;
 }
 

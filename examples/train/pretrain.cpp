@@ -1,5 +1,6 @@
 #include "examples/train/pretrain.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -21,26 +22,31 @@ Variable absolute_error(const Variable& predicted, const Tensor& values) {
 std::optional<Scores> evaluate(const PositionModel& model, const InputFormat& format,
                                const PretrainRule& rule, const std::vector<Example>& examples,
                                int64_t batch_size, Device device,
-                               const std::function<bool(int64_t)>& progress) {
+                               const std::function<bool(int64_t)>& progress, int64_t shards) {
   const EvaluationBatches batches(format, &examples, batch_size);
   double loss = 0, correct = 0, targets = 0;
   int64_t done = 0;
   for (int64_t i = 0; i < batches.count(); ++i) {
     if (!progress(done)) return std::nullopt;
     const Batch all = batches[i];
-    const PretrainBatch batch = pretrain_batch(all, format, rule, /*epoch=*/0);
-    const Variable answers = model.decoder(
-        model.features(batch.input.to(device), batch.lengths.to(device), batch.places.to(device)));
-    const double count = double(batch.places.size());
-    if (batch.values) {
-      loss += count * item(absolute_error(answers, batch.values.to(device)));
-    } else {
-      loss += count * item(cross_entropy(answers, batch.labels.to(device)));
-      const std::vector<int64_t> predicted = predicted_classes(answers.value());
-      for (size_t t = 0; t < predicted.size(); ++t)
-        correct += double(predicted[t] == batch.labels.data<int32_t>()[t]);
+    const PretrainBatch whole = pretrain_batch(all, format, rule, /*epoch=*/0);
+    const int64_t parts = std::min(shards, all.size());
+    for (int64_t p = 0; p < parts; ++p) {
+      const PretrainBatch batch = part_of(whole, part_of(all.size(), p, parts), format.pairs);
+      const double count = double(batch.places.size());
+      if (count == 0) continue;
+      const Variable answers = model.decoder(model.features(
+          batch.input.to(device), batch.lengths.to(device), batch.places.to(device)));
+      if (batch.values) {
+        loss += count * item(absolute_error(answers, batch.values.to(device)));
+      } else {
+        loss += count * item(cross_entropy(answers, batch.labels.to(device)));
+        const std::vector<int64_t> predicted = predicted_classes(answers.value());
+        for (size_t t = 0; t < predicted.size(); ++t)
+          correct += double(predicted[t] == batch.labels.data<int32_t>()[t]);
+      }
+      targets += count;
     }
-    targets += count;
     done += all.size();
   }
   // The published code chooses by accuracy. Where one answer is right at most positions, as in
@@ -73,17 +79,23 @@ void PretrainRun::next_batch() {
   batch_ = pretrain_batch(batches_->next(), data_, rule_, epoch);
 }
 
-Forward PretrainRun::forward() {
-  const Variable features = model_->features(batch_.input.to(device_), batch_.lengths.to(device_),
-                                             batch_.places.to(device_));
+// The loss is the mean over the targets of the batch. A part has its own share of them, more or
+// fewer than its share of the examples.
+Forward PretrainRun::forward(Range examples) {
+  PretrainBatch part = part_of(batch_, examples, data_.pairs);
+  const int64_t targets = part.places.size();
+  if (targets == 0) part.add_first_target();  // of weight 0: the model runs, and gradients are 0
+  const Variable features =
+      model_->features(part.input.to(device_), part.lengths.to(device_), part.places.to(device_));
   const Linear& decoder = model_->decoder;
-  if (batch_.values) return {absolute_error(decoder(features), batch_.values.to(device_))};
-  return {linear_cross_entropy(features, decoder.weight, decoder.bias, batch_.labels.to(device_))};
+  if (part.values) return {absolute_error(decoder(features), part.values.to(device_)), targets};
+  return {linear_cross_entropy(features, decoder.weight, decoder.bias, part.labels.to(device_)),
+          targets};
 }
 
 std::optional<Scores> PretrainRun::validate() {
   return evaluate(*model_, data_, rule_, watched(), options_.train.batch_size, device_,
-                  showing("validating", int64_t(watched().size())));
+                  showing("validating", int64_t(watched().size())), options_.train.shards);
 }
 
 std::string PretrainRun::title() const {

@@ -10,11 +10,12 @@
 namespace skiff {
 
 // The mean over the targets of the examples, masked as in epoch 0. `progress` is called after each
-// batch with the number of examples done; when it returns false, nothing is returned.
+// batch with the number of examples done; when it returns false, nothing is returned. shards: as in
+// evaluation.h.
 std::optional<Scores> evaluate(const PositionModel& model, const InputFormat& format,
                                const PretrainRule& rule, const std::vector<Example>& examples,
                                int64_t batch_size, Device device,
-                               const std::function<bool(int64_t)>& progress);
+                               const std::function<bool(int64_t)>& progress, int64_t shards = 1);
 
 class PretrainRun : public TaskRun {
  public:
@@ -27,7 +28,8 @@ class PretrainRun : public TaskRun {
   Result result_at_end() override;
 
   void next_batch() override;
-  Forward forward() override;
+  Forward forward(Range examples) override;
+  int64_t terms() const override { return batch_.places.size(); }
   int64_t tokens() const override { return batch_.positions(); }
   std::optional<Scores> validate() override;
   double validations_after_training() const override { return 0; }

@@ -8,6 +8,7 @@
 
 #include "core/check.h"
 #include "core/options.h"
+#include "core/processes.h"
 #include "core/version.h"
 #include "data/files/text_file.h"
 #include "examples/train/flags.h"
@@ -50,9 +51,22 @@ std::string unknown_word(const CLI::App* app) {
 }
 
 int refuse(const char* message, const CLI::App& app) {
-  std::fprintf(stderr, "error: %s\n'%s --help' lists the options\n", printable(message).c_str(),
-               full_name(named_command(&app)).c_str());
+  if (processes().rank() == 0)
+    std::fprintf(stderr, "error: %s\n'%s --help' lists the options\n", printable(message).c_str(),
+                 full_name(named_command(&app)).c_str());
   return UsageError("").exit_code();
+}
+
+// Prints the error and returns its exit code. One that this process alone has met ends the others.
+int end_with(const std::string& message, int code) {
+  if (processes().size() > 1) end_all(processes(), message, code);
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return code;
+}
+
+// Programs that know what to do when there are several processes of them.
+bool takes_processes(const std::string& program) {
+  return program == "train_lra" || program == "train_lm" || program == "scaling";
 }
 
 // The exit code of the body, or of the error that it throws.
@@ -64,29 +78,49 @@ int run_body(const std::function<int()>& body) {
     return code;
   } catch (const Error& error) {
     // A message may name files and quote their contents.
-    std::fprintf(stderr, "error: %s\n", printable(error.what()).c_str());
+    const std::string message = printable(error.what());
+    const bool agreed = dynamic_cast<const AgreedError*>(&error) != nullptr ||
+                        dynamic_cast<const Stopped*>(&error) != nullptr;
+    if (!agreed) return end_with(message, error.exit_code());
+    if (processes().rank() == 0) std::fprintf(stderr, "error: %s\n", message.c_str());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory\n");
+    return end_with("out of memory", 1);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
+    return end_with(error.what(), 1);
   }
-  return 1;
 }
 
-int run(CLI::App& app, const std::function<void()>& parse, const std::function<int()>& body) {
-  start::link_start();
+int run_started(CLI::App& app, const std::function<void()>& parse,
+                const std::function<int()>& body) {
   app.set_version_flag("--version", std::string("skiff ") + kVersion, "Print the version and exit");
   try {
     parse();
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help: prints to stdout
+    if (error.get_exit_code() == 0)  // --help: prints to stdout
+      return processes().rank() > 0 ? 0 : app.exit(error);
     const std::string unknown = unknown_word(named_command(&app));
     return refuse(unknown.empty() ? error.what() : unknown.c_str(), app);
   } catch (const UsageError& error) {
     return refuse(error.what(), app);
   }
+  if (processes().size() > 1 && !takes_processes(app.get_name()))
+    return refuse(
+        ("it runs as one process, started as " + std::to_string(processes().size())).c_str(), app);
   return run_body(body);
+}
+
+int run(CLI::App& app, const std::function<void()>& parse, const std::function<int()>& body) {
+  start::link_start();
+  try {
+    processes();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return error.exit_code();
+  }
+  const int code = run_started(app, parse, body);
+  end_processes();
+  return code;
 }
 
 }  // namespace

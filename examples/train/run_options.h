@@ -10,6 +10,7 @@
 #include "core/options.h"
 #include "examples/train/device.h"
 #include "examples/train/display.h"
+#include "layers/units/norm.h"
 #include "optim/schedule.h"
 
 namespace skiff {
@@ -23,17 +24,29 @@ inline std::span<const Word<OptimizerKind>> words_of(OptimizerKind) {
 
 inline constexpr double kManySteps = 1e15;
 
+inline constexpr const char* kSmallShards =
+    "note: batch norm takes its statistics from a shard, and those of fewer than 4 examples are "
+    "poor; fewer --shards have larger ones";
+
 struct TrainOptions {
   std::string recipe = "tiny";
   uint64_t seed = 1;
   std::string init;
-  int64_t batch_size = 32, epochs = 0, steps = 0;
+  int64_t batch_size = 32, shards = 1, epochs = 0, steps = 0;
   double lr = 1e-3, weight_decay = 0, clip = 0;
   OptimizerKind optimizer = OptimizerKind::AdamW;
   ScheduleKind schedule = ScheduleKind::Cosine;
   int64_t warmup = 0, horizon = 0;
   bool bucket = false;
   int64_t eval_every = 0, eval_limit = 0, test_limit = 0;
+
+  int64_t largest_shard() const { return (batch_size + shards - 1) / shards; }
+  std::string shards_text() const {
+    return shards == 1 ? "" : " in " + std::to_string(shards) + " shards";
+  }
+  bool has_small_shards(NormKind norm) const {
+    return norm == NormKind::Batch && shards > 1 && batch_size / shards < 4;
+  }
 
   static constexpr const char* kTitle = "Training";
   template <class Options, class Visitor>
@@ -51,6 +64,13 @@ struct TrainOptions {
            .help = "Run folder or checkpoint of another run whose parameters this run starts from"},
           o.init);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
+    field({.name = "shards",
+           .help = "Parts of a batch that are computed one after the other, or by several "
+                   "processes: memory for one part. Gradients are added along a fixed tree. Batch "
+                   "norm takes its statistics from a part. Also --accumulate",
+           .low = 1,
+           .high = 1e6},
+          o.shards);
     field({.name = "epochs", .help = "Passes over the training data", .low = 0, .high = 1e6},
           o.epochs);
     field({.name = "steps",

@@ -2,9 +2,21 @@
 
 #include <ctime>
 
+#include "core/processes.h"
+#include "examples/train/launched.h"
+
 namespace skiff {
 
 namespace {
+
+bool agrees = false;  // with other processes on the step to stop at
+
+void note_stop(int which) {
+  if (agrees)
+    stop_request = which;
+  else
+    stop_signal = which;
+}
 
 // The second request ends the program. What comes within half a second is an echo of the first
 // one: `timeout` and batch systems signal the program and then its process group.
@@ -15,7 +27,7 @@ void request_stop(int which) {
   const auto hundredths =
       std::sig_atomic_t(now.tv_sec % 10000000 * 100 + now.tv_nsec / 10000000 + 1);
   if (first[which] == 0) first[which] = hundredths;
-  stop_signal = which;
+  note_stop(which);
   if (hundredths - first[which] < 50) return;
   std::signal(which, SIG_DFL);
   std::raise(which);  // delivered when this function returns
@@ -24,6 +36,7 @@ void request_stop(int which) {
 }  // namespace
 
 void catch_stop_signals() {
+  agrees = processes().size() > 1;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU}) {
     struct sigaction before = {};
     sigaction(signal, nullptr, &before);
@@ -31,7 +44,7 @@ void catch_stop_signals() {
     struct sigaction action = {};
     // The others may arrive twice without a second request: SIGXCPU arrives every second.
     const bool ends = signal == SIGINT || signal == SIGTERM;
-    action.sa_handler = ends ? request_stop : [](int which) { stop_signal = which; };
+    action.sa_handler = ends ? request_stop : note_stop;
     sigaction(signal, &action, nullptr);
   }
   // A progress reader that has closed the pipe, or a limit on file sizes, fails the write alone.

@@ -9,11 +9,13 @@
 #include "core/blas.h"
 #include "core/fft/fft.h"
 #include "core/memory.h"
+#include "core/processes.h"
 #include "data/fingerprint.h"
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
 #include "examples/train/evaluation.h"
 #include "examples/train/init.h"
+#include "examples/train/launched.h"
 #include "examples/train/lra.h"
 #include "examples/train/open_run.h"
 #include "examples/train/pretrain.h"
@@ -38,16 +40,19 @@ std::optional<Result> TaskRun::operator()() {
   if (session_.resume && has_result()) return result_;
   display.begin("reading " + options_.data.task + " from '" + options_.data.folder + "'",
                 "when the data is read");
-  load_data();
+  together(processes(), [&] { load_data(); });
   if (stop_signal != 0) throw Stopped();
-  build();
+  together(processes(), [&] { build(); });
+  check_same("data", train_data_ + ", " + val_data_);
   describe();
   if (session_.resume) {
     if (folder_.has("result.json")) peak_before_ = peak_from(folder_.read("result.json"));
-    trainer_->resume(use_.other_steps);
+    together(processes(), [&] { trainer_->resume(use_.other_steps); });
   } else if (!options_.train.init.empty()) {
-    const std::string taken = start_from(options_.train.init, card_, *parameters_);
-    if (!taken.empty()) display.note(taken);
+    together(processes(), [&] {
+      const std::string taken = start_from(options_.train.init, card_, *parameters_);
+      if (!taken.empty()) display.note(taken);
+    });
   }
   trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {
@@ -104,11 +109,12 @@ void TaskRun::describe() const {
   std::ostringstream text;
   text << title() << ", recipe " << train.recipe << ": " << parameters_->trained_count()
        << " parameters, " << data_.train.size() << " training examples, " << steps << " steps of "
-       << train.batch_size << "; " << value_text(model.dtype) << ", " << omp_get_max_threads()
-       << " threads, " << blas::description() << ", " << fft::description()
+       << train.batch_size << train.shards_text() << "; " << value_text(model.dtype) << ", "
+       << omp_get_max_threads() << " threads, " << blas::description() << ", " << fft::description()
        << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << run.out;
   display_->note(text.str());
   if (!device_note_.empty()) display_->note(device_note_);
+  if (train.has_small_shards(model.norm)) display_->note(kSmallShards);
   if (!data_.note.empty()) display_->note("note: " + data_.note);
   if (const int64_t cut = count_cut(data_.train); cut > 0)
     display_->note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +

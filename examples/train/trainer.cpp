@@ -8,6 +8,8 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/processes.h"
+#include "examples/train/launched.h"
 #include "examples/train/profile_table.h"
 #include "optim/clip.h"
 
@@ -22,7 +24,8 @@ Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const Session
       objective_(objective),
       parameters_(parameters),
       folder_(folder),
-      display_(display) {
+      display_(display),
+      gradients_(objective, parameters, train.batch_size, train.shards) {
   if (train.optimizer == OptimizerKind::Sgd)
     sgd_.emplace(parameters, SgdOptions{.momentum = 0.9, .weight_decay = train.weight_decay});
   else
@@ -159,6 +162,7 @@ void Trainer::keep_best() {
 }
 
 void Trainer::begin(bool clears) {
+  share_values(parameters_);
   objective_.next_batch();  // what can fail before the first step has failed by now
   objective_.set_position(at_.position);
   if (clears) folder_.clear();
@@ -244,18 +248,14 @@ MetricsRow Trainer::one_step() {
   if (session_.profile) measuring.emplace(profile_);
   measured("make batch", [&] { objective_.next_batch(); });
   const double lr = rate(at_.step);
+  processes().set_place("at step " + std::to_string(at_.step + 1) +
+                        "; --resume goes on from the last checkpoint");
   parameters_.set_training(true);
   parameters_.set_step(uint64_t(at_.step));
-  parameters_.zero_grad();
-  double loss = 0, norm = 0;
-  {
-    Tape tape;
-    const Forward forward = objective_.forward();
-    loss = item(forward.loss);
-    at_.correct += forward.correct;
-    at_.seen += forward.seen;
-    if (std::isfinite(loss)) tape.backward(forward.loss);
-  }
+  const auto [loss, correct, seen] = gradients_.compute();
+  at_.correct += correct;
+  at_.seen += seen;
+  double norm = 0;
   if (std::isfinite(loss))
     norm = measured("gradient norm", [&] { return gradient_norm(parameters_); });
   if (!std::isfinite(loss) || !std::isfinite(norm)) explain_non_finite(loss);
@@ -304,11 +304,8 @@ void Trainer::explain_non_finite(double loss) {
   for (const Parameter& p : parameters_.all())
     if (!all_finite(p.variable.value())) culprit = "parameter " + p.name + " is not finite";
   try {
-    parameters_.zero_grad();
-    Tape tape;
-    tape.check_finite();
-    tape.backward(objective_.forward().loss);
-  } catch (const NumericalError& e) {
+    together(processes(), [&] { gradients_.find_non_finite(); });
+  } catch (const Error& e) {
     culprit = e.what();
   }
   const std::vector<std::string> saved = folder_.checkpoints();
@@ -319,7 +316,8 @@ void Trainer::explain_non_finite(double loss) {
                          : "The last good checkpoint is " + folder_.file(saved.back()))
        << "; a smaller --lr, a longer --warmup or --clip may help";
   display_.note("");
-  throw NumericalError(text.str());
+  if (processes().size() == 1) throw NumericalError(text.str());
+  throw AgreedError(text.str(), NumericalError("").exit_code());  // all have found the same
 }
 
 // False when a signal stopped it.

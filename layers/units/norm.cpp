@@ -4,6 +4,7 @@
 #include "autograd/ops/elementwise.h"
 #include "autograd/ops/norm.h"
 #include "autograd/recompute.h"
+#include "layers/shard_pass.h"
 
 namespace skiff {
 
@@ -63,8 +64,18 @@ BatchNorm::BatchNorm(const Scope& s, int64_t dim)
 Variable BatchNorm::operator()(const Variable& x) const {
   if (!store->training())
     return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Running);
-  // When a block is computed again, its first run has already updated the running statistics.
+  // When a block is computed again, its first run has already left the statistics.
   if (recomputing()) return batch_norm(x, weight, bias, {}, {}, Statistics::Batch);
+  if (ShardPass* shard = store->shard()) {
+    BatchStatistics found;
+    const Variable y = batch_norm(x, weight, bias, {}, {}, Statistics::Batch, kNormMomentum,
+                                  kNormEps, &found);
+    shard->running.insert(shard->running.end(), {running_mean, running_var});
+    shard->found.push_back(double(found.N));
+    for (const Tensor& values : {found.mean, found.var})
+      for (const double value : to_vector(values)) shard->found.push_back(value);
+    return y;
+  }
   return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Batch);
 }
 

@@ -18,10 +18,11 @@ class Fit : public Objective {
   void next_batch() override {
     target_ = random_normal({4}, DType::Float32, uint64_t(position_++));
   }
-  Forward forward() override {
+  Forward forward(Range) override {
     const Variable error = weights_ - Variable(target_);
-    return {mean(error * error), 0, 1};
+    return {.loss = mean(error * error), .terms = 1, .seen = 1};
   }
+  int64_t terms() const override { return 1; }
   int64_t tokens() const override { return 4; }
   int64_t position() const override { return position_; }
   void set_position(int64_t position) override { position_ = position; }

@@ -87,6 +87,8 @@ const std::map<std::string, const char*> kTestsOf = {
     {"tape", "*"},
     {"generation", "causal sum*,causal taps*,states*,generator*,choice*,tno: equals*"},
     {"language", "windows*,corpus*"},
+    {"shards", "*"},
+    {"exchange", "exchange*"},
 };
 
 // of: what a patch changes, or "" for all tests. An op has tests of its own.

@@ -8,16 +8,27 @@
 
 namespace skiff {
 
+// Which rows of a whole batch the rows of a tensor are, by its leading axis of R rows. Row r is row
+// first + r; of a batch of two halves (pairs) it is so for r < half, and whole + first + (r - half)
+// after that. half = 0: the tensor is the whole batch.
+struct BatchRows {
+  int64_t first = 0;
+  int64_t half = 0, whole = 0;  // rows of a half, in the tensor and in the whole batch
+};
+
 // k[i] = 0 with probability `rate`, otherwise 1 / (1 - rate). The mask depends on (seed, step,
-// call) alone; the rate is rounded to a multiple of 2^-16.
+// call) and on the place of an element in the whole batch; the rate is rounded to a multiple of
+// 2^-16.
 struct DropoutMask {
   double rate = 0;
   uint64_t seed = 0, step = 0, call = 0;
+  BatchRows rows = {};
 };
 
-// y = k x for `count` elements from the one with index `first`, a multiple of 128; y may be x.
+// y = k x for `count` elements from the one with index `first`; y may be x. row: elements per row
+// of the leading axis, of which rows tells the place.
 template <class T>
-void multiply_by_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count,
-                      const T* x, T* y);
+void multiply_by_mask(const DropoutMask& mask, Device device, int64_t row, int64_t first,
+                      int64_t count, const T* x, T* y);
 
 }  // namespace skiff

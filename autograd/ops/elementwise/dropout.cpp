@@ -14,6 +14,9 @@
 // element 32 w + 16 h + b of a tile has half h (0: the lower) of word w of
 // block b. So neighbours come from different blocks, and a vector of blocks
 // from philox_tile meets a vector of elements.
+//
+// Elements are counted over the whole batch: x may be some of its rows (a
+// shard), and then has the masks of these.
 
 #include <algorithm>
 
@@ -39,16 +42,18 @@ struct Keep {
   SKIFF_HOST_DEVICE T operator()(uint32_t half, T x) const { return T(half >= limit) * factor * x; }
 };
 
-// The elements of one block: every 16th of its tile's, as far as there are some.
+// Elements from .. end-1, counted from the first one of first_block; x and y begin at `from`. A
+// thread takes the elements of one block: every 16th of its tile's, as far as they are asked for.
 template <class T>
-void apply_blocks(Device device, uint64_t first_block, int64_t n, Keep<T> keep, uint64_t seed,
-                  uint64_t counter, const T* x, T* y) {
-  const int64_t tiles = (n + kElements - 1) / kElements;
+void apply_blocks(Device device, uint64_t first_block, int64_t from, int64_t end, Keep<T> keep,
+                  uint64_t seed, uint64_t counter, const T* x, T* y) {
+  const int64_t tiles = (end + kElements - 1) / kElements;
   parallel_for(device, tiles * kBlocks, [=] SKIFF_KERNEL(int64_t block) {
     const PhiloxBlock u = philox(seed, first_block + uint64_t(block), counter);
     int64_t i = block / kBlocks * kElements + block % kBlocks;
-    for (int j = 0; j < 8 && i < n; ++j, i += kBlocks)
-      y[i] = keep(u.word[j / 2] >> 16 * (j % 2) & 0xFFFF, x[i]);
+    for (int j = 0; j < 8 && i < end; ++j, i += kBlocks)
+      if (i >= from)
+        y[i - from] = keep(u.word[j / 2] >> 16 * (j % 2) & 0xFFFF, x[i - from]);
   });
 }
 
@@ -79,8 +84,9 @@ struct Dropout {
 
   Tensor masked(const Tensor& x) const {
     Tensor y = empty_like(x);
+    const int64_t row = x.rank() > 0 ? x.size() / x.size(0) : 1;
     dispatch(x, [&]<class T> {
-      multiply_by_mask(mask, x.device(), 0, x.size(), x.data<T>(), y.data<T>());
+      multiply_by_mask(mask, x.device(), row, 0, x.size(), x.data<T>(), y.data<T>());
     });
     return y;
   }
@@ -94,31 +100,53 @@ struct Dropout {
     return {{"odd", {{.rate = 0.3, .seed = 1}}, {randn({7})}},
             {"even", {{.rate = 0.5, .seed = 2, .step = 3, .call = 4}}, {randn({2, 3, 4})}},
             {"a tile and more", {{.rate = 0.4, .seed = 5}}, {randn({3, 50})}},
+            {"rows of two halves",
+             {{.rate = 0.4, .seed = 6, .rows = {.first = 1, .half = 2, .whole = 5}}},
+             {randn({4, 70})}},
             {"length 1", {{.rate = 0.1, .seed = 3}}, {randn({1})}},
             {"rate 0", {{.rate = 0}}, {randn({5})}}};
   }
 };
 
+// `first`: the number of the first element in the whole batch.
+template <class T>
+void apply_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count, const T* x,
+                T* y) {
+  const uint64_t counter =
+      mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
+  const Keep<T> keep(mask.rate);
+  const auto blocks = [&](int64_t at, int64_t n) {
+    const uint64_t block = uint64_t((first + at) / kElements * kBlocks);
+    const int64_t from = (first + at) % kElements;
+    apply_blocks<T>(device, block, from, from + n, keep, mask.seed, counter, x + at, y + at);
+  };
+  if (device == Device::CUDA) return blocks(0, count);
+  const int64_t head = std::min(count, (kElements - first % kElements) % kElements);
+  const int64_t tiles = (count - head) / kElements, done = head + tiles * kElements;
+  if (head > 0) blocks(0, head);
+  apply_tiles<T>(uint64_t((first + head) / kElements * kBlocks), tiles, keep, mask.seed, counter,
+                 x + head, y + head);
+  if (done < count) blocks(done, count - done);
+}
+
 }  // namespace
 
 template <class T>
-void multiply_by_mask(const DropoutMask& mask, Device device, int64_t first, int64_t count,
-                      const T* x, T* y) {
+void multiply_by_mask(const DropoutMask& mask, Device device, int64_t row, int64_t first,
+                      int64_t count, const T* x, T* y) {
   if (mask.rate == 0 && x == y) return;
-  check(first % kElements == 0, "multiply_by_mask: the first index must be a multiple of ",
-        kElements, ", got ", first);
-  const uint64_t counter =
-      mask.step * 0x9E3779B97F4A7C15 + mask.call;  // pairs meet by chance only: 2^-64
-  const uint64_t block = uint64_t(first / kElements * kBlocks);
-  const Keep<T> keep(mask.rate);
-  const int64_t tiles = device == Device::CPU ? count / kElements : 0, done = tiles * kElements;
-  apply_tiles<T>(block, tiles, keep, mask.seed, counter, x, y);
-  apply_blocks<T>(device, block + uint64_t(tiles * kBlocks), count - done, keep, mask.seed, counter,
-                  x + done, y + done);
+  const auto [first_row, half, whole] = mask.rows;
+  if (half == 0) return apply_mask(mask, device, first, count, x, y);
+  const int64_t left = std::clamp<int64_t>(half * row - first, 0, count);  // in the first half
+  if (left > 0) apply_mask(mask, device, first_row * row + first, left, x, y);
+  if (left < count)
+    apply_mask(mask, device, (whole + first_row - half) * row + first + left, count - left,
+               x + left, y + left);
 }
-template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, const float*, float*);
-template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, const double*,
-                               double*);
+template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, int64_t, const float*,
+                               float*);
+template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, int64_t,
+                               const double*, double*);
 
 Variable dropout(const Variable& x, const DropoutMask& mask) {
   if (mask.rate == 0) return x;

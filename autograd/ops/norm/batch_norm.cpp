@@ -32,6 +32,7 @@
 // the factor N/(N-1) is taken as 1.
 
 #include <cmath>
+#include <utility>
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/reference.h"
@@ -141,6 +142,7 @@ struct BatchNorm {
   Statistics statistics = Statistics::Batch;  // attributes
   double momentum = 0.1, eps = 1e-5;
   Tensor running_mean = {}, running_var = {};   // in training they may be absent
+  BatchStatistics* found = nullptr;             // of training, where somebody asks for them
   Tensor x = {}, w = {}, m = {}, inverse = {};  // saved
 
   bool training() const { return statistics == Statistics::Batch; }
@@ -174,6 +176,7 @@ struct BatchNorm {
           move_running<R>(var, unbiased, momentum, running_var);
         });
       }
+      if (found) *std::exchange(found, nullptr) = {N, mean, var};
     } else {
       dispatch(running_mean, [&]<class R> {
         widen<R>(running_mean, mean);
@@ -242,8 +245,9 @@ struct BatchNorm {
 
 Variable batch_norm(const Variable& x, const Variable& weight, const Variable& bias,
                     const Tensor& running_mean, const Tensor& running_var, Statistics statistics,
-                    double momentum, double eps) {
-  return apply(BatchNorm{statistics, momentum, eps, running_mean, running_var}, x, weight, bias);
+                    double momentum, double eps, BatchStatistics* found) {
+  return apply(BatchNorm{statistics, momentum, eps, running_mean, running_var, found}, x, weight,
+               bias);
 }
 
 }  // namespace skiff

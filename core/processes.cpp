@@ -1,0 +1,163 @@
+#include "core/processes.h"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+#include <numeric>
+#include <thread>
+
+namespace skiff {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A short wait is spun through; then the process sleeps, so that it takes no core from those it
+// waits for. Messages advance with each test, so no sleep is long.
+constexpr double kSpin = 100e-6, kFirstSleep = 50e-6, kLongestSleep = 1e-3;
+
+// All bytes but those of one process.
+int64_t bytes_of_others(std::span<const int64_t> bytes, int rank) {
+  return std::accumulate(bytes.begin(), bytes.end(), int64_t(0)) - bytes[size_t(rank)];
+}
+
+}  // namespace
+
+std::string Processes::name(int rank) const {
+  return "process " + std::to_string(rank) + " of " + std::to_string(size()) + " (host " +
+         hosts_[size_t(rank)] + ")";
+}
+
+void Processes::begin() {
+  check(!under_way_, "processes: an operation begins before the one before it has ended");
+  under_way_ = true;
+}
+
+void Processes::begin_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
+                                 std::byte* receive, std::span<const int64_t> receive_bytes) {
+  begin();
+  bytes_sent_ += bytes_of_others(send_bytes, rank_);
+  start_all_to_all(send, send_bytes, receive, receive_bytes);
+}
+
+void Processes::begin_all_gather(std::byte* data, std::span<const int64_t> bytes) {
+  begin();
+  bytes_sent_ += (size() - 1) * bytes[size_t(rank_)];
+  start_all_gather(data, bytes);
+}
+
+void Processes::begin_broadcast(std::byte* data, int64_t bytes) {
+  begin();
+  bytes_sent_ += rank_ == 0 ? (size() - 1) * bytes : 0;
+  start_broadcast(data, bytes);
+}
+
+void Processes::finish() {
+  const Clock::time_point start = Clock::now();
+  const auto waited = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
+  for (double sleep = kFirstSleep; !has_ended();) {
+    const double seconds = waited();
+    if (seconds > timeout_) give_up(seconds);
+    if (seconds < kSpin) continue;
+    std::this_thread::sleep_for(std::chrono::duration<double>(sleep));
+    sleep = std::min(2 * sleep, kLongestSleep);
+  }
+  seconds_waited_ += waited();
+  under_way_ = false;
+}
+
+void Processes::abort(int code) {
+  std::fflush(nullptr);
+  end_others(code);
+  std::_Exit(code);
+}
+
+void Processes::give_up(double seconds) {
+  std::fflush(stdout);
+  std::fprintf(stderr, "error: %s waited %.0f s for the others%s%s\n", name().c_str(), seconds,
+               place_.empty() ? "" : " ", place_.c_str());
+  abort(1);
+}
+
+// ---- one process ----
+
+OneProcess::OneProcess() : Processes(0, 1) { hosts_[0] = host_name(); }
+
+void OneProcess::start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
+                                  std::byte* receive, std::span<const int64_t>) {
+  if (send_bytes[0] > 0) std::memcpy(receive, send, size_t(send_bytes[0]));
+}
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+// ---- made of the others ----
+
+std::vector<std::string> gather(Processes& processes, const std::string& mine) {
+  const size_t count = size_t(processes.size());
+  const auto size = int64_t(mine.size());
+  const std::vector<int64_t> ones(count, 1);
+  const std::vector<int64_t> sizes = gather_records(processes, std::span(&size, 1), ones);
+  const std::vector<char> text =
+      gather_records(processes, std::span<const char>(mine.data(), mine.size()), sizes);
+  std::vector<std::string> all;
+  int64_t at = 0;
+  for (const int64_t bytes : sizes) {
+    all.emplace_back(text.data() + at, size_t(bytes));
+    at += bytes;
+  }
+  return all;
+}
+
+void broadcast(Processes& processes, std::byte* data, int64_t bytes) {
+  processes.begin_broadcast(data, bytes);
+  processes.finish();
+}
+
+void broadcast(Processes& processes, std::string& text) {
+  auto size = int64_t(text.size());
+  broadcast(processes, reinterpret_cast<std::byte*>(&size), int64_t(sizeof size));
+  text.resize(size_t(size));
+  broadcast(processes, reinterpret_cast<std::byte*>(text.data()), size);
+}
+
+void together(Processes& processes, const std::function<void()>& stage) {
+  if (processes.size() == 1) return stage();
+  int code = 0;
+  std::string message;
+  try {
+    stage();
+  } catch (const Error& error) {
+    code = error.exit_code(), message = error.what();
+  } catch (const std::bad_alloc&) {
+    code = 1, message = "out of memory";
+  } catch (const std::exception& error) {
+    code = 1, message = error.what();
+  }
+  // A code is below 256. The first character tells errors from stages that went well.
+  const std::vector<std::string> outcomes =
+      gather(processes, code == 0 ? "" : std::string(1, char(code)) + message);
+  const auto failed = [](const std::string& outcome) { return !outcome.empty(); };
+  const auto first = std::find_if(outcomes.begin(), outcomes.end(), failed);
+  if (first == outcomes.end()) return;
+  const auto count = std::count_if(outcomes.begin(), outcomes.end(), failed);
+  throw AgreedError(first->substr(1) + " (" + processes.name(int(first - outcomes.begin())) +
+                        ", on " + std::to_string(count) + " of " +
+                        std::to_string(processes.size()) + " processes)",
+                    static_cast<unsigned char>((*first)[0]));
+}
+
+void end_all(Processes& processes, const std::string& message, int code) {
+  std::fflush(stdout);
+  const std::string who = processes.size() > 1 ? processes.name() + ": " : "";
+  std::fprintf(stderr, "error: %s%s\n", who.c_str(), message.c_str());
+  processes.abort(code);
+}
+
+}  // namespace skiff

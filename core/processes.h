@@ -1,0 +1,142 @@
+// The processes of a run: one, unless an MPI launcher (mpirun, srun) has started more. They move
+// bytes, agree on errors and end together. Nothing here adds numbers, so that no result depends on
+// a library of messages. processes_mpi.cpp is the one file that knows MPI; in a build without MPI
+// processes_none.cpp takes its place. README.md says how runs of several processes are started.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "core/check.h"
+
+namespace skiff {
+
+// Every process makes the same calls between begin_..() and finish(), in the same order; one
+// operation is on its way at a time. A process that waits longer than the time limit for the others
+// prints one line and ends them all: their state is unknown then, and no exception could leave
+// memory that a message may still be written to.
+class Processes {
+ public:
+  Processes(int rank, int size) : hosts_(size_t(size)), rank_(rank) {}
+  virtual ~Processes() = default;
+  Processes(const Processes&) = delete;
+  Processes& operator=(const Processes&) = delete;
+
+  int rank() const { return rank_; }
+  int size() const { return int(hosts_.size()); }
+  const std::vector<std::string>& hosts() const { return hosts_; }  // names, one per process
+  std::string name(int rank) const;                                 // "process 1 of 4 (host b)"
+  std::string name() const { return name(rank_); }
+
+  // Sends send_bytes[p] bytes to each process p, from `send` on without gaps, and receives
+  // receive_bytes[p] from it. Both memories stay untouched until finish().
+  void begin_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
+                        std::byte* receive, std::span<const int64_t> receive_bytes);
+  // `data` has bytes[p] bytes for each process p, without gaps; each fills its own part before.
+  void begin_all_gather(std::byte* data, std::span<const int64_t> bytes);
+  // From process 0 to all.
+  void begin_broadcast(std::byte* data, int64_t bytes);
+  void finish();
+
+  // Ends all processes at once; the launcher returns `code`.
+  [[noreturn]] void abort(int code);
+
+  void set_timeout(double seconds) { timeout_ = seconds; }
+  // The end of the line of a process that has waited too long: "at step 7; the last checkpoint .."
+  void set_place(const std::string& place) { place_ = place; }
+  double seconds_waited() const { return seconds_waited_; }  // in finish()
+  int64_t bytes_sent() const { return bytes_sent_; }         // to other processes, without headers
+
+ protected:
+  virtual void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
+                                std::byte* receive, std::span<const int64_t> receive_bytes) = 0;
+  virtual void start_all_gather(std::byte* data, std::span<const int64_t> bytes) = 0;
+  virtual void start_broadcast(std::byte* data, int64_t bytes) = 0;
+  virtual bool has_ended() = 0;    // the operation that was started
+  virtual void end_others(int) {}  // with this code; may end this process, too
+
+  std::vector<std::string> hosts_;
+
+ private:
+  void begin();
+  [[noreturn]] void give_up(double seconds);
+
+  int rank_;
+  double timeout_ = 600;
+  std::string place_;
+  double seconds_waited_ = 0;
+  int64_t bytes_sent_ = 0;
+  bool under_way_ = false;
+};
+
+// Those of this program. The first call starts MPI if a launcher has started this process. Throws
+// UsageError if there are several processes and this build has no MPI.
+Processes& processes();
+// At the end of main(), on every process: without it the launcher takes the end for a failure.
+void end_processes();
+
+// ---- made of the above; every process calls them ----
+
+// What each process passes, in their order.
+std::vector<std::string> gather(Processes& processes, const std::string& mine);
+// Process p passes counts[p] records; all of them, in the order of the processes.
+template <class Record>
+std::vector<Record> gather_records(Processes& processes, std::span<const Record> mine,
+                                   std::span<const int64_t> counts) {
+  static_assert(std::is_trivially_copyable_v<Record>);
+  std::vector<int64_t> bytes;
+  int64_t before = 0, all = 0;
+  for (int p = 0; p < processes.size(); ++p) {
+    if (p == processes.rank()) before = all;
+    all += counts[size_t(p)];
+    bytes.push_back(counts[size_t(p)] * int64_t(sizeof(Record)));
+  }
+  check(int64_t(mine.size()) == counts[size_t(processes.rank())],
+        "gather_records: ", processes.name(), " passes ", counts[size_t(processes.rank())],
+        " records, got ", mine.size());
+  std::vector<Record> records(static_cast<size_t>(all));
+  std::copy(mine.begin(), mine.end(), records.begin() + before);
+  processes.begin_all_gather(reinterpret_cast<std::byte*>(records.data()), bytes);
+  processes.finish();
+  return records;
+}
+
+void broadcast(Processes& processes, std::byte* data, int64_t bytes);  // of process 0
+void broadcast(Processes& processes, std::string& text);               // of any length
+
+// An error that all processes know: process 0 prints it, and all end by themselves.
+struct AgreedError : Error {
+  AgreedError(const std::string& message, int code) : Error(message), code(code) {}
+  int exit_code() const override { return code; }
+  int code;
+};
+
+// Runs a stage of the program on every process. When it throws on some of them, all throw an
+// AgreedError with what the lowest of these said. The stage itself exchanges nothing.
+void together(Processes& processes, const std::function<void()>& stage);
+
+// For main(): ends all processes because of an error of this one, after one line on stderr.
+[[noreturn]] void end_all(Processes& processes, const std::string& message, int code);
+
+// One process, which needs no MPI. For builds without it and programs that no launcher started.
+class OneProcess : public Processes {
+ public:
+  OneProcess();
+
+ protected:
+  void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
+                        std::byte* receive, std::span<const int64_t> receive_bytes) override;
+  void start_all_gather(std::byte*, std::span<const int64_t>) override {}
+  void start_broadcast(std::byte*, int64_t) override {}
+  bool has_ended() override { return true; }
+};
+
+std::string host_name();
+
+}  // namespace skiff

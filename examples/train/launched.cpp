@@ -1,0 +1,142 @@
+#include "examples/train/launched.h"
+
+#include <omp.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "core/processes.h"
+
+namespace skiff {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a run may be resumed from; not its lock, and no half-written file.
+bool belongs_to_run(const fs::path& file) {
+  const std::string end = file.extension().string();
+  return end == ".toml" || end == ".csv" || end == ".json" || end == ".safetensors";
+}
+
+// Copies the files of process 0 into the folder of each other process.
+void copy_files(const std::string& from, const std::string& to) {
+  Processes& all = processes();
+  std::vector<fs::path> files;
+  std::error_code error;
+  if (all.rank() == 0)
+    for (const fs::directory_entry& entry : fs::directory_iterator(from, error))
+      if (entry.is_regular_file() && belongs_to_run(entry.path())) files.push_back(entry.path());
+  std::string count = std::to_string(files.size());
+  broadcast(all, count);
+  for (size_t i = 0; i < size_t(std::stoll(count)); ++i) {
+    std::string name, bytes;
+    if (all.rank() == 0) {
+      std::ifstream in(files[i], std::ios::binary);
+      name = files[i].filename().string();
+      bytes.assign(std::istreambuf_iterator<char>(in), {});
+    }
+    broadcast(all, name);
+    broadcast(all, bytes);
+    if (all.rank() == 0) continue;
+    std::ofstream out(to + "/" + name, std::ios::binary);
+    out << bytes;
+    out.close();
+    check<IoError>(out.good(), "cannot write '", to, "/", name, "'");
+  }
+}
+
+int64_t processes_here() {
+  const std::vector<std::string>& hosts = processes().hosts();
+  return std::count(hosts.begin(), hosts.end(), hosts[size_t(processes().rank())]);
+}
+
+// OMP_NUM_THREADS, or else the cores that the processes of this host may use together, divided by
+// their number.
+int64_t threads_of_process() {
+  if (std::getenv("OMP_NUM_THREADS")) return 0;
+  cpu_set_t mine;
+  CPU_ZERO(&mine);
+  ::sched_getaffinity(0, sizeof mine, &mine);
+  Processes& all = processes();
+  const std::vector<std::string> masks =
+      gather(all, {reinterpret_cast<const char*>(&mine), sizeof mine});
+  for (int p = 0; p < all.size(); ++p) {
+    if (all.hosts()[size_t(p)] != all.hosts()[size_t(all.rank())]) continue;
+    cpu_set_t other;
+    masks[size_t(p)].copy(reinterpret_cast<char*>(&other), sizeof other);
+    CPU_OR(&mine, &mine, &other);
+  }
+  return std::max<int64_t>(1, CPU_COUNT(&mine) / processes_here());
+}
+
+// How the run is spread, and whether the cores of this host are used.
+void describe(int64_t threads) {
+  const std::vector<std::string>& hosts = processes().hosts();
+  const size_t count = std::set<std::string>(hosts.begin(), hosts.end()).size();
+  const int64_t used = threads * processes_here(), cores = ::sysconf(_SC_NPROCESSORS_ONLN);
+  std::fprintf(stderr, "%zu processes on %zu host%s, threads of each: %lld\n", hosts.size(), count,
+               count == 1 ? "" : "s", (long long)threads);
+  if (2 * used < cores || used > cores)
+    std::fprintf(stderr,
+                 "note: the processes of this host have %lld threads for %lld cores; mpirun binds "
+                 "two processes to one core each without --bind-to none\n",
+                 (long long)used, (long long)cores);
+}
+
+}  // namespace
+
+Launched::Launched(RunOptions& run, SessionOptions& session) {
+  Processes& all = processes();
+  if (all.size() == 1) return;
+  if (session.threads == 0) session.threads = threads_of_process();
+  if (all.rank() > 0) {
+    std::string place = fs::temp_directory_path() / "skiff-XXXXXX";
+    check<IoError>(::mkdtemp(place.data()) != nullptr, "cannot create '", place, "'");
+    own_folder_ = place;
+  }
+  if (session.resume) copy_files(run.out, own_folder_);
+  if (all.rank() == 0) {
+    if (!session.quiet) describe(session.threads > 0 ? session.threads : omp_get_max_threads());
+    return;
+  }
+  run.out = own_folder_;
+  session.quiet = true;
+  session.force = false;
+}
+
+Launched::~Launched() {
+  std::error_code ignored;
+  if (!own_folder_.empty()) fs::remove_all(own_folder_, ignored);
+}
+
+void check_same(const std::string& what, const std::string& mine) {
+  Processes& all = processes();
+  const std::vector<std::string> said = gather(all, mine);
+  for (int p = 1; p < all.size(); ++p)
+    if (said[size_t(p)] != said[0])
+      throw AgreedError(all.name(p) + " has other " + what + " than " + all.name(0) + ": " +
+                            said[size_t(p)] + " and " + said[0],
+                        DataError("").exit_code());
+}
+
+void share_values(const Parameters& parameters) {
+  Processes& all = processes();
+  if (all.size() == 1) return;
+  for (const Parameter& p : parameters.all()) {
+    Tensor value = p.variable.value();  // shares its storage
+    Tensor here = value.to(Device::CPU);
+    broadcast(all, static_cast<std::byte*>(here.raw()), here.bytes());
+    check(here.shares_storage(value), "several processes compute on the CPU only");
+  }
+}
+
+}  // namespace skiff

@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Two hosts on one machine: two network namespaces, a cable between them, a host name in each. Open MPI's agent runs
+# its command on the other side, without ssh. Checks the bits over TCP, a process that dies on the other host, a slow
+# link, and a link that is cut.
+# Run:     tests/distributed/two_hosts.sh BUILD      as root, with Open MPI, e.g. build/cpu-mpi
+# Expect:  one line per check, "N passed, N failed"; exit code 77 where namespaces are not allowed
+set -u
+cd "$(dirname "$0")/../.." || exit
+probe=$(realpath "$1")/distributed_probe
+a=skiff-a-$$ b=skiff-b-$$ work=$(mktemp -d) passed=0 failed=0 code=0
+skip() { echo "skipped: $*"; exit 77; }
+# A cut link leaves daemons of Open MPI on the other side. Whatever runs in the two namespaces is of this script.
+end_all() { local pid; for pid in $(ip netns pids $a 2>/dev/null; ip netns pids $b 2>/dev/null); do kill -9 "$pid"; done; }
+trap 'end_all; ip netns del $a 2>/dev/null; ip netns del $b 2>/dev/null; rm -rf "$work"' EXIT
+mpirun --version 2>/dev/null | grep -q 'Open MPI\|OpenRTE' || skip "mpirun of Open MPI was not found"
+command -v tc >/dev/null || skip "ip and tc were not found (package iproute2)"
+ip netns add $a 2>/dev/null || skip "network namespaces are not allowed here"
+ip netns add $b && ip link add skiffa netns $a type veth peer name skiffb netns $b || skip "no virtual cable is allowed here"
+ip -n $a addr add 10.99.0.1/24 dev skiffa; ip -n $b addr add 10.99.0.2/24 dev skiffb
+for n in $a $b; do ip -n $n link set lo up; done
+ip -n $a link set skiffa up; ip -n $b link set skiffb up
+# Without a host name of its own the second host would be taken for the first.
+printf '#!/bin/sh\nshift\nexec ip netns exec %s unshare --uts sh -c "hostname hostb; $*"\n' $b >"$work/agent"
+chmod +x "$work/agent"
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
+options="--mca plm_rsh_agent $work/agent --mca btl self,tcp --mca btl_tcp_if_include 10.99.0.0/24 --bind-to none \
+  --host 10.99.0.1:2,10.99.0.2:2 -x OMP_NUM_THREADS -x PROBE_TIMEOUT"
+on_both() {  # SECONDS PROCESSES WORD..: the probe on both hosts, killed after so many seconds
+  local limit=$1 count=$2; shift 2
+  timeout -k 1 "$limit" ip netns exec $a unshare --uts sh -c "hostname hosta; exec mpirun $options -n $count $probe $*" \
+    >"$work/out" 2>"$work/err"
+  code=$?
+}
+verdict() {  # NAME CONDITION..: one check; the condition is a command
+  local name=$1; shift
+  if "$@"; then passed=$((passed + 1)); echo "ok      $name"; return; fi
+  failed=$((failed + 1)); echo "FAILED  $name: exit code $code; it said:"; cat "$work/out" "$work/err"
+}
+says() { grep -qF -- "$1" "$work/out" "$work/err"; }
+pids() { rm -rf "$work/pids"; mkdir "$work/pids"; }
+wait_for() { local i; for ((i = 0; i < 300; i++)); do [ "$(cat "$work"/pids/* 2>/dev/null | wc -l)" = "$1" ] && return; sleep 0.1; done; }
+
+same_bits() { [ "$code" = 0 ] && [ "$(grep -c '^process [0-9]*: same bits$' "$work/out")" = "$1" ]; }
+on_both 60 4 exchange 7 100001
+verdict "4 processes on two hosts: the bits of one process" same_bits 4
+on_both 60 3 exchange 6 1000
+verdict "2 processes and 1: the same" same_bits 3
+named() { [ "$code" = 3 ] && says "error: no data for 2 (process 2 of 4 (host hostb), on 2 of 4 processes)"; }
+on_both 60 4 agree 2
+verdict "an error on the other host is told with its name" named
+pids
+on_both 30 4 steps "$work/pids" kill 3
+gone() { [ "$code" != 0 ] && [ "$code" != 124 ] && says "exited on signal 9"; }
+verdict "a process of the other host is killed: all end" gone
+ip netns exec $a tc qdisc replace dev skiffa root tbf rate 1gbit burst 256kb latency 50ms
+ip netns exec $b tc qdisc replace dev skiffb root tbf rate 1gbit burst 256kb latency 50ms
+on_both 60 4 exchange 8 500000
+verdict "over a link of 1 Gb/s: the same bits" same_bits 4
+pids
+export PROBE_TIMEOUT=3
+on_both 25 4 steps "$work/pids" & both=$!
+wait_for 4; sleep 0.5
+ip -n $b link set skiffb down
+for ((i = 0; i < 100; i++)); do says "s for the others at step" && break; sleep 0.1; done
+told() { says "waited 3 s for the others at step"; }
+verdict "a link that is cut: told after the time limit" told
+wait "$both"
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ]

@@ -191,6 +191,8 @@ test: tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*' $(if $(ARGS),'$(ARGS)')
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'
+test-random: $(BUILD)/generate $(BUILD)/train_lm
+	tests/random/generate.sh $(BUILD) $(or $(FOR),600) $(SEED)
 test-gpu:
 	$(MAKE) CUDA=1 all build/cuda/skiff_tests
 	tests/gpu.sh build/cuda
@@ -260,6 +262,7 @@ help:
 	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
+	@echo 'make test-random     random command lines of generate for FOR=600 seconds; best with SAN=1'
 	@echo 'make test-barriers   takes out each barrier of the CUDA half; the emulated tests must notice every one'
 	@echo 'make test-cuda-static  the CUDA build: registers, occupancy, PTX; needs nvcc, no GPU'
 	@echo 'make test-gpu   all tests on a GPU;  make bench-gpu: operators against the floors of the hardware'
@@ -278,6 +281,6 @@ help:
 	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
 
-.PHONY: all deps demo demo-lm tests test test-slow test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
+.PHONY: all deps demo demo-lm tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS))

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "core/io/atomic_file.h"
+#include "examples/bench/generation.h"
 #include "examples/bench/options.h"
 #include "examples/bench/output.h"
 #include "examples/train/flags.h"
@@ -75,9 +76,33 @@ std::vector<Case> chosen(const BenchOptions& o) {
   return cases;
 }
 
+void make_folder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  check<IoError>(!error, "cannot create '", folder, "': ", error.message());
+}
+
+int run_generation(const BenchOptions& o) {
+  GenerationSizes sizes;
+  if (o.quick) sizes = {.dim = 16, .layers = 1, .positions = {16, 64}};
+  const std::vector<TokenCost> costs = measure_generation(
+      sizes, [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
+  std::string lines;
+  for (const TokenCost& c : costs) lines += json_line(c) + "\n";
+  make_folder(o.out);
+  write_file(o.out + "/generation.jsonl", lines);
+  write_file(o.out + "/generation.svg", chart(costs));
+  std::printf(
+      "%lld layers of width %lld, float32, %d threads\n%s\nrows and chart: %s/generation.*\n",
+      (long long)sizes.layers, (long long)sizes.dim, omp_get_max_threads(), table_of(costs).c_str(),
+      o.out.c_str());
+  return 0;
+}
+
 int run(BenchOptions& o, const Flags& flags) {
   take_sizes(o, flags);
   if (o.threads > 0) omp_set_num_threads(int(o.threads));
+  if (o.generation) return run_generation(o);
   std::vector<Case> cases = chosen(o);
   if (o.list) {
     for (const Case& c : cases) std::printf("%s %lld\n", c.label().c_str(), (long long)c.n);
@@ -90,9 +115,7 @@ int run(BenchOptions& o, const Flags& flags) {
     std::fputs(lines.c_str(), stdout);
     return 0;
   }
-  std::error_code error;
-  std::filesystem::create_directories(o.out, error);
-  check<IoError>(!error, "cannot create '", o.out, "': ", error.message());
+  make_folder(o.out);
   const std::string json = o.json.empty() ? o.out + "/bench.jsonl" : o.json, svg = chart(rows);
   write_file(json, lines);
   if (!svg.empty()) write_file(o.out + "/bench.svg", svg);

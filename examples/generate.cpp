@@ -79,7 +79,7 @@ void note_unused(const GenerateOptions& o, const Flags& flags) {
       std::fprintf(stderr, "note: --%s has no effect without --method states or --compare\n", name);
 }
 
-int generate(const GenerateOptions& o) {
+int generate(GenerateOptions o) {
   const Device device = prepare(o.inference);
   OpenedLmRun run = open_lm_run(o.run, device);
   const std::string beginning = prompt_text(o.prompt, o.prompt_file);
@@ -91,6 +91,7 @@ int generate(const GenerateOptions& o) {
 
   const bool json = o.inference.json, raw = o.writing.raw;
   if (given && o.echo && !json) put(beginning, raw);
+  o.writing.keep_first = json || o.compare;
   const Written w = write(
       generator, run.vocabulary, prompt, o.writing,
       [&](const std::string& piece) { json ? void() : put(piece, raw); },

@@ -14,7 +14,7 @@ using namespace skiff;
 namespace {
 
 struct ReportOptions {
-  std::string run, bench, mutants, out = "report.html", pictures;
+  std::string run, text_run, bench, mutants, out = "report.html", pictures;
   uint64_t seed = 1;
 
   static constexpr const char* kTitle = "Options";
@@ -24,6 +24,8 @@ struct ReportOptions {
            .help = "Run folder of train_lra, for the learned kernels; without it, an untrained "
                    "model"},
           o.run);
+    field({.name = "text-run", .help = "Run folder of train_lm, for the text that a model writes"},
+          o.text_run);
     field({.name = "bench", .help = "Measurements of bench (JSON lines), for the section on cost"},
           o.bench);
     field({.name = "mutants", .help = "Results of planted bugs (JSON lines)"}, o.mutants);
@@ -52,6 +54,7 @@ int write_pictures(const std::string& folder) {
 
 int write(const ReportOptions& o) {
   report::check_run(o.run);
+  report::check_text_run(o.text_run);
   report::check_bench(o.bench);
   report::check_mutants(o.mutants);
   report::Page page;
@@ -64,6 +67,7 @@ int write(const ReportOptions& o) {
   report::add_tape(page);
   report::add_mutants(page, o.mutants);
   report::add_learned(page, o.run, o.seed);
+  report::add_generation(page, o.text_run, o.seed);
   report::add_cost(page, o.bench);
   const std::string file = page.finish();
   write_file(o.out, file);

@@ -35,11 +35,17 @@ class FixedSpectrum {
   // S complex (F/2 + 1, D); F a power of two from 32 on.
   FixedSpectrum(const Tensor& S, int64_t F);
 
-  int64_t blocks() const { return blocks_; }  // of the D channels; each for itself
+  int64_t blocks() const { return blocks_; }  // of the D channels, independent of each other
   int64_t bytes() const { return slots_.bytes(); }
-  int64_t scratch_bytes(int64_t n) const;  // of one call, aligned to 64
-  // y[r] += (irfft(S rfft(x, F), F))[r], r < n, for x (n, D) and y (n, D) and one block.
+  int64_t width() const;                   // most channels of a block
+  int64_t scratch_bytes(int64_t n) const;  // of a call for n result rows, aligned to 64
+  // The first ny rows of irfft(S rfft(x, F), F) for x (nx, D), nx and ny at most F, and one block:
+  // (ny, width()) somewhere in scratch.
+  const T* product(int64_t block, const T* x, int64_t nx, int64_t ny, void* scratch) const;
+  // y (n, D) += the first n rows of that product, for x (n, D).
   void add(int64_t block, const T* x, T* y, int64_t n, void* scratch) const;
+  // y (D) += one row of a product, the channels of the block.
+  void add_row(int64_t block, const T* product, T* y) const;
 
  private:
   int64_t D_ = 0, blocks_ = 0;

@@ -263,18 +263,34 @@ int64_t FixedSpectrum<T>::scratch_bytes(int64_t n) const {
 }
 
 template <class T>
-void FixedSpectrum<T>::add(int64_t block, const T* x, T* y, int64_t n, void* scratch) const {
+int64_t FixedSpectrum<T>::width() const {
+  return kWidth<T>;
+}
+
+template <class T>
+const T* FixedSpectrum<T>::product(int64_t block, const T* x, int64_t nx, int64_t ny,
+                                   void* scratch) const {
   const Plan<T>& plan = *plan_;
-  const ChannelBlocks blocks({1, n, D_}, D_, kWidth<T>);
+  const ChannelBlocks blocks({1, nx, D_}, D_, kWidth<T>);
   const Signal<T> signal{plan, static_cast<Numbers<T>*>(scratch)};
   T* product = reinterpret_cast<T*>(signal.z + plan.M);
   const Pair<T>* slots = static_cast<const Pair<T>*>(slots_.raw()) + block * plan.M / 2;
   lanes::enter(plan, signal.z, blocks.block(x, 0, block));
   lanes::walk(plan, Forward<T>{signal, slots});
-  const Block<T> sum = blocks.block(y, 0, block);
-  lanes::leave(plan, signal.z, Block<T>{product, n, kWidth<T>, sum.channels});
-  for (int64_t r = 0; r < n; ++r)
-    for (int64_t c = 0; c < sum.channels; ++c) sum.data[r * D_ + c] += product[r * kWidth<T> + c];
+  lanes::leave(plan, signal.z, Block<T>{product, ny, kWidth<T>, blocks.channels(block)});
+  return product;
+}
+
+template <class T>
+void FixedSpectrum<T>::add_row(int64_t block, const T* product, T* y) const {
+  const int64_t first = block * kWidth<T>, channels = std::min(kWidth<T>, D_ - first);
+  for (int64_t c = 0; c < channels; ++c) y[first + c] += product[c];
+}
+
+template <class T>
+void FixedSpectrum<T>::add(int64_t block, const T* x, T* y, int64_t n, void* scratch) const {
+  const T* rows = product(block, x, n, n, scratch);
+  for (int64_t r = 0; r < n; ++r) add_row(block, rows + r * kWidth<T>, y + r * D_);
 }
 
 template class FixedSpectrum<float>;

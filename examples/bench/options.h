@@ -14,7 +14,7 @@ struct BenchOptions {
   std::string n = "512,1024,2048,4096", filter, out = "build/bench", json;
   int64_t threads = 0, repeats = 9;
   double seconds = 0;
-  bool quick = false, list = false;
+  bool quick = false, list = false, generation = false;
 
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
@@ -57,6 +57,9 @@ struct BenchOptions {
            .help = "The JSON lines in this file; -: on standard output, and nothing else"},
           o.json);
     field({.name = "quick", .help = "Tiny sizes: does everything run?"}, o.quick);
+    field({.name = "generation",
+           .help = "Instead of the cases: what a token costs while a text is written"},
+          o.generation);
     field({.name = "list", .help = "Print the names of the cases and stop"}, o.list);
   }
 };

@@ -27,6 +27,7 @@ double since(SteadyClock::time_point start) {
 struct Growing {
   TextStream text;
   StopStrings stops;
+  bool keep;
   WrittenSample sample = {};
   bool ended = false;
 
@@ -35,17 +36,19 @@ struct Growing {
       ended = true;
       return "";
     }
-    sample.tokens.push_back(token);
     const std::string piece = stops.add(o.raw ? vocabulary.token(token) : text.add(token));
     ended = stops.stopped();
-    sample.text += piece;
+    if (keep) {
+      sample.tokens.push_back(token);
+      sample.text += piece;
+    }
     return piece;
   }
   std::string finish(const WritingOptions& o) {
     if (stops.stopped()) return "";
     std::string rest = stops.add(o.raw ? "" : text.finish());
     rest += stops.finish();
-    sample.text += rest;
+    if (keep) sample.text += rest;
     return rest;
   }
 };
@@ -65,15 +68,19 @@ StopStrings::StopStrings(std::vector<std::string> stops) : stops_(std::move(stop
 std::string StopStrings::add(const std::string& piece) {
   if (stopped_) return "";
   held_ += piece;
-  size_t end = std::string::npos, kept = 0;
+  size_t end = std::string::npos, start = end, kept = 0;
   for (const std::string& stop : stops_) {
-    end = std::min(end, held_.find(stop));
+    const size_t at = held_.find(stop);
+    if (at != std::string::npos && std::pair(at + stop.size(), at) < std::pair(end, start)) {
+      end = at + stop.size();
+      start = at;
+    }
     // The longest end of the text that begins a stop string.
     for (size_t n = std::min(stop.size() - 1, held_.size()); n > kept; --n)
       if (held_.compare(held_.size() - n, n, stop, 0, n) == 0) kept = n;
   }
   stopped_ = end != std::string::npos;
-  const std::string free = held_.substr(0, stopped_ ? end : held_.size() - kept);
+  const std::string free = held_.substr(0, stopped_ ? start : held_.size() - kept);
   held_ = stopped_ ? "" : held_.substr(free.size());
   return free;
 }
@@ -82,10 +89,16 @@ std::string StopStrings::finish() { return std::exchange(held_, ""); }
 
 std::string harmless(const std::string& text) {
   std::string shown;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte >= 32 && byte != 127) || c == '\n' || c == '\t') {
-      shown += c;
+  unsigned char before = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const unsigned next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    // U+0080 to U+009F, the bytes c2 80 to c2 9f, are control characters, too.
+    const bool wide = (byte == 0xc2 && next >= 0x80 && next < 0xa0) ||
+                      (before == 0xc2 && byte >= 0x80 && byte < 0xa0);
+    before = byte;
+    if (!wide && ((byte >= 32 && byte != 127) || byte == '\n' || byte == '\t')) {
+      shown += text[i];
     } else {
       char escape[8];
       std::snprintf(escape, sizeof escape, "\\x%02x", unsigned(byte));
@@ -120,7 +133,7 @@ Written write(Generator& generator, const Vocabulary& vocabulary,
 
   std::vector<Growing> all;
   for (int64_t s = 0; s < o.samples; ++s)
-    all.push_back({TextStream(&vocabulary), StopStrings(o.stops)});
+    all.push_back({TextStream(&vocabulary), StopStrings(o.stops), s > 0 || o.keep_first});
   std::vector<int32_t> next(static_cast<size_t>(o.samples));
   const int64_t position = generator.position();
   for (int64_t i = 0; o.tokens < 0 || i < o.tokens; ++i) {
@@ -207,6 +220,7 @@ std::vector<Compared> compare_methods(LanguageModel* model, const GeneratorOptio
 }
 
 double seconds_to_read(int64_t bytes) {
+  if (bytes == 0) return 0;
   const int64_t n = std::max<int64_t>(bytes / 4, 1);
   const Scratch<float> scratch(n);
   float* memory = scratch + 0;
@@ -246,6 +260,7 @@ std::string table_of(const std::vector<Compared>& rows, int64_t written, double 
       table += line;
     }
   }
+  if (floor == 0) return table;
   std::snprintf(line, sizeof line, "floor: reading all weights once takes %s\n",
                 seconds_text(floor).c_str());
   return table + line;

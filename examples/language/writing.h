@@ -13,7 +13,8 @@
 
 namespace skiff {
 
-// Lets text through up to the first stop string, and holds back what may be the beginning of one.
+// Lets text through up to the stop string that ends first (of two that end together, the one that
+// begins first), and holds back what may be the beginning of one.
 // An occurrence may lie across pieces; the result does not depend on where a text is cut.
 class StopStrings {
  public:
@@ -40,6 +41,7 @@ struct WritingOptions {
   int64_t samples = 1;
   std::vector<std::string> stops = {};
   bool ignore_eos = false, raw = false;  // raw: bytes as they are, whole characters or not
+  bool keep_first = true;  // the result has the first sample; false: memory does not grow with it
   ChoiceOptions choice = {};
 };
 
@@ -73,13 +75,15 @@ struct Compared {
   double difference = 0;  // of logits, the largest, over the largest logit
   Generator::StatesError states_error;
 };
-// All ways that the model has. `say` is told which one is at work.
+// All ways that the model has; `say` gets the name of the one at work. Keeps the logits of all
+// tokens in memory.
 std::vector<Compared> compare_methods(LanguageModel* model, const GeneratorOptions& options,
                                       const std::vector<int32_t>& prompt,
                                       const std::vector<int32_t>& written,
                                       const WritingOptions& writing,
                                       const std::function<void(const std::string&)>& say);
-// Seconds to read so many bytes once, on all threads: no way can be faster per token.
+// Seconds to read so many bytes once, on all threads: no way can be faster per token. 0 for none.
+// (Ways that read the text again do not say how much they read.)
 double seconds_to_read(int64_t bytes);
 std::string table_of(const std::vector<Compared>& rows, int64_t written, double floor);
 

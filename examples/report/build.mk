@@ -13,6 +13,12 @@ $(REPORT)/listops-ski.done: | $(BUILD)/train_lra $(BUILD)/lra_data $(SHOWN_MUTAN
 	$(BUILD)/train_lra --task listops --recipe tiny --mixer ski --data $(REPORT)/data --out $(REPORT)/listops-ski \
 	  --steps 1500 --max-length 128 --profile --eval-every 150 --threads 1 --force --quiet
 	touch $@
-report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
+$(REPORT)/text.done: | $(BUILD)/train_lm $(SHOWN_MUTANTS)
+	@mkdir -p $(@D)
+	cat README.md autograd/README.md core/README.md data/README.md examples/README.md >$(REPORT)/text.txt
+	$(BUILD)/train_lm --data $(REPORT)/text.txt --recipe demo --mixer tno --steps 400 --out $(REPORT)/text-tno \
+	  --ngram 0 --sample-tokens 0 --threads 1 --force --quiet
+	touch $@
+report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(REPORT)/text.done $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
-	$(BUILD)/report --run $(RUN) --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
+	$(BUILD)/report --run $(RUN) --text-run $(REPORT)/text-tno --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html

@@ -12,9 +12,10 @@
 //
 //   way      flop per input and channel     numbers per channel  exact
 //   dense    2 M                            2 M                  yes
-//   online   2.5 log2(M)^2 + 5.5 log2 M     5 M to 7 M           yes (online_sum.cpp)
+//   online   2.5 log2(N)^2 + 5.5 log2 N     5 M to 13 M          yes (online_sum.cpp), N = min(M,
+//            + 20 log2(4V) per far level                         near), levels V = N/2, N, .. < M/2
 //   prefix   7 r + 2 m                      2 M                  yes, causal SKI (prefix_sum.cpp)
-//   states   m + s^2                        m + s                no; the error is known
+//   states   2 m + 2 s^2 + 4 s              m + s                no; the error is known
 //   etsc     5.5 M                          M                    yes, for lags < M (etsc_sum.cpp)
 #pragma once
 
@@ -45,7 +46,7 @@ class CausalSum {
   virtual void between_steps(int64_t /*part*/, void* /*scratch*/) {}
   virtual int64_t scratch_bytes() const { return 0; }  // of one part, aligned to 64
 
-  virtual std::unique_ptr<CausalSum> copy() const = 0;  // shares the kernel, goes on for itself
+  virtual std::unique_ptr<CausalSum> copy() const = 0;  // shares the kernel only
   virtual void reset() = 0;                             // to before the first input
   virtual int64_t bytes() const = 0;                    // of the state, without the kernel
 };
@@ -59,9 +60,12 @@ template <class T>
 CausalSumPtr<T> dense_sum(const Tensor& kernel);
 
 // Exact in O(log^2 M) per input. Blocks and tiles are powers of two; tiles up to `direct` inputs
-// are summed, larger ones transformed. With direct >= M the result has the bits of dense_sum.
+// are summed, larger ones transformed. What inputs do at lags from `near` on, a power of two, is
+// computed ahead of time: after a step at most one group of channels of one level, so the longest
+// step grows like M log M / channels. With near >= M and direct >= M and block the result has the
+// bits of dense_sum.
 struct OnlineOptions {
-  int64_t block = 16, direct = 32;
+  int64_t block = 16, direct = 32, near = 1024;
 };
 template <class T>
 CausalSumPtr<T> online_sum(const Tensor& kernel, const OnlineOptions& o = {});

@@ -43,7 +43,7 @@ class EtscSum : public CausalSum<T> {
     for (int64_t k = 1; k <= states_; ++k) {
       const double angle = -2 * std::numbers::pi * double(k) / double(m);
       lambda_.push_back({gamma * std::cos(angle), gamma * std::sin(angle)});
-      const double both = 2 * k == m ? 1 : 2;  // states that this one stands for
+      const double both = 2 * k == m ? 1 : 2;  // states that this one replaces
       double* b = b_.data<double>() + (k - 1) * 2 * D;
       for (int64_t l = 0; l < m; ++l) {
         const double turn = -angle * double(k * l % m) / double(k);

@@ -73,18 +73,11 @@ struct Generator::NaiveWay : Way {
       const Tensor input = tensor_of(std::vector<int32_t>(text.end() - n, text.end()), {1, n})
                                .to(model->head.device());
       std::optional<Stream> fixed;
-      if (!kernels.empty()) fixed.emplace(model, kernels_for(n));
+      if (!kernels.empty()) fixed.emplace(model, kernels);
       const Variable x = fixed ? fixed->features(input) : model->features(input);
       const std::vector<double> last = to_vector(model->logits(last_position(x)).value());
       logits.insert(logits.end(), last.begin(), last.end());
     }
-  }
-  // Later lags reach nothing.
-  std::vector<Tensor> kernels_for(int64_t n) const {
-    std::vector<Tensor> all;
-    for (const Tensor& kernel : kernels)
-      all.push_back(n < kernel.size(0) ? slice(Variable(kernel), 0, 0, n).value() : kernel);
-    return all;
   }
   int64_t state_bytes() const override {
     int64_t bytes = 0;
@@ -97,8 +90,6 @@ struct Generator::NaiveWay : Way {
 // ---- a position at a time ----
 template <class T>
 struct Generator::TokenWay : Way {
-  static constexpr int64_t kPiece = 4096;  // tokens of a prompt that are read at once
-
   TokenModel<T> token_model;
   std::vector<Tensor> kernels;
   typename TokenModel<T>::Sums sums;  // [layer][sample]
@@ -162,9 +153,11 @@ struct Generator::TokenWay : Way {
       const Tensor own = values.to(Device::CPU);
       sums[layer][0]->take(own.data<T>(), own.size(0));
     });
+    // Long pieces, since each one transforms as many earlier values as the kernel has lags.
+    const size_t longest = std::max(size_t(4096), size_t(options.lags));
     Tensor last;
-    for (size_t first = 0; first < tokens.size(); first += kPiece) {
-      const auto piece = tokens.subspan(first, std::min(size_t(kPiece), tokens.size() - first));
+    for (size_t first = 0; first < tokens.size(); first += longest) {
+      const auto piece = tokens.subspan(first, std::min(longest, tokens.size() - first));
       const Tensor input =
           tensor_of(std::vector<int32_t>(piece.begin(), piece.end()), {1, int64_t(piece.size())});
       const Variable x = stream.features(input.to(model->head.device()));
@@ -194,11 +187,10 @@ struct Generator::TokenWay : Way {
       scratch = Tensor({threads * scratch_bytes / 4}, DType::Int32);
     char* const all = scratch ? static_cast<char*>(scratch.raw()) : nullptr;
     const int64_t parts = int64_t(due.size());
-#pragma omp parallel for schedule(static) if (work >= rows::kGrain)
-    for (int64_t i = 0; i < parts; ++i) {
+    rows::for_each(parts, work >= rows::kGrain, [&](int64_t i) {
       char* mine = all ? all + omp_get_thread_num() * scratch_bytes : nullptr;
       due[size_t(i)].sum->between_steps(due[size_t(i)].part, mine);
-    }
+    });
   }
 
   int64_t state_bytes() const override {
@@ -215,10 +207,11 @@ namespace {
 // The exact way with the fewest operations per input and channel (causal_sum.h). Sums of prefixes
 // are in float64, which counts twice.
 Method cheapest(const ModelOptions& m, int64_t lags, int64_t trained) {
-  const double levels = std::log2(double(std::max(lags, int64_t(2))));
-  const double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
-  // Short sums are faster than their count says: they have no tiles to manage.
-  Method best = lags <= 256 || dense <= online ? Method::Dense : Method::Online;
+  const int64_t near = OnlineOptions().near;
+  const double levels = std::log2(double(std::clamp(lags, int64_t(2), near)));
+  double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
+  for (int64_t V = near / 2; 2 * V < lags; V *= 2) online += 20 * std::log2(4 * double(V));
+  const Method best = dense <= online ? Method::Dense : Method::Online;
   if (m.mixer != "ski") return best;
   const double distance = double(std::max(trained - 1, int64_t(1))) /
                           double(std::max(m.ski.inducing_points - 1, int64_t(1)));

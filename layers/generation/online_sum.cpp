@@ -8,39 +8,32 @@
 //   step i:  X[i] = x;  y = Q[i]
 //            y += t[i-j] X[j]  for j = B floor(i/B) .. i       the base block of B inputs
 //            m = i + 1, and if B divides m: tile(m, U)
-//   U = the largest power of two that divides m, at most `size`
-//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U    inputs m-U .. m-1, outputs m ..
-//   m+U-1
+//   U = the largest power of two that divides m, at most that from min(M, N) on; N: below
+//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U
+//               inputs m-U .. m-1, outputs m .. m+U-1
 //
-// For B = 1 and 8 inputs, the tile that adds x[j] to y[i]; o is the base block:
-//
-//   j \ i  0  1  2  3  4  5  6  7
-//     0    o  1  2  2  4  4  4  4
-//     1       o  2  2  4  4  4  4
-//     2          o  3  4  4  4  4         the tile at m = 4: U = 4, inputs 0 .. 3,
-//     3             o  4  4  4  4         outputs 4 .. 7, lags 1 .. 7
-//     4                o  5  6  6
-//     5                   o  6  6
-//     6                      o  7
-//     7                         o
-//
-// Every pair j <= i < j + M is used once. In one base block: by the loop. Otherwise let m be the
-// number in (j, i] that the largest power of two U divides. It is the only one with this U, since
-// between two multiples of U lies one of 2U; and U >= B, since a base block begins in (j, i]. Its
-// neighbours m - U and m + U are multiples of 2U, so they lie outside of (j, i]: m - U <= j and
-// i < m + U, and tile(m, U) has the pair. Another m' in (j, i] has it not: if it had, its range
-// (m'-U', m'+U') would contain j+1 .. i and so m, but it contains no multiple of 2U' and no other
-// multiple of U' than m'. With U cut to `size` >= M nothing is lost: i - j < M.
-//
-// The rings X and Q have `size` rows, the power of two from M on. Row i of Q is cleared when step i
-// has read it, before the tile after that step may write row i + size into its place.
+// Every pair j <= i < j + M is used exactly once: README.md of this folder has a picture and the
+// proof. Row i of Q is cleared when step i has read it, before the tile after that step may write
+// row i + size into its place.
 //
 // Tiles by FFT, F = 2U: the wanted samples U .. 2U-1 of the cyclic product with t[0 .. 2U-1] hold
 // lags 1 .. 2U-1 only, and what wraps around falls on samples 0 .. U-2. FixedSpectrum gives the
 // first samples, so the kernel is turned by U: g[q] = t[(q + U) mod 2U].
 //
+// Lags from N = `near` on. A tile of U inputs is due at once and takes U log U operations, which
+// would be seconds for large U. Far lags leave time: level V = N/2, N, 2N, .. serves the lags
+// 2V .. 4V-1, and takes V inputs at a time. When inputs m-V .. m-1 are complete, their effect
+//
+//   Q[m+V+p] += sum_{a<V} t[2V+p-a] X[m-V+a],  p < 3V-1,  0 <= p-a < 2V
+//
+// begins with output m+V. So its groups of channels are computed one after the other during the V
+// steps until then, by FFTs of F = 4V > 3V-1. A pair j <= i has one level, that of its lag, and one
+// block of inputs. Rows m+V .. m+4V-2 are pending rows of the ring, and X[m-V ..] is in its ring
+// until then, since 4V <= size.
+//
 // Cost per input and channel: a tile of U costs 2.5 * 2U log2(2U) * 2 flop and runs for every
-// 2U-th input, so 5 log2(2U) + 3 per level: 2.5 log2(M)^2 + 5.5 log2(M) in all.
+// 2U-th input, so 5 log2(2U) + 3 per level, 2.5 log2(N)^2 + 5.5 log2(N) in all; a far level has two
+// transforms of 4V for every V-th input, 20 log2(4V).
 #include <bit>
 #include <cstring>
 #include <vector>
@@ -54,15 +47,24 @@
 namespace skiff {
 namespace {
 
+using lanes::kWidth;
+
 int64_t power_of_two_in(int64_t m) { return m & -m; }
 int64_t power_of_two_from(int64_t n) { return int64_t(std::bit_ceil(uint64_t(n))); }
+int64_t quotient_up(int64_t a, int64_t b) { return (a + b - 1) / b; }  // a >= 0
 
 // What copies share.
 template <class T>
 struct OnlineKernel {
+  struct Far {
+    int64_t V;
+    FixedSpectrum<T> spectrum;
+  };
   Tensor taps;  // (M, channels)
-  int64_t lags, channels, block, direct, size, scratch = 0;
-  std::vector<FixedSpectrum<T>> spectra;  // by log2 U, from 2 * direct on
+  int64_t lags, channels, block, direct, size;
+  int64_t near_lags, largest_tile, scratch = 0;
+  std::vector<FixedSpectrum<T>> spectra;  // of tiles, by log2 U, from 2 * direct on
+  std::vector<Far> far;
 
   OnlineKernel(const Tensor& kernel, const OnlineOptions& o)
       : taps(kernel),
@@ -70,23 +72,30 @@ struct OnlineKernel {
         channels(kernel.size(1)),
         block(o.block),
         direct(std::max(o.direct, int64_t(8))),  // FixedSpectrum begins at F = 32
-        size(std::max(power_of_two_from(lags), block)) {
-    spectra.resize(size_t(std::countr_zero(uint64_t(size)) + 1));
-    for (int64_t U = 2 * direct; U <= size; U *= 2) {
-      spectra[level(U)] = spectrum(U);
+        size(std::max(power_of_two_from(lags), block)),
+        near_lags(std::min(lags, std::max({o.near, block, int64_t(16)}))),
+        largest_tile(std::max(power_of_two_from(near_lags), block)) {
+    spectra.resize(size_t(std::countr_zero(uint64_t(largest_tile)) + 1));
+    for (int64_t U = 2 * direct; U <= largest_tile; U *= 2) {
+      spectra[level(U)] = spectrum(0, near_lags, U, 2 * U);
       scratch = spectra[level(U)].scratch_bytes(U);
+    }
+    for (int64_t V = near_lags / 2; near_lags < lags && 2 * V < lags; V *= 2) {
+      far.push_back({V, spectrum(2 * V, std::min(4 * V, lags), 0, 4 * V)});
+      scratch = std::max(scratch, far.back().spectrum.scratch_bytes(3 * V));
     }
   }
 
   static size_t level(int64_t U) { return size_t(std::countr_zero(uint64_t(U))); }
 
-  FixedSpectrum<T> spectrum(int64_t U) const {
-    Tensor turned = zeros({2 * U, channels}, taps.dtype());
+  // Of F samples with the taps of lags first .. last-1, the first of them at sample `at`.
+  FixedSpectrum<T> spectrum(int64_t first, int64_t last, int64_t at, int64_t F) const {
+    Tensor samples = zeros({F, channels}, taps.dtype());
     const size_t row = size_t(channels) * sizeof(T);
-    for (int64_t l = 0; l < std::min(2 * U, lags); ++l)
-      std::memcpy(turned.data<T>() + (l + U) % (2 * U) * channels, taps.data<T>() + l * channels,
-                  row);
-    return {fft::r2c(turned, 2 * U, 0), 2 * U};
+    for (int64_t l = first; l < std::min(first + F, last); ++l)
+      std::memcpy(samples.data<T>() + (l - first + at) % F * channels,
+                  taps.data<T>() + l * channels, row);
+    return {fft::r2c(samples, F, 0), F};
   }
 };
 
@@ -103,7 +112,7 @@ class OnlineSum : public CausalSum<T> {
     const size_t row = size_t(k.channels) * sizeof(T);
     T* pending = at(pending_, i_);
     std::memcpy(at(inputs_, i_), x, row);
-    const int64_t first = std::max(i_ / k.block * k.block, i_ - k.lags + 1);
+    const int64_t first = std::max(i_ / k.block * k.block, i_ - k.near_lags + 1);
     for (int64_t c = 0; c < k.channels; c += rows::Sums<T>::kChannels) {
       rows::Sums<T> sums(pending + c, std::min(rows::Sums<T>::kChannels, k.channels - c));
       for (int64_t j = first; j <= i_; ++j)
@@ -134,33 +143,37 @@ class OnlineSum : public CausalSum<T> {
     for (int64_t a = 0; a < rows_after * k.channels; ++a) pending[a] += from[a];
   }
 
+  // A part is some channels, so no two of them add to the same pending sum.
   int64_t parts() const override {
-    const int64_t U = tile();
-    if (U == 0) return 0;
-    return U > kernel_->direct
-               ? kernel_->spectra[kernel_->level(U)].blocks()
-               : (kernel_->channels + rows::Sums<T>::kChannels - 1) / rows::Sums<T>::kChannels;
+    bool due = tile() > 0;
+    for (size_t l = 0; l < kernel_->far.size(); ++l) due = due || first_job(l) < last_job(l);
+    return due ? quotient_up(kernel_->channels, rows::Sums<T>::kChannels) : 0;
   }
   int64_t work() const override {
+    const OnlineKernel<T>& k = *kernel_;
     const int64_t U = tile();
-    if (U <= kernel_->direct) return U * U * kernel_->channels;
-    return 5 * U * OnlineKernel<T>::level(2 * U) * kernel_->channels;
+    int64_t work = U <= k.direct ? U * U * k.channels
+                                 : 5 * U * int64_t(OnlineKernel<T>::level(2 * U)) * k.channels;
+    for (size_t l = 0; l < k.far.size(); ++l) {
+      const int64_t F = 4 * k.far[l].V;
+      work += (last_job(l) - first_job(l)) * k.far[l].spectrum.width() * 5 * F / 2 *
+              int64_t(OnlineKernel<T>::level(F));
+    }
+    return work;
   }
   int64_t scratch_bytes() const override { return kernel_->scratch; }
   void between_steps(int64_t part, void* scratch) override {
     const OnlineKernel<T>& k = *kernel_;
-    const int64_t U = tile(), m = i_;
-    const T* x = at(inputs_, m - U);
-    T* q = at(pending_, m);
-    if (U > k.direct) return k.spectra[k.level(U)].add(part, x, q, U, scratch);
-    const int64_t c = part * rows::Sums<T>::kChannels;
-    const int64_t width = std::min(rows::Sums<T>::kChannels, k.channels - c);
-    for (int64_t r = 0; r < U; ++r) {
-      rows::Sums<T> sums(q + r * k.channels + c, width);
-      for (int64_t p = std::max(int64_t(0), U + r - k.lags + 1); p < U; ++p)
-        sums.add(k.taps.template data<T>() + (U + r - p) * k.channels + c, x + p * k.channels + c);
-      sums.store(q + r * k.channels + c);
-    }
+    const int64_t per_part = rows::Sums<T>::kVectors, first = part * per_part;  // of groups
+    const int64_t last = std::min(first + per_part, quotient_up(k.channels, kWidth<T>));
+    const int64_t U = tile();
+    if (U > 0 && U <= k.direct) sum_tile(U, part);
+    for (int64_t group = first; U > k.direct && group < last; ++group)
+      k.spectra[k.level(U)].add(group, at(inputs_, i_ - U), at(pending_, i_), U, scratch);
+    for (size_t l = 0; l < k.far.size(); ++l)
+      for (int64_t group = std::max(first, first_job(l)); group < std::min(last, last_job(l));
+           ++group)
+        add_far(l, group, scratch);
   }
 
   CausalSumPtr<T> copy() const override {
@@ -171,7 +184,6 @@ class OnlineSum : public CausalSum<T> {
   }
   void reset() override {
     i_ = 0;
-    std::memset(inputs_.raw(), 0, size_t(inputs_.bytes()));
     std::memset(pending_.raw(), 0, size_t(pending_.bytes()));
   }
   int64_t bytes() const override { return inputs_.bytes() + pending_.bytes(); }
@@ -180,7 +192,44 @@ class OnlineSum : public CausalSum<T> {
   // U of the tile that is due after i_ inputs; 0: none.
   int64_t tile() const {
     if (i_ == 0 || i_ % kernel_->block != 0) return 0;
-    return std::min(power_of_two_in(i_), kernel_->size);
+    return std::min(power_of_two_in(i_), kernel_->largest_tile);
+  }
+  void sum_tile(int64_t U, int64_t part) {
+    const OnlineKernel<T>& k = *kernel_;
+    const T* x = at(inputs_, i_ - U);
+    T* q = at(pending_, i_);
+    const int64_t c = part * rows::Sums<T>::kChannels;
+    const int64_t width = std::min(rows::Sums<T>::kChannels, k.channels - c);
+    for (int64_t r = 0; r < U; ++r) {
+      rows::Sums<T> sums(q + r * k.channels + c, width);
+      for (int64_t p = std::max(int64_t(0), U + r - k.near_lags + 1); p < U; ++p)
+        sums.add(k.taps.template data<T>() + (U + r - p) * k.channels + c, x + p * k.channels + c);
+      sums.store(q + r * k.channels + c);
+    }
+  }
+
+  // Job b of level l is its group b of channels. Of B groups it runs floor((2b + 1) V / (2B)) steps
+  // after m: an odd multiple of V / (2B), which is none for another level. So levels do not meet
+  // while V >= 2B.
+  int64_t first_job(size_t l) const {  // the first that is not done before this step
+    const int64_t V = kernel_->far[l].V;
+    return i_ < V ? 0 : jobs_before(l, i_ % V);
+  }
+  int64_t last_job(size_t l) const {  // the first that stays for a later step
+    const int64_t V = kernel_->far[l].V;
+    return i_ < V ? 0 : jobs_before(l, i_ % V + 1);
+  }
+  int64_t jobs_before(size_t l, int64_t steps) const {
+    const int64_t V = kernel_->far[l].V, B = kernel_->far[l].spectrum.blocks();
+    const int64_t due = 2 * B * steps;
+    return due <= V ? 0 : std::min(B, quotient_up(due - V, 2 * V));
+  }
+  void add_far(size_t l, int64_t group, void* scratch) {
+    const auto& [V, spectrum] = kernel_->far[l];
+    const int64_t m = i_ / V * V;
+    const T* product = spectrum.product(group, at(inputs_, m - V), V, 3 * V - 1, scratch);
+    for (int64_t p = 0; p < 3 * V - 1; ++p)
+      spectrum.add_row(group, product + p * spectrum.width(), at(pending_, m + V + p));
   }
   T* at(Tensor& ring, int64_t row) const {
     return ring.data<T>() + (row & (kernel_->size - 1)) * kernel_->channels;
@@ -218,10 +267,11 @@ template <class T>
 CausalSumPtr<T> online_sum(const Tensor& kernel, const OnlineOptions& o) {
   rows::check_kernel<T>(kernel);
   check<UsageError>(o.block >= 1 && std::has_single_bit(uint64_t(o.block)) && o.direct >= 1 &&
-                        std::has_single_bit(uint64_t(o.direct)),
-                    "online sum: the base block and the largest direct tile must be powers of two, "
-                    "got ",
-                    o.block, " and ", o.direct);
+                        std::has_single_bit(uint64_t(o.direct)) && o.near >= 1 &&
+                        std::has_single_bit(uint64_t(o.near)),
+                    "online sum: the base block, the largest direct tile and the near lags must be "
+                    "powers of two, got ",
+                    o.block, ", ", o.direct, " and ", o.near);
   return std::make_unique<OnlineSum<T>>(std::make_shared<const OnlineKernel<T>>(kernel, o));
 }
 

@@ -12,8 +12,12 @@
 //        + sum_j (alpha_j + beta_j i) (S[i-a_j] - S[i-a_{j+1}]) - beta_j (P[i-a_j] - P[i-a_{j+1}])
 //
 // Neighbouring segments share a row, so an input reads r rows instead of M. The rings are float64,
-// and after kRebase inputs positions are counted anew: P <- P - shift S, S <- S minus its oldest
-// row. So the terms stay small however long the text is.
+// and every so many inputs, in a new epoch, both sums and the positions begin again from 0, so that
+// terms stay small however long the text is. A row k of the epoch before, whose sums ended with
+// S_e and P_e after E inputs, is a row before the beginning of this one:
+//
+//   S[k] - S_e   and   P[k] - P_e - E (S[k] - S_e)
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -26,7 +30,7 @@
 namespace skiff {
 namespace {
 
-constexpr int64_t kRebase = 1 << 16;
+constexpr int64_t kEpoch = 4096;  // inputs of an epoch, but at least the rows of the ring
 
 // What copies share.
 struct Segments {
@@ -66,27 +70,33 @@ class PrefixSum : public CausalSum<T> {
       : segments_(std::make_shared<const Segments>(kernel)),
         filter_(std::move(filter)),
         sums_(zeros({segments_->size, 2, segments_->channels}, DType::Float64)),
+        end_(zeros({2, segments_->channels}, DType::Float64)),
+        work_(zeros({4, segments_->channels}, DType::Float64)),
         total_(zeros({segments_->channels}, DType::Float64)) {}
   PrefixSum(const PrefixSum& other)
       : segments_(other.segments_),
         filter_(other.filter_->copy()),
         sums_(other.sums_.clone()),
+        end_(other.end_.clone()),
+        work_(other.work_.clone()),
         total_(other.total_.clone()),
+        epoch_(other.epoch_),
+        before_(other.before_),
         i_(other.i_) {}
 
   void step(const T* x, T* y) override {
     const Segments& s = *segments_;
     const int64_t D = s.channels;
     add(x);
-    const double position = double(i_ - 1);  // of x
+    const double position = double(i_ - 1 - epoch_);  // of x
     filter_->step(x, y);
     double* total = total_.data<double>();
     std::fill_n(total, D, 0.0);
     const double* alpha = s.alpha.data<double>();
     const double* beta = s.beta.data<double>();
-    const double* upper = row(i_ - 1 - s.first[0]);
+    const double* upper = row_now(i_ - 1 - s.first[0], 0);
     for (size_t j = 0; j + 1 < s.first.size(); ++j, alpha += D, beta += D) {
-      const double* lower = row(i_ - 1 - s.first[j + 1]);
+      const double* lower = row_now(i_ - 1 - s.first[j + 1], int64_t(j + 1) % 2);
 #pragma omp simd
       for (int64_t d = 0; d < D; ++d)
         total[d] += (alpha[d] + beta[d] * position) * (upper[d] - lower[d]) -
@@ -101,11 +111,12 @@ class PrefixSum : public CausalSum<T> {
   }
   CausalSumPtr<T> copy() const override { return std::make_unique<PrefixSum>(*this); }
   void reset() override {
-    i_ = 0;
+    i_ = epoch_ = before_ = 0;
     std::memset(sums_.raw(), 0, size_t(sums_.bytes()));
+    std::memset(end_.raw(), 0, size_t(end_.bytes()));
     filter_->reset();
   }
-  int64_t bytes() const override { return sums_.bytes() + filter_->bytes(); }
+  int64_t bytes() const override { return sums_.bytes() + end_.bytes() + filter_->bytes(); }
 
  private:
   // Rows before the first input are places that no input has reached: zeros.
@@ -113,42 +124,49 @@ class PrefixSum : public CausalSum<T> {
     return sums_.data<double>() + (i & (segments_->size - 1)) * 2 * segments_->channels;
   }
 
+  // Row i as one of this epoch, perhaps in a buffer, of which there are two.
+  const double* row_now(int64_t i, int64_t buffer) {
+    const double* sums = row(i);
+    if (i >= epoch_) return sums;
+    const int64_t D = segments_->channels;
+    const double *end = end_.data<double>(), E = double(before_);
+    double* moved = work_.data<double>() + buffer * 2 * D;
+#pragma omp simd
+    for (int64_t d = 0; d < D; ++d) {
+      moved[d] = sums[d] - end[d];
+      moved[D + d] = sums[D + d] - end[D + d] - E * moved[d];
+    }
+    return moved;
+  }
+
   // S[i] and P[i] of the next input.
   void add(const T* x) {
     const int64_t D = segments_->channels;
-    if (i_ >= kRebase + segments_->size) rebase();
-    const double *before = row(i_ - 1), position = double(i_);
+    const bool begins = i_ - epoch_ == std::max(kEpoch, segments_->size);
+    const double* before = row(i_ - 1);
+    if (begins) {
+      std::memcpy(end_.raw(), before, size_t(end_.bytes()));
+      before_ = i_ - epoch_;
+      epoch_ = i_;
+    }
+    const double kept = begins ? 0 : 1, position = double(i_ - epoch_);
     double* sums = row(i_);
 #pragma omp simd
     for (int64_t d = 0; d < D; ++d) {
-      sums[d] = before[d] + double(x[d]);
-      sums[D + d] = before[D + d] + position * double(x[d]);
+      sums[d] = kept * before[d] + double(x[d]);
+      sums[D + d] = kept * before[D + d] + position * double(x[d]);
     }
     ++i_;
   }
 
-  // The ring is full. Positions are counted from i_ - shift on, shift a multiple of its size, so
-  // that every row keeps its place.
-  void rebase() {
-    const int64_t D = segments_->channels, size = segments_->size;
-    const int64_t shift = (i_ / size - 1) * size;
-    std::vector<double> oldest(row(i_), row(i_) + 2 * D);
-    for (int64_t d = 0; d < D; ++d) oldest[size_t(D + d)] -= double(shift) * oldest[size_t(d)];
-    for (int64_t k = 0; k < size; ++k) {
-      double* sums = sums_.data<double>() + k * 2 * D;
-      for (int64_t d = 0; d < D; ++d) {
-        sums[D + d] -= double(shift) * sums[d] + oldest[size_t(D + d)];
-        sums[d] -= oldest[size_t(d)];
-      }
-    }
-    i_ -= shift;
-  }
-
   std::shared_ptr<const Segments> segments_;
   CausalSumPtr<T> filter_;
-  Tensor sums_;    // (size, 2, channels): S and P of the last inputs
-  Tensor total_;   // (channels), of one step
-  int64_t i_ = 0;  // inputs so far, less what was rebased
+  Tensor sums_;                     // (size, 2, channels): S and P of the last inputs
+  Tensor end_;                      // (2, channels): S_e and P_e
+  Tensor work_;                     // (2, 2, channels): two moved rows
+  Tensor total_;                    // (channels), of one step
+  int64_t epoch_ = 0, before_ = 0;  // the first input of this epoch, inputs of the one before
+  int64_t i_ = 0;                   // inputs so far
 };
 
 }  // namespace

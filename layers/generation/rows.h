@@ -3,6 +3,8 @@
 // multiply-add, in every file that adds this way.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 #include <cstdint>
 
@@ -16,7 +18,7 @@ using lanes::kWidth;
 using lanes::Vector;
 
 // Below this, in multiply-adds, one thread is faster than two.
-inline constexpr int64_t kGrain = 1 << 16;
+inline constexpr int64_t kGrain = 1 << 18;
 
 template <class T>
 class Sums {
@@ -24,7 +26,7 @@ class Sums {
   static constexpr int kVectors = 4;
   static constexpr int64_t kChannels = kVectors * kWidth<T>;
 
-  // Starts from `from`, or from 0 where there is nothing. width: channels, at most kChannels.
+  // Starts from `from`, or from 0 for nullptr. width: channels, at most kChannels.
   Sums(const T* from, int64_t width) : width_(width) {
     for (int v = 0; v < kVectors; ++v) sums_[v] = from ? load(from, v) : Vector<T>{};
   }
@@ -51,12 +53,22 @@ class Sums {
   Vector<T> sums_[kVectors];
 };
 
-// f(first channel, channels) for groups of at most Sums<float>::kChannels; work: per channel.
+// f(i) for i in [0, count). A team of one thread is no gain: its end costs a system call.
+template <class F>
+void for_each(int64_t count, bool in_parallel, const F& f) {
+  if (!in_parallel || count < 2 || omp_get_max_threads() < 2) {
+    for (int64_t i = 0; i < count; ++i) f(i);
+    return;
+  }
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < count; ++i) f(i);
+}
+
+// f(first channel, channels) for groups of at most `width` channels; work: per channel.
 template <class F>
 void for_each_group(int64_t channels, int64_t work, int64_t width, const F& f) {
-  const int64_t groups = (channels + width - 1) / width;
-#pragma omp parallel for schedule(static) if (groups > 1 && channels * work >= kGrain)
-  for (int64_t g = 0; g < groups; ++g) f(g * width, std::min(width, channels - g * width));
+  for_each((channels + width - 1) / width, channels * work >= kGrain,
+           [&](int64_t g) { f(g * width, std::min(width, channels - g * width)); });
 }
 
 template <class T>

@@ -10,36 +10,37 @@ namespace skiff {
 
 namespace {
 
-// A kernel of M lags, and the M-1 last inputs.
+// A kernel of M lags, and the last inputs, at most M-1.
 struct TailMixer : Mixer {
   Tensor kernel;        // (M, channels)
   Tensor oldest_first;  // the same from the last lag to lag 0
-  mutable Tensor tail;  // (1, M-1, channels); zeros: nothing came before
+  mutable Tensor tail;  // (1, at most M-1, channels); none: nothing came before
   std::function<void(const Tensor&)> observer;
 
   explicit TailMixer(const Tensor& taps) : kernel(taps) {
-    const int64_t lags = taps.size(0), channels = taps.size(1);
     std::vector<int32_t> backwards;
-    for (int64_t l = lags - 1; l >= 0; --l) backwards.push_back(int32_t(l));
+    for (int64_t l = taps.size(0) - 1; l >= 0; --l) backwards.push_back(int32_t(l));
     oldest_first =
-        embedding(tensor_of(backwards, {lags}).to(taps.device()), Variable(taps)).value();
-    if (lags > 1) tail = zeros({1, lags - 1, channels}, taps.dtype(), taps.device());
+        embedding(tensor_of(backwards, {taps.size(0)}).to(taps.device()), Variable(taps)).value();
   }
 
   Variable operator()(const Variable& x, int64_t) const override {
     const int64_t lags = kernel.size(0), channels = kernel.size(1), n = x.size(1);
     check(x.rank() == 3 && x.size(0) == 1, "stream: one sequence is needed, got ", x.value());
     if (observer) observer(reshape(x, {n, channels}).value());
-    const Variable all = lags > 1 ? concat({tail, x}, 1) : x;
-    const int64_t length = all.size(1);
-    if (lags > 1) tail = slice(all, 1, length - (lags - 1), length).value().clone();
-    if (n == 1)  // sum_l t[l] x[-l], directly
-      return reshape(sum(all * Variable(reshape(Variable(oldest_first), {1, lags, channels})), 1),
-                     {1, 1, channels});
+    const Variable all = tail ? concat({tail, x}, 1) : x;
+    const int64_t length = all.size(1), kept = std::min(lags - 1, length);
+    if (kept > 0) tail = slice(all, 1, length - kept, length).value().clone();
+    if (n == 1) {  // sum_l t[l] x[-l], directly
+      const Variable t = slice(Variable(oldest_first), 0, lags - length, lags);
+      return reshape(sum(all * reshape(t, {1, length, channels}), 1), {1, 1, channels});
+    }
     Variable t = kernel;
     if (length > lags)
       t = concat({t, zeros({length - lags, channels}, kernel.dtype(), kernel.device())}, 0);
-    return slice(toeplitz(t, all, Direction::Causal, 1), 1, lags - 1, length);
+    else if (length < lags)
+      t = slice(t, 0, 0, length);
+    return slice(toeplitz(t, all, Direction::Causal, 1), 1, length - n, length);
   }
 };
 

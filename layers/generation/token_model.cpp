@@ -4,6 +4,7 @@
 
 #include "core/lanes.h"
 #include "core/math.h"
+#include "layers/generation/rows.h"
 #include "layers/generation/stream.h"
 
 namespace skiff {
@@ -15,26 +16,27 @@ using lanes::Vector;
 // From here on, in multiply-adds, a product is divided among threads.
 constexpr int64_t kGrain = 1 << 18;
 
-// The products of R rows of W with x. Each row has two vectors of partial sums, so the order of its
-// sum does not depend on R.
-template <int R, class T>
-[[gnu::always_inline]] inline void dots(const T* W, int64_t in, const T* x, T* sums) {
-  constexpr int kVectors = 2;
-  constexpr int64_t kStep = kVectors * kWidth<T>;
-  Vector<T> partial[R][kVectors] = {};
+// Outputs of a panel of weights.
+constexpr int kVectors = 4;
+template <class T>
+constexpr int64_t kPanel = kVectors* kWidth<T>;
+
+// y = b + W x of one panel. Even and odd inputs have sums of their own, because a multiply-add has
+// to wait for the one before it. The order of a sum depends on nothing but the number of inputs.
+template <class T>
+[[gnu::always_inline]] inline void multiply_panel(const T* W, int64_t in, const T* x, const T* bias,
+                                                  Vector<T>* y) {
+  Vector<T> even[kVectors], odd[kVectors] = {};
+  for (int v = 0; v < kVectors; ++v) even[v] = lanes::vector_at(bias + v * kWidth<T>);
   int64_t j = 0;
-  for (; j + kStep <= in; j += kStep)
+  for (; j + 2 <= in; j += 2, W += 2 * kPanel<T>)
     for (int v = 0; v < kVectors; ++v) {
-      const Vector<T> xs = lanes::vector_at(x + j + v * kWidth<T>);
-      for (int r = 0; r < R; ++r)
-        partial[r][v] += lanes::vector_at(W + r * in + j + v * kWidth<T>) * xs;
+      even[v] += lanes::vector_at(W + v * kWidth<T>) * x[j];
+      odd[v] += lanes::vector_at(W + kPanel<T> + v * kWidth<T>) * x[j + 1];
     }
-  for (int r = 0; r < R; ++r) {
-    T sum = 0;
-    for (int64_t rest = j; rest < in; ++rest) sum += W[r * in + rest] * x[rest];
-    const Vector<T> all = partial[r][0] + partial[r][1];
-    for (int64_t c = 0; c < kWidth<T>; ++c) sum += all[c];
-    sums[r] = sum;
+  for (int v = 0; v < kVectors; ++v) {
+    if (j < in) even[v] += lanes::vector_at(W + v * kWidth<T>) * x[j];
+    y[v] = even[v] + odd[v];
   }
 }
 
@@ -61,13 +63,17 @@ T activated(Activation activation, T x) {
   return x;
 }
 
+// Row by row, so that an element is in the vector part of the loop or in its rest whatever the
+// number of rows: the two may round differently.
 template <class T>
-void activate_rows(Activation activation, T* x, int64_t n) {
-  if (activation == Activation::Silu) {
+void activate_rows(Activation activation, T* x, int64_t rows, int64_t width) {
+  for (int64_t row = 0; row < rows; ++row, x += width) {
+    if (activation == Activation::Silu) {
 #pragma omp simd
-    for (int64_t i = 0; i < n; ++i) x[i] = math::silu(x[i]);
-  } else {
-    for (int64_t i = 0; i < n; ++i) x[i] = activated(activation, x[i]);
+      for (int64_t i = 0; i < width; ++i) x[i] = math::silu(x[i]);
+    } else {
+      for (int64_t i = 0; i < width; ++i) x[i] = activated(activation, x[i]);
+    }
   }
 }
 
@@ -88,27 +94,35 @@ Tensor on_cpu(const Variable& v) { return v.value() ? v.value().to(Device::CPU) 
 
 template <class T>
 RowLinear<T>::RowLinear(const Variable& weight, const Variable& bias)
-    : weight_(on_cpu(weight)), bias_(bias.value() ? on_cpu(bias) : Tensor()) {}
+    : out_(weight.size(0)),
+      panels_(zeros({(out_ + kPanel<T> - 1) / kPanel<T>, weight.size(1), kPanel<T>},
+                    DTypeOf<T>::value)),
+      bias_(zeros({panels_.size(0), kPanel<T>}, DTypeOf<T>::value)) {
+  const Tensor W = on_cpu(weight), b = on_cpu(bias);
+  for (int64_t o = 0; o < out_; ++o) {
+    T* to = panels_.data<T>() + o / kPanel<T> * in() * kPanel<T> + o % kPanel<T>;
+    for (int64_t j = 0; j < in(); ++j) to[j * kPanel<T>] = W.data<T>()[o * in() + j];
+    if (b) bias_.data<T>()[o] = b.data<T>()[o];
+  }
+}
 
 template <class T>
-void RowLinear<T>::operator()(const T* x, T* y, int64_t rows) const {
-  constexpr int64_t kRows = 4;
-  const int64_t n = in(), m = out(), pieces = (m + kRows - 1) / kRows;
-  const T* W = weight_.data<T>();
-  const T* bias = bias_ ? bias_.data<T>() : nullptr;
-#pragma omp parallel for schedule(static) if (rows * n * m >= kGrain)
-  for (int64_t piece = 0; piece < pieces; ++piece) {
-    const int64_t first = piece * kRows, count = std::min(kRows, m - first);
-    for (int64_t row = 0; row < rows; ++row) {
-      T sums[kRows];
-      if (count == kRows)
-        dots<kRows>(W + first * n, n, x + row * n, sums);
-      else
-        for (int64_t r = 0; r < count; ++r) dots<1>(W + (first + r) * n, n, x + row * n, sums + r);
-      for (int64_t r = 0; r < count; ++r)
-        y[row * m + first + r] = sums[r] + (bias ? bias[first + r] : T(0));
+void RowLinear<T>::operator()(const T* x, T* y, int64_t count) const {
+  const int64_t n = in(), m = out(), panels = panels_.size(0);
+  const T *W = panels_.data<T>(), *bias = bias_.data<T>();
+  rows::for_each(panels, count * n * m >= kGrain, [&](int64_t p) {
+    const int64_t first = p * kPanel<T>;
+    for (int64_t row = 0; row < count; ++row) {
+      Vector<T> sums[kVectors];
+      multiply_panel(W + first * n, n, x + row * n, bias + first, sums);
+      for (int v = 0; v < kVectors; ++v) {
+        const int64_t left = m - first - v * kWidth<T>;
+        if (left > 0)
+          lanes::store_some<T>(y + row * m + first + v * kWidth<T>, sums[v],
+                               std::min(left, kWidth<T>));
+      }
     }
-  }
+  });
 }
 
 template <class T>
@@ -167,7 +181,7 @@ TokenModel<T>::TokenModel(LanguageModel* model)
       final_norm_(model->trunk.norm.get()),
       head_(model->head, {}) {
   const std::vector<Gtu*> units = toeplitz_units(model);
-  weight_bytes_ = head_.weight().bytes();
+  weight_bytes_ = head_.bytes();
   for (size_t i = 0; i < units.size(); ++i) {
     const Block& block = model->trunk.blocks[i];
     const Gtu& gtu = *units[i];
@@ -180,7 +194,7 @@ TokenModel<T>::TokenModel(LanguageModel* model)
          RowLinear<T>(glu.l3.weight, glu.l3.bias), gtu.activation, glu.activation});
     const Layer& l = layers_.back();
     for (const RowLinear<T>* linear : {&l.u, &l.v, &l.o, &l.l1, &l.l2, &l.l3})
-      weight_bytes_ += linear->weight().bytes();
+      weight_bytes_ += linear->bytes();
   }
 }
 
@@ -201,10 +215,10 @@ void TokenModel<T>::mix(const Layer& l, std::vector<CausalSumPtr<T>>& sums, cons
   const int64_t inner = l.v.out();
   T *wide = wide_.data<T>(), *gate = gate_.data<T>();
   l.v(a, gate, n);
-  activate_rows(l.unit_activation, gate, n * inner);
+  activate_rows(l.unit_activation, gate, n, inner);
   for (int64_t s = 0; s < n; ++s) sums[size_t(s)]->step(gate + s * inner, wide + s * inner);
   l.u(a, gate, n);
-  activate_rows(l.unit_activation, gate, n * inner);
+  activate_rows(l.unit_activation, gate, n, inner);
   multiply(wide, gate, n * inner);
   l.o(wide, y, n);
 }
@@ -215,7 +229,7 @@ void TokenModel<T>::glu(const Layer& l, const T* a, T* y, int64_t n) {
   const int64_t inner = l.l1.out();
   T *wide = wide_.data<T>(), *gate = gate_.data<T>();
   l.l1(a, wide, n);
-  activate_rows(l.glu_activation, wide, n * inner);
+  activate_rows(l.glu_activation, wide, n, inner);
   l.l2(a, gate, n);
   multiply(wide, gate, n * inner);
   l.l3(wide, y, n);

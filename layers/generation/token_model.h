@@ -12,18 +12,20 @@
 
 namespace skiff {
 
-// y = x W^T + b of few rows. Weights are read once per call, whatever the number of rows.
+// y = x W^T + b of few rows. Weights are read once per call, whatever the number of rows: in panels
+// of some outputs, for each of which an input's weights lie side by side.
 template <class T>
 class RowLinear {
  public:
-  RowLinear(const Variable& weight, const Variable& bias);
-  void operator()(const T* x, T* y, int64_t rows) const;  // (rows, in) -> (rows, out)
-  int64_t in() const { return weight_.size(1); }
-  int64_t out() const { return weight_.size(0); }
-  const Tensor& weight() const { return weight_; }
+  RowLinear(const Variable& weight, const Variable& bias);  // (out, in), (out) or none
+  void operator()(const T* x, T* y, int64_t rows) const;    // (rows, in) -> (rows, out)
+  int64_t in() const { return panels_.size(1); }
+  int64_t out() const { return out_; }
+  int64_t bytes() const { return in() * out_ * int64_t(sizeof(T)); }  // of W
 
  private:
-  Tensor weight_, bias_;  // (out, in), (out) or none
+  int64_t out_;
+  Tensor panels_, bias_;  // (panels, in, outputs of a panel), (panels, outputs of a panel)
 };
 
 template <class T>

@@ -109,3 +109,22 @@ TEST_CASE("bench: attention is left out where its scores would take too much mem
   CHECK(contains(o.err, "left out: step/lm-long-attention/train over 4096 positions"));
   CHECK(contains(place.run("bench --list --length 64").out, "step/text-attention/train 64"));
 }
+
+TEST_CASE("bench: --generation measures every way at every position, and draws them") {
+  const Place place;
+  const Outcome o = place.run("bench --generation --quick --threads 1 --out " + place / "measured");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  for (const char* way : {"online", "states", "dense", "naive", "prefix"}) {
+    CHECK_MESSAGE(contains(o.out, way), way);
+    CHECK_MESSAGE(contains(slurp(place / "measured/generation.svg"), way), way);
+  }
+  std::istringstream lines(slurp(place / "measured/generation.jsonl"));
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const auto cost = nlohmann::json::parse(line);
+    CHECK(cost.at("mean_s").get<double>() > 0);
+    CHECK(cost.at("longest_s").get<double>() >= cost.at("mean_s").get<double>());
+  }
+  CHECK(count == 5 * 2);
+}

@@ -49,6 +49,7 @@ TEST_CASE("stop strings: a text ends before the first of them, however it is cut
     CHECK(through(text, n, {"zz", "yzz"}, &stopped) == text);  // held back, then given out
     CHECK_FALSE(stopped);
     CHECK(through(text, n, {"", "abcabx"}, &stopped) == "");
+    CHECK(through("xabcd.", n, {"abcd", "bc"}) == "xa");  // one in the other: that ends first
   }
 }
 
@@ -64,18 +65,23 @@ TEST_CASE("stop strings: what cannot begin one is not held back") {
 TEST_CASE(
     "terminals: control characters are shown as escapes, tab and line end and UTF-8 are kept") {
   CHECK(harmless("a\tb\n\x1b[2J\x7f\xc3\xa9") == "a\tb\n\\x1b[2J\\x7f\xc3\xa9");
+  CHECK(harmless("\xc2\x9b"
+                 "2J\xc2\xa9") ==
+        "\\xc2\\x9b"
+        "2J\xc2\xa9");
 }
 
 TEST_CASE("write: every way and every number of samples writes the same texts; stops end them") {
   const OpenedLmRun run = open_lm_run(trained() / "run");
   const std::vector<int32_t> prompt = run.vocabulary.encode("the cat ");
+  std::string printed;
   const auto written = [&](Method method, WritingOptions o) {
     Generator g(&run.model(), {.method = method, .lags = 40});
-    std::string printed;
+    printed.clear();
     const Written w = write(
         g, run.vocabulary, prompt, o, [&](const std::string& piece) { printed += piece; },
         [] { return true; });
-    CHECK(printed == w.samples[0].text);
+    CHECK((printed == w.samples[0].text || !o.keep_first));
     return w;
   };
   WritingOptions o{.tokens = 60, .seed = 7, .samples = 3};
@@ -88,6 +94,11 @@ TEST_CASE("write: every way and every number of samples writes the same texts; s
     const Written w = written(method, o);
     for (size_t s = 0; s < 3; ++s) CHECK(w.samples[s].text == three.samples[s].text);
   }
+  o.keep_first = false;  // printed, as above, but not kept
+  CHECK(written(Method::Dense, o).samples[0].tokens.empty());
+  CHECK(printed == three.samples[0].text);
+  CHECK(written(Method::Dense, o).samples[1].text == three.samples[1].text);
+  o.keep_first = true;
   o.samples = 1;
   CHECK(written(Method::Dense, o).samples[0].text == three.samples[0].text);
   o.stops = {three.samples[0].text.substr(20, 5)};

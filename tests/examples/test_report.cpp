@@ -13,6 +13,7 @@
 #include "examples/report/template.h"
 #include "tests/support/programs.h"
 #include "tests/support/testing.h"
+#include "tests/support/text_run.h"
 
 using namespace skiff;
 using namespace skiff::report;
@@ -153,6 +154,7 @@ TEST_CASE("report: without inputs it says what it leaves out; its numbers are ri
   const std::string page = place.report("");
   CHECK(contains(page, "No run was given"));
   CHECK(contains(page, "no measurement was given"));
+  CHECK(contains(page, "No text run was given"));
   CHECK(contains(page, "no results were given"));
   CHECK((page != place.report("--seed 2", "other.html")));
   const nlohmann::json n = numbers_of(page);
@@ -176,8 +178,23 @@ TEST_CASE("report: without inputs it says what it leaves out; its numbers are ri
   CHECK(number(n, "errors.curvature") == doctest::Approx(2.0 / 576).epsilon(1e-4));
   CHECK(number(n, "errors.slope") == doctest::Approx(-2).epsilon(0.1));
   CHECK(number(n, "gradients.passed") == number(n, "gradients.ops"));
+  CHECK(number(n, "generation.difference") < 1e-12);
+  CHECK(number(n, "generation.gain-16k") > 20);
+  CHECK(number(n, "generation.states-error") < 0.05);
   CHECK(number(n, "tape.right") == 4);
   CHECK(number(n, "tape.wrong") == 6);
+}
+
+TEST_CASE("report: the text of a language model is shown with its probabilities") {
+  const TextRun text;
+  REQUIRE(text.train("run").code == 0);
+  const Outcome o = text.run("report --out " + text / "r.html" + " --text-run " + text / "run");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  const std::string page = slurp(text / "r.html");
+  CHECK(contains(page, "<p class=\"sample\"><span class=\"p"));
+  CHECK(number(numbers_of(page), "generation.tokens") == 400);
+  CHECK(number(numbers_of(page), "generation.bits") > 0);
 }
 
 TEST_CASE("report: a run whose name is markup is shown as text") {
@@ -204,6 +221,7 @@ TEST_CASE("report: bad inputs are one line and exit code 2 or 3") {
   fails("--rnu x", 2, "did you mean '--run'?");
   fails("--run " + place.file("none"), 3, "holds no run of train_lra");
   fails("--bench " + place.file("none"), 3, "cannot open");
+  fails("--text-run " + place.file("none"), 3, place.file("none"));
   fails("--bench " + place.write("bad.jsonl", "{\"kind\":\"op\"}\n"), 3,
         "bad.jsonl:1: not a row of bench");
   fails("--bench " + place.write("empty.jsonl", ""), 3, "holds no row op/");

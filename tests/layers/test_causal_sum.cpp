@@ -144,9 +144,12 @@ TEST_CASE(
     const int64_t channels = lags == 512 ? 5 : 37;
     const Tensor kernel = decaying(lags, channels);
     const Rows x = inputs(3 * lags + 5, channels), expected = by_definition(kernel, x);
-    for (const int64_t block : {1, 2, 16}) {
+    const std::pair<int, int> all_sizes[] = {{1, 1024}, {2, 1024}, {16, 1024}, {1, 1}, {16, 32}};
+    for (const std::pair<int, int>& sizes : all_sizes) {
+      const int block = sizes.first, near = sizes.second;
       CAPTURE(block);
-      const OnlineOptions smallest{.block = block, .direct = 1};
+      CAPTURE(near);
+      const OnlineOptions smallest{.block = block, .direct = 1, .near = near};
       const CausalSumPtr<double> sum = online_sum<double>(kernel, smallest);
       CHECK(difference(run(*sum, x), expected) < 1e-11 * largest(expected));
       const CausalSumPtr<float> single = online_sum<float>(kernel.to(DType::Float32), smallest);
@@ -174,6 +177,64 @@ TEST_CASE("causal sum: online uses every pair of an input and an output exactly 
   }
 }
 
+TEST_CASE("causal sum: online uses every pair exactly once, whichever way it adds them") {
+  // Ones at lags 0 .. M-1, and a single input that is not 0.
+  constexpr int64_t kChannels = 37, kSteps = 160;
+  for (const int64_t lags : {33, 40, 70}) {
+    Tensor ones({lags, kChannels}, DType::Float64);
+    std::fill_n(ones.data<double>(), lags * kChannels, 1.0);
+    const CausalSumPtr<double> sum =
+        online_sum<double>(ones, {.block = 2, .direct = 8, .near = 16});
+    for (int64_t j = 0; j < kSteps; ++j) {
+      CAPTURE(lags);
+      CAPTURE(j);
+      sum->reset();
+      Rows x(size_t(kSteps), std::vector<double>(kChannels, 0.0));
+      x[size_t(j)].assign(kChannels, 1.0);
+      Rows expected(size_t(kSteps), std::vector<double>(kChannels, 0.0));
+      for (int64_t i = j; i < std::min(j + lags, kSteps); ++i)
+        expected[size_t(i)].assign(kChannels, 1.0);
+      CHECK(difference(run(*sum, x), expected) < 1e-9);
+    }
+  }
+}
+
+TEST_CASE("causal sum: parts may run in any order, to the same bits") {
+  constexpr int64_t kChannels = 150;
+  const Tensor kernel = decaying(100, kChannels).to(DType::Float32);
+  std::vector<float> y[2];
+  for (const bool backwards : {false, true}) {
+    const CausalSumPtr<float> sum =
+        online_sum<float>(kernel, {.block = 1, .direct = 8, .near = 16});
+    const Tensor scratch({sum->scratch_bytes() / 4 + 16}, DType::Int32);
+    std::vector<float> row(kChannels);
+    for (const std::vector<double>& x : inputs(250, kChannels)) {
+      const std::vector<float> single(x.begin(), x.end());
+      sum->step(single.data(), row.data());
+      y[backwards].insert(y[backwards].end(), row.begin(), row.end());
+      const int64_t parts = sum->parts();
+      for (int64_t p = 0; p < parts; ++p)
+        sum->between_steps(backwards ? parts - 1 - p : p, const_cast<void*>(scratch.raw()));
+    }
+  }
+  CHECK((y[0] == y[1]));
+}
+
+TEST_CASE("causal sum: the work of far lags is divided among the steps") {
+  const Tensor kernel = decaying(4096, 128);
+  const auto largest_work = [&](int64_t near) {
+    const CausalSumPtr<double> sum = online_sum<double>(kernel, {.near = near});
+    int64_t most = 0;
+    for (const std::vector<double>& x : inputs(8192, 128)) {
+      std::vector<double> y(128);
+      sum->step(x.data(), y.data());
+      most = std::max(most, sum->work());
+    }
+    return most;
+  };
+  CHECK(largest_work(64) * 10 < largest_work(4096));
+}
+
 TEST_CASE("causal sum: the product of the specification, whichever way") {
   const Tensor t = tensor_of(std::vector<double>{1.5, -0.5, 0.25, 3}, {4, 1});
   const Rows x{{1}, {-2}, {0.5}, {4}}, expected{{1.5}, {-3.5}, {2}, {8.25}};
@@ -184,7 +245,7 @@ TEST_CASE("causal sum: the product of the specification, whichever way") {
 }
 
 TEST_CASE("causal sum: a text that is taken at once leaves what its steps leave") {
-  constexpr int64_t kChannels = 13;
+  constexpr int64_t kChannels = 37;
   for (const int64_t lags : {1, 2, 17, 100}) {
     const Tensor kernel = decaying(lags, kChannels, 0.9);
     const LinearPieces pieces =
@@ -197,6 +258,8 @@ TEST_CASE("causal sum: a text that is taken at once leaves what its steps leave"
     const std::vector<Way> ways = {
         {"dense", [&] { return dense_sum<double>(kernel); }},
         {"online", [&] { return online_sum<double>(kernel, {.block = 2, .direct = 8}); }},
+        {"far lags",
+         [&] { return online_sum<double>(kernel, {.block = 2, .direct = 8, .near = 16}); }},
         {"prefix", [&] { return prefix_sum<double>(pieces); }},
         {"states", [&] { return state_sum<double>(states); }},
         {"etsc", [&] { return etsc_sum<double>(kernel, 0.97); }}};
@@ -225,9 +288,9 @@ TEST_CASE("causal sum: a text that is taken at once leaves what its steps leave"
 }
 
 TEST_CASE("causal sum: a copy goes on for itself, and a reset starts anew") {
-  const Tensor kernel = decaying(20, 3);
+  const Tensor kernel = decaying(70, 37);
   const auto check = [&](const CausalSumPtr<double>& sum) {
-    const Rows first = inputs(30, 3, 3), a = inputs(40, 3, 4), b = inputs(40, 3, 5);
+    const Rows first = inputs(90, 37, 3), a = inputs(40, 37, 4), b = inputs(40, 37, 5);
     const Rows once = run(*sum, first);
     const CausalSumPtr<double> other = sum->copy();
     Rows of_a, of_b;
@@ -244,21 +307,22 @@ TEST_CASE("causal sum: a copy goes on for itself, and a reset starts anew") {
   };
   check(dense_sum<double>(kernel));
   check(online_sum<double>(kernel, {.block = 1, .direct = 8}));
-  check(prefix_sum<double>(some_pieces(4, 5, 16, 3)));
+  check(online_sum<double>(kernel, {.block = 1, .direct = 8, .near = 16}));
+  check(prefix_sum<double>(some_pieces(4, 5, 16, 37)));
   check(state_sum<double>(state_kernel(kernel, 4, 3)));
   check(etsc_sum<double>(kernel, 0.97));
 }
 
-TEST_CASE("causal sum: memory stays the same over ten times the lags, and so do the sums") {
+TEST_CASE("causal sum: what is right at first is right after ten times the lags") {
   constexpr int64_t kLagsHere = 48;
-  const Tensor kernel = decaying(kLagsHere, 2);
+  const LinearPieces pieces = some_pieces(6, 10, kLagsHere, 2);
+  const Tensor kernel = kernel_of(pieces);
   const Rows x = inputs(10 * kLagsHere, 2), expected = by_definition(kernel, x);
   for (const CausalSumPtr<double>& sum :
-       {dense_sum<double>(kernel), online_sum<double>(kernel, {.block = 4, .direct = 8})}) {
-    const int64_t bytes = sum->bytes();
+       {dense_sum<double>(kernel), online_sum<double>(kernel, {.block = 4, .direct = 8}),
+        online_sum<double>(kernel, {.block = 4, .direct = 8, .near = 16}),
+        prefix_sum<double>(pieces)})
     CHECK(difference(run(*sum, x), expected) < 1e-11 * largest(expected));
-    CHECK(sum->bytes() == bytes);
-  }
 }
 
 TEST_CASE(
@@ -285,16 +349,19 @@ TEST_CASE(
   CHECK(difference(rows_of(kernel_of(golden)), {{2.1}, {1.3}, {1}, {0}, {-1}}) < 1e-14);
   CHECK(difference(run(*prefix_sum<double>(golden), {{1}, {-1}, {2}, {0}, {0.5}, {3}}),
                    {{2.1}, {-0.8}, {3.9}, {1.6}, {2.05}, {7.95}}) < 1e-14);
-  // Positions are counted anew after 65,536 inputs; the last outputs depend on the last inputs
-  // only.
+  // An epoch has 4096 inputs. An output depends on the last inputs only.
   const LinearPieces pieces = some_pieces(6, 6.2, 32, 1);
   const CausalSumPtr<double> sum = prefix_sum<double>(pieces);
-  const Rows x = inputs(140000, 1), last = after(x, x.size() - 80);
-  take(*sum, before(x, 65500));
-  run(*sum, after(before(x, 65700), 65500));
-  take(*sum, after(before(x, x.size() - 48), 65700));
-  const Rows expected = after(by_definition(kernel_of(pieces), last), 32);
-  CHECK(difference(run(*sum, after(x, x.size() - 48)), expected) < 1e-10 * largest(expected));
+  const Rows x = inputs(140000, 1);
+  const auto right = [&](const Rows& y, size_t first) {
+    const Rows inputs = before(after(x, first - 32), 32 + y.size());
+    const Rows expected = after(by_definition(kernel_of(pieces), inputs), 32);
+    CHECK(difference(y, expected) < 1e-10 * largest(expected));
+  };
+  take(*sum, before(x, 4080));
+  right(run(*sum, after(before(x, 4180), 4080)), 4080);
+  take(*sum, after(before(x, x.size() - 48), 4180));
+  right(run(*sum, after(x, x.size() - 48)), x.size() - 48);
 }
 
 TEST_CASE("causal sum: ETSC is the kernel at its lags, and its decayed repetition beyond") {

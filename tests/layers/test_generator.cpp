@@ -164,11 +164,11 @@ TEST_CASE("generator: samples of one text are what they are alone, and threads c
     CAPTURE(word_for(method));
     ModelOptions o = causal_mixers()[0];
     o.mixer = method == Method::Prefix ? "ski" : "tno";
-    o.dim = 64;
-    o.expand = 3;
+    o.dim = 60;  // no multiple of a vector
+    o.expand = 3.05;
     SmallModel small(with_type(o, DType::Float32));
     const GeneratorOptions options{
-        .method = method, .lags = 40, .online = {.block = 1, .direct = 8}};
+        .method = method, .lags = 40, .online = {.block = 1, .direct = 8, .near = 16}};
     const std::vector<int32_t> prompt = some_text(7), a = some_text(50);
     std::vector<int32_t> b = a;
     std::reverse(b.begin(), b.end());
@@ -229,10 +229,11 @@ TEST_CASE("generator: auto takes the ring for short kernels, then tiles; prefixe
     LanguageModel model(store.root(), o, {}, {.vocab = 9, .max_length = 4096});
     return Generator(&model, {.lags = lags}).method();
   };
-  CHECK(chosen("tno", 64) == Method::Dense);
+  CHECK(chosen("tno", 32) == Method::Dense);
   CHECK(chosen("fd", 1024) == Method::Online);
   CHECK(chosen("ski", 64, 8) == Method::Prefix);       // straight lines of 585 lags
   CHECK(chosen("ski", 1024, 2048) == Method::Online);  // of 2
+  CHECK(chosen("ski", 16384, 16) == Method::Prefix);   // of 273: far levels cost more
   CHECK(chosen("attention", 16) == Method::Naive);
 }
 

@@ -1,9 +1,8 @@
 # ---- planted bugs: each patch of tests/mutants, in a copy, must be caught by the checks ----
 MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
 SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
-MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%,$(OBJECTS)) \
-                  $(addprefix $(BUILD)/,optim/shards.o data/batch.o data/elements.o data/task.o examples/train/gradients.o) \
-                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o autograd/test_network_ops.o optim/test_shards.o layers/test_shard_pass.o examples/test_gradients.o)
+MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/% $(BUILD)/data/%,$(OBJECTS)) $(BUILD)/optim/shards.o $(BUILD)/examples/train/gradients.o \
+                  $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_sequence_ops.o autograd/test_ops_generic.o autograd/test_network_ops.o layers/test_causal_sum.o layers/test_generator.o layers/test_mixers.o data/language/test_windows.o data/language/test_corpus.o optim/test_shards.o layers/test_shard_pass.o examples/test_gradients.o)
 $(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)

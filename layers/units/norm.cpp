@@ -68,8 +68,8 @@ Variable BatchNorm::operator()(const Variable& x) const {
   if (recomputing()) return batch_norm(x, weight, bias, {}, {}, Statistics::Batch);
   if (ShardPass* shard = store->shard()) {
     BatchStatistics found;
-    const Variable y = batch_norm(x, weight, bias, {}, {}, Statistics::Batch, kNormMomentum,
-                                  kNormEps, &found);
+    const Variable y =
+        batch_norm(x, weight, bias, {}, {}, Statistics::Batch, kNormMomentum, kNormEps, &found);
     shard->running.insert(shard->running.end(), {running_mean, running_var});
     shard->found.push_back(double(found.N));
     for (const Tensor& values : {found.mean, found.var})

@@ -52,8 +52,7 @@ void apply_blocks(Device device, uint64_t first_block, int64_t from, int64_t end
     const PhiloxBlock u = philox(seed, first_block + uint64_t(block), counter);
     int64_t i = block / kBlocks * kElements + block % kBlocks;
     for (int j = 0; j < 8 && i < end; ++j, i += kBlocks)
-      if (i >= from)
-        y[i - from] = keep(u.word[j / 2] >> 16 * (j % 2) & 0xFFFF, x[i - from]);
+      if (i >= from) y[i - from] = keep(u.word[j / 2] >> 16 * (j % 2) & 0xFFFF, x[i - from]);
   });
 }
 
@@ -100,11 +99,11 @@ struct Dropout {
     return {{"odd", {{.rate = 0.3, .seed = 1}}, {randn({7})}},
             {"even", {{.rate = 0.5, .seed = 2, .step = 3, .call = 4}}, {randn({2, 3, 4})}},
             {"a tile and more", {{.rate = 0.4, .seed = 5}}, {randn({3, 50})}},
+            {"length 1", {{.rate = 0.1, .seed = 3}}, {randn({1})}},
+            {"rate 0", {{.rate = 0}}, {randn({5})}},
             {"rows of two halves",
              {{.rate = 0.4, .seed = 6, .rows = {.first = 1, .half = 2, .whole = 5}}},
-             {randn({4, 70})}},
-            {"length 1", {{.rate = 0.1, .seed = 3}}, {randn({1})}},
-            {"rate 0", {{.rate = 0}}, {randn({5})}}};
+             {randn({4, 70})}}};
   }
 };
 
@@ -145,8 +144,8 @@ void multiply_by_mask(const DropoutMask& mask, Device device, int64_t row, int64
 }
 template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, int64_t, const float*,
                                float*);
-template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, int64_t,
-                               const double*, double*);
+template void multiply_by_mask(const DropoutMask&, Device, int64_t, int64_t, int64_t, const double*,
+                               double*);
 
 Variable dropout(const Variable& x, const DropoutMask& mask) {
   if (mask.rate == 0) return x;

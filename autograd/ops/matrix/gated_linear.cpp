@@ -103,7 +103,8 @@ struct GatedLinear {
   double flops() const { return 2.0 * double(rows() * W.size(0) * W.size(1)); }
   Tensor reference(const Tensor& a, const Tensor& b, const Tensor& W, const Tensor& bias) const {
     Tensor k = full(a.shape(), 1, a.dtype()), y = zeros(a.shape().with(-1, W.size(0)), a.dtype());
-    multiply_by_mask<double>(mask, k.device(), k.size() / k.size(0), 0, k.size(), k.data<double>(), k.data<double>());
+    multiply_by_mask<double>(mask, k.device(), k.size() / k.size(0), 0, k.size(), k.data<double>(),
+                             k.data<double>());
     const auto at = reference::elements(std::as_const(k), -1), in_a = reference::elements(a, -1);
     const auto in_b = reference::elements(b, -1), weight = reference::elements(W, -1);
     const auto out = reference::elements(y, -1);

@@ -144,7 +144,8 @@ struct GatedLinearUnit {
     Tensor p = empty_like(a);
     for (int64_t i = 0; i < p.size(); ++i)
       p.data<double>()[i] = reference::silu(a.data<double>()[i]) * b.data<double>()[i];
-    multiply_by_mask<double>(mask, p.device(), p.size() / p.size(0), 0, p.size(), p.data<double>(), p.data<double>());
+    multiply_by_mask<double>(mask, p.device(), p.size() / p.size(0), 0, p.size(), p.data<double>(),
+                             p.data<double>());
     return map(p, W3, b3);
   }
   static std::vector<Sample<GatedLinearUnit>> samples() {

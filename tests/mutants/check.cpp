@@ -87,7 +87,7 @@ const std::map<std::string, const char*> kTestsOf = {
     {"tape", "*"},
     {"generation", "causal sum*,causal taps*,states*,generator*,choice*,tno: equals*"},
     {"language", "windows*,corpus*"},
-    {"shards", "*"},
+    {"shards", "shards*,gradients*"},
     {"exchange", "exchange*"},
 };
 

@@ -4,11 +4,12 @@
 // Expect:  a table, bench.jsonl with one JSON object per line, and bench.svg: time against n.
 #include <omp.h>
 
-#include <algorithm>
 #include <filesystem>
-#include <sstream>
 
+#include "core/blas.h"
+#include "core/fft/fft.h"
 #include "core/io/atomic_file.h"
+#include "examples/bench/epoch.h"
 #include "examples/bench/generation.h"
 #include "examples/bench/options.h"
 #include "examples/bench/output.h"
@@ -20,36 +21,10 @@ using namespace skiff::bench;
 
 namespace {
 
-std::vector<std::string> parts_of(const std::string& list) {
-  std::vector<std::string> parts;
-  std::istringstream in(list);
-  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
-  return parts;
-}
-
 void write_file(const std::string& path, const std::string& text) {
   AtomicFile out(path);
   out.write(text);
   out.publish();
-}
-
-void take_sizes(BenchOptions& o, const Flags& flags) {
-  const auto quick = [&](const char* name, auto& value, const auto& small) {
-    if (o.quick && !flags.given(name)) value = small;
-  };
-  quick("n", o.n, "64,128");
-  quick("batch", o.sizes.batch, 1);
-  quick("dim", o.sizes.dim, 16);
-  quick("length", o.sizes.length, 64);
-  quick("recipe", o.sizes.recipe, "tiny");
-  quick("repeats", o.repeats, 2);
-  if (o.quick) o.sizes.language = {.recipe = "demo", .length = 16, .batch = 16};
-  const Field field{.name = "n", .help = "", .low = 2, .high = 1 << 20};
-  o.sizes.n.clear();
-  for (const std::string& part : parts_of(o.n))
-    o.sizes.n.push_back(int64_t(parse_number(field, part, true)));
-  std::sort(o.sizes.n.begin(), o.sizes.n.end());
-  o.sizes.n.erase(std::unique(o.sizes.n.begin(), o.sizes.n.end()), o.sizes.n.end());
 }
 
 std::vector<Case> chosen(const BenchOptions& o) {
@@ -62,7 +37,7 @@ std::vector<Case> chosen(const BenchOptions& o) {
   const size_t floors = cases.size();
   for (const Case& c : all) {
     bool wanted = o.filter.empty();
-    for (const std::string& part : parts_of(o.filter))
+    for (const std::string& part : words_of(o.filter))
       wanted = wanted || c.label().find(part) != std::string::npos;
     if (!wanted) continue;
     if (c.make)
@@ -82,11 +57,12 @@ void make_folder(const std::string& folder) {
   check<IoError>(!error, "cannot create '", folder, "': ", error.message());
 }
 
+void say(const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); }
+
 int run_generation(const BenchOptions& o) {
   GenerationSizes sizes;
   if (o.quick) sizes = {.dim = 16, .layers = 1, .positions = {16, 64}};
-  const std::vector<TokenCost> costs = measure_generation(
-      sizes, [](const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); });
+  const std::vector<TokenCost> costs = measure_generation(sizes, say);
   std::string lines;
   for (const TokenCost& c : costs) lines += json_line(c) + "\n";
   make_folder(o.out);
@@ -99,10 +75,28 @@ int run_generation(const BenchOptions& o) {
   return 0;
 }
 
+int run_epoch(const BenchOptions& o) {
+  const std::vector<EpochCost> costs = measure_epoch(o.epoch, o.repeats, o.save_batches, say);
+  std::string lines;
+  for (const EpochCost& c : costs) lines += json_line(c) + "\n";
+  if (o.json == "-") {
+    std::fputs(lines.c_str(), stdout);
+    return 0;
+  }
+  make_folder(o.out);
+  const std::string json = o.json.empty() ? o.out + "/epoch.jsonl" : o.json;
+  write_file(json, lines);
+  std::printf("%d threads, %s, %s\n%s\nrows: %s\n", omp_get_max_threads(),
+              blas::description().c_str(), fft::description().c_str(), table_of(costs).c_str(),
+              json.c_str());
+  return 0;
+}
+
 int run(BenchOptions& o, const Flags& flags) {
   take_sizes(o, flags);
   if (o.threads > 0) omp_set_num_threads(int(o.threads));
   if (o.generation) return run_generation(o);
+  if (!o.epoch.task.empty()) return run_epoch(o);
   std::vector<Case> cases = chosen(o);
   if (o.list) {
     for (const Case& c : cases) std::printf("%s %lld\n", c.label().c_str(), (long long)c.n);
@@ -136,6 +130,7 @@ int main(int argc, char** argv) {
       "Examples:\n  bench --filter op/,layer/gtu --n 1024,2048,4096 --threads 1\n"
       "  bench --filter step/listops --batch 16 --repeats 5\n"
       "  bench --filter step/lm- --repeats 5\n"
+      "  bench --epoch text --data data --examples 2000\n"
       "A name is kind/name/pass: op/tno/forward, layer/glu/train, step/text-ski/train; train is\n"
       "forward and backward, for a step with optimizer. step/lm-ski is the model of train_lm\n"
       "--recipe small, 64 windows of 256 characters per step; step/lm-long-ski is the same model\n"

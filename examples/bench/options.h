@@ -6,6 +6,11 @@
 
 #include "core/options.h"
 #include "examples/bench/cases.h"
+#include "examples/bench/epoch.h"
+
+namespace skiff {
+class Flags;
+}
 
 namespace skiff::bench {
 
@@ -15,6 +20,8 @@ struct BenchOptions {
   int64_t threads = 0, repeats = 9;
   double seconds = 0;
   bool quick = false, list = false, generation = false;
+  EpochSizes epoch;
+  std::string save_batches;
 
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
@@ -61,8 +68,34 @@ struct BenchOptions {
            .help = "Instead of the cases: what a token costs while a text is written; then only "
                    "--threads, --out and --quick count"},
           o.generation);
+    field(
+        {.name = "epoch",
+         .help = "Instead of the cases: an epoch of training on the data of this task, listops or "
+                 "text; heeds --recipe, --length, --batch, --repeats, --threads, --out, --json and "
+                 "the next five"},
+        o.epoch.task);
+    field({.name = "data", .help = "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')"},
+          o.epoch.folder);
+    field({.name = "mixers", .help = "Mixers that train, with commas"}, o.epoch.mixers);
+    field({.name = "examples",
+           .help = "Only so many training examples; 0: all",
+           .low = 0,
+           .high = 1e9},
+          o.epoch.examples);
+    field({.name = "batches",
+           .help = "Batches measured per epoch, of every length; 0: all",
+           .low = 0,
+           .high = 1e9},
+          o.epoch.batches);
+    field({.name = "save-batches",
+           .help = "Also writes the measured batches to this safetensors file, for other programs"},
+          o.save_batches);
     field({.name = "list", .help = "Print the names of the cases and stop"}, o.list);
   }
 };
+
+std::vector<std::string> words_of(const std::string& list);  // with commas
+// The values that --quick and the options mean together. Throws UsageError.
+void take_sizes(BenchOptions& o, const Flags& flags);
 
 }  // namespace skiff::bench

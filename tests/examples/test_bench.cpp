@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "core/io/safetensors.h"
 #include "tests/support/programs.h"
 #include "tests/support/testing.h"
 
@@ -127,4 +128,59 @@ TEST_CASE("bench: --generation measures every way at every position, and draws t
     CHECK(cost.at("longest_s").get<double>() >= cost.at("mean_s").get<double>());
   }
   CHECK(count == 5 * 2);
+}
+
+TEST_CASE("bench: --epoch measures real batches in both orders, and saves them") {
+  const Place place;
+  REQUIRE(place
+              .run("lra_data generate listops --out " + place / "listops" +
+                   " --seed 5 --train 70 --val 8 --test 8 --min-length 2 --max-length 40")
+              .code == 0);
+  const std::string command =
+      "bench --epoch listops --quick --recipe tiny --batch 8 --batches 3 "
+      "--mixers ski,fd --threads 1 --data " +
+      std::string(place / "listops");
+  const Outcome o = place.run(command + " --json - --save-batches " + place / "saved");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  std::istringstream lines(o.out);
+  std::vector<nlohmann::json> rows;
+  for (std::string line; std::getline(lines, line);) rows.push_back(nlohmann::json::parse(line));
+  REQUIRE(rows.size() == 4);
+  for (const auto& row : rows) {
+    CHECK(row.at("steps") == 70 / 8);
+    CHECK(row.at("measured") == 3);
+    CHECK(row.at("median_s").get<double>() > 0);
+    CHECK(row.at("tokens").get<int64_t>() <= row.at("positions").get<int64_t>());
+  }
+  CHECK(rows[0].at("name") == "listops-ski");
+  CHECK(rows[0].at("batches") == "shuffled");
+  CHECK(rows[1].at("batches") == "bucketed");
+  CHECK(rows[1].at("positions") < rows[0].at("positions"));
+
+  const safetensors::File saved = safetensors::read(place / "saved");
+  CHECK(saved.tensors.size() == 9);
+  CHECK(saved.metadata.at("measured") == "3");
+  for (const char* number : {"0", "1", "2"}) {
+    const Tensor& tokens = saved.at(number + std::string(".tokens"));
+    const Tensor& lengths = saved.at(number + std::string(".lengths"));
+    REQUIRE(tokens.size(0) == 8);
+    int32_t longest = 0;
+    for (int64_t i = 0; i < 8; ++i) longest = std::max(longest, lengths.data<int32_t>()[i]);
+    CHECK(tokens.size(1) == longest);
+  }
+  CHECK(contains(place.run(command).out, "tokens: without padding"));
+}
+
+TEST_CASE("bench: --epoch refuses tasks, folders and mixers that are not there") {
+  const Place place;
+  for (const auto& [options, said] : std::vector<std::pair<std::string, std::string>>{
+           {"--epoch fashoin", "did you mean 'fashion'"},
+           {"--epoch listops --data " + place / "none", "none"},
+           {"--epoch listops --mixers sky", "did you mean 'ski'"}}) {
+    CAPTURE(options);
+    const Outcome o = place.run("bench --quick " + options);
+    CHECK(o.code > 1);
+    CHECK(contains(o.err, said));
+  }
 }

@@ -6,6 +6,10 @@ Expect: a row a case: medians in ms, and PyTorch's time divided by skiff's (abov
         with the lowest and highest ratio of a round. For a step also the memory it needs besides model
         and data: the tensors that skiff made, and what a process of PyTorch grew by, in both forms.
 
+With --epoch listops or --epoch text, the time of an epoch on real data: skiff in the order of the published
+code and in batches of similar lengths (--bucket of train_lra), PyTorch on the batches of the published order,
+each padded to its longest example, as there.
+
 Two forms of each model, with the same parameters and outputs (of operators: gradients, too), which is
 checked first (--check compares with the tensors of this folder, too):
   published  the sequence of operations of the authors' code (jonathanmei/ski-tnn, jonathanmei/lra-tnn,
@@ -28,6 +32,7 @@ import statistics
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 
 import torch
@@ -452,12 +457,16 @@ class Classifier(nn.Module):
         angles = torch.arange(size).reshape(-1, 1) * 10000 ** (-torch.arange(0, d, 2) / d)
         self.register_buffer('places', torch.stack([angles.sin(), angles.cos()], dim=-1).reshape(size, d))
 
-    def forward(self, x):
-        x = F.dropout(self.encoder(x) + self.places, 0.1, self.training)
+    def forward(self, x, lengths=None):
+        x = F.dropout(self.encoder(x) + self.places[:x.shape[1]], 0.1, self.training)
         for norm, unit in self.blocks:
             y = unit(norm(x))
             x = x + (F.dropout(y, self.dropout, self.training) if self.dropout > 0 else y)
-        return self.decoder(self.norm(x).mean(dim=1))  # every sequence has the full length
+        x = self.norm(x)
+        if lengths is None:  # every sequence has the full length
+            return self.decoder(x.mean(dim=1))
+        inside = torch.arange(x.shape[1]) < lengths[:, None]
+        return self.decoder((x * inside[..., None]).sum(dim=1) / lengths[:, None])
 
 
 class LeanRmsNorm(torch.autograd.Function):
@@ -560,8 +569,12 @@ def operator_cases(o, n):
             yield Case(f'op/{name}/{passes}', n, count(module), run, output)
 
 
+def adam_of(model, decay, betas=(0.9, 0.999)):
+    return torch.optim.AdamW(model.parameters(), lr=1e-6, betas=betas, weight_decay=decay, foreach=True)
+
+
 def training_case(label, model, data, labels, decay, betas=(0.9, 0.999), clip=0.0):
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-6, betas=betas, weight_decay=decay, foreach=True)
+    optimizer = adam_of(model, decay, betas)
 
     def run():
         optimizer.zero_grad(set_to_none=True)
@@ -615,10 +628,11 @@ def read_safetensors(path):
         data = bytearray(file.read())
     settings, tensors = header.pop('__metadata__', {}), {}
     for name, entry in header.items():
-        if entry['dtype'] == 'F64':
+        element = {'F64': (torch.float64, 8), 'I32': (torch.int32, 4)}.get(entry['dtype'])
+        if element:
             begin, end = entry['data_offsets']
-            tensors[name] = torch.frombuffer(data, dtype=torch.float64, offset=begin,
-                                             count=(end - begin) // 8).reshape(entry['shape'])
+            tensors[name] = torch.frombuffer(data, dtype=element[0], offset=begin,
+                                             count=(end - begin) // element[1]).reshape(entry['shape'])
     return settings, tensors
 
 
@@ -670,6 +684,69 @@ def check_references(folder):
     torch.set_default_dtype(torch.float32)
 
 
+# ---- an epoch on real data ----
+
+class Epoch:
+    """Batches that bench --save-batches wrote, and a model that trains on them."""
+
+    def __init__(self, path, task, mixer):
+        settings, tensors = read_safetensors(path)
+        self.steps, count = int(settings['batches']), int(settings['measured'])
+        self.batches = [[tensors[f'{i}.{part}'].long() for part in ('tokens', 'lengths', 'labels')] for i in range(count)]
+        torch.manual_seed(1)
+        # Other data than the benchmark's may have other words.
+        recipe = dict(RECIPES[task], vocab=max(int(tokens.max()) for tokens, _, _ in self.batches) + 1)
+        recipe['vocab'] = max(recipe['vocab'], RECIPES[task]['vocab'])
+        self.model = Classifier(recipe, mixer)
+        self.optimizer = adam_of(self.model, recipe['decay'])
+
+    def step(self, tokens, lengths, labels):
+        self.optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(self.model(tokens, lengths), labels).backward()
+        self.optimizer.step()
+
+    def seconds(self):
+        """Of the epoch, as bench estimates it."""
+        self.step(*self.batches[0])
+        start = time.perf_counter()
+        for batch in self.batches:
+            self.step(*batch)
+        return (time.perf_counter() - start) * self.steps / len(self.batches)
+
+
+def compare_epochs(o):
+    print(f"an epoch of {o.epoch}, {'all' if not o.examples else o.examples} examples; PyTorch {torch.__version__}, "
+          f'{o.threads} threads, {o.rounds} rounds by turns; seconds')
+    print(f"{'mixer':<8} {'skiff':>9} {'bucketed':>9} {'published':>10} {'lean':>9}  published/bucketed    lean/bucketed"
+          '        MB: skiff, published, lean')
+    for mixer in o.mixers.split(','):
+        with tempfile.TemporaryDirectory() as folder:
+            path = f'{folder}/batches.safetensors'
+            command = [o.bench, '--epoch', o.epoch, '--data', o.data, '--mixers', mixer, '--examples', str(o.examples),
+                       '--batches', str(o.batches), '--threads', str(o.threads), '--repeats', '1', '--json', '-',
+                       '--save-batches', path]
+            times = {'shuffled': [], 'bucketed': [], 'published': [], 'lean': []}
+            for _ in range(o.rounds):
+                lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                       universal_newlines=True).stdout.splitlines()
+                rows = {row['batches']: row for row in map(json.loads, lines)}
+                for order in rows:
+                    times[order].append(rows[order]['median_s'])
+                epoch = Epoch(path, o.epoch, mixer)
+                times['published'].append(in_form(False, epoch.seconds))
+                times['lean'].append(in_form(True, epoch.seconds))
+            text = f'{mixer:<8}'
+            for name, width in (('shuffled', 9), ('bucketed', 9), ('published', 10), ('lean', 9)):
+                text += f' {statistics.median(times[name]):{width}.1f}'
+            for name in ('published', 'lean'):
+                ratios = [theirs / ours for theirs, ours in zip(times[name], times['bucketed'])]
+                text += f'  {statistics.median(ratios):6.2f} ({min(ratios):.2f} .. {max(ratios):.2f})'
+            text += f"      {rows['bucketed']['peak_tensor_bytes'] / 1e6:.0f}"
+            for lean in (False, True):
+                text += f' {grown(o, path, mixer, lean) / 1e6:.0f}'
+            print(text, flush=True)
+
+
 # ---- memory ----
 
 def status(field):
@@ -678,17 +755,23 @@ def status(field):
         return next(int(line.split()[1]) for line in file if line.startswith(field)) * 1024
 
 
-def grown(o, case, lean):
-    """Bytes that two steps in a process of their own add to it at most."""
-    command = [sys.executable, os.path.abspath(__file__), '--grown', case.label, '--batch', str(o.batch), '--length',
+def grown(o, what, mixer, lean):
+    """Bytes that two steps in a process of their own add to it at most; of a case, or of an epoch's longest batch."""
+    command = [sys.executable, os.path.abspath(__file__), '--grown', what, '--batch', str(o.batch), '--length',
                str(o.length), '--threads', str(o.threads), '--n', '64'] + ['--lean'] * lean
+    if mixer:
+        command += ['--epoch', o.epoch, '--mixers', mixer]
     return int(subprocess.run(command, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout)
 
 
 def print_grown(o):
-    case = next(case for case in step_cases(o, o.grown) if case.label == o.grown)
+    if o.epoch:
+        epoch = Epoch(o.grown, o.epoch, o.mixers)
+        run = lambda: epoch.step(*epoch.batches[-1])
+    else:
+        run = next(case for case in step_cases(o, o.grown) if case.label == o.grown).run
     before = status('VmRSS')
-    in_form(o.lean, lambda: (case.run(), case.run()))
+    in_form(o.lean, lambda: (run(), run()))
     print(status('VmHWM') - before)
 
 
@@ -751,7 +834,7 @@ def compare(o, case):
     if case.label.startswith('step/'):
         text += f"  MB: {row['peak_tensor_bytes'] / 1e6:.0f}"
         for lean in (False, True):
-            text += f' {grown(o, case, lean) / 1e6:.0f}'
+            text += f' {grown(o, case.label, '', lean) / 1e6:.0f}'
     print(text, flush=True)
 
 
@@ -766,6 +849,11 @@ def main():
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--filter', default='', help='only labels that hold one of these, as in bench')
     parser.add_argument('--check', action='store_true', help='only compare outputs: with the reference tensors, and of the two forms')
+    parser.add_argument('--epoch', choices=('listops', 'text'), help='compare an epoch on real data, as bench --epoch does')
+    parser.add_argument('--data', default='data', help='folder of the data of --epoch')
+    parser.add_argument('--examples', type=int, default=0, help='training examples of --epoch; 0: all')
+    parser.add_argument('--batches', type=int, default=12, help='batches of --epoch that are measured, of every length')
+    parser.add_argument('--mixers', default='tno,ski,fd', help='mixers of --epoch')
     parser.add_argument('--grown', help=argparse.SUPPRESS)  # a step whose memory to print
     parser.add_argument('--lean', action='store_true', help=argparse.SUPPRESS)
     o = parser.parse_args()
@@ -773,6 +861,8 @@ def main():
     torch.set_flush_denormal(True)
     if o.grown:
         return print_grown(o)
+    if o.epoch:
+        return compare_epochs(o)
     parts = o.filter.split(',')
     if o.check:
         check_references(os.path.dirname(os.path.abspath(__file__)))

@@ -94,7 +94,7 @@ int run_epoch(const BenchOptions& o) {
 
 int run(BenchOptions& o, const Flags& flags) {
   take_sizes(o, flags);
-  if (o.threads > 0) omp_set_num_threads(int(o.threads));
+  omp_set_num_threads(o.thread_counts.back());
   if (o.generation) return run_generation(o);
   if (!o.epoch.task.empty()) return run_epoch(o);
   std::vector<Case> cases = chosen(o);
@@ -102,6 +102,7 @@ int run(BenchOptions& o, const Flags& flags) {
     for (const Case& c : cases) std::printf("%s %lld\n", c.label().c_str(), (long long)c.n);
     return 0;
   }
+  cases = for_each_count(cases, o.thread_counts);
   const std::vector<Row> rows = measure(cases, o.repeats, o.seconds);
   std::string lines;
   for (const Row& r : rows) lines += json_line(r) + "\n";

@@ -12,6 +12,8 @@
 //   fft    FFTW's contiguous transforms of the batch, real to complex and back, once for the
 //          forward and once more for the backward; nothing for the product, the kernel or a
 //          transpose
+// The floor "barrier" is part of none: it is the cost of one parallel loop, to be multiplied by
+// their number.
 #pragma once
 
 #include <functional>
@@ -52,6 +54,7 @@ struct Case {
   std::function<Work()> make;
   Work work = {};
   std::string recipe = {};  // of a step
+  int threads = 0;          // while it is measured; 0: all
   std::string label() const { return kind + "/" + name + (pass.empty() ? "" : "/" + pass); }
 };
 

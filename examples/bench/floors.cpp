@@ -91,6 +91,16 @@ Work fft_work(int64_t count, int64_t F) {
 }
 #endif
 
+// A loop with nothing in it: what it costs to wake the threads and to wait for them.
+Work barrier_work() {
+  Work work;
+  work.run = [] {
+#pragma omp parallel
+    { asm volatile("" ::: "memory"); }
+  };
+  return work;
+}
+
 }  // namespace
 
 void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
@@ -102,6 +112,7 @@ void add_floors(std::vector<Case>& cases, const Sizes& s, bool quick) {
     add("fft", n, [=] { return fft_work(s.batch * s.dim, fft::fast_length(2 * n)); });
   }
   const int64_t mebi = 1 << 20;
+  add("barrier", 0, barrier_work);
   add("copy-large", 0, [=] { return copy_work(quick ? mebi : 16 * mebi); });  // floats
   const std::vector<std::vector<int64_t>> shapes =
       quick ? std::vector<std::vector<int64_t>>{{128, 128, 128}}

@@ -1,5 +1,6 @@
 #include "examples/bench/measure.h"
 
+#include <omp.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -7,6 +8,7 @@
 #include <chrono>
 #include <cstdio>
 #include <map>
+#include <set>
 
 #include "core/memory.h"
 
@@ -25,6 +27,7 @@ double page_faults() {
 }
 
 void measure_round(Row& row) {
+  if (row.what->threads > 0) omp_set_num_threads(row.what->threads);
   const std::function<void()>& run = row.what->work.run;
   Samples& s = row.samples;
   const int64_t live = memory::stats(Device::CPU).live;
@@ -40,19 +43,19 @@ void measure_round(Row& row) {
   s.faults.push_back((page_faults() - faults) / double(s.calls));
 }
 
-// The rates of this run, from the rows of the floors.
-void set_floors(std::vector<Row>& rows) {
+// The rates of this run, from the rows of the floors with this number of threads.
+void set_floors(std::vector<Row>& rows, int threads) {
   double flops = 0;                        // per second, of the best shape
   std::map<int64_t, double> bytes, pairs;  // per second, by n; 0: a large copy
   for (const Row& r : rows) {
-    if (r.what->kind != "floor") continue;
+    if (r.what->kind != "floor" || r.what->threads != threads) continue;
     const Work& work = r.what->work;
     if (work.gemm_flops > 0) flops = std::max(flops, work.gemm_flops / r.median());
     if (work.copied_bytes > 0) bytes[r.what->n] = work.copied_bytes / r.median();
     if (work.transforms > 0) pairs[r.what->n] = double(work.transforms) / r.median();
   }
   for (Row& r : rows) {
-    if (r.what->kind == "floor") continue;
+    if (r.what->kind == "floor" || r.what->threads != threads) continue;
     const Work& work = r.what->work;
     if (work.gemm_flops > 0) r.gemm = work.gemm_flops / flops;
     if (work.copied_bytes > 0)
@@ -62,6 +65,16 @@ void set_floors(std::vector<Row>& rows) {
 }
 
 }  // namespace
+
+std::vector<Case> for_each_count(const std::vector<Case>& cases, const std::vector<int>& threads) {
+  std::vector<Case> all;
+  for (const Case& c : cases)
+    for (const int count : threads) {
+      all.push_back(c);
+      all.back().threads = count;
+    }
+  return all;
+}
 
 std::vector<Row> measure(std::vector<Case>& cases, int64_t repeats, double seconds) {
   std::vector<Row> rows;
@@ -77,7 +90,9 @@ std::vector<Row> measure(std::vector<Case>& cases, int64_t repeats, double secon
                    now() - start);
     if (seconds > 0 && now() - start > seconds) break;
   }
-  set_floors(rows);
+  std::set<int> counts;
+  for (const Row& row : rows) counts.insert(row.what->threads);
+  for (const int threads : counts) set_floors(rows, threads);
   return rows;
 }
 

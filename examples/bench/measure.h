@@ -25,6 +25,9 @@ struct Row {
   double tokens_per_second() const { return double(what->n * what->batch) / median(); }
 };
 
+// Every case once per number of threads.
+std::vector<Case> for_each_count(const std::vector<Case>& cases, const std::vector<int>& threads);
+
 // Rounds until `repeats`, or until `seconds` have passed if that is not 0; progress goes to a
 // terminal on standard error. The rows have floors.
 std::vector<Row> measure(std::vector<Case>& cases, int64_t repeats, double seconds);

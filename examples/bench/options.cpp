@@ -1,5 +1,7 @@
 #include "examples/bench/options.h"
 
+#include <omp.h>
+
 #include <algorithm>
 #include <sstream>
 
@@ -13,6 +15,20 @@ std::vector<std::string> words_of(const std::string& list) {
   for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
   return parts;
 }
+
+namespace {
+
+// The numbers of a list, increasing.
+std::vector<int64_t> numbers_of(const Field& field, const std::string& list) {
+  std::vector<int64_t> numbers;
+  for (const std::string& word : words_of(list))
+    numbers.push_back(int64_t(parse_number(field, word, true)));
+  std::sort(numbers.begin(), numbers.end());
+  numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  return numbers;
+}
+
+}  // namespace
 
 void take_sizes(BenchOptions& o, const Flags& flags) {
   const auto quick = [&](const char* name, auto& value, const auto& small) {
@@ -31,12 +47,14 @@ void take_sizes(BenchOptions& o, const Flags& flags) {
     if (flags.given("batch")) o.epoch.batch = o.sizes.batch;
     if (!flags.given("repeats")) o.repeats = o.quick ? 1 : 3;
   }
-  const Field field{.name = "n", .help = "", .low = 2, .high = 1 << 20};
-  o.sizes.n.clear();
-  for (const std::string& part : words_of(o.n))
-    o.sizes.n.push_back(int64_t(parse_number(field, part, true)));
-  std::sort(o.sizes.n.begin(), o.sizes.n.end());
-  o.sizes.n.erase(std::unique(o.sizes.n.begin(), o.sizes.n.end()), o.sizes.n.end());
+  o.sizes.n = numbers_of({.name = "n", .help = "", .low = 2, .high = 1 << 20}, o.n);
+  for (const int64_t count :
+       numbers_of({.name = "threads", .help = "", .low = 0, .high = 4096}, o.threads))
+    o.thread_counts.push_back(count > 0 ? int(count) : omp_get_max_threads());
+  const bool one = o.generation || !o.epoch.task.empty();
+  check<UsageError>(o.thread_counts.size() == 1 || (!one && !o.thread_counts.empty()),
+                    "--threads: ", one ? "--generation and --epoch take one number" : "a number",
+                    " is needed, got '", o.threads, "'");
 }
 
 }  // namespace skiff::bench

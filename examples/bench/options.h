@@ -17,11 +17,13 @@ namespace skiff::bench {
 struct BenchOptions {
   Sizes sizes;
   std::string n = "512,1024,2048,4096", filter, out = "build/bench", json;
-  int64_t threads = 0, repeats = 9;
+  std::string threads = "0";
+  int64_t repeats = 9;
   double seconds = 0;
   bool quick = false, list = false, generation = false;
   EpochSizes epoch;
   std::string save_batches;
+  std::vector<int> thread_counts;  // of --threads
 
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
@@ -48,11 +50,11 @@ struct BenchOptions {
           o.sizes.recipe);
     field({.name = "filter", .help = "Only cases with one of these, with commas, in their name"},
           o.filter);
-    field({.name = "threads",
-           .help = "Threads; 0: OMP_NUM_THREADS or all cores",
-           .low = 0,
-           .high = 4096},
-          o.threads);
+    field(
+        {.name = "threads",
+         .help = "Threads; several numbers, with commas: every case with each, and how it scales; "
+                 "0: OMP_NUM_THREADS or all cores"},
+        o.threads);
     field({.name = "repeats", .help = "Rounds", .low = 1, .high = 1e6}, o.repeats);
     field({.name = "seconds",
            .help = "No further round after this time; 0: all rounds",

@@ -1,7 +1,6 @@
 #include "examples/bench/output.h"
 
-#include <omp.h>
-
+#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -19,7 +18,7 @@ std::string json_line(const Row& r) {
                               {"n", c.n},
                               {"batch", c.batch},
                               {"dim", c.dim},
-                              {"threads", omp_get_max_threads()},
+                              {"threads", c.threads},
                               {"repeats", r.samples.seconds.size()},
                               {"calls", r.samples.calls},
                               {"median_s", r.median()},
@@ -44,13 +43,40 @@ std::string json_line(const Row& r) {
   return j.dump();
 }
 
+namespace {
+
+// Where cases were measured with several numbers of threads: how many times faster than with the
+// least. Rows of a case stand one after the other.
+void print_scaling(const std::vector<Row>& rows) {
+  const int least = rows.front().what->threads;
+  if (std::none_of(rows.begin(), rows.end(),
+                   [&](const Row& r) { return r.what->threads != least; }))
+    return;
+  std::printf("\n%-30s %6s   times faster than with %d thread%s\n", "case", "n", least,
+              least == 1 ? "" : "s");
+  double base = 0;
+  for (const Row& r : rows) {
+    const bool first = r.what->threads == least;
+    if (first) {
+      if (base > 0) std::printf("\n");
+      base = r.median();
+      std::printf("%-30s %6lld", r.what->label().c_str(), (long long)r.what->n);
+    } else {
+      std::printf("   %d: %.2f", r.what->threads, base / r.median());
+    }
+  }
+  std::printf("\n");
+}
+
+}  // namespace
+
 void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
-  std::printf(
-      "operators and layers of %lld channels, float32, %d threads, %s, %s, %zu rounds; in ms\n",
-      (long long)sizes.dim, omp_get_max_threads(), blas::description().c_str(),
-      fft::description().c_str(), rows.front().samples.seconds.size());
+  std::printf("operators and layers of %lld channels, float32, %s, %s, %zu rounds; in ms\n",
+              (long long)sizes.dim, blas::description().c_str(), fft::description().c_str(),
+              rows.front().samples.seconds.size());
   std::printf("floor: copy, fft, gemm as measured in this run\n\n");
-  std::printf("%-30s %6s %5s %10s %21s %41s\n", "floor", "n", "", "median", "quartiles", "rate");
+  std::printf("%-30s %6s %5s %7s %10s %21s %41s\n", "floor", "n", "", "threads", "median",
+              "quartiles", "rate");
   const auto times = [](const Row& r) {
     char text[80], spread[40];
     std::snprintf(spread, sizeof spread, "%.3f .. %.3f", 1e3 * quantile(r.samples.seconds, 0.25),
@@ -65,18 +91,21 @@ void print_table(const std::vector<Row>& rows, const Sizes& sizes) {
       std::snprintf(rate, sizeof rate, "%.1f Gflop/s", r.what->work.gemm_flops / r.median() / 1e9);
     if (r.what->work.copied_bytes > 0)
       std::snprintf(rate, sizeof rate, "%.1f GB/s", r.what->work.copied_bytes / r.median() / 1e9);
-    std::printf("%-30s %6s %5s %s %41s\n", r.what->name.c_str(),
-                r.what->n > 0 ? std::to_string(r.what->n).c_str() : "", "", times(r).c_str(), rate);
+    std::printf("%-30s %6s %5s %7d %s %41s\n", r.what->name.c_str(),
+                r.what->n > 0 ? std::to_string(r.what->n).c_str() : "", "", r.what->threads,
+                times(r).c_str(), rate);
   }
-  std::printf("\n%-30s %6s %5s %10s %21s %10s %9s %8s %10s %7s\n", "case", "n", "batch", "median",
-              "quartiles", "ktokens/s", "peak MB", "faults", "floor", "times");
+  std::printf("\n%-30s %6s %5s %7s %10s %21s %10s %9s %8s %10s %7s\n", "case", "n", "batch",
+              "threads", "median", "quartiles", "ktokens/s", "peak MB", "faults", "floor", "times");
   for (const Row& r : rows) {
     if (r.what->kind == "floor") continue;
-    std::printf("%-30s %6lld %5lld %s %10.1f %9.1f %8.0f %10.3f %7.1f\n", r.what->label().c_str(),
-                (long long)r.what->n, (long long)r.what->batch, times(r).c_str(),
-                r.tokens_per_second() / 1e3, double(r.samples.peak_bytes) / 1e6,
-                quantile(r.samples.faults, 0.5), 1e3 * r.floor(), r.median() / r.floor());
+    std::printf("%-30s %6lld %5lld %7d %s %10.1f %9.1f %8.0f %10.3f %7.1f\n",
+                r.what->label().c_str(), (long long)r.what->n, (long long)r.what->batch,
+                r.what->threads, times(r).c_str(), r.tokens_per_second() / 1e3,
+                double(r.samples.peak_bytes) / 1e6, quantile(r.samples.faults, 0.5),
+                1e3 * r.floor(), r.median() / r.floor());
   }
+  print_scaling(rows);
 }
 
 // Time against n, forward and backward: the operators, and the pieces they are made of.
@@ -86,7 +115,8 @@ charts::Series series_of(const std::vector<Row>& rows, const std::string& kind,
                          const std::string& name, const std::string& pass) {
   charts::Series line{.name = name};
   for (const Row& r : rows)
-    if (r.what->kind == kind && r.what->name == name && r.what->pass == pass) {
+    if (r.what->kind == kind && r.what->name == name && r.what->pass == pass &&
+        r.what->threads == rows.back().what->threads) {
       line.x.push_back(double(r.what->n));
       line.y.push_back(1e3 * r.median());
       line.low.push_back(1e3 * quantile(r.samples.seconds, 0.25));

@@ -7,8 +7,8 @@ namespace skiff::bench {
 
 std::string json_line(const Row& r);
 void print_table(const std::vector<Row>& rows, const Sizes& sizes);
-// Time against n, forward and backward: the operators, and the pieces they are made of. "" if the
-// rows have none of them.
+// With the largest number of threads: time against n, forward and backward: the operators, and the
+// pieces they are made of. "" if the rows have none of them.
 std::string chart(const std::vector<Row>& rows);
 
 }  // namespace skiff::bench

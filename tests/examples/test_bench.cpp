@@ -56,7 +56,7 @@ TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the name
   CHECK(kinds["op"] == 2 * 2 * 8);
   CHECK(kinds["layer"] == 2 * 2 * 8);
   CHECK(kinds["step"] == 3 * 4 + 2 * 5);
-  CHECK(kinds["floor"] == 2 * 2 + 2);
+  CHECK(kinds["floor"] == 2 * 2 + 3);
 }
 
 TEST_CASE("bench: --json - prints JSON lines alone; a filter leaves the rest out") {
@@ -74,6 +74,27 @@ TEST_CASE("bench: --json - prints JSON lines alone; a filter leaves the rest out
   CHECK(names == std::vector<std::string>{"fd train", "glu forward", "glu train"});
 }
 
+TEST_CASE("bench: --threads takes several numbers, and shows how cases scale") {
+  const Place place;
+  const Outcome o =
+      place.run("bench --quick --n 8 --repeats 1 --threads 2,1,2 --filter op/fd/train --out " +
+                place / "two");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "times faster than with 1 thread\n"));
+  std::istringstream lines(slurp(place / "two/bench.jsonl"));
+  std::map<std::string, std::vector<int>> threads;  // by name of the case
+  for (std::string line; std::getline(lines, line);) {
+    const auto row = nlohmann::json::parse(line);
+    threads[row.at("name").get<std::string>()].push_back(row.at("threads").get<int>());
+    if (row.at("kind") == "op") CHECK(row.at("floor_s").get<double>() > 0);
+  }
+  CHECK(threads.at("fd") == std::vector<int>{1, 2});
+  CHECK(threads.at("barrier") == std::vector<int>{1, 2});
+  CHECK_FALSE(contains(place.run("bench --quick --n 8 --repeats 1 --threads 1 --filter op/fd").out,
+                       "times faster"));
+}
+
 TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written with 5") {
   const Place place;
   const std::vector<std::pair<std::string, std::string>> cases = {
@@ -83,7 +104,9 @@ TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written wit
       {"--n 64,x", "--n"},
       {"--recipe pepar", "did you mean 'paper'"},
       {"--repeats 0", "--repeats"},
-      {"--threads -1", "--threads"}};
+      {"--threads -1", "--threads"},
+      {"--threads 1,x", "--threads"},
+      {"--threads 1,2 --generation", "--threads"}};
   for (const auto& c : cases) {
     CAPTURE(c.first);
     const Outcome o = place.run("bench --quick " + c.first);

@@ -200,8 +200,7 @@ demo: all
 demo-lm: $(BUILD)/train_lm
 	./examples/demo_lm.sh $(BUILD) $(DEMO)-lm
 tests: $(BUILD)/skiff_tests $(GRADERS)
-test: tests all $(PROBE)
-	$(if $(WITH_MPI),tests/distributed/run $(BUILD))
+test: tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*' $(if $(ARGS),'$(ARGS)')
 test-slow: $(BUILD)/skiff_tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case='slow:*'

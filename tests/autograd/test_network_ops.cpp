@@ -258,6 +258,11 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("dropout: what has no elements stays as it is") {
+  for (const Shape& shape : {Shape{0, 3}, Shape{2, 0}, Shape{0}})
+    CHECK(dropout(ones(shape), {0.25, 1, 2, 3}).shape() == shape);
+}
+
 TEST_CASE("dropout: the mask is a function of seed, step and call, and the same in the backward") {
   const Tensor x = ones({1003});
   const auto mask = [&](const DropoutMask& m) { return to_vector(dropout(x, m).value()); };

@@ -725,6 +725,8 @@ def compare_epochs(o):
             command = [o.bench, '--epoch', o.epoch, '--data', o.data, '--mixers', mixer, '--examples', str(o.examples),
                        '--batches', str(o.batches), '--threads', str(o.threads), '--repeats', '1', '--json', '-',
                        '--save-batches', path]
+            if o.batch:
+                command += ['--batch', str(o.batch)]
             times = {'shuffled': [], 'bucketed': [], 'published': [], 'lean': []}
             for _ in range(o.rounds):
                 lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -834,7 +836,7 @@ def compare(o, case):
     if case.label.startswith('step/'):
         text += f"  MB: {row['peak_tensor_bytes'] / 1e6:.0f}"
         for lean in (False, True):
-            text += f' {grown(o, case.label, '', lean) / 1e6:.0f}'
+            text += f' {grown(o, case.label, None, lean) / 1e6:.0f}'
     print(text, flush=True)
 
 
@@ -842,7 +844,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
     parser.add_argument('--bench', default='build/cpu/bench', help='the program bench')
     parser.add_argument('--n', default='1024,2048,4096', help='lengths of the operators')
-    parser.add_argument('--batch', type=int, default=8)
+    parser.add_argument('--batch', type=int, default=0, help="0: 8, and of an epoch the recipe's")
     parser.add_argument('--dim', type=int, default=128, help='channels of the operators')
     parser.add_argument('--length', type=int, default=0, help="tokens of a step; 0: the recipe's")
     parser.add_argument('--threads', type=int, default=torch.get_num_threads())
@@ -863,6 +865,7 @@ def main():
         return print_grown(o)
     if o.epoch:
         return compare_epochs(o)
+    o.batch = o.batch or 8
     parts = o.filter.split(',')
     if o.check:
         check_references(os.path.dirname(os.path.abspath(__file__)))

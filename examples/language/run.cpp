@@ -341,7 +341,7 @@ void LmRun::finish() {
     }
     if (!options_.masked() && options_.report.sample_tokens > 0) r.sample = write_text();
   }
-  r.peak = peak_memory(device_, peak_before_);
+  r.peak = largest_peak(peak_memory(device_, peak_before_));
   result_ = r;
 }
 

@@ -57,7 +57,7 @@ std::optional<Result> TaskRun::operator()() {
   trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {
     result_ = result_at_end();
-    result_->peak = peak_memory(device_, peak_before_);
+    result_->peak = largest_peak(peak_memory(device_, peak_before_));
     write_result();
   }
   return result_;

@@ -8,12 +8,12 @@
 #include <omp.h>
 
 #include <cstdio>
-#include <functional>
 
 #include "core/processes.h"
 #include "data/tasks.h"
 #include "examples/scaling/cost.h"
 #include "examples/scaling/measure.h"
+#include "examples/scaling/tables.h"
 #include "examples/train/flags.h"
 #include "examples/train/program.h"
 #include "layers/mixers.h"
@@ -25,7 +25,7 @@ namespace {
 
 struct ScalingOptions {
   std::string task = "listops", recipe = "paper", mixer = "ski";
-  int64_t batch_size = 64, shards = 64, threads = 1, repeats = 5, virtual_processes = 0;
+  int64_t batch_size = 64, shards = 64, threads = 1, repeats = 5, steps = 0, virtual_processes = 0;
 
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
@@ -39,6 +39,11 @@ struct ScalingOptions {
     field({.name = "threads", .help = "Threads of a process", .low = 1, .high = 4096}, o.threads);
     field({.name = "repeats", .help = "Rounds of each measurement", .low = 1, .high = 1e6},
           o.repeats);
+    field({.name = "steps",
+           .help = "Steps of a run whose hours are computed as well; 0: no hours",
+           .low = 0,
+           .high = 1e15},
+          o.steps);
     field({.name = "virtual",
            .help = "Run the exchange with this many processes in memory, and nothing else",
            .low = 0,
@@ -82,41 +87,6 @@ void print_measured(const ScalingOptions& o, const StepTimes& times, double exch
                 exchange * 1e3);
 }
 
-void print_assumptions(const Costs& c) {
-  std::printf(
-      "\ncomputed, not measured: everything below. A process takes %.1f + %.1f b ms for b "
-      "examples,\nprocesses do not slow each other down, and a network has per message / "
-      "per second:\n",
-      c.fixed * 1e3, c.per_example * 1e3);
-  for (const Network& n : networks())
-    std::printf("  %-9s %4.0f us / %.2f GB\n", n.name, n.latency * 1e6, n.bandwidth / 1e9);
-}
-
-// A row per number of processes, a cell per network.
-void print_table(int64_t first, int64_t last,
-                 const std::function<std::string(int64_t, const Network&)>& cell) {
-  std::printf("processes");
-  for (const Network& n : networks()) std::printf(" %16s", n.name);
-  for (int64_t P = first; P <= last; P *= 2) {
-    std::printf("\n%9lld", (long long)P);
-    for (const Network& n : networks()) std::printf(" %16s", cell(P, n).c_str());
-  }
-  std::printf("\n");
-}
-
-void print_speed_up(const Costs& c, int64_t shards, int64_t batch, int64_t first) {
-  std::printf(
-      "\nbatch %lld in %lld shards: times the speed of one process (share of the exchange)\n",
-      (long long)batch, (long long)shards);
-  print_table(first, std::min<int64_t>(1024, shards), [&](int64_t P, const Network& n) {
-    const double step = step_seconds(c, n, P, shards, batch);
-    char text[40];
-    std::snprintf(text, sizeof text, "%.1f (%2.0f %%)", step_seconds(c, n, 1, shards, batch) / step,
-                  100 * exchange_seconds(n, P, shards, c.gradient_bytes) / step);
-    return std::string(text);
-  });
-}
-
 int run(const ScalingOptions& o) {
   if (o.virtual_processes > 0) return try_virtually(o.virtual_processes, o.shards);
   check<UsageError>(o.shards <= o.batch_size, "--shards: at most one per example, got ", o.shards,
@@ -131,11 +101,9 @@ int run(const ScalingOptions& o) {
   const Costs costs = costs_of(times);
   print_assumptions(costs);
   print_speed_up(costs, o.shards, o.batch_size, 1);
+  if (o.steps > 0) print_hours(costs, o.shards, o.batch_size, o.steps);
   if (o.shards < 1024) print_speed_up(costs, 1024, 1024, 64);
-  std::printf("\nthe smallest batch with which P processes are P / 2 times as fast\n");
-  print_table(2, 1024, [&](int64_t P, const Network& n) {
-    return std::to_string(batch_of_half_speed(costs, n, P));
-  });
+  print_smallest_batches(costs);
   return 0;
 }
 

@@ -68,12 +68,16 @@ int run(LmCommand& command) {
     std::fputs(config_text(command.options).c_str(), stdout);
     return 0;
   }
-  together(processes(), [&] { check_options(command.options); });
-  const Launched launched(command.options.run, command.session);
-  if (session.threads > 0) omp_set_num_threads(int(session.threads));
-  for (const std::string& note : options_without_effect(command))
-    if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
   catch_stop_signals();
+  std::vector<std::string> notes;
+  together(processes(), [&] {
+    check_options(command.options);
+    notes = options_without_effect(command);
+  });
+  const Launched launched(command.options.run, command.session, result_text(command.options));
+  if (session.threads > 0) omp_set_num_threads(int(session.threads));
+  for (const std::string& note : notes)
+    if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
   return train(command);
 }
 

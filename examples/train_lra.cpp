@@ -68,13 +68,17 @@ int run(CommandLine& command) {
     std::fputs(config_text(command.options).c_str(), stdout);
     return 0;
   }
-  check<UsageError>(processes().size() == 1 || !is_several(command.options.data.task), "--task ",
-                    command.options.data.task, ": several tasks run as one process");
-  const Launched launched(command.options.run, command.session);
-  if (session.threads > 0) omp_set_num_threads(int(session.threads));
-  for (const std::string& note : options_without_effect(command))
-    if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
   catch_stop_signals();
+  std::vector<std::string> notes;
+  together(processes(), [&] {
+    check<UsageError>(processes().size() == 1 || !is_several(command.options.data.task), "--task ",
+                      command.options.data.task, ": several tasks run as one process");
+    notes = options_without_effect(command);
+  });
+  const Launched launched(command.options.run, command.session, result_text(command.options));
+  if (session.threads > 0) omp_set_num_threads(int(session.threads));
+  for (const std::string& note : notes)
+    if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
   return is_several(command.options.data.task) ? run_several(command) : train(command);
 }
 

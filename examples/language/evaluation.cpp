@@ -4,6 +4,7 @@
 #include <string>
 
 #include "autograd/ops.h"
+#include "examples/train/divided.h"
 #include "layers/generation/stream.h"
 
 namespace skiff {
@@ -20,17 +21,36 @@ std::optional<LanguageEvaluation> evaluate_windows(const EvaluationWindows& wind
                                                    const LanguageScore& empty, int64_t batch_tokens,
                                                    const Losses& losses,
                                                    const EvaluationProgress& progress) {
-  LanguageEvaluation all{.score = empty};
+  struct Part {
+    int64_t first, rows;
+  };
+  std::vector<Part> parts;
   const int64_t count = int64_t(windows.all().size());
-  for (int64_t first = 0; first < count;) {
-    if (!progress(all.score.targets)) return std::nullopt;
+  for (int64_t first = 0; first < count; first += parts.back().rows) {
     const int64_t length = windows.all()[size_t(first)].length;
-    const int64_t rows = windows.equally_long(
-        first, std::max<int64_t>(1, batch_tokens / std::max<int64_t>(1, length)));
-    const TokenBatch batch = windows.batch(first, rows);
-    all.add(losses(batch, first), batch.target);
-    first += rows;
+    parts.push_back(
+        {first, windows.equally_long(
+                    first, std::max<int64_t>(1, batch_tokens / std::max<int64_t>(1, length)))});
   }
+  LanguageEvaluation all{.score = empty};
+  // Of a batch: the length of its windows, the losses, and of each whether it counts.
+  const auto compute = [&](int64_t i) {
+    const auto [first, rows] = parts[size_t(i)];
+    const TokenBatch batch = windows.batch(first, rows);
+    const std::vector<double> values = to_vector(losses(batch, first));
+    std::vector<double> numbers = {double(batch.target.size(1))};
+    numbers.insert(numbers.end(), values.begin(), values.end());
+    for (size_t k = 0; k < values.size(); ++k)
+      numbers.push_back(batch.target.data<int32_t>()[k] >= 0);
+    return numbers;
+  };
+  const auto add = [&](const std::vector<double>& numbers) {
+    const auto values = std::span(numbers).subspan(1);
+    const size_t half = values.size() / 2;
+    all.add(values.first(half), values.subspan(half), size_t(numbers[0]));
+  };
+  if (!divided(int64_t(parts.size()), compute, add, [&] { return progress(all.score.targets); }))
+    return std::nullopt;
   return all;
 }
 
@@ -56,8 +76,9 @@ std::optional<LanguageEvaluation> evaluate_stream(LanguageModel* model,
     }
     const Tensor target = tensor_of(next, {1, n});
     const Variable x = stream.features(tensor_of(tokens, {1, n}).to(device));
-    all.add(linear_cross_entropy_rows(x.value(), model->head.value(), {}, target.to(device)),
-            target);
+    const std::vector<double> values =
+        to_vector(linear_cross_entropy_rows(x.value(), model->head.value(), {}, target.to(device)));
+    all.add(values, std::vector<double>(size_t(n), 1), size_t(n));
   }
   all.nats.clear();  // a stream has no windows
   all.targets.clear();
@@ -66,13 +87,11 @@ std::optional<LanguageEvaluation> evaluate_stream(LanguageModel* model,
 
 }  // namespace
 
-void LanguageEvaluation::add(const Tensor& losses, const Tensor& wanted) {
-  const std::vector<double> values = to_vector(losses);
-  const int32_t* target = wanted.data<int32_t>();
-  const size_t n = size_t(wanted.size(1));
+void LanguageEvaluation::add(std::span<const double> values, std::span<const double> counts,
+                             size_t n) {
   if (nats.size() < n) nats.resize(n), targets.resize(n);
   for (size_t i = 0; i < values.size(); ++i) {
-    if (target[i] < 0) continue;
+    if (counts[i] == 0) continue;
     score.nats += values[i];
     ++score.targets;
     nats[i % n] += values[i];

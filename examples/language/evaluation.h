@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "core/device.h"
@@ -19,7 +21,8 @@ struct LanguageEvaluation {
   std::vector<double> nats;
   std::vector<int64_t> targets;
 
-  void add(const Tensor& losses, const Tensor& targets);  // (B, n), of a batch
+  // Of windows of n targets each: the loss of every target, and 0 for one that does not count.
+  void add(std::span<const double> losses, std::span<const double> counts, size_t n);
   // The mean losses of positions 0, 1, 2-3, 4-7, 8-15, ..
   std::vector<double> by_position() const;
 };
@@ -37,7 +40,8 @@ ScoredText scored(const TextSplit& split, const Vocabulary& vocabulary, int64_t 
 using EvaluationProgress = std::function<bool(int64_t)>;
 
 // length: of the windows; by the rule stream the lags of the kernels. batch_tokens: about how many
-// tokens the model reads at once. Nothing when `progress` stopped it.
+// tokens the model reads at once. Several processes divide the windows; the stream is read by each.
+// Nothing when `progress` stopped it.
 std::optional<LanguageEvaluation> evaluate(LanguageModel* model, const ScoredText& text,
                                            int64_t length, const EvaluationOptions& options,
                                            int64_t batch_tokens, Device device,

@@ -194,9 +194,8 @@ void print_table(const LmResult& r) {
   if (!r.extrapolation.lengths.empty())
     std::printf("\n%s", table_of(r.extrapolation, r.unit).c_str());
   if (!r.sample.empty()) std::printf("\n%s\n\n", printable_lines(r.sample).c_str());
-  std::printf("trained %s, %s tokens/s, peak memory %.0f MB of tensors, %.0f MB resident\n",
-              Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
-              double(r.peak.tensors) / 1e6, double(r.peak.resident) / 1e6);
+  std::printf("trained %s, %s tokens/s, %s\n", Display::clock(r.seconds).c_str(),
+              Display::thousands(r.tokens_per_second).c_str(), words_of_peak(r.peak).c_str());
   std::printf("curves: %s/curves.svg\n", r.folder.c_str());
   if (!r.extrapolation.lengths.empty())
     std::printf("extrapolation: %s/extrapolation.svg\n", r.folder.c_str());

@@ -16,9 +16,9 @@
 #include "examples/language/open_run.h"
 #include "examples/language/recipes.h"
 #include "examples/language/sample.h"
+#include "examples/train/agreement.h"
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
-#include "examples/train/launched.h"
 #include "examples/train/profile_table.h"
 
 namespace skiff {
@@ -49,7 +49,7 @@ std::optional<LmResult> LmRun::operator()() {
   display.begin("reading '" + options_.data.place + "'", "when the text is read");
   together(processes(), [&] { load_data(); });
   count_ngrams();
-  if (stop_signal != 0) throw Stopped();
+  if (!goes_on()) throw Stopped();
   together(processes(), [&] { build(); });
   check_same("data", text_);
   describe();
@@ -198,7 +198,7 @@ EvaluationProgress LmRun::showing(const std::string& doing, int64_t targets) {
       display_->show(
           doing + ": " + std::to_string(done) + " of " + std::to_string(targets) + " tokens, " +
           Display::clock(seconds_since(start) / double(done) * double(targets - done)) + " left");
-    return stop_signal == 0;
+    return goes_on();
   };
 }
 
@@ -341,7 +341,7 @@ void LmRun::finish() {
     }
     if (!options_.masked() && options_.report.sample_tokens > 0) r.sample = write_text();
   }
-  r.peak = peak_memory(device_, peak_before_);
+  r.peak = largest_peak(peak_memory(device_, peak_before_));
   result_ = r;
 }
 

@@ -77,8 +77,7 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
   try {
     command = options_before_flags(argc, argv, program, defaults);
   } catch (const Error& e) {
-    std::fprintf(stderr, "error: %s\n", e.what());
-    return e.exit_code();
+    return refuse_start(e);
   }
   flags.also("shards", {"accumulate"});
   flags.add(command.options);

@@ -40,6 +40,16 @@ std::string config_text(const Options& options) {
   return text;
 }
 
+// The same of the fields that shape the result of a run.
+template <class Options>
+std::string result_text(const Options& options) {
+  std::string text;
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    if (field.changes_result) text += field.name + ("=" + config_value(value_text(value))) + "\n";
+  });
+  return text;
+}
+
 // Sets the fields that a file names. UsageError names the place of an entry that is none of them or
 // has a wrong value. `elsewhere`: names of options that a file may not set.
 template <class Options>

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "autograd/ops.h"
+#include "examples/train/divided.h"
 
 namespace skiff {
 
@@ -23,11 +24,8 @@ std::vector<int64_t> predicted_classes(const Tensor& logits) {
 Evaluation::Evaluation(int64_t classes)
     : counts(size_t(classes), std::vector<int64_t>(size_t(classes))), not_finite(size_t(classes)) {}
 
-void Evaluation::add(const std::vector<int64_t>& predicted, const Tensor& labels) {
-  for (size_t b = 0; b < predicted.size(); ++b) {
-    const size_t label = size_t(labels.data<int32_t>()[b]);
-    predicted[b] < 0 ? ++not_finite[label] : ++counts[label][size_t(predicted[b])];
-  }
+void Evaluation::add(int64_t label, int64_t predicted) {
+  predicted < 0 ? ++not_finite[size_t(label)] : ++counts[size_t(label)][size_t(predicted)];
 }
 
 int64_t Evaluation::examples_of(int64_t label) const {
@@ -108,19 +106,32 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
   std::optional<Evaluation> all;
   double loss = 0;
   int64_t done = 0;
-  for (int64_t i = 0; i < batches.count(); ++i) {
-    if (!progress(done)) return std::nullopt;
+  // Of a batch: classes, loss, then label and prediction of each example.
+  const auto compute = [&](int64_t i) {
     const Batch batch = batches[i];
     const int64_t parts = std::min(shards, batch.size());
+    std::vector<double> numbers(2);
     for (int64_t p = 0; p < parts; ++p) {
       const Batch part = part_of(batch, part_of(batch.size(), p, parts));
       const Variable logits = model(part.input.to(device), part.lengths.to(device));
-      if (!all) all.emplace(logits.size(1));
-      loss += item(cross_entropy(logits, part.labels.to(device))) * double(part.size());
-      all->add(predicted_classes(logits.value()), part.labels);
+      numbers[0] = double(logits.size(1));
+      numbers[1] += item(cross_entropy(logits, part.labels.to(device))) * double(part.size());
+      const std::vector<int64_t> predicted = predicted_classes(logits.value());
+      for (size_t b = 0; b < predicted.size(); ++b) {
+        numbers.push_back(part.labels.data<int32_t>()[b]);
+        numbers.push_back(double(predicted[b]));
+      }
     }
-    done += batch.size();
-  }
+    return numbers;
+  };
+  const auto add = [&](const std::vector<double>& numbers) {
+    if (!all) all.emplace(int64_t(numbers[0]));
+    loss += numbers[1];
+    for (size_t i = 2; i < numbers.size(); i += 2)
+      all->add(int64_t(numbers[i]), int64_t(numbers[i + 1]));
+    done += int64_t(numbers.size()) / 2 - 1;
+  };
+  if (!divided(batches.count(), compute, add, [&] { return progress(done); })) return std::nullopt;
   if (all) all->loss = loss / double(examples.size());
   return all;
 }

@@ -20,7 +20,7 @@ std::vector<int64_t> predicted_classes(const Tensor& logits);
 
 struct Evaluation {
   explicit Evaluation(int64_t classes);
-  void add(const std::vector<int64_t>& predicted, const Tensor& labels);
+  void add(int64_t label, int64_t predicted);  // of one example; predicted: see above
 
   int64_t examples() const;
   int64_t correct() const;
@@ -41,9 +41,10 @@ struct Evaluation {
 std::string class_table(const std::string& title, const Evaluation& e,
                         const std::vector<std::string>& classes);
 
-// Every example once. `progress` is called after each batch with the number of examples done; when
-// it returns false, evaluation stops and nothing is returned. shards: parts of a batch that the
-// model computes one after the other, for less memory; a small batch has as many as examples.
+// Every example once; several processes divide the batches (divided.h). `progress` is called after
+// each batch with the number of examples done; when it returns false, evaluation stops and nothing
+// is returned. shards: parts of a batch that the model computes one after the other, for less
+// memory; a small batch has as many as examples.
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,
                                    const std::vector<Example>& examples, int64_t batch_size,
                                    Device device, const std::function<bool(int64_t)>& progress,

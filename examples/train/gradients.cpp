@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/processes.h"
-#include "examples/train/launched.h"
+#include "examples/train/signals.h"
 #include "layers/shard_pass.h"
 #include "optim/exchange.h"
 
@@ -78,9 +78,10 @@ BatchGradients::Totals BatchGradients::compute() {
     found.insert(found.end(), shard.found.begin(), shard.found.end());
   }
   records.resize(size_t(own.size()));
-  for (ShardRecord& record : records) record.stop = stop_request;
+  for (ShardRecord& record : records) record.stop = noted_signal();
+  const auto gathered = [&] { return gather_shards<ShardRecord>(all, records, shards_); };
   Totals totals;
-  for (const ShardRecord& record : gather_shards<ShardRecord>(all, records, shards_)) {
+  for (const ShardRecord& record : all.size() > 1 ? measured("waiting", gathered) : gathered()) {
     totals.loss += record.loss;
     totals.correct += record.correct;
     totals.seen += record.seen;

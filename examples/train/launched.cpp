@@ -1,11 +1,14 @@
 #include "examples/train/launched.h"
 
+#include <fcntl.h>
 #include <omp.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -14,12 +17,31 @@
 #include <set>
 
 #include "core/processes.h"
+#include "examples/train/agreement.h"
 
 namespace skiff {
 
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kOwnFolder = "skiff-process-";
+
+// Removes the folders of processes that were killed: those whose lock (run_folder.h) is free. A
+// process takes the lock at once when it has made its folder; the minute leaves time for that.
+void remove_left_over() {
+  std::error_code ignored;
+  for (const fs::directory_entry& entry :
+       fs::directory_iterator(fs::temp_directory_path(), ignored)) {
+    if (!entry.path().filename().string().starts_with(kOwnFolder)) continue;
+    const auto age = fs::file_time_type::clock::now() - entry.last_write_time(ignored);
+    if (ignored || age < std::chrono::minutes(1)) continue;
+    const int lock = ::open((entry.path() / "lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (lock < 0) continue;
+    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) fs::remove_all(entry.path(), ignored);
+    ::close(lock);
+  }
+}
 
 // What a run may be resumed from; not its lock, and no half-written file.
 bool belongs_to_run(const fs::path& file) {
@@ -94,12 +116,15 @@ void describe(int64_t threads) {
 
 }  // namespace
 
-Launched::Launched(RunOptions& run, SessionOptions& session) {
+Launched::Launched(RunOptions& run, SessionOptions& session, const std::string& options) {
   Processes& all = processes();
   if (all.size() == 1) return;
+  all.set_timeout(double(session.timeout));
+  check_same_start(options);
   if (session.threads == 0) session.threads = threads_of_process();
   if (all.rank() > 0) {
-    std::string place = fs::temp_directory_path() / "skiff-XXXXXX";
+    remove_left_over();
+    std::string place = fs::temp_directory_path() / (kOwnFolder + std::string("XXXXXX"));
     check<IoError>(::mkdtemp(place.data()) != nullptr, "cannot create '", place, "'");
     own_folder_ = place;
   }
@@ -116,27 +141,6 @@ Launched::Launched(RunOptions& run, SessionOptions& session) {
 Launched::~Launched() {
   std::error_code ignored;
   if (!own_folder_.empty()) fs::remove_all(own_folder_, ignored);
-}
-
-void check_same(const std::string& what, const std::string& mine) {
-  Processes& all = processes();
-  const std::vector<std::string> said = gather(all, mine);
-  for (int p = 1; p < all.size(); ++p)
-    if (said[size_t(p)] != said[0])
-      throw AgreedError(all.name(p) + " has other " + what + " than " + all.name(0) + ": " +
-                            said[size_t(p)] + " and " + said[0],
-                        DataError("").exit_code());
-}
-
-void share_values(const Parameters& parameters) {
-  Processes& all = processes();
-  if (all.size() == 1) return;
-  for (const Parameter& p : parameters.all()) {
-    Tensor value = p.variable.value();  // shares its storage
-    Tensor here = value.to(Device::CPU);
-    broadcast(all, static_cast<std::byte*>(here.raw()), here.bytes());
-    check(here.shares_storage(value), "several processes compute on the CPU only");
-  }
 }
 
 }  // namespace skiff

@@ -37,10 +37,11 @@ ModelCard LraRun::card() const {
 Forward LraRun::forward(Range examples) {
   const Batch part = part_of(batch_, examples);
   const Variable logits = (*model_)(part.input.to(device_), part.lengths.to(device_));
-  Evaluation counts(logits.size(1));
-  counts.add(predicted_classes(logits.value()), part.labels);
-  return {cross_entropy(logits, part.labels.to(device_)), part.size(), counts.correct(),
-          part.size()};
+  const std::vector<int64_t> predicted = predicted_classes(logits.value());
+  int64_t correct = 0;
+  for (size_t b = 0; b < predicted.size(); ++b)
+    correct += predicted[b] == part.labels.data<int32_t>()[b];
+  return {cross_entropy(logits, part.labels.to(device_)), part.size(), correct, part.size()};
 }
 
 std::optional<Evaluation> LraRun::evaluate_on(const std::vector<Example>& examples,

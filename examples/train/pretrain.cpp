@@ -5,6 +5,7 @@
 
 #include "autograd/ops.h"
 #include "data/tasks.h"
+#include "examples/train/divided.h"
 #include "examples/train/evaluation.h"
 #include "examples/train/open_run.h"
 
@@ -26,11 +27,12 @@ std::optional<Scores> evaluate(const PositionModel& model, const InputFormat& fo
   const EvaluationBatches batches(format, &examples, batch_size);
   double loss = 0, correct = 0, targets = 0;
   int64_t done = 0;
-  for (int64_t i = 0; i < batches.count(); ++i) {
-    if (!progress(done)) return std::nullopt;
+  // Of a batch: loss, correct answers, targets, examples.
+  const auto compute = [&](int64_t i) {
     const Batch all = batches[i];
     const PretrainBatch whole = pretrain_batch(all, format, rule, /*epoch=*/0);
     const int64_t parts = std::min(shards, all.size());
+    std::vector<double> numbers = {0, 0, 0, double(all.size())};
     for (int64_t p = 0; p < parts; ++p) {
       const PretrainBatch batch = part_of(whole, part_of(all.size(), p, parts), format.pairs);
       const double count = double(batch.places.size());
@@ -38,17 +40,22 @@ std::optional<Scores> evaluate(const PositionModel& model, const InputFormat& fo
       const Variable answers = model.decoder(model.features(
           batch.input.to(device), batch.lengths.to(device), batch.places.to(device)));
       if (batch.values) {
-        loss += count * item(absolute_error(answers, batch.values.to(device)));
+        numbers[0] += count * item(absolute_error(answers, batch.values.to(device)));
       } else {
-        loss += count * item(cross_entropy(answers, batch.labels.to(device)));
+        numbers[0] += count * item(cross_entropy(answers, batch.labels.to(device)));
         const std::vector<int64_t> predicted = predicted_classes(answers.value());
         for (size_t t = 0; t < predicted.size(); ++t)
-          correct += double(predicted[t] == batch.labels.data<int32_t>()[t]);
+          numbers[1] += double(predicted[t] == batch.labels.data<int32_t>()[t]);
       }
-      targets += count;
+      numbers[2] += count;
     }
-    done += all.size();
-  }
+    return numbers;
+  };
+  const auto add = [&](const std::vector<double>& numbers) {
+    loss += numbers[0], correct += numbers[1], targets += numbers[2];
+    done += int64_t(numbers[3]);
+  };
+  if (!divided(batches.count(), compute, add, [&] { return progress(done); })) return std::nullopt;
   // The published code chooses by accuracy. Where one answer is right at most positions, as in
   // Pathfinder, many validations in a row have the same accuracy while the loss still falls.
   return Scores{loss / targets, predicts_values(format, rule) ? NAN : correct / targets, "",

@@ -133,6 +133,12 @@ CLI::Validator not_negative() {
       "");
 }
 
+int refuse_start(const Error& error) {
+  if (processes().rank() == 0) std::fprintf(stderr, "error: %s\n", error.what());
+  end_processes();
+  return error.exit_code();
+}
+
 int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body) {
   return run(
       flags.app(), [&] { flags.parse(argc, argv); }, body);

@@ -33,6 +33,8 @@ class Flags;
 int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body);
 // For a program with commands, which describes them to CLI11 itself (<CLI/CLI.hpp>).
 int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body);
+// For an error before that, which all processes meet alike: prints it, returns its exit code.
+int refuse_start(const Error& error);
 // The check of such a program's unsigned options: without it "-1" is read as the largest number.
 CLI::Validator not_negative();
 

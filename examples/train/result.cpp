@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <sstream>
 
 #include "core/memory.h"
+#include "core/processes.h"
 #include "examples/train/display.h"
 
 namespace skiff {
@@ -110,6 +112,22 @@ PeakMemory peak_memory(Device device, const PeakMemory& before) {
           std::max(before.resident, int64_t(usage.ru_maxrss) * 1024)};
 }
 
+PeakMemory largest_peak(const PeakMemory& mine) {
+  PeakMemory largest;
+  const std::vector<int64_t> ones(size_t(processes().size()), 1);
+  for (const PeakMemory& peak : gather_records(processes(), std::span(&mine, 1), ones))
+    largest = {std::max(largest.tensors, peak.tensors), std::max(largest.resident, peak.resident)};
+  return largest;
+}
+
+std::string words_of_peak(const PeakMemory& peak) {
+  char text[120];
+  std::snprintf(text, sizeof text, "peak memory %.0f MB of tensors, %.0f MB resident%s",
+                double(peak.tensors) / 1e6, double(peak.resident) / 1e6,
+                processes().size() > 1 ? ", in the process with the most" : "");
+  return text;
+}
+
 std::string result_file(const std::optional<Result>& result, const PeakMemory& peak,
                         bool only_best_test) {
   if (!result || !result->evaluated) return peak_file(peak);
@@ -161,11 +179,8 @@ void print_table(const Result& r) {
         "neither validated nor tested: --profile measures the steps alone, unless --eval-every is "
         "given\n");
   }
-  std::printf(
-      "trained %s, %s tokens/s (padding included), peak memory %.0f MB of tensors, %.0f MB "
-      "resident\n",
-      Display::clock(r.seconds).c_str(), Display::thousands(r.tokens_per_second).c_str(),
-      double(r.peak.tensors) / 1e6, double(r.peak.resident) / 1e6);
+  std::printf("trained %s, %s tokens/s (padding included), %s\n", Display::clock(r.seconds).c_str(),
+              Display::thousands(r.tokens_per_second).c_str(), words_of_peak(r.peak).c_str());
   std::printf("curves: %s/curves.svg\n", r.folder.c_str());
   if (!r.pretrain.empty())
     std::printf("--init %s trains on labels from here; give it the same options of the model\n",

@@ -16,6 +16,9 @@ struct PeakMemory {
   int64_t tensors = 0, resident = 0;
 };
 PeakMemory peak_memory(Device device, const PeakMemory& before);
+// The largest of all processes, on each. words_of_peak: "peak memory 4 MB of tensors, ..".
+PeakMemory largest_peak(const PeakMemory& mine);
+std::string words_of_peak(const PeakMemory& peak);
 
 struct Result {
   std::string task, mixer, recipe, folder;

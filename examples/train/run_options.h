@@ -161,7 +161,7 @@ struct RunOptions {
 
 struct SessionOptions {
   std::string config, device = "cpu", progress = "auto";
-  int64_t threads = 0, stop_at = 0;
+  int64_t threads = 0, stop_at = 0, timeout = 600;
   bool resume = false, force = false, quiet = false, json = false, profile = false, list = false,
        print_config = false;
 
@@ -180,6 +180,12 @@ struct SessionOptions {
            .low = 0,
            .high = kManySteps},
           o.stop_at);
+    field({.name = "timeout",
+           .help = "Of several processes (mpirun): seconds that one waits for the others before it "
+                   "ends them all",
+           .low = 1,
+           .high = kManySteps},
+          o.timeout);
     field({.name = "resume", .help = "Continue the run in the folder"}, o.resume);
     field({.name = "force", .help = "Start over in a folder that holds a run"}, o.force);
     field({.name = "progress", .help = "Form of the progress on stderr", .words = progress_words},

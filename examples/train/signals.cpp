@@ -3,19 +3,17 @@
 #include <ctime>
 
 #include "core/processes.h"
-#include "examples/train/launched.h"
 
 namespace skiff {
 
 namespace {
 
-bool agrees = false;  // with other processes on the step to stop at
+bool alone = true;  // no other process has to stop at the same place
+volatile std::sig_atomic_t noted = 0;
 
 void note_stop(int which) {
-  if (agrees)
-    stop_request = which;
-  else
-    stop_signal = which;
+  noted = which;
+  if (alone) stop_signal = which;
 }
 
 // The second request ends the program. What comes within half a second is an echo of the first
@@ -35,8 +33,10 @@ void request_stop(int which) {
 
 }  // namespace
 
+int noted_signal() { return noted; }
+
 void catch_stop_signals() {
-  agrees = processes().size() > 1;
+  alone = processes().size() == 1;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGXCPU}) {
     struct sigaction before = {};
     sigaction(signal, nullptr, &before);

@@ -11,8 +11,10 @@ namespace skiff {
 // program checks it where it can stop: it saves what it has to, then throws Stopped. These signals
 // are SIGINT and SIGTERM, SIGHUP of a closed terminal, and SIGUSR1 and SIGXCPU of batch systems
 // whose time is up. A second SIGINT or SIGTERM, half a second or more after the first,
-// ends the program at once.
+// ends the program at once. Several processes have to stop at the same place, so there a signal is
+// only noted, until they have told each other (agreement.h).
 inline volatile std::sig_atomic_t stop_signal = 0;
+int noted_signal();  // the last one that this process has received; 0: none
 
 void catch_stop_signals();
 

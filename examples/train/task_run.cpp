@@ -12,10 +12,10 @@
 #include "core/processes.h"
 #include "data/fingerprint.h"
 #include "data/tasks.h"
+#include "examples/train/agreement.h"
 #include "examples/train/config_file.h"
 #include "examples/train/evaluation.h"
 #include "examples/train/init.h"
-#include "examples/train/launched.h"
 #include "examples/train/lra.h"
 #include "examples/train/open_run.h"
 #include "examples/train/pretrain.h"
@@ -41,7 +41,7 @@ std::optional<Result> TaskRun::operator()() {
   display.begin("reading " + options_.data.task + " from '" + options_.data.folder + "'",
                 "when the data is read");
   together(processes(), [&] { load_data(); });
-  if (stop_signal != 0) throw Stopped();
+  if (!goes_on()) throw Stopped();
   together(processes(), [&] { build(); });
   check_same("data", train_data_ + ", " + val_data_);
   describe();
@@ -57,7 +57,7 @@ std::optional<Result> TaskRun::operator()() {
   trainer_->begin(use_.clears);
   if (trainer_->train(config_text(options_))) {
     result_ = result_at_end();
-    result_->peak = peak_memory(device_, peak_before_);
+    result_->peak = largest_peak(peak_memory(device_, peak_before_));
     write_result();
   }
   return result_;
@@ -141,7 +141,7 @@ std::function<bool(int64_t)> TaskRun::showing(const std::string& doing, int64_t 
       display_->show(doing + ": " + std::to_string(done) + " of " + count + " examples, " +
                      Display::clock(seconds_since(start) / double(done) * double(examples - done)) +
                      " left");
-    return stop_signal == 0;
+    return goes_on();
   };
 }
 

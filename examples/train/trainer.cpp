@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "core/processes.h"
-#include "examples/train/launched.h"
+#include "examples/train/agreement.h"
 #include "examples/train/profile_table.h"
 #include "optim/clip.h"
 
@@ -214,6 +214,7 @@ bool Trainer::finish_step(MetricsRow row) {
   const bool validates = validates_here();
   const bool saves = at_.step % save_every_ == 0 || last;
   const Progress before = at_;
+  if (logs) check_same_state(state().tensors, at_.step);
   row.seconds = seconds_so_far();
   row.tokens_per_second = speed();
   const Clock::time_point pause = Clock::now();

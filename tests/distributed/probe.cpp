@@ -6,6 +6,8 @@
 //   probe steps FOLDER fail RANK    the same; RANK throws at step 20
 //   probe steps FOLDER kill RANK    RANK kills itself
 //   probe steps FOLDER exit RANK    RANK leaves with exit(0), as a library might
+//   probe divided BATCHES           each process scores its own, all add them in order
+//   probe drift                     one number of process 1 is another one
 #include <unistd.h>
 
 #include <chrono>
@@ -17,6 +19,8 @@
 
 #include "core/processes.h"
 #include "core/random.h"
+#include "examples/train/agreement.h"
+#include "examples/train/divided.h"
 #include "examples/train/signals.h"
 #include "optim/exchange.h"
 
@@ -51,6 +55,12 @@ Tensor expected_sum(int64_t shards, int64_t numbers) {
   return sum_of({0, shards}, shards, numbers, sum);
 }
 
+void print_of_all(const std::string& said) {
+  const std::vector<std::string> answers = gather(processes(), said);
+  for (size_t p = 0; p < answers.size() && processes().rank() == 0; ++p)
+    std::printf("process %zu: %s\n", p, answers[p].c_str());
+}
+
 int check_exchange(int64_t shards, int64_t numbers) {
   Processes& all = processes();
   Exchange exchange(all, shards);
@@ -72,10 +82,7 @@ int check_exchange(int64_t shards, int64_t numbers) {
                            (right_bytes ? "" : ", OTHER BYTES") +
                            (in_order ? "" : ", records out of ORDER") +
                            (word == "a word of process 0" ? "" : ", another WORD");
-  const std::vector<std::string> answers = gather(all, said);
-  if (all.rank() == 0)
-    for (int p = 0; p < all.size(); ++p)
-      std::printf("process %d: %s\n", p, answers[size_t(p)].c_str());
+  print_of_all(said);
   return 0;
 }
 
@@ -102,7 +109,7 @@ int steps(const std::string& folder, const std::string& event, int who) {
       if (event == "exit") std::exit(0);
     }
     const Range own = shards_of(all.rank(), all.size(), kShards);
-    const std::vector<Record> mine(size_t(own.size()), Record{0, stop_signal});
+    const std::vector<Record> mine(size_t(own.size()), Record{0, noted_signal()});
     int stop = 0;
     for (const Record& r : gather_shards<Record>(all, mine, kShards)) stop = std::max(stop, r.stop);
     check(step(exchange, kShards, kNumbers, expected), "other bits at step ", at);
@@ -110,6 +117,32 @@ int steps(const std::string& folder, const std::string& event, int who) {
     if (all.rank() == 0) std::printf("saved after step %lld\n", (long long)at);
     return 128 + stop;
   }
+}
+
+int divide(int64_t batches) {
+  const Processes& all = processes();
+  int64_t at = 0, rounds = 0;
+  bool right = true;
+  const auto compute = [&](int64_t i) {
+    return std::vector<double>(size_t(1 + i), double(all.rank()));
+  };
+  const auto add = [&](const std::vector<double>& numbers) {
+    const auto owner = double(at % all.size());
+    right = right && numbers == std::vector<double>(size_t(++at), owner);
+  };
+  const bool whole = divided(batches, compute, add, [&] { return ++rounds > 0; });
+  right = right && whole && at == batches && rounds == (batches + all.size() - 1) / all.size();
+  right = right && !divided(batches, compute, add, [] { return false; }) && at == batches;
+  print_of_all(right ? "in order" : "OUT OF ORDER");
+  return 0;
+}
+
+int drift() {
+  Tensor state = gradient(0, 10);
+  check_same_state({{"state", state}}, 6);
+  if (processes().rank() == 1) state.data<float>()[9] += 1e-6f;
+  check_same_state({{"state", state}}, 7);
+  return 0;
 }
 
 int run(int argc, char** argv) {
@@ -120,7 +153,11 @@ int run(int argc, char** argv) {
   if (what == "agree" && argc == 3) return agree(std::atoi(argv[2]));
   if (what == "steps" && argc >= 3)
     return steps(argv[2], argc > 3 ? argv[3] : "", argc > 4 ? std::atoi(argv[4]) : -1);
-  fail<UsageError>("usage: probe exchange SHARDS NUMBERS | agree RANK | steps FOLDER [EVENT RANK]");
+  if (what == "divided" && argc == 3) return divide(std::atoll(argv[2]));
+  if (what == "drift" && argc == 2) return drift();
+  fail<UsageError>(
+      "usage: probe exchange SHARDS NUMBERS | agree RANK | steps FOLDER [EVENT RANK] | "
+      "divided BATCHES | drift");
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Two hosts on one machine: two network namespaces, a cable between them, a host name in each. Open MPI's agent runs
 # its command on the other side, without ssh. Checks the bits over TCP, a process that dies on the other host, a slow
-# link, and a link that is cut.
+# link, trainings, and a link that is cut.
 # Run:     tests/distributed/two_hosts.sh BUILD      as root, with Open MPI, e.g. build/cpu-mpi
 # Expect:  one line per check, "N passed, N failed"; exit code 77 where namespaces are not allowed
 set -u
 cd "$(dirname "$0")/../.." || exit
-probe=$(realpath "$1")/distributed_probe
+build=$(realpath "$1") probe=$(realpath "$1")/distributed_probe
 a=skiff-a-$$ b=skiff-b-$$ work=$(mktemp -d) passed=0 failed=0 code=0
 skip() { echo "skipped: $*"; exit 77; }
 # A cut link leaves daemons of Open MPI on the other side. Whatever runs in the two namespaces is of this script.
@@ -24,10 +24,10 @@ printf '#!/bin/sh\nshift\nexec ip netns exec %s unshare --uts sh -c "hostname ho
 chmod +x "$work/agent"
 export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMP_NUM_THREADS=1
 options="--mca plm_rsh_agent $work/agent --mca btl self,tcp --mca btl_tcp_if_include 10.99.0.0/24 --bind-to none \
-  --host 10.99.0.1:2,10.99.0.2:2 -x OMP_NUM_THREADS -x PROBE_TIMEOUT"
-on_both() {  # SECONDS PROCESSES WORD..: the probe on both hosts, killed after so many seconds
+  --host 10.99.0.1:2,10.99.0.2:2 -x OMP_NUM_THREADS"
+on_both() {  # SECONDS PROCESSES PROGRAM WORD..: on both hosts, killed after so many seconds
   local limit=$1 count=$2; shift 2
-  timeout -k 1 "$limit" ip netns exec $a unshare --uts sh -c "hostname hosta; exec mpirun $options -n $count $probe $*" \
+  timeout -k 1 "$limit" ip netns exec $a unshare --uts sh -c "hostname hosta; exec mpirun $options -n $count $*" \
     >"$work/out" 2>"$work/err"
   code=$?
 }
@@ -38,33 +38,55 @@ verdict() {  # NAME CONDITION..: one check; the condition is a command
 }
 says() { grep -qF -- "$1" "$work/out" "$work/err"; }
 pids() { rm -rf "$work/pids"; mkdir "$work/pids"; }
-wait_for() { local i; for ((i = 0; i < 300; i++)); do [ "$(cat "$work"/pids/* 2>/dev/null | wc -l)" = "$1" ] && return; sleep 0.1; done; }
 
 same_bits() { [ "$code" = 0 ] && [ "$(grep -c '^process [0-9]*: same bits$' "$work/out")" = "$1" ]; }
-on_both 60 4 exchange 7 100001
+on_both 60 4 "$probe" exchange 7 100001
 verdict "4 processes on two hosts: the bits of one process" same_bits 4
-on_both 60 3 exchange 6 1000
+on_both 60 3 "$probe" exchange 6 1000
 verdict "2 processes and 1: the same" same_bits 3
 named() { [ "$code" = 3 ] && says "error: no data for 2 (process 2 of 4 (host hostb), on 2 of 4 processes)"; }
-on_both 60 4 agree 2
+on_both 60 4 "$probe" agree 2
 verdict "an error on the other host is told with its name" named
 pids
-on_both 30 4 steps "$work/pids" kill 3
+on_both 30 4 "$probe" steps "$work/pids" kill 3
 gone() { [ "$code" != 0 ] && [ "$code" != 124 ] && says "exited on signal 9"; }
 verdict "a process of the other host is killed: all end" gone
 ip netns exec $a tc qdisc replace dev skiffa root tbf rate 1gbit burst 256kb latency 50ms
 ip netns exec $b tc qdisc replace dev skiffb root tbf rate 1gbit burst 256kb latency 50ms
-on_both 60 4 exchange 8 500000
+on_both 60 4 "$probe" exchange 8 500000
 verdict "over a link of 1 Gb/s: the same bits" same_bits 4
-pids
-export PROBE_TIMEOUT=3
-on_both 25 4 steps "$work/pids" & both=$!
-wait_for 4; sleep 0.5
+
+# ---- training ----
+"$build/lra_data" generate listops --out "$work/data/listops" --train 200 --val 40 --test 40 --min-length 2 --max-length 20 >/dev/null 2>&1
+tiny="--dim 8 --layers 1 --batch-size 8 --max-length 32 --log-every 4 --save-every 4 --encoder-dropout 0.1 --bucket \
+  --mixer tno --norm batch --shards 4 --data $work/data"
+alone() { "$build/train_lra" "$@" >"$work/out" 2>"$work/err"; code=$?; }
+same_run() {  # A B CHECKPOINT
+  [ "$code" = 0 ] && cmp "$work/$1/$3" "$work/$2/$3" &&
+    { [ ! -e "$work/$1/best.safetensors" ] || cmp "$work/$1/best.safetensors" "$work/$2/best.safetensors"; } &&
+    [ "$(cut -d, -f1-8 "$work/$1/metrics.csv")" = "$(cut -d, -f1-8 "$work/$2/metrics.csv")" ]
+}
+# shellcheck disable=SC2086
+alone $tiny --steps 50 --out "$work/one"
+# shellcheck disable=SC2086
+on_both 60 4 "$build/train_lra" $tiny --steps 50 --out "$work/two"
+verdict "a training of 4 processes on two hosts: the bytes of one process" same_run one two ckpt-00000050.safetensors
+endless="$tiny --steps 1000000 --eval-every 500000"
+# shellcheck disable=SC2086
+on_both 25 4 "$build/train_lra" $endless --out "$work/cut" --timeout 3 & both=$!
+for ((i = 0; i < 200; i++)); do [ -e "$work/cut/ckpt-00000020.safetensors" ] && break; sleep 0.1; done
 ip -n $b link set skiffb down
 for ((i = 0; i < 100; i++)); do says "s for the others at step" && break; sleep 0.1; done
 told() { says "waited 3 s for the others at step"; }
 verdict "a link that is cut: told after the time limit" told
-wait "$both"
+wait "$both"; end_all
+last=$(basename "$(ls "$work"/cut/ckpt-*.safetensors | tail -n 1)")
+step=$((10#$(echo "$last" | tr -dc 0-9)))
+# shellcheck disable=SC2086
+alone $endless --out "$work/uncut" --stop-at $((step + 4))
+# shellcheck disable=SC2086
+alone $endless --out "$work/cut" --stop-at $((step + 4)) --resume
+verdict "after it, the training goes on with one process to the same bytes" same_run uncut cut "$(printf 'ckpt-%08d.safetensors' $((step + 4)))"
 
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ]

@@ -40,12 +40,13 @@ TEST_CASE("scaling: the batch from which P processes are P / 2 times as fast") {
 
 TEST_CASE("scaling: measures a step, computes the rest and says so; tries the exchange") {
   const Place place;
-  const Outcome o = place.run("scaling --recipe tiny --batch-size 4 --shards 4 --repeats 1");
+  const Outcome o =
+      place.run("scaling --recipe tiny --batch-size 4 --shards 4 --repeats 1 --steps 90");
   CAPTURE(o.err);
   REQUIRE(o.code == 0);
-  for (const char* part :
-       {"measured here, threads: 1", "forward and backward, examples: 4", "computed, not measured",
-        "batch 4 in 4 shards", "batch 1024 in 1024 shards", "     1024", "the smallest batch"})
+  for (const char* part : {"measured here, threads: 1", "forward and backward, examples: 4",
+                           "computed, not measured", "batch 4 in 4 shards", "hours of 90 steps",
+                           "batch 1024 in 1024 shards", "     1024", "the smallest batch"})
     CHECK(contains(o.out, part));
   CHECK_FALSE(contains(o.out, "nan"));
   const Outcome tried = place.run("scaling --virtual 24 --shards 40");

@@ -66,7 +66,7 @@ int32_t gray_level(float value, const InputFormat& format) {
 }
 
 std::string problem_of(const Example& example, const InputFormat& format) {
-  const auto& [tokens, second, label, cut] = example;
+  const auto& [tokens, second, label, cut, group] = example;
   if (tokens.empty()) return "has no tokens";
   if (format.pairs && second.empty()) return "has no second document";
   if (!format.pairs && !second.empty()) return "is a pair of documents";

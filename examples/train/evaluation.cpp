@@ -100,6 +100,28 @@ std::string class_table(const std::string& title, const Evaluation& e,
   return table + (e.remark().empty() ? "" : "note: " + e.remark() + "\n");
 }
 
+std::vector<GroupScore> group_scores(const Task& task, const Evaluation& e) {
+  std::vector<GroupScore> scores;
+  if (!task.group_name || e.groups.size() < 2) return scores;
+  for (const auto& [group, counts] : e.groups)
+    scores.push_back({task.group_name(group), counts.examples,
+                      double(counts.correct) / double(counts.examples)});
+  return scores;
+}
+
+std::string group_table(const std::string& title, const std::vector<GroupScore>& scores) {
+  if (scores.empty()) return "";
+  char row[160];
+  std::snprintf(row, sizeof row, "%-28s %11s %11s\n", title.c_str(), "examples", "accuracy");
+  std::string table = row;
+  for (const GroupScore& s : scores) {
+    std::snprintf(row, sizeof row, "%-28s %11lld %9.1f %%\n", s.name.c_str(), (long long)s.examples,
+                  100 * s.accuracy);
+    table += row;
+  }
+  return table;
+}
+
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,
                                    const std::vector<Example>& examples, int64_t batch_size,
                                    Device device, const std::function<bool(int64_t)>& progress,
@@ -117,7 +139,13 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
       const Variable logits = model(part.input.to(device), part.lengths.to(device));
       if (!all) all.emplace(logits.size(1));
       loss += item(cross_entropy(logits, part.labels.to(device))) * double(part.size());
-      all->add(predicted_classes(logits.value()), part.labels);
+      const std::vector<int64_t> predicted = predicted_classes(logits.value());
+      all->add(predicted, part.labels);
+      for (size_t b = 0; b < predicted.size(); ++b) {
+        Evaluation::Group& group = all->groups[examples[size_t(part.examples[b])].group];
+        ++group.examples;
+        group.correct += predicted[b] == part.labels.data<int32_t>()[b];
+      }
     }
     done += batch.size();
   }

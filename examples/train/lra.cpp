@@ -4,6 +4,7 @@
 
 #include "autograd/ops.h"
 #include "data/split.h"
+#include "data/tasks.h"
 #include "examples/train/open_run.h"
 
 namespace skiff {
@@ -74,6 +75,7 @@ Scores LraRun::test(const std::string& weights, int64_t step) {
   const std::optional<Evaluation> e =
       evaluate_on(data_.test, "testing the " + weights + " weights");
   if (!e) trainer_->stopped();
+  groups_ = group_scores(task_named(options_.data.task), *e);
   return {e->loss, e->accuracy(), e->remark()};
 }
 
@@ -91,6 +93,8 @@ Result LraRun::result_at_end() {
     if (!best.remark.empty()) display_->note("note: test: " + best.remark);
   }
   if (r.evaluated) r.best_val = end.best_score;
+  r.groups = task_named(options_.data.task).groups;
+  r.group_scores = groups_;  // of the best weights, which are tested last
   r.best_test = best.accuracy;
   r.last_test = last.accuracy;
   r.best_test_loss = best.loss;

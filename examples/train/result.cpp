@@ -38,6 +38,21 @@ void for_each_value(R& r, const F& f) {
 }
 
 ordered_json to_json(const Result& r) {
+void add_groups(ordered_json& json, const Result& r) {
+  for (const GroupScore& s : r.group_scores)
+    json["groups"][r.groups][s.name] = {{"examples", s.examples}, {"accuracy", s.accuracy}};
+}
+
+void read_groups(const nlohmann::ordered_json& json, Result& r) {
+  if (!json.contains("groups")) return;
+  for (const auto& [title, scores] : json["groups"].items()) {
+    r.groups = title;
+    for (const auto& [name, s] : scores.items())
+      r.group_scores.push_back(
+          {name, s.at("examples").get<int64_t>(), s.at("accuracy").get<double>()});
+  }
+}
+
   ordered_json json;
   for_each_value(r, [&](const char* name, const auto& value) {
     if constexpr (std::is_same_v<decltype(value), const double&>)
@@ -48,6 +63,7 @@ ordered_json to_json(const Result& r) {
   json["validation_limited"] = r.val_examples < r.all_val_examples;
   json["test_limited"] = r.test_examples < r.all_test_examples;
   return json;
+  add_groups(json, r);
 }
 
 // A path may hold bytes that are not UTF-8.
@@ -56,9 +72,9 @@ std::string text_of(const ordered_json& json, int indent) {
 }
 
 // No exceptions: a file that cannot be used is written again at the end.
-nlohmann::json parsed(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  return json.is_object() ? json : nlohmann::json();
+ordered_json parsed(const std::string& text) {
+  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  return json.is_object() ? json : ordered_json();
 }
 
 // "500 of 25000 validation", or "25000 validation".
@@ -86,6 +102,7 @@ void print_accuracies(const Result& r) {
               examples_of(r.test_examples, r.all_test_examples, "test").c_str());
 }
 
+  std::printf("%s", group_table(r.groups + ", test", r.group_scores).c_str());
 // Of pretraining; values have no accuracy.
 void print_losses(const Result& r) {
   const bool labels = !std::isnan(r.majority_val);
@@ -118,9 +135,10 @@ std::string result_file(const std::optional<Result>& result, const PeakMemory& p
   json["only_best_test"] = only_best_test;
   return text_of(json, 1) + "\n";
 }
+  add_groups(json, *result);
 
 std::optional<Result> result_from(const std::string& text, bool only_best_test) {
-  const nlohmann::json json = parsed(text);
+  const ordered_json json = parsed(text);
   Result result;
   try {
     if (json.at("only_best_test").get<bool>() > only_best_test) return {};
@@ -133,6 +151,7 @@ std::optional<Result> result_from(const std::string& text, bool only_best_test) 
   } catch (const nlohmann::json::exception&) {
     return {};
   }
+    read_groups(json, result);
   return result;
 }
 
@@ -143,7 +162,7 @@ std::string peak_file(const PeakMemory& peak) {
 }
 
 PeakMemory peak_from(const std::string& text) {
-  const nlohmann::json json = parsed(text);
+  const ordered_json json = parsed(text);
   const auto number = [&](const char* name) {
     return json.contains(name) && json[name].is_number() ? json[name].get<int64_t>() : 0;
   };

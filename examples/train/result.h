@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "examples/train/evaluation.h"
 
 namespace skiff {
 
@@ -33,6 +34,9 @@ struct Result {
   double seconds = 0, tokens_per_second = 0;
   PeakMemory peak;
   // Not in result.json:
+  // Of the best weights on the test; of tasks with groups (data/tasks.h).
+  std::string groups;
+  std::vector<GroupScore> group_scores;
   std::string profile;  // a table, with --profile
   bool evaluated = true;
 };

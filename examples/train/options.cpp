@@ -65,9 +65,11 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;
   const bool warp = model.mixer == "ski" && model.ski.warp == Warp::Auto;
   for (const std::string& name : unread_options(model)) {
+    const bool decay = model.mixer == "tno" && name == "gamma";
     const std::string reason = lra && name == "rpe-layers" ? "with --tno-rpe lra"
                                : warp && name == "gamma"   ? "with --warp auto"
-                                                           : mixer;
+                               : decay ? "with --tno-decay " + value_text(model.tno.decay)
+                                       : mixer;
     needs(false, reason, {name.c_str()});
   }
   needs(train.steps == 0, "beside --steps", {contains(c.given, "steps") ? "epochs" : ""});

@@ -40,8 +40,8 @@ Forward LraRun::forward(Range examples) {
   const Variable logits = (*model_)(part.input.to(device_), part.lengths.to(device_));
   Evaluation counts(logits.size(1));
   counts.add(predicted_classes(logits.value()), part.labels);
-  return {cross_entropy(logits, part.labels.to(device_)), part.size(), counts.correct(),
-          part.size()};
+  return {cross_entropy(logits, part.labels.to(device_), options_.train.label_smoothing),
+          part.size(), counts.correct(), part.size()};
 }
 
 std::optional<Evaluation> LraRun::evaluate_on(const std::vector<Example>& examples,
@@ -65,7 +65,7 @@ double LraRun::validations_after_training() const {
 
 // Then the scores of validation are those of the test, and nothing has to be computed twice.
 bool LraRun::test_is_validation() const {
-  return data_.val_is_test && watched().size() == data_.val.size() &&
+  return data_.val_is_test && options_.train.average == 0 && watched().size() == data_.val.size() &&
          int64_t(data_.test.size()) == all_test_examples_;
 }
 
@@ -84,7 +84,7 @@ Result LraRun::result_at_end() {
   Result r = facts();
   Scores last{NAN, NAN, ""}, best{NAN, NAN, ""};
   if (trainer_->validates()) {
-    const bool last_is_best = end.best_step == end.step;
+    const bool last_is_best = trainer_->best_is_last();
     if (last_is_best || !only_best_test_) best = last = test("last", end.step);
     if (!last_is_best) {
       trainer_->load_weights("best.safetensors");

@@ -32,12 +32,12 @@ void for_each_value(R& r, const F& f) {
   f("threads", r.threads), f("run_folder", r.folder);
   f("seconds", r.seconds), f("tokens_per_second", r.tokens_per_second);
   f("peak_tensor_bytes", r.peak.tensors), f("peak_resident_bytes", r.peak.resident);
+  if (r.best_averaged) f("best_averaged", r.best_averaged);
   if (r.pretrain.empty()) return;
   f("pretrain", r.pretrain), f("mask_share", r.mask_share);
   f("constant_val_loss", r.constant_val_loss);
 }
 
-ordered_json to_json(const Result& r) {
 void add_groups(ordered_json& json, const Result& r) {
   for (const GroupScore& s : r.group_scores)
     json["groups"][r.groups][s.name] = {{"examples", s.examples}, {"accuracy", s.accuracy}};
@@ -53,6 +53,7 @@ void read_groups(const nlohmann::ordered_json& json, Result& r) {
   }
 }
 
+ordered_json to_json(const Result& r) {
   ordered_json json;
   for_each_value(r, [&](const char* name, const auto& value) {
     if constexpr (std::is_same_v<decltype(value), const double&>)
@@ -62,8 +63,8 @@ void read_groups(const nlohmann::ordered_json& json, Result& r) {
   });
   json["validation_limited"] = r.val_examples < r.all_val_examples;
   json["test_limited"] = r.test_examples < r.all_test_examples;
-  return json;
   add_groups(json, r);
+  return json;
 }
 
 // A path may hold bytes that are not UTF-8.
@@ -83,7 +84,8 @@ std::string examples_of(int64_t count, int64_t all, const std::string& split) {
 }
 
 std::string best_weights(const Result& r) {
-  return "best weights (step " + std::to_string(r.best_step) + ")";
+  return (r.best_averaged ? "best average (step " : "best weights (step ") +
+         std::to_string(r.best_step) + ")";
 }
 std::string last_weights(const Result& r) {
   return "last weights (step " + std::to_string(r.steps) + ")";
@@ -100,9 +102,9 @@ void print_accuracies(const Result& r) {
   std::printf("on %s and %s examples\n",
               examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
               examples_of(r.test_examples, r.all_test_examples, "test").c_str());
+  std::printf("%s", group_table(r.groups + ", test", r.group_scores).c_str());
 }
 
-  std::printf("%s", group_table(r.groups + ", test", r.group_scores).c_str());
 // Of pretraining; values have no accuracy.
 void print_losses(const Result& r) {
   const bool labels = !std::isnan(r.majority_val);
@@ -133,25 +135,26 @@ std::string result_file(const std::optional<Result>& result, const PeakMemory& p
   ordered_json json;
   for_each_value(*result, [&](const char* name, const auto& value) { json[name] = value; });
   json["only_best_test"] = only_best_test;
+  add_groups(json, *result);
   return text_of(json, 1) + "\n";
 }
-  add_groups(json, *result);
 
 std::optional<Result> result_from(const std::string& text, bool only_best_test) {
   const ordered_json json = parsed(text);
   Result result;
   try {
     if (json.at("only_best_test").get<bool>() > only_best_test) return {};
+    result.best_averaged = json.value("best_averaged", false);
     if (json.contains("pretrain")) json["pretrain"].get_to(result.pretrain);
     for_each_value(result, [&](const char* name, auto& value) {
       if constexpr (std::is_same_v<decltype(value), double&>)
         if (json.at(name).is_null()) return void(value = NAN);
       json.at(name).get_to(value);
     });
+    read_groups(json, result);
   } catch (const nlohmann::json::exception&) {
     return {};
   }
-    read_groups(json, result);
   return result;
 }
 

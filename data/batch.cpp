@@ -195,6 +195,11 @@ void Batches::cut_by_tokens() {
   for (int64_t i = 1; i < int64_t(lengths.size()); ++i)
     if ((i + 1 - cuts_.back()) * lengths[size_t(i)] > options_.tokens) cuts_.push_back(i);
   cuts_.push_back(int64_t(lengths.size()));
+  // What is left over may be a single example: the last two batches share theirs.
+  if (cuts_.size() > 2) {
+    const size_t last = cuts_.size() - 1;
+    cuts_[last - 1] = std::min(cuts_[last - 1], (cuts_[last - 2] + cuts_[last] + 1) / 2);
+  }
   batches_per_epoch_ = int64_t(cuts_.size()) - 1;
 }
 

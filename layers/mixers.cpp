@@ -56,9 +56,12 @@ std::vector<std::string> unread_options(const ModelOptions& options) {
   const auto has = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  for (const MixerEntry& entry : mixers())
-    for (const std::string& name : entry.options(options))
-      if (!has(read, name) && !has(unread, name)) unread.push_back(name);
+  // What a mixer reads may depend on other options, so nothing may read a name that is read by
+  // default.
+  for (const ModelOptions& o : {options, ModelOptions()})
+    for (const MixerEntry& entry : mixers())
+      for (const std::string& name : entry.options(o))
+        if (!has(read, name) && !has(unread, name)) unread.push_back(name);
   return unread;
 }
 

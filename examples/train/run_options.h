@@ -133,7 +133,7 @@ struct TrainOptions {
            .help = "Decay per step of an average of the weights, such as 0.999, which is validated "
                    "beside the weights: the better of both counts; 0: none",
            .low = 0,
-           .high = 0.9999999},
+           .high = 0.99999},
           o.average);
     field({.name = "label-smoothing",
            .help = "Share of the target that is spread over all classes, such as 0.1",

@@ -191,15 +191,15 @@ void Batches::cut_by_tokens() {
   std::vector<int64_t> lengths;
   for (const Example& example : *examples_) lengths.push_back(halves * length_of(example));
   std::sort(lengths.begin(), lengths.end());
-  cuts_ = {0};
-  for (int64_t i = 1; i < int64_t(lengths.size()); ++i)
-    if ((i + 1 - cuts_.back()) * lengths[size_t(i)] > options_.tokens) cuts_.push_back(i);
-  cuts_.push_back(int64_t(lengths.size()));
-  // What is left over may be a single example: the last two batches share theirs.
-  if (cuts_.size() > 2) {
-    const size_t last = cuts_.size() - 1;
-    cuts_[last - 1] = std::min(cuts_[last - 1], (cuts_[last - 2] + cuts_[last] + 1) / 2);
-  }
+  // From the longest down, so that what is left over is short.
+  cuts_ = {int64_t(lengths.size())};
+  for (int64_t i = cuts_[0] - 1; i > 0; --i)
+    if ((cuts_.back() - i + 1) * lengths[size_t(cuts_.back() - 1)] > options_.tokens)
+      cuts_.push_back(i);
+  cuts_.push_back(0);
+  std::reverse(cuts_.begin(), cuts_.end());
+  // It may be a single example: the first two batches share theirs, and both fit.
+  if (cuts_.size() > 2) cuts_[1] = std::max(cuts_[1], cuts_[2] / 2);
   batches_per_epoch_ = int64_t(cuts_.size()) - 1;
 }
 

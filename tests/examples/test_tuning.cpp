@@ -87,7 +87,8 @@ TEST_CASE("tuning: the accuracy of each root operator adds up to that of the tes
   const nlohmann::json result = result_of(place, "run");
   double right = 0, all = 0;
   for (const auto& [name, group] : result["groups"]["root operator"].items()) {
-    CHECK(contains("digit MIN MAX MED SM", name));
+    const std::string root = name;
+    CHECK(contains("digit MIN MAX MED SM", root));
     right += group["accuracy"].get<double>() * group["examples"].get<double>();
     all += group["examples"].get<double>();
   }

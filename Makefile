@@ -199,6 +199,8 @@ demo: all
 	./examples/demo.sh $(BUILD) $(DEMO)
 demo-lm: $(BUILD)/train_lm
 	./examples/demo_lm.sh $(BUILD) $(DEMO)-lm
+results-table: $(BUILD)/results
+	@$(BUILD)/results table --kept examples/results
 tests: $(BUILD)/skiff_tests $(GRADERS)
 test: tests all
 	SKIFF_PROGRAMS=$(BUILD) $(BUILD)/skiff_tests --test-case-exclude='slow:*' $(if $(ARGS),'$(ARGS)')
@@ -273,6 +275,7 @@ help:
 	@echo 'make deps       install the packages (apt)'
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
 	@echo 'make demo-lm    train a language model on the sources of this project (two minutes); MIXER=fd'
+	@echo 'make results-table   print the table of the results kept in examples/results'
 	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
 	@echo 'make test MPI=1  several processes under mpirun, too; tests/distributed/two_hosts.sh build/cpu-mpi: two hosts on one'
 	@echo 'make test-slow  the long ones'
@@ -296,6 +299,6 @@ help:
 	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  MPI=1 (several processes; MPICC=mpicc.mpich)  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
 
-.PHONY: all deps demo demo-lm tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
+.PHONY: all deps demo demo-lm results-table tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .SECONDARY:
 -include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o)

@@ -66,7 +66,7 @@ int32_t gray_level(float value, const InputFormat& format) {
 }
 
 std::string problem_of(const Example& example, const InputFormat& format) {
-  const auto& [tokens, second, label, cut] = example;
+  const auto& [tokens, second, label, cut, group] = example;
   if (tokens.empty()) return "has no tokens";
   if (format.pairs && second.empty()) return "has no second document";
   if (!format.pairs && !second.empty()) return "is a pair of documents";
@@ -160,6 +160,12 @@ Batches::Batches(const InputFormat& format, const std::vector<Example>* examples
   check_examples(format, examples, batch_size);
   check<UsageError>(options.window >= 1, "batches: the window must be at least 1 batch, got ",
                     options.window);
+  check<UsageError>(options.tokens >= 0, "batches: the tokens of a batch must be at least 0, got ",
+                    options.tokens);
+  if (options.tokens > 0) {
+    cut_by_tokens();
+    return;
+  }
   batches_per_epoch_ = int64_t(examples->size()) / batch_size;
   check<UsageError>(batches_per_epoch_ > 0, "batches: the batch size must be at most the ",
                     examples->size(), " training examples, got ", batch_size);
@@ -180,11 +186,47 @@ void Batches::sort_into_buckets(std::vector<int64_t>& order) const {
   }
 }
 
+void Batches::cut_by_tokens() {
+  const int64_t halves = format_.pairs ? 2 : 1;
+  std::vector<int64_t> lengths;
+  for (const Example& example : *examples_) lengths.push_back(halves * length_of(example));
+  std::sort(lengths.begin(), lengths.end());
+  // From the longest down, so that what is left over is short.
+  cuts_ = {int64_t(lengths.size())};
+  for (int64_t i = cuts_[0] - 1; i > 0; --i)
+    if ((cuts_.back() - i + 1) * lengths[size_t(cuts_.back() - 1)] > options_.tokens)
+      cuts_.push_back(i);
+  cuts_.push_back(0);
+  std::reverse(cuts_.begin(), cuts_.end());
+  // It may be a single example: the first two batches share theirs, and both fit.
+  if (cuts_.size() > 2) cuts_[1] = std::max(cuts_[1], cuts_[2] / 2);
+  batches_per_epoch_ = int64_t(cuts_.size()) - 1;
+}
+
+Range Batches::batch_in_order(int64_t index) const {
+  if (cuts_.empty()) return {index * batch_size_, (index + 1) * batch_size_};
+  const size_t batch = size_t(batch_order_[size_t(index)]);
+  return {cuts_[batch], cuts_[batch + 1]};
+}
+
+int64_t Batches::smallest() const {
+  int64_t smallest = batch_size_;
+  for (size_t i = 0; i + 1 < cuts_.size(); ++i)
+    smallest = i == 0 ? cuts_[1] : std::min(smallest, cuts_[i + 1] - cuts_[i]);
+  return smallest;
+}
+
 std::vector<int64_t> Batches::order_of_epoch(int64_t epoch) const {
   Random random(seed_, hash_name("batches") + uint64_t(epoch));
   std::vector<int64_t> order(examples_->size());
   std::iota(order.begin(), order.end(), int64_t(0));
   shuffle(order, random);
+  if (!cuts_.empty()) {
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      return length_of((*examples_)[size_t(a)]) < length_of((*examples_)[size_t(b)]);
+    });
+    return order;
+  }
   order.resize(size_t(batches_per_epoch_ * batch_size_));
   if (options_.bucket_by_length) {
     sort_into_buckets(order);
@@ -197,11 +239,16 @@ Batch Batches::next() {
   if (ordered_epoch_ != epoch()) {
     order_ = order_of_epoch(epoch());
     ordered_epoch_ = epoch();
+    batch_order_.resize(size_t(batches_per_epoch_));
+    std::iota(batch_order_.begin(), batch_order_.end(), int64_t(0));
+    Random random(seed_, hash_name("batches by tokens") + uint64_t(epoch()));
+    shuffle(batch_order_, random);
   }
-  const int64_t first = position_ % batches_per_epoch_ * batch_size_;
+  const Range range = batch_in_order(position_ % batches_per_epoch_);
   Batch batch = make_batch(format_, *examples_,
-                           std::span(order_).subspan(size_t(first), size_t(batch_size_)));
+                           std::span(order_).subspan(size_t(range.first), size_t(range.size())));
   ++position_;
+  last_size_ = range.size();
   return batch;
 }
 

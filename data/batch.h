@@ -50,6 +50,10 @@ struct BatchOptions {
   // epoch are shuffled.
   bool bucket_by_length = false;
   int64_t window = 50;  // batches per window
+  // In place of the batch size: as many examples of similar lengths as have at most so many
+  // positions, padding included, but at least one. All examples are sorted by length, equal lengths
+  // in a new order every epoch, and none is dropped, so the number of batches is always the same.
+  int64_t tokens = 0;  // 0: the batch size counts
 };
 
 // Endless training batches. Batch number p is a function of (examples, options, seed, p) alone:
@@ -65,21 +69,28 @@ class Batches {
   int64_t position() const { return position_; }  // batches handed out so far
   void set_position(int64_t position);
   int64_t batches_per_epoch() const { return batches_per_epoch_; }
+  int64_t last_size() const { return last_size_; }  // examples of the batch handed out last
+  int64_t smallest() const;                         // examples of the smallest batch
   int64_t epoch() const { return position_ / batches_per_epoch_; }  // of the next batch
-  // The examples of epoch e, in order: batches_per_epoch * batch_size indices.
+  // The examples of epoch e, in order: batches_per_epoch * batch_size indices or, of batches with a
+  // number of tokens, all of them.
   std::vector<int64_t> order_of_epoch(int64_t epoch) const;
 
  private:
   void sort_into_buckets(std::vector<int64_t>& order) const;
+  void cut_by_tokens();
+  Range batch_in_order(int64_t index) const;  // in the order of an epoch by tokens
 
   InputFormat format_;
   const std::vector<Example>* examples_;
   int64_t batch_size_, batches_per_epoch_;
   uint64_t seed_;
   BatchOptions options_;
-  int64_t position_ = 0;
-  int64_t ordered_epoch_ = -1;  // the epoch that order_ belongs to
-  std::vector<int64_t> order_;
+  std::vector<int64_t>
+      cuts_;  // with tokens: where the batches of all sorted examples begin, and end
+  int64_t position_ = 0, last_size_ = 0;
+  int64_t ordered_epoch_ = -1;                // the epoch that order_ belongs to
+  std::vector<int64_t> order_, batch_order_;  // of examples; with tokens, of batches
 };
 
 // All examples once, the longest first: little padding, and a lack of memory shows at once.

@@ -27,7 +27,7 @@ namespace {
 
 // The file: kMagic, the fingerprint, the data, and the CRC-32 of all that. The last character of
 // kMagic is the version of the format.
-constexpr std::string_view kMagic = "skiffdc4";
+constexpr std::string_view kMagic = "skiffdc5";
 
 // What the file holds for; empty when the source is not there.
 std::string fingerprint_of(const CacheKey& key) {
@@ -176,10 +176,11 @@ void fields(File& file, TaskData& data) {
   field(file, data.note);
   for (auto* examples : {&data.train, &data.val, &data.test}) {
     field_size(file, *examples,
-               sizeof(Example::label) + sizeof(Example::cut) + 2 * (1 + sizeof(uint64_t)));
+               sizeof(Example::label) + sizeof(Example::cut) + sizeof(Example::group) +
+                   2 * (1 + sizeof(uint64_t)));
     for (Example& example : *examples) {
-      auto& [tokens, second, label, cut] = example;
-      all(label, cut, tokens, second);
+      auto& [tokens, second, label, cut, group] = example;
+      all(label, cut, group, tokens, second);
     }
   }
 }

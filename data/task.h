@@ -17,7 +17,8 @@ struct Example {
   Elements tokens;  // ids with the end mark, or the pixels 0..255 of an image by rows
   Elements second;  // pairs only: the right document
   int32_t label = 0;
-  bool cut = false;  // longer than the max length, so that its end is missing
+  bool cut = false;    // longer than the max length, so that its end is missing
+  uint16_t group = 0;  // what its accuracy is reported apart for (Task::group_name in tasks.h)
 };
 
 // What the elements of the examples are, and so what a batch of them is: tokens, pairs of

@@ -43,6 +43,10 @@ struct Task {
   // DataError for input that the task cannot have.
   Example (*encode)(std::string_view input, const std::vector<std::string>& vocabulary,
                     const DataOptions& options);
+  // The name of a group of examples whose accuracy is reported apart, and what all groups are
+  // called in a table. None: a task without groups.
+  std::string (*group_name)(int64_t group) = nullptr;
+  const char* groups = "";
   const char* elsewhere = "";  // a folder of the system where its data may be, too
   // Pretraining on masked inputs (pretraining.h), as published: the share of masked positions, and
   // what is said about a masked pixel.

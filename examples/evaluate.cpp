@@ -111,7 +111,8 @@ void print_tables(const OpenedRun& run, const std::vector<SplitScores>& scores) 
   std::printf("%-8s %9s %10s %10s %9s\n", "split", "examples", "accuracy", "majority", "loss");
   for (const SplitScores& s : scores) print_row(s.split, s.evaluation);
   for (const SplitScores& s : scores)
-    std::printf("\n%s", class_table(s.split, s.evaluation, class_names(run)).c_str());
+    std::printf("\n%s%s", class_table(s.split, s.evaluation, class_names(run)).c_str(),
+                group_table(task_named(run.options.data.task), s.evaluation).c_str());
   for (const SplitScores& s : scores) std::printf("confusion matrix: %s\n", s.svg.c_str());
 }
 

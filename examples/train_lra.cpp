@@ -17,6 +17,8 @@
 #include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "examples/train/several.h"
+#include "examples/train/stages.h"
+#include "examples/train/sweep.h"
 #include "examples/train/task_run.h"
 
 using namespace skiff;
@@ -71,15 +73,24 @@ int run(CommandLine& command) {
   catch_stop_signals();
   std::vector<std::string> notes;
   together(processes(), [&] {
-    check<UsageError>(processes().size() == 1 || !is_several(command.options.data.task), "--task ",
+    const RunOptions& run = command.options.run;
+    const bool alone = processes().size() == 1;
+    check<UsageError>(alone || !is_several(command.options.data.task), "--task ",
                       command.options.data.task, ": several tasks run as one process");
+    check<UsageError>(run.stages.empty() || run.sweep.empty(),
+                      "--stages and --sweep: one of them at a time");
+    check<UsageError>(alone || (run.stages.empty() && run.sweep.empty()),
+                      "--stages and --sweep run as one process");
     notes = options_without_effect(command);
   });
   const Launched launched(command.options.run, command.session, result_text(command.options));
   if (session.threads > 0) omp_set_num_threads(int(session.threads));
   for (const std::string& note : notes)
     if (!session.quiet) std::fprintf(stderr, "note: %s\n", note.c_str());
-  return is_several(command.options.data.task) ? run_several(command) : train(command);
+  if (is_several(command.options.data.task)) return run_several(command);
+  if (!command.options.run.stages.empty()) return run_stages(command);
+  if (!command.options.run.sweep.empty()) return run_sweep(command);
+  return train(command);
 }
 
 }  // namespace

@@ -10,25 +10,45 @@
   MIXER(tno)                \
   MIXER(fd)                 \
   MIXER(attention)
+// What they are compared with: offered by --mixer, but in no table of all mixers.
+#define SKIFF_CONTROLS(MIXER) \
+  MIXER(conv)                 \
+  MIXER(none)
 
 namespace skiff {
 
 #define SKIFF_DECLARE(name) MixerEntry name##_mixer();
 SKIFF_MIXERS(SKIFF_DECLARE)
+SKIFF_CONTROLS(SKIFF_DECLARE)
 #undef SKIFF_DECLARE
 
-const std::vector<MixerEntry>& mixers() {
 #define SKIFF_ENTRY(name) name##_mixer(),
+const std::vector<MixerEntry>& mixers() {
   static const std::vector<MixerEntry> table = {SKIFF_MIXERS(SKIFF_ENTRY)};
-#undef SKIFF_ENTRY
   return table;
 }
+const std::vector<MixerEntry>& controls() {
+  static const std::vector<MixerEntry> table = {SKIFF_CONTROLS(SKIFF_ENTRY)};
+  return table;
+}
+#undef SKIFF_ENTRY
 
 const MixerEntry& mixer_named(const std::string& name) {
-  return find_named(mixers(), name, "mixer");
+  check_word("mixer", name, mixer_words());
+  const std::vector<std::string> compared = mixer_names();
+  const bool control = std::find(compared.begin(), compared.end(), name) == compared.end();
+  return find_named(control ? controls() : mixers(), name, "mixer");
 }
 
 std::vector<std::string> mixer_names() { return names_of(mixers()); }
+
+std::vector<std::string> mixer_words() {
+  std::vector<std::string> words = mixer_names();
+  for (const MixerEntry& control : controls()) words.push_back(control.name);
+  return words;
+}
+
+bool is_of_kernel(const Parameter& p) { return p.name.find(".toep") != std::string::npos; }
 
 std::vector<std::string> unread_options(const ModelOptions& options) {
   const std::vector<std::string> read = mixer_named(options.mixer).options(options);
@@ -36,9 +56,12 @@ std::vector<std::string> unread_options(const ModelOptions& options) {
   const auto has = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  for (const MixerEntry& entry : mixers())
-    for (const std::string& name : entry.options(options))
-      if (!has(read, name) && !has(unread, name)) unread.push_back(name);
+  // What a mixer reads may depend on other options, so nothing may read a name that is read by
+  // default.
+  for (const ModelOptions& o : {options, ModelOptions()})
+    for (const MixerEntry& entry : mixers())
+      for (const std::string& name : entry.options(o))
+        if (!has(read, name) && !has(unread, name)) unread.push_back(name);
   return unread;
 }
 

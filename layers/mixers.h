@@ -38,8 +38,14 @@ struct MixerEntry {
 };
 
 const std::vector<MixerEntry>& mixers();
-// Throws UsageError "--mixer: must be one of .., got 'name'".
+// What mixers are compared with in the same trunk (operators/controls.h).
+const std::vector<MixerEntry>& controls();
+// Of mixers and controls. Throws UsageError "--mixer: must be one of .., got 'name'".
 const MixerEntry& mixer_named(const std::string& name);
+
+// Whether a parameter is part of a Toeplitz operator: its network, filter, inducing points or
+// decay.
+bool is_of_kernel(const Parameter& p);
 
 // The options of other mixers: a flag for one of them has no effect on this model.
 std::vector<std::string> unread_options(const ModelOptions& options);

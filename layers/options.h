@@ -35,6 +35,7 @@ inline std::span<const Word<DType>> words_of(DType) {  // of parameters
 }
 
 std::vector<std::string> mixer_names();  // mixers.cpp
+std::vector<std::string> mixer_words();  // with the controls: what --mixer takes
 
 struct ModelOptions {
   std::string mixer = "ski";  // mixers.h
@@ -66,8 +67,9 @@ struct ModelOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "mixer",
-           .help = "What mixes positions: a Toeplitz operator or attention",
-           .words = mixer_names},
+           .help = "What mixes positions: a Toeplitz operator, attention, or a control: the short "
+                   "filter of ski alone (conv), nothing (none)",
+           .words = mixer_words},
           o.mixer);
     field({.name = "layers",
            .help = "Blocks: a unit that mixes positions and a gated linear unit",

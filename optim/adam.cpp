@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <utility>
 
 #include "core/memory.h"
@@ -151,34 +152,33 @@ Adam::Adam(Parameters& parameters, const AdamOptions& options) : options_(option
   for (const Parameter& p : parameters.all())
     if (p.trained)
       moments_.push_back({p, zeros_like(p.variable.value()), zeros_like(p.variable.value()),
-                          !options.decays || options.decays(p)});
+                          !options.decays || options.decays(p),
+                          options.rate ? options.rate(p) : 1});
 }
 
 void Adam::step(double lr, double gradient_scale) {
   ++steps_;
   const double correction1 = 1 - std::pow(options_.beta1, double(steps_));
   const double correction2 = 1 - std::pow(options_.beta2, double(steps_));
-  const AdamFactors factors{.beta1 = options_.beta1,
-                            .beta2 = options_.beta2,
-                            .step_size = lr / correction1,
-                            .root_correction = 1 / std::sqrt(correction2),
-                            .eps = options_.eps,
-                            .l2 = options_.decoupled ? 0 : options_.weight_decay,
-                            .shrink = options_.decoupled ? 1 - lr * options_.weight_decay : 1,
-                            .gradient_scale = gradient_scale};
-  AdamFactors without_decay = factors;
-  without_decay.l2 = 0;
-  without_decay.shrink = 1;
-  for (const bool decays : {true, false}) {
-    std::vector<AdamTensors> some;
-    for (const Moments& moments : moments_) {
-      const Variable& p = moments.parameter.variable;
-      if (p.grad() && moments.decays == decays)
-        some.push_back({p.value(), p.grad(), moments.m, moments.v});
-    }
-    if (some.empty()) continue;
-    dispatch(some.front().value,
-             [&]<class T> { update_all<T>(some, decays ? factors : without_decay); });
+  std::map<std::pair<double, bool>, std::vector<AdamTensors>> groups;  // by rate and decay
+  for (const Moments& moments : moments_) {
+    const Variable& p = moments.parameter.variable;
+    if (p.grad())
+      groups[{moments.rate, moments.decays}].push_back({p.value(), p.grad(), moments.m, moments.v});
+  }
+  for (auto& [group, tensors] : groups) {
+    const auto [rate, decays] = group;
+    const double own_lr = rate * lr, decay = decays ? options_.weight_decay : 0;
+    const AdamFactors factors{.beta1 = options_.beta1,
+                              .beta2 = options_.beta2,
+                              .step_size = own_lr / correction1,
+                              .root_correction = 1 / std::sqrt(correction2),
+                              .eps = options_.eps,
+                              .l2 = options_.decoupled ? 0 : decay,
+                              .shrink = options_.decoupled ? 1 - own_lr * decay : 1,
+                              .gradient_scale = gradient_scale};
+    std::vector<AdamTensors>& all = tensors;
+    dispatch(all.front().value, [&]<class T> { update_all<T>(all, factors); });
   }
 }
 
@@ -209,7 +209,9 @@ void Adam::load(const safetensors::File& file) {
 
 Sgd::Sgd(Parameters& parameters, const SgdOptions& options) : options_(options) {
   for (const Parameter& p : parameters.all())
-    if (p.trained) velocities_.push_back({p, zeros_like(p.variable.value())});
+    if (p.trained)
+      velocities_.push_back(
+          {p, zeros_like(p.variable.value()), options.rate ? options.rate(p) : 1});
 }
 
 void Sgd::step(double lr, double gradient_scale) {
@@ -217,7 +219,7 @@ void Sgd::step(double lr, double gradient_scale) {
     const Variable& p = velocity.parameter.variable;
     if (!p.grad()) continue;
     dispatch(p.value(), [&]<class T> {
-      sgd_kernel<T>(p.value(), p.grad(), velocity.m, lr, options_, gradient_scale);
+      sgd_kernel<T>(p.value(), p.grad(), velocity.m, velocity.rate * lr, options_, gradient_scale);
     });
   }
 }

@@ -1,5 +1,5 @@
-// optim: what changes parameters: Adam, AdamW, SGD, learning rate schedules, gradient clipping; and
-// how the gradients of the parts of a batch are added (shards.h).
+// optim: what changes parameters: Adam, AdamW, SGD, learning rate schedules, gradient clipping, the
+// average of weights; and how the gradients of the parts of a batch are added (shards.h).
 //
 // An optimizer keeps one or two tensors of state per trained parameter. step(lr) comes after
 // backward() and changes parameters in place; it leaves those without a gradient alone.
@@ -33,6 +33,7 @@ struct AdamOptions {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
   bool decoupled = true;
   std::function<bool(const Parameter&)> decays = {};  // which parameters; empty: all
+  std::function<double(const Parameter&)> rate = {};  // its lr / lr; empty: 1 for all
 };
 
 class Adam : public Optimizer {
@@ -50,6 +51,7 @@ class Adam : public Optimizer {
     Parameter parameter;
     Tensor m, v;
     bool decays;
+    double rate;
   };
   AdamOptions options_;
   std::vector<Moments> moments_;
@@ -59,6 +61,7 @@ class Adam : public Optimizer {
 // g += weight_decay p;  m = momentum m + g (m = g at first);  p -= lr m
 struct SgdOptions {
   double momentum = 0, weight_decay = 0;
+  std::function<double(const Parameter&)> rate = {};  // its lr / lr; empty: 1 for all
 };
 
 class Sgd : public Optimizer {
@@ -73,6 +76,7 @@ class Sgd : public Optimizer {
   struct Velocity {
     Parameter parameter;
     Tensor m;
+    double rate;
   };
   SgdOptions options_;
   std::vector<Velocity> velocities_;

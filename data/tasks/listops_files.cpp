@@ -106,11 +106,18 @@ std::string find(const std::string& folder) { return split_files().find(folder);
 namespace {
 
 // The codes of an expression and the end mark: an example that has no ids yet.
+// Of an expression: the place of its root among these; 0: a digit, without any operator.
+constexpr std::string_view kRoots = "0nxds";
+uint16_t group_of(const Tokens& tokens) {
+  const size_t root = kRoots.find(tokens[0]);
+  return uint16_t(root == std::string_view::npos ? 0 : root);
+}
+
 Example to_codes(const Tokens& tokens, int label, int64_t max_length, bool eos) {
   const size_t size = std::min(tokens.size(), size_t(max_length - eos));
   std::vector<uint8_t> codes(tokens.begin(), tokens.begin() + int64_t(size));
   if (eos) codes.push_back(kEosId);
-  return {Elements(codes), {}, label, size < tokens.size()};
+  return {Elements(codes), {}, label, size < tokens.size(), group_of(tokens)};
 }
 
 // By code, and for the end mark.
@@ -230,6 +237,11 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
 
 namespace {
 
+// "MIN" for the root '[MIN'.
+std::string name_of_root(int64_t group) {
+  return group == 0 ? "digit" : std::string(name_of(kRoots[size_t(group)]).substr(1));
+}
+
 Example encode_one(std::string_view input, const std::vector<std::string>& vocabulary,
                    const DataOptions& options) {
   const Tokens tokens = parse(input);
@@ -254,6 +266,8 @@ Task task() {
           .load = [](const DataOptions& o) { return load(o.folder, {.max_length = o.max_length}); },
           .check_files = check_files,
           .encode = encode_one,
+          .group_name = name_of_root,
+          .groups = "root operator",
           .mask_share = 0.1};
 }
 

@@ -37,7 +37,7 @@ Outcome read_image(const LevelFiles& files, const Row& row, int64_t side, Exampl
              << image.height << " x " << image.width;
       return {Outcome::Wrong, reason.str()};
     }
-    example = {Elements(image.pixels), {}, row.label};
+    example = {Elements(image.pixels), {}, row.label, false, row.dashes};
     return {};
   } catch (const DataError& error) {
     return {Outcome::Skipped, error.what()};
@@ -193,7 +193,12 @@ Task make_task(const char* name, const char* hint, const char* origin) {
               },
           .check_files = [](const std::string& folder) { return check_files(folder, side); },
           .encode = [](std::string_view png, const std::vector<std::string>&,
-                       const DataOptions&) { return encode_gray(png, side); }};
+                       const DataOptions&) { return encode_gray(png, side); },
+          .group_name =
+              [](int64_t dashes) {
+                return dashes == 0 ? std::string("not known") : std::to_string(dashes) + " dashes";
+              },
+          .groups = "level"};
 }
 
 }  // namespace

@@ -24,7 +24,8 @@ namespace {
 constexpr int64_t kLargestImage = int64_t(1) << 20;     // bytes of a PNG; released: 5,000
 constexpr int64_t kLargestMetadata = int64_t(1) << 28;  // of a file; released: 600,000
 
-constexpr size_t kColumns = 4;  // folder, file, index, label; the others are not read
+constexpr size_t kColumns = 4;  // folder, file, index, label
+constexpr size_t kDashes = 5;   // of the marked curve; the others are not read
 
 std::string set_name(int64_t side) { return "pathfinder" + std::to_string(side); }
 
@@ -167,7 +168,11 @@ Row to_row(const std::vector<std::string>& columns) {
                       std::find(file.begin(), file.end(), "..") == file.end();
   check<DataError>(inside, "the image must be a file in the folder, got ",
                    skiff::quoted(file.string()));
-  return {file.lexically_normal().string(), label == "1" ? 1 : 0};
+  uint16_t dashes = 0;
+  if (columns.size() > kDashes)
+    std::from_chars(columns[kDashes].data(), columns[kDashes].data() + columns[kDashes].size(),
+                    dashes);
+  return {file.lexically_normal().string(), label == "1" ? 1 : 0, dashes};
 }
 
 }  // namespace

@@ -23,11 +23,12 @@ Place find_place(const std::string& folder, int64_t side);
 struct Row {
   std::string file;  // of the image, relative to the level
   int32_t label = 0;
+  uint16_t dashes = 0;  // of the marked curve, its difficulty; 0: not in the file
 };
 
 // The rows of a metadata file: lines of text, or a NumPy array of strings; columns: subfolder,
-// file, index, label, ... Calls refuse(line, reason) for bad ones; throws DataError for a bad
-// array.
+// file, index, label, continuity, dashes of the marked curve, ... Calls refuse(line, reason) for
+// bad ones; throws DataError for a bad array.
 std::vector<Row> parse_metadata(const std::string& bytes, const std::string& name,
                                 const std::function<void(int64_t, const std::string&)>& refuse);
 

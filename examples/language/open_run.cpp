@@ -26,7 +26,7 @@ Metadata lm_run_metadata(const ModelCard& card, const Vocabulary& vocabulary,
   });
   metadata["text.place"] = options.data.place;
   metadata.erase("train.steps");
-  if (options.train.shards == 1) metadata.erase("train.shards");  // as before there were shards
+  leave_out_defaults(metadata);
   return metadata;
 }
 

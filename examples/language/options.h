@@ -27,13 +27,6 @@ inline std::span<const Word<LanguageObjective>> words_of(LanguageObjective) {
   return kWords;
 }
 
-enum class Decaying { Matrices, All };
-inline std::span<const Word<Decaying>> words_of(Decaying) {
-  static constexpr Word<Decaying> kWords[] = {{Decaying::Matrices, "matrices"},
-                                              {Decaying::All, "all"}};
-  return kWords;
-}
-
 // Visits the fields of a base of `o`, but for those named in `left_out`; `help` has other words for
 // some.
 using OtherHelp = std::pair<const char*, const char*>;
@@ -78,13 +71,15 @@ struct LmTrainOptions : TrainOptions {
            .high = 0.999},
           o.mask_share);
     visit_inherited<TrainOptions>(
-        o, field, {"bucket"},
+        o, field,
+        {"bucket", "batch-tokens", "label-smoothing", "init-moments", "beta2",
+         "decaying"},  // the last two are its own
+
         {{"recipe",
           "Set of defaults for all other options: demo (trains in a minute or two), tiny (about "
           "ten minutes), small (within the hour), paper (as published); --list shows all"},
          {"batch-size", "Windows per step"},
          {"epochs", "Passes over the training text"},
-         {"weight-decay", "Weight decay of the parameters that --decaying names"},
          {"eval-limit", "Tokens per validation, from the beginning of the split; 0: all"},
          {"test-limit",
           "Tokens of each split that is scored at the end, from its beginning; 0: all"}});
@@ -115,7 +110,8 @@ struct LmTrainOptions : TrainOptions {
           o.lr_end);
     field({.name = "decaying",
            .help = "What weight decay acts on: the matrices of linear maps and the embedding, "
-                   "without those of kernels (matrices), or all parameters (all)"},
+                   "without those of kernels (matrices), all parameters outside kernels (trunk), "
+                   "or all parameters (all)"},
           o.decaying);
   }
 };
@@ -165,7 +161,7 @@ struct ReportOptions {
 struct LmRunOptions : RunOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
-    visit_inherited<RunOptions>(o, field, {},
+    visit_inherited<RunOptions>(o, field, {"stages", "sweep"},
                                 {{"out", "Run folder; runs/TEXT-RECIPE-MIXER-SEED if not given"}});
   }
 };

@@ -19,20 +19,12 @@
 #include "examples/train/agreement.h"
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
+#include "examples/train/parameter_groups.h"
 #include "examples/train/profile_table.h"
 
 namespace skiff {
 
-namespace {
-
-// Whether weight decay acts on a parameter (--decaying matrices): not on biases and norms, and not
-// on what is part of a kernel.
-bool is_matrix(const Parameter& p) {
-  return p.variable.rank() == 2 && p.name.ends_with("weight") &&
-         p.name.find(".toep.") == std::string::npos;
-}
-
-}  // namespace
+namespace {}  // namespace
 
 LmRun::LmRun(const LmCommand& command)
     : options_(command.options),
@@ -113,12 +105,12 @@ void LmRun::build() {
            .language = options_.language};
   model_.emplace(parameters_->root(), card_.options, *card_.language, card_.shape);
   batches_.emplace(corpus_.train, options_.windows, train.batch_size, train.seed);
-  TrainerDetails details{.beta1 = train.beta1,
-                         .beta2 = train.beta2,
-                         .eps = train.eps,
-                         .warmup_start = train.lr_start,
-                         .floor = train.lr_end};
-  if (train.decaying == Decaying::Matrices) details.decays = is_matrix;
+  const TrainerDetails details{.beta1 = train.beta1,
+                               .beta2 = train.beta2,
+                               .eps = train.eps,
+                               .decays = decaying_of(train.decaying, ""),
+                               .warmup_start = train.lr_start,
+                               .floor = train.lr_end};
   Objective& objective = *this;
   trainer_.emplace(train, options_.run, session_, objective, *parameters_, folder_, *display_,
                    details);
@@ -320,7 +312,7 @@ void LmRun::finish() {
     return *e;
   };
   if (trainer_->validates()) {
-    if (r.best_step != r.steps) trainer_->load_weights("best.safetensors");
+    if (!trainer_->best_is_last()) trainer_->load_weights("best.safetensors");
     const LanguageEvaluation val = score(val_, options_.evaluation.rule, "scoring validation");
     r.val = val.score;
     r.by_position = options_.evaluation.rule == EvaluationRule::Blocks

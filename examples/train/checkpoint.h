@@ -18,6 +18,12 @@ void add_options(std::map<std::string, std::string>& metadata, const std::string
   });
 }
 
+// Leaves out what newer options say while they have their defaults, which older checkpoints do not
+// have either: the checkpoints of a run keep their bytes from version to version. `more`: those
+// that only one program has, with their defaults.
+void leave_out_defaults(std::map<std::string, std::string>& metadata,
+                        std::map<std::string, std::string> more = {});
+
 // DataError, which names the file, for a value that its option does not allow.
 template <class Group>
 void read_options(const std::map<std::string, std::string>& metadata, const std::string& file,

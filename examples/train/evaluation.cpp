@@ -24,8 +24,10 @@ std::vector<int64_t> predicted_classes(const Tensor& logits) {
 Evaluation::Evaluation(int64_t classes)
     : counts(size_t(classes), std::vector<int64_t>(size_t(classes))), not_finite(size_t(classes)) {}
 
-void Evaluation::add(int64_t label, int64_t predicted) {
+void Evaluation::add(int64_t label, int64_t predicted, int64_t group) {
   predicted < 0 ? ++not_finite[size_t(label)] : ++counts[size_t(label)][size_t(predicted)];
+  ++groups[group].examples;
+  groups[group].correct += predicted == label;
 }
 
 int64_t Evaluation::examples_of(int64_t label) const {
@@ -98,6 +100,28 @@ std::string class_table(const std::string& title, const Evaluation& e,
   return table + (e.remark().empty() ? "" : "note: " + e.remark() + "\n");
 }
 
+std::vector<GroupScore> group_scores(const Task& task, const Evaluation& e) {
+  std::vector<GroupScore> scores;
+  if (!task.group_name || e.groups.size() < 2) return scores;
+  for (const auto& [group, counts] : e.groups)
+    scores.push_back({task.group_name(group), counts.examples,
+                      double(counts.correct) / double(counts.examples)});
+  return scores;
+}
+
+std::string group_table(const std::string& title, const std::vector<GroupScore>& scores) {
+  if (scores.empty()) return "";
+  char row[160];
+  std::snprintf(row, sizeof row, "%-28s %11s %11s\n", title.c_str(), "examples", "accuracy");
+  std::string table = row;
+  for (const GroupScore& s : scores) {
+    std::snprintf(row, sizeof row, "%-28s %11lld %9.1f %%\n", s.name.c_str(), (long long)s.examples,
+                  100 * s.accuracy);
+    table += row;
+  }
+  return table;
+}
+
 std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format,
                                    const std::vector<Example>& examples, int64_t batch_size,
                                    Device device, const std::function<bool(int64_t)>& progress,
@@ -106,7 +130,7 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
   std::optional<Evaluation> all;
   double loss = 0;
   int64_t done = 0;
-  // Of a batch: classes, loss, then label and prediction of each example.
+  // Of a batch: classes, loss, then label, prediction and group of each example.
   const auto compute = [&](int64_t i) {
     const Batch batch = batches[i];
     const int64_t parts = std::min(shards, batch.size());
@@ -120,6 +144,7 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
       for (size_t b = 0; b < predicted.size(); ++b) {
         numbers.push_back(part.labels.data<int32_t>()[b]);
         numbers.push_back(double(predicted[b]));
+        numbers.push_back(double(examples[size_t(part.examples[b])].group));
       }
     }
     return numbers;
@@ -127,9 +152,9 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
   const auto add = [&](const std::vector<double>& numbers) {
     if (!all) all.emplace(int64_t(numbers[0]));
     loss += numbers[1];
-    for (size_t i = 2; i < numbers.size(); i += 2)
-      all->add(int64_t(numbers[i]), int64_t(numbers[i + 1]));
-    done += int64_t(numbers.size()) / 2 - 1;
+    for (size_t i = 2; i < numbers.size(); i += 3)
+      all->add(int64_t(numbers[i]), int64_t(numbers[i + 1]), int64_t(numbers[i + 2]));
+    done += int64_t(numbers.size() - 2) / 3;
   };
   if (!divided(batches.count(), compute, add, [&] { return progress(done); })) return std::nullopt;
   if (all) all->loss = loss / double(examples.size());

@@ -1,14 +1,17 @@
 // Scores of a classifier on examples whose labels are known.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/device.h"
 #include "data/batch.h"
+#include "data/tasks.h"
 #include "layers/model.h"
 
 namespace skiff {
@@ -19,8 +22,13 @@ namespace skiff {
 std::vector<int64_t> predicted_classes(const Tensor& logits);
 
 struct Evaluation {
+  struct Group {
+    int64_t examples = 0, correct = 0;
+  };
+
   explicit Evaluation(int64_t classes);
-  void add(int64_t label, int64_t predicted);  // of one example; predicted: see above
+  // One example; predicted: see above; group: its Example::group.
+  void add(int64_t label, int64_t predicted, int64_t group = 0);
 
   int64_t examples() const;
   int64_t correct() const;
@@ -35,7 +43,21 @@ struct Evaluation {
   std::vector<std::vector<int64_t>> counts;  // [label][predicted]
   std::vector<int64_t> not_finite;           // [label]: examples without a prediction
   double loss = 0;                           // mean over the examples
+  std::map<int64_t, Group> groups;           // by Example::group
 };
+
+// The accuracy of groups of examples, such as of expressions with this operator at their root.
+struct GroupScore {
+  std::string name;
+  int64_t examples = 0;
+  double accuracy = NAN;
+};
+// Of a task with several groups; none of others, whose only group is all there is.
+std::vector<GroupScore> group_scores(const Task& task, const Evaluation& e);
+std::string group_table(const std::string& title, const std::vector<GroupScore>& scores);
+inline std::string group_table(const Task& task, const Evaluation& e) {
+  return group_table(task.groups, group_scores(task, e));
+}
 
 // Examples, precision and recall per class, one row each, under the title.
 std::string class_table(const std::string& title, const Evaluation& e,

@@ -68,9 +68,9 @@ BatchGradients::Totals BatchGradients::compute() {
   std::vector<double> found;
   std::vector<ShardRecord> records;
   for (int64_t s = own.first; s < own.end; ++s) {
-    const Range examples = examples_of(s, shards_, batch_size_);
-    ShardPass shard(parameters_, examples, batch_size_);
-    const Totals part = pass(examples, /*check_finite=*/false);
+    const Range own_part = examples_of(s, shards_, examples());
+    ShardPass shard(parameters_, own_part, examples());
+    const Totals part = pass(own_part, /*check_finite=*/false);
     records.push_back({part.loss, part.correct, part.seen});
     if (!std::isfinite(part.loss)) break;
     if (shards_ > 1) measured("sum of shards", [&] { sum.add(s, flat_gradients(parameters_)); });
@@ -98,9 +98,9 @@ BatchGradients::Totals BatchGradients::compute() {
 void BatchGradients::find_non_finite() {
   const Range own = shards_of(processes().rank(), processes().size(), shards_);
   for (int64_t s = own.first; s < own.end; ++s) {
-    const Range examples = examples_of(s, shards_, batch_size_);
-    ShardPass shard(parameters_, examples, batch_size_);
-    pass(examples, /*check_finite=*/true);
+    const Range own_part = examples_of(s, shards_, examples());
+    ShardPass shard(parameters_, own_part, examples());
+    pass(own_part, /*check_finite=*/true);
   }
 }
 

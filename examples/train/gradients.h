@@ -23,6 +23,9 @@ class BatchGradients {
 
  private:
   Totals pass(Range examples, bool check_finite);
+  int64_t examples() const {  // of the last batch
+    return objective_.examples() > 0 ? objective_.examples() : batch_size_;
+  }
 
   Objective& objective_;
   Parameters& parameters_;

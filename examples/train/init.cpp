@@ -1,6 +1,7 @@
 #include "examples/train/init.h"
 
 #include <algorithm>
+#include <cstring>
 #include <iterator>
 #include <sstream>
 
@@ -89,16 +90,51 @@ std::string keep_trunk(safetensors::File& file, const ModelCard& now, bool maske
                            : ", the last column of encoder.weight (the mask)");
 }
 
+// Ids go by frequency, so other data may give a token another id. Its row of the embedding follows
+// it, and so does what an optimizer keeps of that row; a token without a row starts afresh. Rows
+// behind those of the tokens, as that of a mask, stay behind. Says so, or returns "".
+std::string move_rows(safetensors::File& file, const ModelCard& now, const Parameters& parameters) {
+  const Parameter* embedding = parameters.find("encoder.weight");
+  if (!has_card(file) || !embedding) return "";
+  const std::vector<std::string> then = card_of(file).vocabulary;
+  if (then == now.vocabulary || then.empty() || now.vocabulary.empty()) return "";
+  const Tensor own = embedding->variable.value().to(Device::CPU);
+  for (safetensors::Entry& e : file.tensors) {
+    const bool values = e.name == "encoder.weight";
+    const bool state = e.name.starts_with("optimizer.") && e.name.ends_with(".encoder.weight");
+    if (!(values || state) || e.tensor.rank() != 2 || e.tensor.size(1) != own.size(1) ||
+        e.tensor.size(0) < int64_t(then.size()))
+      continue;
+    Tensor moved = values ? own.to(e.tensor.dtype()).clone() : zeros(own.shape(), e.tensor.dtype());
+    const size_t bytes = size_t(e.tensor.bytes() / e.tensor.size(0));
+    for (int64_t id = 0; id < moved.size(0); ++id) {
+      const int64_t behind = id - int64_t(now.vocabulary.size());
+      const auto at = behind >= 0 ? then.end()
+                                  : std::find(then.begin(), then.end(), now.vocabulary[size_t(id)]);
+      const int64_t row = at - then.begin() + std::max<int64_t>(behind, 0);
+      if ((at == then.end() && behind < 0) || row >= e.tensor.size(0)) continue;
+      std::memcpy(static_cast<std::byte*>(moved.raw()) + size_t(id) * bytes,
+                  static_cast<const std::byte*>(e.tensor.raw()) + size_t(row) * bytes, bytes);
+    }
+    e.tensor = moved;
+  }
+  return "the data gives other ids to its tokens than that of '" + file.path +
+         "': the rows of the embedding follow their tokens";
+}
+
 }  // namespace
 
-std::string start_from(const std::string& path, const ModelCard& card, Parameters& parameters) {
+std::string start_from(const std::string& path, const ModelCard& card, Parameters& parameters,
+                       safetensors::File* state) {
   safetensors::File file = safetensors::read(checkpoint_at(path).file);
   const Pretrain objective = pretraining_of(file).objective;
   const bool pretrains =
       parameters.find(PositionModel::kDecoder + std::string(".weight")) != nullptr;
   if (objective == Pretrain::None || pretrains) {
+    const std::string moved = move_rows(file, card, parameters);
     parameters.load(file, {"optimizer."});
-    return "";
+    if (state) *state = std::move(file);
+    return moved;
   }
   const ModelCard then = card_of(file);
   const bool masked = objective == Pretrain::Masked;

@@ -4,6 +4,7 @@
 
 #include "autograd/ops.h"
 #include "data/split.h"
+#include "data/tasks.h"
 #include "examples/train/open_run.h"
 
 namespace skiff {
@@ -41,7 +42,8 @@ Forward LraRun::forward(Range examples) {
   int64_t correct = 0;
   for (size_t b = 0; b < predicted.size(); ++b)
     correct += predicted[b] == part.labels.data<int32_t>()[b];
-  return {cross_entropy(logits, part.labels.to(device_)), part.size(), correct, part.size()};
+  return {cross_entropy(logits, part.labels.to(device_), options_.train.label_smoothing),
+          part.size(), correct, part.size()};
 }
 
 std::optional<Evaluation> LraRun::evaluate_on(const std::vector<Example>& examples,
@@ -65,7 +67,7 @@ double LraRun::validations_after_training() const {
 
 // Then the scores of validation are those of the test, and nothing has to be computed twice.
 bool LraRun::test_is_validation() const {
-  return data_.val_is_test && watched().size() == data_.val.size() &&
+  return data_.val_is_test && options_.train.average == 0 && watched().size() == data_.val.size() &&
          int64_t(data_.test.size()) == all_test_examples_;
 }
 
@@ -75,6 +77,7 @@ Scores LraRun::test(const std::string& weights, int64_t step) {
   const std::optional<Evaluation> e =
       evaluate_on(data_.test, "testing the " + weights + " weights");
   if (!e) trainer_->stopped();
+  groups_ = group_scores(task_named(options_.data.task), *e);
   return {e->loss, e->accuracy(), e->remark()};
 }
 
@@ -83,7 +86,7 @@ Result LraRun::result_at_end() {
   Result r = facts();
   Scores last{NAN, NAN, ""}, best{NAN, NAN, ""};
   if (trainer_->validates()) {
-    const bool last_is_best = end.best_step == end.step;
+    const bool last_is_best = trainer_->best_is_last();
     if (last_is_best || !only_best_test_) best = last = test("last", end.step);
     if (!last_is_best) {
       trainer_->load_weights("best.safetensors");
@@ -92,6 +95,8 @@ Result LraRun::result_at_end() {
     if (!best.remark.empty()) display_->note("note: test: " + best.remark);
   }
   if (r.evaluated) r.best_val = end.best_score;
+  r.groups = task_named(options_.data.task).groups;
+  r.group_scores = groups_;  // of the best weights, which are tested last
   r.best_test = best.accuracy;
   r.last_test = last.accuracy;
   r.best_test_loss = best.loss;

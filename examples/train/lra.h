@@ -36,6 +36,7 @@ class LraRun : public TaskRun {
   std::optional<Evaluation> evaluate_on(const std::vector<Example>& examples,
                                         const std::string& doing);
   Scores test(const std::string& weights, int64_t step);
+  std::vector<GroupScore> groups_;  // of the last test
 
   bool only_best_test_;
   int64_t all_test_examples_ = 0;  // before --test-limit

@@ -43,8 +43,9 @@ class Objective {
   // Of these examples of the last batch, recorded on the current tape: each example computes what
   // it would compute in the whole batch. Called again when a result is not finite.
   virtual Forward forward(Range examples) = 0;
-  virtual int64_t terms() const = 0;   // of the last batch: those of all its examples
-  virtual int64_t tokens() const = 0;  // of the last batch, padding included
+  virtual int64_t examples() const { return 0; }  // of the last batch; 0: as --batch-size says
+  virtual int64_t terms() const = 0;              // of the last batch: those of all its examples
+  virtual int64_t tokens() const = 0;             // of the last batch, padding included
   virtual int64_t position() const = 0;
   virtual void set_position(int64_t position) = 0;
   virtual int64_t batches_per_epoch() const = 0;

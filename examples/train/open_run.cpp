@@ -88,7 +88,12 @@ Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Op
   add_options(metadata, "train", options.train);
   add_options(metadata, "pretrain", options.pretrain);
   metadata.erase("train.steps");
-  if (options.train.shards == 1) metadata.erase("train.shards");  // as before there were shards
+  leave_out_defaults(metadata, {{"train.decaying", "all"},
+                                {"train.beta2", "0.999"},
+                                {"train.batch-tokens", "0"},
+                                {"train.label-smoothing", "0"},
+                                {"pretrain.shortest", "0"},
+                                {"pretrain.longest", "0"}});
   return metadata;
 }
 

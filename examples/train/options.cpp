@@ -65,19 +65,26 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;
   const bool warp = model.mixer == "ski" && model.ski.warp == Warp::Auto;
   for (const std::string& name : unread_options(model)) {
+    const bool decay = model.mixer == "tno" && name == "gamma";
     const std::string reason = lra && name == "rpe-layers" ? "with --tno-rpe lra"
                                : warp && name == "gamma"   ? "with --warp auto"
-                                                           : mixer;
+                               : decay ? "with --tno-decay " + value_text(model.tno.decay)
+                                       : mixer;
     needs(false, reason, {name.c_str()});
   }
   needs(train.steps == 0, "beside --steps", {contains(c.given, "steps") ? "epochs" : ""});
   needs(train.schedule != ScheduleKind::Constant && train.schedule != ScheduleKind::InverseSqrt,
         "with --schedule " + value_text(train.schedule), {"horizon"});
+  needs(train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd", {"beta2", "decaying"});
+  const bool kernels = model.mixer != "attention" && model.mixer != "none";
+  needs(kernels, mixer + ": it has no kernels", {"kernel-lr"});
+  needs(train.batch_tokens == 0, "beside --batch-tokens", {"batch-size", "bucket"});
+  needs(!train.init.empty(), "without --init", {"init-moments"});
   const bool masked = pretrain.objective == Pretrain::Masked;
   const std::string objective = "with --pretrain " + value_text(pretrain.objective);
   needs(masked, objective, {"mask-share"});
   needs(!pretrains(c.options), objective + ": no label is read",
-        {"train-examples", "readout", "test-limit"});
+        {"train-examples", "readout", "test-limit", "label-smoothing"});
   check<UsageError>(pretrain.objective != Pretrain::Causal || model.kernel.causal,
                     "--pretrain causal: needs --causal: without it every position sees the ones "
                     "after it, which it has to predict");

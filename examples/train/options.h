@@ -18,9 +18,9 @@ namespace skiff {
 struct PretrainOptions {
   Pretrain objective = Pretrain::None;
   double mask_share = 0.15;
-  int64_t train_examples = 0;
+  int64_t train_examples = 0, shortest = 0, longest = 0;
 
-  static constexpr const char* kTitle = "Pretraining, and few labels";
+  static constexpr const char* kTitle = "Pretraining, and which examples";
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "pretrain",
@@ -39,6 +39,19 @@ struct PretrainOptions {
            .low = 0,
            .high = kManySteps},
           o.train_examples);
+    field({.name = "shortest",
+           .help = "Train and validate on examples of at least so many positions; the test keeps "
+                   "all",
+           .low = 0,
+           .high = kManySteps},
+          o.shortest);
+    field(
+        {.name = "longest",
+         .help = "Train and validate on examples of at most so many positions, end mark included; "
+                 "0: no limit",
+         .low = 0,
+         .high = kManySteps},
+        o.longest);
   }
 };
 

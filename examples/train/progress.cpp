@@ -26,17 +26,19 @@ std::map<std::string, std::string> to_metadata(const Progress& p) {
     return std::string(text);
   };
   // The time is not here: two equal runs make equal checkpoints.
-  return {{"format", "skiff training state 1"},
-          {"step", std::to_string(p.step)},
-          {"position", std::to_string(p.position)},
-          {"best_accuracy", exact(p.best_score)},
-          {"best_step", std::to_string(p.best_step)},
-          {"validated", std::to_string(p.validated)},
-          {"loss_sum", exact(p.loss_sum)},
-          {"norm_sum", exact(p.norm_sum)},
-          {"correct", std::to_string(p.correct)},
-          {"seen", std::to_string(p.seen)},
-          {"summed", std::to_string(p.summed)}};
+  std::map<std::string, std::string> metadata = {{"format", "skiff training state 1"},
+                                                 {"step", std::to_string(p.step)},
+                                                 {"position", std::to_string(p.position)},
+                                                 {"best_accuracy", exact(p.best_score)},
+                                                 {"best_step", std::to_string(p.best_step)},
+                                                 {"validated", std::to_string(p.validated)},
+                                                 {"loss_sum", exact(p.loss_sum)},
+                                                 {"norm_sum", exact(p.norm_sum)},
+                                                 {"correct", std::to_string(p.correct)},
+                                                 {"seen", std::to_string(p.seen)},
+                                                 {"summed", std::to_string(p.summed)}};
+  if (p.best_averaged) metadata["best_average_loss"] = exact(p.best_loss);
+  return metadata;
 }
 
 Progress to_progress(const safetensors::File& file) {
@@ -74,6 +76,8 @@ Progress to_progress(const safetensors::File& file) {
   p.position = count("position");
   p.best_score = number("best_accuracy", -1, 1);
   p.best_step = count("best_step");
+  p.best_averaged = file.metadata.count("best_average_loss") > 0;
+  if (p.best_averaged) p.best_loss = number("best_average_loss", 0, kLargest);
   // Files without it were saved after the validation.
   p.validated = file.metadata.count("validated") ? count("validated") : p.step;
   p.loss_sum = number("loss_sum", -kLargest, kLargest);

@@ -34,9 +34,25 @@ void for_each_value(R& r, const F& f) {
   f("threads", r.threads), f("run_folder", r.folder);
   f("seconds", r.seconds), f("tokens_per_second", r.tokens_per_second);
   f("peak_tensor_bytes", r.peak.tensors), f("peak_resident_bytes", r.peak.resident);
+  if (r.best_averaged) f("best_averaged", r.best_averaged);
   if (r.pretrain.empty()) return;
   f("pretrain", r.pretrain), f("mask_share", r.mask_share);
   f("constant_val_loss", r.constant_val_loss);
+}
+
+void add_groups(ordered_json& json, const Result& r) {
+  for (const GroupScore& s : r.group_scores)
+    json["groups"][r.groups][s.name] = {{"examples", s.examples}, {"accuracy", s.accuracy}};
+}
+
+void read_groups(const nlohmann::ordered_json& json, Result& r) {
+  if (!json.contains("groups")) return;
+  for (const auto& [title, scores] : json["groups"].items()) {
+    r.groups = title;
+    for (const auto& [name, s] : scores.items())
+      r.group_scores.push_back(
+          {name, s.at("examples").get<int64_t>(), s.at("accuracy").get<double>()});
+  }
 }
 
 ordered_json to_json(const Result& r) {
@@ -49,6 +65,7 @@ ordered_json to_json(const Result& r) {
   });
   json["validation_limited"] = r.val_examples < r.all_val_examples;
   json["test_limited"] = r.test_examples < r.all_test_examples;
+  add_groups(json, r);
   return json;
 }
 
@@ -58,9 +75,9 @@ std::string text_of(const ordered_json& json, int indent) {
 }
 
 // No exceptions: a file that cannot be used is written again at the end.
-nlohmann::json parsed(const std::string& text) {
-  const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
-  return json.is_object() ? json : nlohmann::json();
+ordered_json parsed(const std::string& text) {
+  const ordered_json json = ordered_json::parse(text, nullptr, false);
+  return json.is_object() ? json : ordered_json();
 }
 
 // "500 of 25000 validation", or "25000 validation".
@@ -69,7 +86,8 @@ std::string examples_of(int64_t count, int64_t all, const std::string& split) {
 }
 
 std::string best_weights(const Result& r) {
-  return "best weights (step " + std::to_string(r.best_step) + ")";
+  return (r.best_averaged ? "best average (step " : "best weights (step ") +
+         std::to_string(r.best_step) + ")";
 }
 std::string last_weights(const Result& r) {
   return "last weights (step " + std::to_string(r.steps) + ")";
@@ -86,6 +104,7 @@ void print_accuracies(const Result& r) {
   std::printf("on %s and %s examples\n",
               examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
               examples_of(r.test_examples, r.all_test_examples, "test").c_str());
+  std::printf("%s", group_table(r.groups + ", test", r.group_scores).c_str());
 }
 
 // Of pretraining; values have no accuracy.
@@ -134,20 +153,23 @@ std::string result_file(const std::optional<Result>& result, const PeakMemory& p
   ordered_json json;
   for_each_value(*result, [&](const char* name, const auto& value) { json[name] = value; });
   json["only_best_test"] = only_best_test;
+  add_groups(json, *result);
   return text_of(json, 1) + "\n";
 }
 
 std::optional<Result> result_from(const std::string& text, bool only_best_test) {
-  const nlohmann::json json = parsed(text);
+  const ordered_json json = parsed(text);
   Result result;
   try {
     if (json.at("only_best_test").get<bool>() > only_best_test) return {};
+    result.best_averaged = json.value("best_averaged", false);
     if (json.contains("pretrain")) json["pretrain"].get_to(result.pretrain);
     for_each_value(result, [&](const char* name, auto& value) {
       if constexpr (std::is_same_v<decltype(value), double&>)
         if (json.at(name).is_null()) return void(value = NAN);
       json.at(name).get_to(value);
     });
+    read_groups(json, result);
   } catch (const nlohmann::json::exception&) {
     return {};
   }
@@ -161,7 +183,7 @@ std::string peak_file(const PeakMemory& peak) {
 }
 
 PeakMemory peak_from(const std::string& text) {
-  const nlohmann::json json = parsed(text);
+  const ordered_json json = parsed(text);
   const auto number = [&](const char* name) {
     return json.contains(name) && json[name].is_number() ? json[name].get<int64_t>() : 0;
   };

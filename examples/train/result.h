@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/device.h"
+#include "examples/train/evaluation.h"
 
 namespace skiff {
 
@@ -25,6 +26,7 @@ struct Result {
   std::string pretrain;  // "masked", "causal"; empty: trained on labels
   uint64_t seed = 0;
   int64_t parameters = 0, steps = 0, best_step = 0;
+  bool best_averaged = false;  // the best weights are an average over the steps (--average)
   // NaN where nothing was measured.
   double best_val = NAN, best_test = NAN, last_val = NAN, last_test = NAN;
   double train_loss = NAN, best_val_loss = NAN, last_val_loss = NAN, best_test_loss = NAN,
@@ -35,6 +37,9 @@ struct Result {
   int64_t threads = 0;
   double seconds = 0, tokens_per_second = 0;
   PeakMemory peak;
+  // Of the best weights on the test; of tasks with groups (data/tasks.h).
+  std::string groups;
+  std::vector<GroupScore> group_scores;
   // Not in result.json:
   std::string profile;  // a table, with --profile
   bool evaluated = true;

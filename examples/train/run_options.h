@@ -22,6 +22,20 @@ inline std::span<const Word<OptimizerKind>> words_of(OptimizerKind) {
   return kWords;
 }
 
+// What weight decay acts on. Kernels of Toeplitz operators are small and structured; published
+// state space models (S4, S5, LRU) train theirs without decay, and no biases and norms decay
+// anywhere.
+enum class Decaying {
+  All,      // as published for TNN
+  Trunk,    // all but kernels
+  Matrices  // of linear maps outside kernels
+};
+inline std::span<const Word<Decaying>> words_of(Decaying) {
+  static constexpr Word<Decaying> kWords[] = {
+      {Decaying::All, "all"}, {Decaying::Trunk, "trunk"}, {Decaying::Matrices, "matrices"}};
+  return kWords;
+}
+
 inline constexpr double kManySteps = 1e15;
 
 inline constexpr const char* kSmallShards =
@@ -32,9 +46,12 @@ struct TrainOptions {
   std::string recipe = "tiny";
   uint64_t seed = 1;
   std::string init;
-  int64_t batch_size = 32, shards = 1, epochs = 0, steps = 0;
-  double lr = 1e-3, weight_decay = 0, clip = 0;
+  bool init_moments = false;
+  int64_t batch_size = 32, batch_tokens = 0, shards = 1, epochs = 0, steps = 0;
+  double lr = 1e-3, kernel_lr = 1, weight_decay = 0, clip = 0, average = 0, label_smoothing = 0;
+  Decaying decaying = Decaying::All;
   OptimizerKind optimizer = OptimizerKind::AdamW;
+  double beta2 = 0.999;
   ScheduleKind schedule = ScheduleKind::Cosine;
   int64_t warmup = 0, horizon = 0;
   bool bucket = false;
@@ -63,7 +80,16 @@ struct TrainOptions {
     field({.name = "init",
            .help = "Run folder or checkpoint of another run whose parameters this run starts from"},
           o.init);
+    field({.name = "init-moments",
+           .help = "--init also takes what the optimizer and --average keep, of the same model"},
+          o.init_moments);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
+    field({.name = "batch-tokens",
+           .help = "Positions per step, padding included, in place of --batch-size: a batch has as "
+                   "many examples of similar lengths as fit; 0: --batch-size counts",
+           .low = 0,
+           .high = 1e9},
+          o.batch_tokens);
     field({.name = "shards",
            .help = "Parts of a batch that are computed one after the other, or by several "
                    "processes: memory for one part. Gradients are added along a fixed tree. Batch "
@@ -83,15 +109,44 @@ struct TrainOptions {
            .low = 0,
            .high = 1e30},
           o.lr);
-    field({.name = "weight-decay", .help = "Weight decay of all parameters", .low = 0, .high = 1e6},
+    field({.name = "kernel-lr",
+           .help = "Learning rate of the kernels of Toeplitz operators, as a share of --lr",
+           .low = 0,
+           .high = 1000},
+          o.kernel_lr);
+    field({.name = "weight-decay",
+           .help = "Weight decay of the parameters that --decaying names",
+           .low = 0,
+           .high = 1e6},
           o.weight_decay);
+    field({.name = "decaying",
+           .help = "What weight decay acts on: all parameters (all, as published), those outside "
+                   "the kernels of Toeplitz operators (trunk), or the matrices of linear maps "
+                   "outside kernels, and so no biases, norms and embeddings (matrices)"},
+          o.decaying);
     field({.name = "clip",
            .help = "Limit of the norm of the whole gradient; 0: no limit",
            .low = 0,
            .high = 1e30},
           o.clip);
+    field({.name = "average",
+           .help = "Decay per step of an average of the weights, such as 0.999, which is validated "
+                   "beside the weights: the better of both counts; 0: none",
+           .low = 0,
+           .high = 0.99999},
+          o.average);
+    field({.name = "label-smoothing",
+           .help = "Share of the target that is spread over all classes, such as 0.1",
+           .low = 0,
+           .high = 0.999},
+          o.label_smoothing);
     field({.name = "optimizer", .help = "Optimizer; adam adds weight decay to the gradient"},
           o.optimizer);
+    field({.name = "beta2",
+           .help = "adam, adamw: decay of the mean of the squared gradients",
+           .low = 0,
+           .high = 0.9999999},
+          o.beta2);
     field({.name = "schedule", .help = "Course of the learning rate after the warm-up"},
           o.schedule);
     field({.name = "warmup",
@@ -127,7 +182,7 @@ struct TrainOptions {
 };
 
 struct RunOptions {
-  std::string out;
+  std::string out, stages, sweep;
   int64_t save_every = 0, log_every = 0, keep = 2;
 
   static constexpr const char* kTitle = "Run folder";
@@ -138,6 +193,17 @@ struct RunOptions {
                    "after it for a pretraining",
            .changes_result = false},
           o.out);
+    field(
+        {.name = "stages",
+         .help = "File with a row per stage of the run, each of which goes on from the one before: "
+                 "a table whose first row names options (examples/README.md)",
+         .changes_result = false},
+        o.stages);
+    field({.name = "sweep",
+           .help = "File with a row per option and its values: a run for every combination "
+                   "(examples/README.md)",
+           .changes_result = false},
+          o.sweep);
     field({.name = "save-every",
            .help = "Steps between checkpoints; 0: as --eval-every",
            .low = 0,

@@ -18,6 +18,7 @@
 #include "examples/train/init.h"
 #include "examples/train/lra.h"
 #include "examples/train/open_run.h"
+#include "examples/train/parameter_groups.h"
 #include "examples/train/pretrain.h"
 #include "examples/train/profile_table.h"
 #include "examples/train/recipes.h"
@@ -50,7 +51,9 @@ std::optional<Result> TaskRun::operator()() {
     together(processes(), [&] { trainer_->resume(use_.other_steps); });
   } else if (!options_.train.init.empty()) {
     together(processes(), [&] {
-      const std::string taken = start_from(options_.train.init, card_, *parameters_);
+      safetensors::File file;
+      const std::string taken = start_from(options_.train.init, card_, *parameters_, &file);
+      if (options_.train.init_moments) trainer_->take_optimizer(file);
       if (!taken.empty()) display.note(taken);
     });
   }
@@ -80,12 +83,34 @@ void TaskRun::load_data() {
        {std::pair{"training", &data_.train}, {"validation", &data_.val}, {"test", &data_.test}})
     check<DataError>(!examples->empty(), data.task, ": the ", name, " split in '", data.folder,
                      "' is empty");
+  keep_lengths();
   prepare_data();
-  check<UsageError>(int64_t(data_.train.size()) >= train.batch_size,
+  check<UsageError>(train.batch_tokens > 0 || int64_t(data_.train.size()) >= train.batch_size,
                     "--batch-size: ", train.batch_size, " is more than the ", data_.train.size(),
                     " training examples in '", data.folder, "'");
   if (train.eval_limit > 0) watched_ = evenly_spread(data_.val, train.eval_limit);
   memory::trim(Device::CPU);  // returns memory that reading needed
+}
+
+// --shortest, --longest.
+void TaskRun::keep_lengths() {
+  const int64_t least = options_.pretrain.shortest, most = options_.pretrain.longest;
+  if (least == 0 && most == 0) return;
+  check<UsageError>(most == 0 || least <= most, "--longest: must be at least the ", least,
+                    " of --shortest, got ", most);
+  for (const auto& [name, examples] :
+       {std::pair{"training", &data_.train}, {"validation", &data_.val}}) {
+    const size_t all = examples->size();
+    std::erase_if(*examples, [&](const Example& e) {
+      const int64_t length = int64_t(std::max(e.tokens.size(), e.second.size()));
+      return length < least || (most > 0 && length > most);
+    });
+    check<UsageError>(!examples->empty(), "--shortest, --longest: none of the ", all, " ", name,
+                      " examples has a length from ", least, " to ", most);
+    data_.note += (data_.note.empty() ? "" : "; ") + std::to_string(examples->size()) + " of " +
+                  std::to_string(all) + " " + name + " examples have the asked lengths";
+  }
+  data_.val_is_test = false;
 }
 
 void TaskRun::build() {
@@ -96,9 +121,16 @@ void TaskRun::build() {
   train_data_ = fingerprint(data_.train);
   val_data_ = fingerprint(data_.val);
   batches_.emplace(data_, &data_.train, train.batch_size, train.seed,
-                   BatchOptions{.bucket_by_length = train.bucket});
+                   BatchOptions{.bucket_by_length = train.bucket, .tokens = train.batch_tokens});
+  check<UsageError>(train.batch_tokens == 0 || batches_->smallest() >= train.shards,
+                    "--batch-tokens: a batch of the longest examples needs at least ", train.shards,
+                    " of them, one per shard; it has ", batches_->smallest(), " with ",
+                    train.batch_tokens);
   Objective& objective = *this;
-  trainer_.emplace(train, run, session_, objective, *parameters_, folder_, *display_);
+  const std::string embedding = data_.vocab > 0 ? "encoder.weight" : "";
+  const TrainerDetails details{.beta2 = train.beta2,
+                               .decays = decaying_of(train.decaying, embedding)};
+  trainer_.emplace(train, run, session_, objective, *parameters_, folder_, *display_, details);
   if (only_best_test()) trainer_->always_validate();
   memory::reset_peak(device_);
 }
@@ -109,8 +141,10 @@ void TaskRun::describe() const {
   std::ostringstream text;
   text << title() << ", recipe " << train.recipe << ": " << parameters_->trained_count()
        << " parameters, " << data_.train.size() << " training examples, " << steps << " steps of "
-       << train.batch_size << train.shards_text() << "; " << value_text(model.dtype) << ", "
-       << omp_get_max_threads() << " threads, " << blas::description() << ", " << fft::description()
+       << (train.batch_tokens > 0 ? std::to_string(train.batch_tokens) + " tokens"
+                                  : std::to_string(train.batch_size))
+       << train.shards_text() << "; " << value_text(model.dtype) << ", " << omp_get_max_threads()
+       << " threads, " << blas::description() << ", " << fft::description()
        << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << run.out;
   display_->note(text.str());
   if (!device_note_.empty()) display_->note(device_note_);
@@ -199,10 +233,11 @@ Result TaskRun::facts() const {
           .parameters = parameters_->trained_count(),
           .steps = end.step,
           .best_step = end.best_step,
+          .best_averaged = end.best_averaged,
           .best_val = best_row.val_accuracy,
           .last_val = last_row.val_accuracy,
           .train_loss = last_row.train_loss,
-          .best_val_loss = best_row.val_loss,
+          .best_val_loss = end.best_averaged ? end.best_loss : best_row.val_loss,
           .last_val_loss = last_row.val_loss,
           .val_examples = evaluated ? int64_t(watched().size()) : 0,
           .all_val_examples = int64_t(data_.val.size()),

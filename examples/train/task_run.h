@@ -37,6 +37,7 @@ class TaskRun : protected Objective {
 
   int64_t position() const override { return batches_->position(); }
   void set_position(int64_t position) override { batches_->set_position(position); }
+  int64_t examples() const override { return batches_->last_size(); }
   int64_t batches_per_epoch() const override { return batches_->batches_per_epoch(); }
   std::map<std::string, std::string> metadata() const override;
   void check_resumable(const safetensors::File& checkpoint) const override;
@@ -66,6 +67,7 @@ class TaskRun : protected Objective {
  private:
   bool has_result();
   void load_data();
+  void keep_lengths();
   void build();
   void describe() const;
 

@@ -10,6 +10,7 @@
 
 #include "core/processes.h"
 #include "examples/train/agreement.h"
+#include "examples/train/parameter_groups.h"
 #include "examples/train/profile_table.h"
 #include "optim/clip.h"
 
@@ -27,14 +28,18 @@ Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const Session
       display_(display),
       gradients_(objective, parameters, train.batch_size, train.shards) {
   if (train.optimizer == OptimizerKind::Sgd)
-    sgd_.emplace(parameters, SgdOptions{.momentum = 0.9, .weight_decay = train.weight_decay});
+    sgd_.emplace(parameters, SgdOptions{.momentum = 0.9,
+                                        .weight_decay = train.weight_decay,
+                                        .rate = rates_of(train.kernel_lr)});
   else
     adam_.emplace(parameters, AdamOptions{.beta1 = details.beta1,
                                           .beta2 = details.beta2,
                                           .eps = details.eps,
                                           .weight_decay = train.weight_decay,
                                           .decoupled = train.optimizer == OptimizerKind::AdamW,
-                                          .decays = details.decays});
+                                          .decays = details.decays,
+                                          .rate = rates_of(train.kernel_lr)});
+  if (train.average > 0) average_.emplace(parameters, train.average);
   steps_ = train.steps > 0 ? train.steps : train.epochs * objective.batches_per_epoch();
   check<UsageError>(steps_ > 0, "--steps or --epochs must be positive");
   const auto every = [&](int64_t asked, int64_t share) {
@@ -59,6 +64,8 @@ Trainer::State Trainer::state() const {
   State now{parameters_.values(), to_metadata(at_)};
   for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state())
     now.tensors.push_back(e);
+  if (average_)
+    for (const safetensors::Entry& e : average_->state()) now.tensors.push_back(e);
   now.metadata.merge(objective_.metadata());
   return now;
 }
@@ -101,7 +108,15 @@ void Trainer::load(const safetensors::File& file) {
   const Progress progress = to_progress(file);
   parameters_.load(file, {"optimizer."});
   adam_ ? adam_->load(file) : sgd_->load(file);
+  if (average_) average_->load(file);
   at_ = progress;
+}
+
+void Trainer::take_optimizer(const safetensors::File& file) {
+  check<UsageError>(!file.tensors.empty(),
+                    "--init-moments: a pretraining has another model than a classifier");
+  adam_ ? adam_->load(file) : sgd_->load(file);
+  if (average_ && file.find("optimizer.average_steps")) average_->load(file);
 }
 
 // `damaged` gets the newer ones: name, and what is wrong.
@@ -157,12 +172,14 @@ void Trainer::keep_best() {
   if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
   at_.best_score = -1;
   at_.best_step = 0;
+  at_.best_averaged = false;
   MetricsRow unused;
   if (at_.validated == at_.step && !validate(unused)) throw Stopped();
 }
 
 void Trainer::begin(bool clears) {
   share_values(parameters_);
+  if (average_ && average_->steps() == 0) average_->restart();
   objective_.next_batch();  // what can fail before the first step has failed by now
   objective_.set_position(at_.position);
   if (clears) folder_.clear();
@@ -278,6 +295,7 @@ MetricsRow Trainer::one_step() {
 void Trainer::update(double norm, double lr) {
   const double factor = clip_factor(norm, train_.clip);
   measured("optimizer", [&] { adam_ ? adam_->step(lr, factor) : sgd_->step(lr, factor); });
+  if (average_) measured("average", [&] { average_->update(); });
 }
 
 // What one_step() reports of a step, without the means.
@@ -321,29 +339,55 @@ void Trainer::explain_non_finite(double loss) {
   throw AgreedError(text.str(), NumericalError("").exit_code());  // all have found the same
 }
 
+namespace {
+
+// "loss 0.6931, accuracy 50.0 %; a remark"
+std::string text_of(const Scores& scores) {
+  char text[120];
+  const int length =
+      std::snprintf(text, sizeof text, "loss %.4f", std::isnan(scores.loss) ? NAN : scores.loss);
+  if (!std::isnan(scores.accuracy))
+    std::snprintf(text + length, sizeof text - size_t(length), ", accuracy %.1f %%",
+                  100 * scores.accuracy);
+  return text + (scores.remark.empty() ? "" : "; " + scores.remark);
+}
+
+}  // namespace
+
 // False when a signal stopped it.
 bool Trainer::validate(MetricsRow& row) {
   const Clock::time_point start = Clock::now();
   const std::optional<Scores> scores = objective_.validate();
   if (!scores) return false;
+  std::optional<Scores> averaged;
+  if (average_) {
+    average_->swap();
+    averaged = objective_.validate();
+    average_->swap();
+    if (!averaged) return false;
+  }
   validation_seconds_ += seconds_since(start);
   ++validations_;
   at_.validated = at_.step;
   row.val_loss = scores->loss;
   row.val_accuracy = scores->accuracy;
-  char text[120];
-  const int length =
-      std::snprintf(text, sizeof text, "step %lld: validation loss %.4f", (long long)at_.step,
-                    std::isnan(scores->loss) ? NAN : scores->loss);
-  if (!std::isnan(scores->accuracy))
-    std::snprintf(text + length, sizeof text - size_t(length), ", accuracy %.1f %%",
-                  100 * scores->accuracy);
-  display_.note(text + (scores->remark.empty() ? "" : "; " + scores->remark));
-  if (scores->score() <= at_.best_score) return true;
-  at_.best_score = scores->score();
-  at_.best_step = at_.step;
-  save_best();
+  const std::string step = "step " + std::to_string(at_.step);
+  display_.note(step + ": validation " + text_of(*scores));
+  if (averaged) display_.note(step + ", average of the weights: validation " + text_of(*averaged));
+  keep_if_best(*scores, /*averaged=*/false);
+  if (averaged) keep_if_best(*averaged, /*averaged=*/true);
   return true;
+}
+
+void Trainer::keep_if_best(const Scores& scores, bool averaged) {
+  if (scores.score() <= at_.best_score) return;
+  at_.best_score = scores.score();
+  at_.best_step = at_.step;
+  at_.best_averaged = averaged;
+  at_.best_loss = averaged ? scores.loss : 0;
+  if (averaged) average_->swap();  // the file has the better ones as the weights of the model
+  save_best();
+  if (averaged) average_->swap();
 }
 
 // ---- time and curves ----

@@ -31,6 +31,7 @@
 #include "examples/train/run_options.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
+#include "optim/average.h"
 #include "optim/schedule.h"
 
 namespace skiff {
@@ -57,12 +58,15 @@ class Trainer {
   // Goes to the newest checkpoint that is whole; damaged newer ones get another name.
   // other_steps: the run had another number of steps.
   void resume(bool other_steps);
+  // What an optimizer and an average keep, from a file that holds it; instead of resume().
+  void take_optimizer(const safetensors::File& file);
   // Prepares the folder; `clears`: removes the files of an earlier run.
   void begin(bool clears);
   // Trains to the last step. False when --stop-at stopped it before; throws Stopped after a signal.
   bool train(const std::string& config);
 
   const Progress& at() const { return at_; }
+  bool best_is_last() const { return at_.best_step == at_.step && !at_.best_averaged; }
   void load_weights(const std::string& file);  // and optimizer and position, of this run
   // Everything is saved: says so, and throws Stopped if a signal was the reason.
   void stopped() const;
@@ -99,6 +103,7 @@ class Trainer {
   MetricsRow row_of_step() const;
   void take_sums(MetricsRow& row);
   bool validate(MetricsRow& row);
+  void keep_if_best(const Scores& scores, bool averaged);
   [[noreturn]] void explain_non_finite(double loss);
 
   double seconds_so_far() const;
@@ -118,6 +123,7 @@ class Trainer {
   BatchGradients gradients_;
   std::optional<Adam> adam_;
   std::optional<Sgd> sgd_;
+  std::optional<Average> average_;
   Schedule schedule_;
   int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0;
   bool validates_ = true;

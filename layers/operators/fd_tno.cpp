@@ -1,5 +1,6 @@
 #include "layers/operators/fd_tno.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "autograd/ops.h"
@@ -34,11 +35,16 @@ FdTno::FdTno(const Scope& s, const MixerShape& shape, const KernelOptions& kerne
 
 Variable FdTno::response(int64_t F) const {
   const int64_t bins = F / 2 + 1, d = channels / heads;
-  std::vector<double> frequencies;
-  for (int64_t k = 0; k < bins; ++k)
+  std::vector<double> frequencies, logarithms;
+  for (int64_t k = 0; k < bins; ++k) {
     frequencies.push_back(std::numbers::pi * double(k) / double(F / 2));
+    logarithms.push_back(std::log(2 * std::numbers::pi * double(k + 1) / double(F)));
+  }
   const Variable& weight = rpe.pos_proj.weight;
-  const Variable out = rpe(position_column(frequencies, weight.dtype(), weight.device()));
+  const Variable out =
+      rpe(rpe.options.input == KernelInput::Log
+              ? position_columns(frequencies, logarithms, weight.dtype(), weight.device())
+              : position_column(frequencies, weight.dtype(), weight.device()));
   if (causal) return hilbert(out, F, 0);
   // The imaginary parts of bins 0 and F/2, zero in the published code, never reach a real output:
   // spectral_conv ignores them and gives them no gradient.

@@ -35,7 +35,7 @@ struct FdOptions {
 struct FdTno : Mixer {
   int64_t channels, heads;
   bool causal;
-  Rpe rpe;
+  Rpe rpe;  // of w and, with kernel-input log, of log(w + 2 pi/F), which is finite at w = 0
   FdTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
         const FdOptions& o = {});
   Variable response(int64_t F) const;  // complex (F/2 + 1, channels)

@@ -9,7 +9,7 @@ namespace skiff {
 // linear layer.
 Rpe::Rpe(const Scope& s, const RpeOptions& o, int64_t outputs)
     : options(o),
-      pos_proj(s / "pos_proj", 1, o.width),
+      pos_proj(s / "pos_proj", o.inputs(), o.width),
       out_norm(make_norm(s / "out" / "0", o.norm, o.width)),
       out(s / "out" / "2", o.width, outputs) {
   for (int64_t i = 0; i < o.layers; ++i) {
@@ -27,8 +27,8 @@ Variable Rpe::operator()(const Variable& s) const {
   return out(activate(options.activation, (*out_norm)(z)));
 }
 
-LraRpe::LraRpe(const Scope& s, int64_t width, int64_t outputs)
-    : pos_proj(s / "pos_proj", 1, width),
+LraRpe::LraRpe(const Scope& s, int64_t width, int64_t outputs, int64_t inputs)
+    : pos_proj(s / "pos_proj", inputs, width),
       pos1(s / "pos1" / "1", width, width),
       pos2(s / "pos2" / "1", width, width),
       norm(s / "pos3" / "0", width),
@@ -40,6 +40,14 @@ Variable LraRpe::operator()(const Variable& s) const {
 
 Variable position_column(const std::vector<double>& positions, DType dtype, Device device) {
   return tensor_of(positions, {int64_t(positions.size()), 1}, dtype).to(device);
+}
+
+Variable position_columns(const std::vector<double>& positions,
+                          const std::vector<double>& logarithms, DType dtype, Device device) {
+  std::vector<double> pairs;
+  for (size_t i = 0; i < positions.size(); ++i)
+    pairs.insert(pairs.end(), {positions[i], logarithms[i]});
+  return tensor_of(pairs, {int64_t(positions.size()), 2}, dtype).to(device);
 }
 
 }  // namespace skiff

@@ -1,4 +1,4 @@
-// The networks that turn positions (or frequencies) into kernel values: s (m, 1) -> (m, out).
+// The networks that turn positions (or frequencies) into kernel values: s (m, inputs) -> (m, out).
 // Two different ones are in use, and they are not interchangeable.
 #pragma once
 
@@ -11,6 +11,18 @@
 
 namespace skiff {
 
+// What the network of a kernel reads. The published networks read the lag or the frequency itself.
+// Their kinks are then about as far apart as the inputs are large, so they resolve short and long
+// lags, or low and high frequencies, equally coarsely. A network that also reads the logarithm has
+// kinks in every octave, and so can make a step at lag 0 or a response as 1/w:
+//   log   tno: also sign(l) log(1 + |l|);  fd: also log(w + 2 pi/F)
+enum class KernelInput { Linear, Log };
+inline std::span<const Word<KernelInput>> words_of(KernelInput) {
+  static constexpr Word<KernelInput> kWords[] = {{KernelInput::Linear, "linear"},
+                                                 {KernelInput::Log, "log"}};
+  return kWords;
+}
+
 // The network of a kernel: hidden layers, their width and what is between them. Variant B, below,
 // has a width only.
 struct RpeOptions {
@@ -19,6 +31,9 @@ struct RpeOptions {
   Activation activation = Activation::Relu;
   NormKind norm = NormKind::SimpleRms;
   bool residual = false;
+  KernelInput input = KernelInput::Linear;
+
+  int64_t inputs() const { return input == KernelInput::Log ? 2 : 1; }
 
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
@@ -39,6 +54,10 @@ struct RpeOptions {
            .help = "tno, fd: its hidden layers add to their input (not "
                    "of 'lra')"},
           o.residual);
+    field({.name = "kernel-input",
+           .help = "tno, fd: its input: the lag or frequency as published (linear), or also its "
+                   "logarithm (log)"},
+          o.input);
   }
 };
 
@@ -81,11 +100,13 @@ struct LraRpe {
   Linear pos_proj, pos1, pos2;
   LayerNorm norm;
   Linear out;
-  LraRpe(const Scope& s, int64_t width, int64_t outputs);
+  LraRpe(const Scope& s, int64_t width, int64_t outputs, int64_t inputs = 1);
   Variable operator()(const Variable& s) const;
 };
 
-// Positions as the column (m, 1) that a network reads.
+// Positions as the column (m, 1) that a network reads; with logarithms of them (m, 2).
 Variable position_column(const std::vector<double>& positions, DType dtype, Device device);
+Variable position_columns(const std::vector<double>& positions,
+                          const std::vector<double>& logarithms, DType dtype, Device device);
 
 }  // namespace skiff

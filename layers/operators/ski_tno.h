@@ -53,7 +53,7 @@ struct SkiOptions {
            .old_name = "rank"},
           o.inducing_points);
     field({.name = "filter",
-           .help = "ski: length of the short filter, made odd",
+           .help = "ski, conv: length of the short filter, made odd",
            .low = 1,
            .high = 65536,
            .old_name = "taps"},
@@ -65,7 +65,7 @@ struct SkiOptions {
                    "--gamma"},
           o.warp);
     field({.name = "scaled",
-           .help = "ski: kernels in units in which their sums are O(1), at any length"},
+           .help = "ski, conv: kernels in units in which their sums are O(1), at any length"},
           o.scaled);
   }
 };

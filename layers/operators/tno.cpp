@@ -11,7 +11,7 @@ namespace {
 
 std::variant<Rpe, LraRpe> make_rpe(const Scope& s, int64_t channels, const RpeOptions& rpe,
                                    TnoNetwork network) {
-  if (network == TnoNetwork::Lra) return LraRpe(s / "dpb", rpe.width, channels);
+  if (network == TnoNetwork::Lra) return LraRpe(s / "dpb", rpe.width, channels, rpe.inputs());
   return Rpe(s / "rpe", rpe, channels);
 }
 
@@ -24,6 +24,24 @@ std::vector<double> positions_of(const std::vector<double>& lags, Positions kind
     if (kind == Positions::Exponential) p = std::exp(p);
   }
   return positions;
+}
+
+std::vector<double> logarithms_of(const std::vector<double>& lags) {
+  std::vector<double> logarithms;
+  for (const double l : lags) logarithms.push_back(std::copysign(std::log1p(std::abs(l)), l));
+  return logarithms;
+}
+
+// Decay::Spectrum: values (heads, 1, channels / heads), which are (channels) in order.
+Initializer spectrum() {
+  return [](Shape shape, DType dtype, uint64_t, uint64_t) {
+    Tensor g(shape, DType::Float64);
+    const int64_t channels = g.size();
+    for (int64_t c = 0; c < channels; ++c)
+      g.data<double>()[c] =
+          10 * c >= 9 * channels ? 1 : 1 - std::exp2(-(1 + 10 * double(c) / double(channels)));
+    return g.to(dtype);
+  };
 }
 
 }  // namespace
@@ -43,6 +61,7 @@ Tno::Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel, c
   const Shape groups{o.heads, 1, channels / o.heads};
   if (o.decay == Decay::Learned) gamma = s.parameter("gamma", groups, normal(1));
   if (o.decay == Decay::Fixed) gamma = s.buffer("gamma", groups, constant(kernel.gamma));
+  if (o.decay == Decay::Spectrum) gamma = s.buffer("gamma", groups, spectrum());
 }
 
 Variable Tno::decay(const std::vector<double>& lags) const {
@@ -55,17 +74,23 @@ Variable Tno::decay(const std::vector<double>& lags) const {
   // The buffer, not the option: a checkpoint may hold another decay.
   const std::vector<double> g = to_vector(gamma.value());
   if (g == fixed_.gamma && lags == fixed_.lags) return fixed_.table;
-  Tensor table({int64_t(lags.size()), channels}, DType::Float64);
-  double* out = table.data<double>();
-  for (const double lag : lags) {
-    double power = 1;
+  if (g != fixed_.gamma) fixed_.powers.clear();
+  std::vector<double>& powers = fixed_.powers;
+  const int64_t distances = int64_t(*std::max_element(lags.begin(), lags.end())) + 1;
+  for (int64_t lag = int64_t(powers.size()) / channels; lag < distances; ++lag) {
     for (size_t d = 0; d < g.size(); ++d) {
       // Neighbouring channels usually share their decay.
-      if (d == 0 || g[d] != g[d - 1]) power = std::pow(g[d], std::abs(lag));
-      *out++ = power;
+      const bool same = d > 0 && g[d] == g[d - 1];
+      powers.push_back(same ? powers.back() : std::pow(g[d], double(lag)));
     }
   }
-  fixed_ = {g, lags, table.to(gamma.dtype()).to(gamma.device())};
+  Tensor table({int64_t(lags.size()), channels}, DType::Float64);
+  double* out = table.data<double>();
+  for (const double lag : lags)
+    out = std::copy_n(powers.begin() + int64_t(std::abs(lag)) * channels, channels, out);
+  fixed_.gamma = g;
+  fixed_.lags = lags;
+  fixed_.table = table.to(gamma.dtype()).to(gamma.device());
   return fixed_.table;
 }
 
@@ -79,8 +104,11 @@ Variable Tno::kernel(int64_t n) const {
 
   const Variable& weight =
       std::visit([](const auto& net) -> const Variable& { return net.pos_proj.weight; }, rpe);
+  const std::vector<double> positions = positions_of(lags, options.positions, n);
   const Variable s =
-      position_column(positions_of(lags, options.positions, n), weight.dtype(), weight.device());
+      kernel_options.rpe.input == KernelInput::Log
+          ? position_columns(positions, logarithms_of(lags), weight.dtype(), weight.device())
+          : position_column(positions, weight.dtype(), weight.device());
   Variable t = std::visit([&](const auto& net) { return net(s); }, rpe);  // (lags, channels)
   if (options.decay != Decay::None) t = t * decay(lags);
   t = activate(options.activation, t);
@@ -120,10 +148,11 @@ MixerEntry tno_mixer() {
           .options =
               [](const ModelOptions& o) {
                 std::vector<std::string> names = field_names(o.tno);
-                names.push_back("gamma");
+                if (o.tno.decay == Decay::Fixed || o.tno.decay == Decay::Learned)
+                  names.push_back("gamma");
                 const bool lra = o.tno.network == TnoNetwork::Lra;
                 for (const std::string& name : field_names(o.kernel.rpe))
-                  if (!lra || name == "rpe-width") names.push_back(name);
+                  if (!lra || name == "rpe-width" || name == "kernel-input") names.push_back(name);
                 return names;
               }};
 }

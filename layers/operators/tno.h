@@ -13,7 +13,10 @@ namespace skiff {
 
 enum class Decay {
   None,
-  Fixed,   // gamma^|l|, one gamma for all channels, not trained
+  Fixed,     // gamma^|l|, one gamma for all channels, not trained
+  Spectrum,  // g^|l|, not trained, from g = 1/2 of the first of C channels on: g = 1 - 2^-(1 + 10
+             // c/C), and 1 in the last tenth. So some channels see 2 positions and some all, as
+             // with the time scales of S4 and SGConv
   Learned  // g^|l|, g = gamma + (1 - gamma) sigmoid(theta), theta (channels) trained from N(0, 1)
 };
 enum class Positions { Lag = 1, Scaled = 2, Exponential = 3 };  // l;  l/(n-1);  exp(l/(n-1))
@@ -21,8 +24,10 @@ enum class Positions { Lag = 1, Scaled = 2, Exponential = 3 };  // l;  l/(n-1); 
 enum class TnoNetwork { Lra, Tnn };  // variant B or A of rpe.h
 
 inline std::span<const Word<Decay>> words_of(Decay) {
-  static constexpr Word<Decay> kWords[] = {
-      {Decay::None, "none"}, {Decay::Fixed, "fixed"}, {Decay::Learned, "learned"}};
+  static constexpr Word<Decay> kWords[] = {{Decay::None, "none"},
+                                           {Decay::Fixed, "fixed"},
+                                           {Decay::Spectrum, "spectrum"},
+                                           {Decay::Learned, "learned"}};
   return kWords;
 }
 inline std::span<const Word<Positions>> words_of(Positions) {
@@ -89,6 +94,7 @@ struct Tno : Mixer {
   struct FixedDecay {  // the last table; from step to step its bases and lags usually stay the same
     std::vector<double> gamma, lags;
     Tensor table;
+    std::vector<double> powers;  // of gamma: (distances, channels), as many as were needed so far
   };
   mutable FixedDecay fixed_;
 };

@@ -369,3 +369,41 @@ TEST_CASE("task: a vocabulary is sorted by frequency, ties by code point") {
         Words{"<pad>", "<unk>", "<eos>", "z", "a", "b", "\xC3\xA9", "rare"});
   CHECK(make_vocabulary(counts, 2) == Words{"<pad>", "<unk>", "<eos>", "z", "a", "b", "\xC3\xA9"});
 }
+
+TEST_CASE(
+    "batches by tokens: every example once per epoch, similar lengths, and within the limit") {
+  const std::vector<Example> examples = examples_of(203);
+  constexpr int64_t kTokensPerBatch = 100;
+  Batches batches(kTokens, &examples, 8, 1, {.tokens = kTokensPerBatch});
+  CHECK(batches.smallest() >= 2);  // the longest have 40 tokens
+  std::vector<std::vector<int64_t>> orders;
+  for (int epoch = 0; epoch < 2; ++epoch) {
+    std::set<int64_t> seen;
+    std::vector<int64_t> sizes;
+    for (int64_t i = 0; i < batches.batches_per_epoch(); ++i) {
+      const Batch batch = batches.next();
+      check_rows(batch, examples);
+      CHECK(batch.input.size() <= kTokensPerBatch);
+      CHECK(batches.last_size() == batch.size());
+      CHECK(batch.size() >= batches.smallest());
+      seen.insert(batch.examples.begin(), batch.examples.end());
+      sizes.push_back(batch.size());
+    }
+    CHECK(seen.size() == examples.size());
+    orders.push_back(sizes);
+  }
+  CHECK_FALSE(orders[0] == orders[1]);  // the batches of an epoch are shuffled anew
+  CHECK(batches.epoch() == 2);
+}
+
+TEST_CASE(
+    "batches by tokens: batch p is the same however one gets there, and long ones are alone") {
+  const std::vector<Example> examples = examples_of(61);
+  const BatchOptions options{.tokens = 30};
+  Batches all(kTokens, &examples, 8, 7, options), later(kTokens, &examples, 8, 7, options);
+  CHECK(all.smallest() == 1);  // of more than 15 tokens
+  const int64_t place = all.batches_per_epoch() + 3;
+  for (int64_t i = 0; i < place; ++i) all.next();
+  later.set_position(place);
+  for (int i = 0; i < 5; ++i) CHECK(same(all.next(), later.next()));
+}

@@ -48,6 +48,7 @@ TEST_CASE("pathfinder generator: what is written is what the loader reads") {
       for (size_t i = 0; i < rows.size(); ++i) {
         const PathfinderImage image = generator.generate(9, batch * 10 + int64_t(i));
         CHECK(rows[i].label == image.label);
+        CHECK(int64_t(rows[i].dashes) == generator.settings().contour_length);
         CHECK(read_png((level / rows[i].file).string()).pixels == image.image.pixels);
         positives += image.label;
       }
@@ -80,7 +81,15 @@ TEST_CASE("pathfinder generator: several levels take turns in one folder") {
       row += (row.empty() ? "" : " ") + field;
     CHECK(contains(read_file(written.folder + "/metadata/" + batch + ".npy"), row + '\n'));
   }
-  CHECK(load(written.folder, 32).train.size() == 10);
+  const TaskData mixed = load(written.folder, 32);
+  CHECK(mixed.train.size() == 10);
+  int64_t of_three_dashes = 0;
+  for (const auto* examples : {&mixed.train, &mixed.val, &mixed.test})
+    for (const Example& example : *examples) {
+      of_three_dashes += example.group == 3;
+      CHECK((example.group == 3 || example.group == 6));
+    }
+  CHECK(of_three_dashes == 4);
   CHECK(level_name(std::vector{none, none}) == "curv_contour_length_3");
   CHECK(contains(message_of([&] {
                    generate_dataset(folder.name(), {none, pathfinder_settings(64)}, 1, 2, 2);

@@ -72,7 +72,7 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"--modle ski", "unknown option '--modle'"},
       {"--mixr ski", "did you mean '--mixer'"},
       {"--mixer sky", "did you mean 'ski'"},
-      {"--mixer recurrent", "must be one of ski, tno, fd, attention, got 'recurrent'"},
+      {"--mixer recurrent", "must be one of ski, tno, fd, attention, conv, none, got 'recurrent'"},
       {"--task listop", "did you mean 'listops'"},
       {"--task chess", "--task: must be one of listops, text, "},
       {"--recipe tny", "did you mean 'tiny'"},

@@ -2,12 +2,17 @@
 // softmax(x).
 //
 //   forward   m[b] = max_c x[b,c],   l[b] = log sum_c e^(x[b,c] - m[b])
-//             y = 1/N sum_b (m[b] + l[b] - x[b, label[b]]),
-//             b the N rows with a label >= 0
+//             y = 1/N sum_b (m[b] + l[b] - sum_c q[b,c] x[b,c]),
+//             b the N rows with a label >= 0,
+//             q[b,c] = (1-e) [c = label[b]] + e/C, the target: 1 for the
+//             label without smoothing e
 //   adjoint   m + l is log sum_c e^x[b,c] whatever m is, and its slope in
 //             x[b,c] is p[b,c] = e^(x[b,c] - m[b] - l[b]), the softmax. So
-//             gx[b,c] = gy / N (p[b,c] - [c = label[b]])
+//             gx[b,c] = gy / N (p[b,c] - q[b,c])
 //             and 0 in the rows that y leaves out
+//
+// q sums to 1, so y is the mean of -sum_c q[b,c] log p[b,c]. Smoothing (Szegedy
+// et al. 2016) bounds the logits: at p = q the loss is least, at infinity never.
 //
 // One op in place of softmax, log and a gather: nothing overflows, no
 // probability is rounded to 0 before its logarithm, and p is made again in the
@@ -23,6 +28,7 @@ namespace {
 
 struct CrossEntropy {
   static constexpr auto name = "cross_entropy";
+  double smoothing = 0;
   Tensor x, labels, m, l, count;  // saved: m and l one number per row
 
   Tensor forward(const Tensor& x, const Tensor& labels) {
@@ -30,6 +36,8 @@ struct CrossEntropy {
     check(labels && labels.dtype() == DType::Int32, name, ": labels must be int32, got ", labels);
     check(x.rank() == 2 && labels.shape() == x.shape().first(1) && x.size() > 0, name,
           ": x (B, C) and labels (B) are needed, got ", x, " and ", labels);
+    check<UsageError>(smoothing >= 0 && smoothing < 1, name,
+                      ": the smoothing must lie in [0, 1), got ", smoothing);
     check(x.device() == labels.device(), name, ": labels must be on the device of x, got ", x,
           " and ", labels);
     this->x = x;
@@ -40,7 +48,7 @@ struct CrossEntropy {
     Tensor loss = empty_like(m);
     dispatch(x, [&]<class T> {
       row_losses::forward<T>(x.device(), x.size(0), x.size(1), x.data<T>(), labels.data<int32_t>(),
-                             m.data<T>(), l.data<T>(), loss.data<T>());
+                             m.data<T>(), l.data<T>(), loss.data<T>(), smoothing);
     });
     return row_losses::mean(loss, count);
   }
@@ -48,7 +56,8 @@ struct CrossEntropy {
     Tensor gx = empty_like(x);
     dispatch(x, [&]<class T> {
       row_losses::backward<T>(x.device(), x.size(0), x.size(1), gy.data<T>(), count, x.data<T>(),
-                              labels.data<int32_t>(), m.data<T>(), l.data<T>(), gx.data<T>());
+                              labels.data<int32_t>(), m.data<T>(), l.data<T>(), gx.data<T>(),
+                              smoothing);
     });
     return {gx, Tensor()};
   }
@@ -60,7 +69,10 @@ struct CrossEntropy {
       if (label < 0) continue;
       double all = 0;
       for (int64_t c = 0; c < in.n; ++c) all += std::exp(in(b, c, 0));
-      sum -= std::log(std::exp(in(b, label, 0)) / all);
+      for (int64_t c = 0; c < in.n; ++c) {
+        const double target = (c == label ? 1 - smoothing : 0) + smoothing / double(in.n);
+        if (target > 0) sum -= target * std::log(std::exp(in(b, c, 0)) / all);
+      }
       rows += 1;
     }
     return full({}, sum / rows, x.dtype());
@@ -70,6 +82,10 @@ struct CrossEntropy {
             {"two classes", {}, {randn({7, 2}), randint({7}, 2)}},
             {"one row", {}, {randn({1, 6}), randint({1}, 6)}},
             {"one class", {}, {randn({3, 1}), randint({3}, 1)}},
+            {"smoothed", {.smoothing = 0.3}, {randn({5, 4}), randint({5}, 4)}},
+            {"smoothed, ignored labels",
+             {.smoothing = 0.1},
+             {randn({4, 3}), tensor_of(std::vector<int32_t>{-1, 2, 0, -7}, {4})}},
             {"ignored labels",
              {},
              {randn({5, 3}), tensor_of(std::vector<int32_t>{-1, 2, 0, -7, 2}, {5})}}};
@@ -78,8 +94,8 @@ struct CrossEntropy {
 
 }  // namespace
 
-Variable cross_entropy(const Variable& x, const Tensor& labels) {
-  return apply(CrossEntropy{}, x, labels);
+Variable cross_entropy(const Variable& x, const Tensor& labels, double smoothing) {
+  return apply(CrossEntropy{.smoothing = smoothing}, x, labels);
 }
 
 }  // namespace skiff

@@ -40,7 +40,8 @@ Tensor counted(const char* op, const Tensor& labels, int64_t C) {
 
 template <class T>
 void forward(Device device, int64_t rows, int64_t C, const T* x, const int32_t* labels, T* m, T* l,
-             T* loss) {
+             T* loss, double smoothing) {
+  const T smooth = T(smoothing);
   parallel_rows(device, rows, 8 * C, [=] SKIFF_KERNEL(Row row) {
     const T* from = x + row.index * C;
     T largest = 0, log_sum = 0, row_loss = 0;
@@ -48,6 +49,9 @@ void forward(Device device, int64_t rows, int64_t C, const T* x, const int32_t* 
       largest = row.max(C, [&](int64_t c) { return from[c]; });
       log_sum = std::log(row.sum(C, [&](int64_t c) { return math::exp(from[c] - largest); }));
       row_loss = (largest - from[labels[row.index]]) + log_sum;
+      if (smooth > 0)
+        row_loss += smooth * (from[labels[row.index]] -
+                              row.sum(C, [&](int64_t c) { return from[c]; }) / T(C));
     }
     m[row.index] = largest;
     l[row.index] = log_sum;
@@ -55,27 +59,28 @@ void forward(Device device, int64_t rows, int64_t C, const T* x, const int32_t* 
   });
 }
 template void forward(Device, int64_t, int64_t, const float*, const int32_t*, float*, float*,
-                      float*);
+                      float*, double);
 template void forward(Device, int64_t, int64_t, const double*, const int32_t*, double*, double*,
-                      double*);
+                      double*, double);
 
 template <class T>
 void backward(Device device, int64_t rows, int64_t C, const T* gy, const Tensor& count_tensor,
-              const T* x, const int32_t* labels, const T* m, const T* l, T* gx) {
+              const T* x, const int32_t* labels, const T* m, const T* l, T* gx, double smoothing) {
+  const T rest = T(smoothing / double(C)), hit = T(1 - smoothing) + rest;
   const double* count = count_tensor.data<double>();
   parallel_rows(device, rows, 8 * C, [=] SKIFF_KERNEL(Row row) {
     const int64_t o = row.index * C, at = labels[row.index];
     if (at < 0) return row.for_each(C, [&](int64_t c) { gx[o + c] = 0; });
     const T g = (gy ? gy[0] : T(1)) / T(count[0]), largest = m[row.index], log_sum = l[row.index];
     row.for_each(C, [&](int64_t c) {
-      gx[o + c] = g * (math::exp(x[o + c] - largest - log_sum) - (c == at ? T(1) : T(0)));
+      gx[o + c] = g * (math::exp(x[o + c] - largest - log_sum) - (c == at ? hit : rest));
     });
   });
 }
 template void backward(Device, int64_t, int64_t, const float*, const Tensor&, const float*,
-                       const int32_t*, const float*, const float*, float*);
+                       const int32_t*, const float*, const float*, float*, double);
 template void backward(Device, int64_t, int64_t, const double*, const Tensor&, const double*,
-                       const int32_t*, const double*, const double*, double*);
+                       const int32_t*, const double*, const double*, double*, double);
 
 Tensor mean(const Tensor& loss, const Tensor& count) {
   Tensor y;

@@ -1,0 +1,140 @@
+// Keeps what a run reached in a few small files, and makes a table of all that is kept.
+// Run:     build/cpu/results keep runs/listops-small-tno-1 --kept examples/results
+//          build/cpu/results table --kept examples/results
+// Expect:  a folder TASK-RECIPE-MIXER-SEED with config.toml, result.json and at most 200 rows of
+//          metrics.csv; a table in Markdown
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "core/io/atomic_file.h"
+#include "data/files/text_file.h"
+#include "examples/train/program.h"
+#include "examples/train/result.h"
+#include "examples/train/run_folder.h"
+
+using namespace skiff;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr size_t kMostRows = 200;
+
+std::string text_of_file(const std::string& path) {
+  std::string text;
+  LineReader lines(path);
+  for (std::string_view line; lines.next(&line);) text += std::string(line) + "\n";
+  return text;
+}
+
+Result result_at(const std::string& folder) {
+  const std::optional<Result> result =
+      result_from(text_of_file(folder + "/result.json"), /*only_best_test=*/true);
+  check<DataError>(result.has_value(), "'", folder,
+                   "/result.json' is not that of a run of train_lra that has ended");
+  return *result;
+}
+
+// Rows with a validation stay; of the others evenly many, up to kMostRows in all.
+std::string thinned(const std::string& text) {
+  std::istringstream in(text);
+  std::string line, kept;
+  std::getline(in, kept);
+  kept += "\n";
+  std::vector<MetricsRow> rows;
+  while (std::getline(in, line))
+    if (const std::optional<MetricsRow> row = parse_row(line)) rows.push_back(*row);
+  const size_t validated = size_t(std::count_if(
+      rows.begin(), rows.end(), [](const MetricsRow& r) { return !std::isnan(r.val_loss); }));
+  const size_t others = rows.size() - validated;
+  const size_t room = validated < kMostRows ? std::min(kMostRows - validated, others) : 0;
+  size_t seen = 0, all = 0;
+  for (const MetricsRow& row : rows) {
+    const bool validation = !std::isnan(row.val_loss);
+    size_t& at = validation ? all : seen;
+    const size_t total = validation ? validated : others;
+    const size_t share = validation ? std::min(validated, kMostRows) : room;
+    if (total > 0 && (at + 1) * share / total > at * share / total) kept += text_of(row);
+    ++at;
+  }
+  return kept;
+}
+
+void write(const std::string& path, const std::string& text) {
+  AtomicFile file(path);
+  file.write(text);
+  file.publish();
+}
+
+int keep(const std::vector<std::string>& runs, const std::string& kept) {
+  for (const std::string& run : runs) {
+    const Result r = result_at(run);
+    const std::string name =
+        kept + "/" + r.task + "-" + r.recipe + "-" + r.mixer + "-" + std::to_string(r.seed);
+    fs::create_directories(name);
+    for (const char* file : {"config.toml", "result.json"})
+      write(name + "/" + file, text_of_file(run + "/" + file));
+    write(name + "/metrics.csv", thinned(text_of_file(run + "/metrics.csv")));
+    std::printf("%s\n", name.c_str());
+  }
+  return 0;
+}
+
+struct Row {
+  std::vector<double> tests, vals;
+  int64_t parameters = 0, steps = 0;
+  double majority = 0;
+};
+
+std::string range_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += v;
+  char text[80];
+  const auto [least, most] = std::minmax_element(values.begin(), values.end());
+  std::snprintf(text, sizeof text, "%.1f", 100 * sum / double(values.size()));
+  if (values.size() == 1) return text;
+  std::snprintf(text, sizeof text, "%.1f (%.1f to %.1f)", 100 * sum / double(values.size()),
+                100 * *least, 100 * *most);
+  return text;
+}
+
+// One row per task, recipe and mixer; several seeds are averaged.
+int print_table(const std::string& kept) {
+  std::map<std::vector<std::string>, Row> rows;
+  check<DataError>(fs::is_directory(kept), "'", kept, "' is no folder of kept results");
+  for (const auto& entry : fs::directory_iterator(kept)) {
+    if (!fs::exists(entry.path() / "result.json")) continue;
+    const Result r = result_at(entry.path().string());
+    Row& row = rows[{r.task, r.recipe, r.mixer}];
+    row.tests.push_back(r.best_test), row.vals.push_back(r.best_val);
+    row.parameters = r.parameters, row.steps = r.steps, row.majority = r.majority_test;
+  }
+  std::printf(
+      "| task | recipe | mixer | parameters | steps | seeds | validation | test | majority |\n"
+      "|---|---|---|---|---|---|---|---|---|\n");
+  for (const auto& [name, row] : rows)
+    std::printf("| %s | %s | %s | %lld | %lld | %zu | %s | %s | %.1f |\n", name[0].c_str(),
+                name[1].c_str(), name[2].c_str(), (long long)row.parameters, (long long)row.steps,
+                row.tests.size(), range_of(row.vals).c_str(), range_of(row.tests).c_str(),
+                100 * row.majority);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Keeps results of runs of train_lra, and makes a table of them.", "results");
+  app.require_subcommand(1);
+  std::string kept = "examples/results";
+  std::vector<std::string> runs;
+  CLI::App* keeping = app.add_subcommand("keep", "Copy configuration, result and thinned metrics");
+  keeping->add_option("runs", runs, "Run folders")->required();
+  keeping->add_option("--kept", kept, "Folder of kept results")->capture_default_str();
+  CLI::App* table = app.add_subcommand("table", "Print a table of the kept results");
+  table->add_option("--kept", kept, "Folder of kept results")->capture_default_str();
+  return run_program(argc, argv, app,
+                     [&] { return *keeping ? keep(runs, kept) : print_table(kept); });
+}

@@ -1,0 +1,50 @@
+#include "examples/train/inner_run.h"
+
+#include <sstream>
+
+#include "data/files/text_file.h"
+#include "examples/train/lra.h"
+
+namespace skiff {
+
+std::vector<WordRow> read_words(const std::string& path) {
+  std::vector<WordRow> rows;
+  LineReader lines(path);
+  for (std::string_view line; lines.next(&line);) {
+    std::istringstream in(std::string(line.substr(0, line.find('#'))));
+    WordRow row{{}, path + ":" + std::to_string(lines.line())};
+    for (std::string word; in >> word;) row.words.push_back(word);
+    if (!row.words.empty()) rows.push_back(row);
+  }
+  check<UsageError>(!rows.empty(), "'", path, "' holds no rows");
+  return rows;
+}
+
+void set_option(Options& options, const std::string& name, const std::string& value,
+                const std::string& place) {
+  try {
+    const bool unknown = !from_texts(options, {{name, value}}).empty();
+    check<UsageError>(!unknown, "unknown option '", name, "'",
+                      suggestion(name, field_names(options)));
+  } catch (const UsageError& error) {
+    fail<UsageError>(place, ": ", error.what());
+  }
+}
+
+std::optional<Result> run_inside(const CommandLine& asked, Options options,
+                                 const std::string& folder, bool only_best_test) {
+  CommandLine c = asked;
+  c.options = std::move(options);
+  c.options.run.out = folder;
+  c.options.run.stages.clear();
+  c.options.run.sweep.clear();
+  c.session.resume = asked.session.resume && !RunFolder(folder).checkpoints().empty();
+  c.session.force = asked.session.force || (asked.session.resume && !c.session.resume);
+  LraRun run(c, only_best_test);
+  const std::optional<Result> result = run();
+  check<IoError>(run.write_error().empty(),
+                 "the run has ended, but not everything was written: ", run.write_error());
+  return result;
+}
+
+}  // namespace skiff

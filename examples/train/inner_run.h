@@ -1,0 +1,32 @@
+// Runs of train_lra inside another one: the stages of a run (stages.h), the points of a sweep
+// (sweep.h); and the files of words that describe them.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "examples/train/options.h"
+#include "examples/train/result.h"
+
+namespace skiff {
+
+// A line of a file: its words, without those from a '#' on.
+struct WordRow {
+  std::vector<std::string> words;
+  std::string place;  // file:line
+};
+// Every line that has words. UsageError for a file without any.
+std::vector<WordRow> read_words(const std::string& path);
+
+// Sets an option; UsageError names the place of the word.
+void set_option(Options& options, const std::string& name, const std::string& value,
+                const std::string& place);
+
+// Trains with these options in this folder, as the session asks: with --resume it goes on where the
+// folder holds checkpoints, begins where it holds none, and returns the result of a finished run at
+// once. Nothing: it was stopped. only_best_test: see LraRun.
+std::optional<Result> run_inside(const CommandLine& asked, Options options,
+                                 const std::string& folder, bool only_best_test);
+
+}  // namespace skiff

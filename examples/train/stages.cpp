@@ -1,0 +1,175 @@
+#include "examples/train/stages.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <iterator>
+#include <optional>
+#include <sstream>
+
+#include "examples/train/inner_run.h"
+#include "examples/train/run_folder.h"
+
+namespace skiff {
+
+namespace {
+
+// What may differ between stages. The rest makes another model, or other moments.
+constexpr const char* kOfAStage[] = {
+    "data",     "shortest",     "longest",      "train-examples",  "batch-size",
+    "bucket",   "batch-tokens", "shards",       "steps",           "lr",
+    "schedule", "kernel-lr",    "weight-decay", "decaying",        "clip",
+    "warmup",   "horizon",      "dropout",      "encoder-dropout", "label-smoothing",
+    "seed",     "eval-every",   "eval-limit",   "test-limit"};
+
+struct Stage {
+  Options options;
+  std::string folder;
+  std::optional<Result> result = {};
+};
+
+std::vector<Stage> read_stages(const CommandLine& asked) {
+  const std::string& path = asked.options.run.stages;
+  const std::vector<WordRow> rows = read_words(path);
+  const std::vector<std::string>& names = rows[0].words;
+  for (const std::string& name : names)
+    check<UsageError>(
+        std::find(std::begin(kOfAStage), std::end(kOfAStage), name) != std::end(kOfAStage),
+        rows[0].place, ": '", name, "' cannot differ between stages",
+        suggestion(name, {std::begin(kOfAStage), std::end(kOfAStage)}));
+  check<UsageError>(rows.size() > 1, rows[0].place, ": no stage follows the names of options");
+  std::vector<Stage> stages;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    const auto& [words, place] = rows[i];
+    check<UsageError>(words.size() == names.size(), place, ": ", names.size(),
+                      " values are needed, as many as names in the first row, got ", words.size());
+    Stage stage{asked.options, asked.options.run.out + "/stage-" + std::to_string(i)};
+    for (size_t k = 0; k < names.size(); ++k)
+      if (words[k] != "-") set_option(stage.options, names[k], words[k], place);
+    check<UsageError>(stage.options.train.steps > 0, place,
+                      ": a stage needs its number of steps, in this row or by --steps");
+    if (i > 1) {
+      stage.options.train.init = stages.back().folder + "/" +
+                                 RunFolder::checkpoint_name(stages.back().options.train.steps);
+      stage.options.train.init_moments = true;
+    }
+    stages.push_back(stage);
+  }
+  return stages;
+}
+
+std::string share_text(double share) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return std::isnan(share) ? "-" : text;
+}
+
+class Run {
+ public:
+  explicit Run(const CommandLine& asked)
+      : asked_(asked), stages_(read_stages(asked)), folder_(asked.options.run.out) {}
+
+  int operator()() {
+    int64_t before = 0;  // steps of the stages before
+    for (Stage& stage : stages_) {
+      CommandLine c = asked_;
+      const int64_t stop = asked_.session.stop_at - before, steps = stage.options.train.steps;
+      if (asked_.session.stop_at > 0) c.session.stop_at = stop <= steps ? stop : 0;
+      if (asked_.session.stop_at > 0 && stop <= 0) return 0;
+      note(stage);
+      try {
+        stage.result = run_inside(c, stage.options, stage.folder, &stage != &stages_.back());
+      } catch (const Stopped&) {
+        write_metrics();
+        throw;
+      }
+      write_metrics();
+      if (!stage.result) return 0;
+      before += steps;
+    }
+    folder_.write("stages.csv", csv());
+    if (asked_.session.json) {
+      std::vector<Result> results;
+      for (const Stage& stage : stages_) results.push_back(*stage.result);
+      print_json(results);
+    } else {
+      print_table(*stages_.back().result);
+      print_stages();
+    }
+    return 0;
+  }
+
+ private:
+  void note(const Stage& stage) const {
+    if (asked_.session.quiet) return;
+    std::fprintf(stderr, "stage %lld of %zu\n", (long long)(&stage - stages_.data() + 1),
+                 stages_.size());
+  }
+
+  // The rows of all stages so far, with steps, epochs and seconds counted through.
+  void write_metrics() const {
+    std::string text = kMetricsHeader;
+    std::vector<MetricsRow> rows;
+    MetricsRow end;
+    for (const Stage& stage : stages_) {
+      if (!folder_.has(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv")) break;
+      std::istringstream lines(
+          folder_.read(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv"));
+      const MetricsRow before = end;
+      for (std::string line; std::getline(lines, line);) {
+        std::optional<MetricsRow> row = parse_row(line);
+        if (!row) continue;  // the header
+        row->step += before.step;
+        row->epoch += before.epoch;
+        row->seconds += before.seconds;
+        end = *row;
+        rows.push_back(end);
+        text += text_of(end);
+      }
+    }
+    folder_.write("metrics.csv", text);
+    folder_.write(
+        "curves.svg",
+        curves_svg(rows, asked_.options.data.task + ", " + asked_.options.model.mixer, NAN));
+  }
+
+  void print_stages() const {
+    std::printf("\n%-6s %8s %10s %9s %9s %9s %10s %8s  %s\n", "stage", "steps", "lr", "best val",
+                "last val", "test", "tokens/s", "time", "data");
+    for (const Stage& stage : stages_) {
+      const Result& r = *stage.result;
+      std::printf("%-6lld %8lld %10g %9s %9s %9s %10.0f %7.0fs  %s\n",
+                  (long long)(&stage - stages_.data() + 1), (long long)r.steps,
+                  stage.options.train.lr, share_text(r.best_val).c_str(),
+                  share_text(r.last_val).c_str(), share_text(r.best_test).c_str(),
+                  r.tokens_per_second, r.seconds, stage.options.data.folder.c_str());
+    }
+    std::printf("best weights of a stage on its own validation; all curves: %s/curves.svg\n",
+                folder_.path().c_str());
+  }
+
+  std::string csv() const {
+    std::ostringstream out;
+    out << "stage,steps,lr,best_val_accuracy,last_val_accuracy,best_test_accuracy,seconds,"
+           "run_folder\n";
+    for (const Stage& stage : stages_) {
+      const Result& r = *stage.result;
+      out << &stage - stages_.data() + 1 << ',' << r.steps << ',' << stage.options.train.lr << ','
+          << r.best_val << ',' << r.last_val << ',' << r.best_test << ',' << r.seconds << ','
+          << stage.folder << '\n';
+    }
+    return out.str();
+  }
+
+  const CommandLine& asked_;
+  std::vector<Stage> stages_;
+  const RunFolder folder_;
+};
+
+}  // namespace
+
+int run_stages(const CommandLine& asked) {
+  check<UsageError>(!pretrains(asked.options), "--stages: a pretraining has no stages");
+  return Run(asked)();
+}
+
+}  // namespace skiff

@@ -1,0 +1,135 @@
+// train_lra --stages and --sweep.
+#include <algorithm>
+#include <filesystem>
+
+#include "core/io/safetensors.h"
+#include "tests/support/programs.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Staged : TinyRun {
+  Staged() {
+    make_listops(*this / "other/listops", /*seed=*/4);
+    write("stages.txt", "# short ones first\ndata longest steps lr batch-size\n- 12 10 2e-3 4\n" +
+                            *this / "other" + " - 15 1e-3 -   # then all\n");
+  }
+  Outcome staged(const std::string& out, const std::string& more = "") const {
+    return train(out, "--stages " + *this / "stages.txt --quiet " + more);
+  }
+};
+
+int64_t lines_of(const std::string& text) { return std::count(text.begin(), text.end(), '\n'); }
+
+}  // namespace
+
+TEST_CASE("stages: a stage goes on from the one before, with one metrics file and one table") {
+  const Staged place;
+  const Outcome o = place.staged("run");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "stage "));
+  CHECK(contains(slurp(place / "run/stages.csv"), "\n2,15,0.001,"));
+  const safetensors::File last = safetensors::read(place / "run/stage-2/ckpt-00000015.safetensors");
+  CHECK(item(last.at("optimizer.steps")) == 25);
+  const std::string metrics = slurp(place / "run/metrics.csv");
+  CHECK(contains(metrics, "\n25,"));
+  CHECK(lines_of(metrics) == lines_of(slurp(place / "run/stage-1/metrics.csv")) +
+                                 lines_of(slurp(place / "run/stage-2/metrics.csv")) - 1);
+  CHECK(slurp(place / "run/curves.svg").starts_with("<svg"));
+  CHECK(place.staged("run").code == 2);  // not overwritten by accident
+}
+
+TEST_CASE("stages: stopped in any stage and resumed equals never stopped") {
+  const Staged place;
+  REQUIRE(place.staged("whole").code == 0);
+  for (const int stop : {6, 10, 19}) {
+    CAPTURE(stop);
+    const std::string run = "stop" + std::to_string(stop);
+    REQUIRE(place.staged(run, "--stop-at " + std::to_string(stop)).code == 0);
+    CHECK_FALSE(fs::exists(place / (run + "/stages.csv")));
+    REQUIRE(place.staged(run, "--resume").code == 0);
+    const std::string first = "/stage-1/ckpt-00000010.safetensors";
+    CHECK((slurp(place / ("whole" + first)) == slurp(place / (run + first))));
+    // The files of the second stage name the folder of the first, which differs.
+    const auto tensors = [&](const std::string& of) {
+      return to_vector(safetensors::read(place / (of + "/stage-2/ckpt-00000015.safetensors"))
+                           .at("optimizer.m.encoder.weight"));
+    };
+    CHECK((tensors("whole") == tensors(run)));
+    CHECK(without_times(slurp(place / (run + "/metrics.csv"))) ==
+          without_times(slurp(place / "whole/metrics.csv")));
+  }
+}
+
+TEST_CASE("stages: a wrong file is refused with its line") {
+  const Staged place;
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {"", "holds no rows"},
+           {"steps lr\n", ":1: no stage follows the names of options"},
+           {"steps dim\n1 2\n", ":1: 'dim' cannot differ between stages"},
+           {"step\n1\n", "did you mean 'steps'?"},
+           {"steps lr\n5\n", ":2: 2 values are needed, as many as names in the first row, got 1"},
+           {"steps lr\n5 fast\n", ":2: --lr: must be a number"}}) {
+    const std::string file = text, part = message;
+    place.write("wrong.txt", file);
+    const Outcome o = place.train("wrong", "--stages " + place / "wrong.txt");
+    CAPTURE(o.err);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, part));
+  }
+}
+
+TEST_CASE("sweep: a run for every combination, a sorted table, and nothing twice after a stop") {
+  const TinyRun place;
+  place.write("grid.txt", "mixer none conv\nlr 1e-3 4e-3  # two rates\nseed 1\n");
+  const std::string options = "--steps 4 --eval-every 2 --quiet --sweep " + place / "grid.txt";
+  const Outcome o = place.train("all", options);
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.out, "mixer=conv,lr=4e-3,seed=1"));
+  const std::string table = slurp(place / "all/sweep.csv");
+  CHECK(table.starts_with("mixer,lr,seed,best_val_accuracy"));
+  CHECK(lines_of(table) == 5);
+  CHECK(contains(slurp(place / "all/sweep.svg"), "validation by lr"));
+  const std::string kept = slurp(place / "all/mixer=none,lr=1e-3,seed=1/metrics.csv");
+  fs::remove_all(place / "all/mixer=conv,lr=1e-3,seed=1");
+  REQUIRE(place.train("all", options + " --resume").code == 0);
+  CHECK((kept == slurp(place / "all/mixer=none,lr=1e-3,seed=1/metrics.csv")));
+  CHECK(lines_of(slurp(place / "all/sweep.csv")) == 5);
+}
+
+TEST_CASE("sweep: a budget of minutes fixes the steps of a run once") {
+  const TinyRun place;
+  place.write("grid.txt", "seed 1\nminutes 0.002\n");
+  const std::string options =
+      "--eval-every 1000 --save-every 1000 --quiet --sweep " + place / "grid.txt";
+  REQUIRE(place.train("all", options).code == 0);
+  CHECK_FALSE(fs::exists(place / "all/timing"));
+  const std::string config = slurp(place / "all/seed=1/config.toml");
+  REQUIRE(place.train("all", options + " --resume").code == 0);
+  CHECK(slurp(place / "all/seed=1/config.toml") == config);
+}
+
+TEST_CASE("sweep: a wrong file is refused with its line") {
+  const TinyRun place;
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {"lr\n", ":1: 'lr' needs at least one value"},
+           {"lr 1 2\nlr 3\n", ":2: 'lr' has a row already"},
+           {"lr 1 1\n", ":1: '1' occurs twice"},
+           {"out a b\n", ":1: 'out' cannot differ between the runs of a sweep"},
+           {"minutes 0\nlr 1\n", ":1: --minutes: must be a number"},
+           {"minutes 1\n", "a sweep has 1 to 10000 runs"},
+           {"mixer sky\n", ":1: --mixer: must be one of"}}) {
+    const std::string file = text, part = message;
+    place.write("wrong.txt", file);
+    const Outcome o = place.train("wrong", "--sweep " + place / "wrong.txt");
+    CAPTURE(o.err);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, part));
+  }
+}

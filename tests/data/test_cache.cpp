@@ -153,11 +153,11 @@ TEST_CASE("cache: a damaged count costs no memory, with a wrong checksum and wit
   REQUIRE(save_cache(key, data));
   const std::string path = cache_paths(key)[0];
   std::string bytes = read_file(path);
-  // The number of examples comes before the label, the cut mark, the width and the length of the
-  // first one.
+  // The number of examples comes before the label, the cut mark, the group, the width and the
+  // length of the first one.
   const std::string pattern(reinterpret_cast<const char*>(&length), sizeof length);
-  const size_t at =
-      bytes.find(pattern) - sizeof(Example::label) - sizeof(Example::cut) - 1 - sizeof(uint64_t);
+  const size_t at = bytes.find(pattern) - sizeof(Example::label) - sizeof(Example::cut) -
+                    sizeof(Example::group) - 1 - sizeof(uint64_t);
   REQUIRE(bytes[at] == 1);
   bytes[at + 2] = 0x40;  // 4 million more
   const auto growth = [&] {

@@ -73,7 +73,9 @@ gone() { [ "$code" != 0 ] && within 10 && none_left; }
 wait_for() {  # FILE: until it is there, 30 seconds at most
   local i; for ((i = 0; i < 300; i++)); do [ -e "$1" ] && return; sleep 0.1; done
 }
-pause() { sleep "$((RANDOM % ($1 / 1000))).$(printf %03d $((RANDOM % 1000)))"; }  # at random, less than so many milliseconds
+pause() {  # at random, less than so many milliseconds (at most 32767)
+  local ms=$((RANDOM % $1)); sleep "$((ms / 1000)).$(printf %03d $((ms % 1000)))"
+}
 end() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ]; exit; }
 
 # ---- training ----
@@ -115,7 +117,7 @@ equal_runs() {  # NAME OPTION..: the same bytes on 1, 2, 3 and 4 processes, and 
     same_files "$name-1" "$name-2" "$name-3" "$name-4" "$name-threads"
 }
 # Kills a process or the launcher at random, so many times; each time the run goes on with another number of processes.
-many_steps='--mixer tno --norm batch --shards 4 --steps 240 --eval-every 40 --log-every 20 --save-every 20'
+many_steps='--mixer tno --norm batch --shards 4 --steps 1200 --eval-every 200 --log-every 40 --save-every 40'
 # shellcheck disable=SC2086
 reference() { train never-killed 1 $many_steps; }
 kills() {  # TIMES; needs reference()

@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <cstdlib>
 
+#include "core/processes.h"
+
 namespace skiff {
 
 double seconds_since(Clock::time_point start) {
@@ -41,6 +43,7 @@ void Display::note(const std::string& text) {
 }
 
 void Display::warn(const std::string& text) {
+  if (processes().rank() > 0) return;  // process 0 has the same to say, and shows it
   const std::lock_guard lock(mutex_);
   print_line("warning: " + text);
 }

@@ -28,6 +28,9 @@ BatchGradients::Totals BatchGradients::pass(Range examples, bool check_finite) {
   if (check_finite) tape.check_finite();
   const Forward forward = objective_.forward(examples);
   const Variable& mean = forward.loss;
+  check<DataError>(objective_.terms() > 0,
+                   "a batch has nothing to predict; a larger --batch-size or share of masked "
+                   "positions gives it something");
   const double share = double(forward.terms) / double(objective_.terms());
   const double loss = share * item(mean);
   if (std::isfinite(loss))

@@ -65,6 +65,7 @@ void copy_files(const std::string& from, const std::string& to) {
       std::ifstream in(files[i], std::ios::binary);
       name = files[i].filename().string();
       bytes.assign(std::istreambuf_iterator<char>(in), {});
+      check<IoError>(in.good() || in.eof(), "cannot read '", files[i].string(), "'");
     }
     broadcast(all, name);
     broadcast(all, bytes);
@@ -82,15 +83,16 @@ int64_t processes_here() {
 }
 
 // OMP_NUM_THREADS, or else the cores that the processes of this host may use together, divided by
-// their number.
+// their number. A launcher may pass the variable to some hosts only, so all processes tell their
+// cores.
 int64_t threads_of_process() {
-  if (std::getenv("OMP_NUM_THREADS")) return 0;
   cpu_set_t mine;
   CPU_ZERO(&mine);
   ::sched_getaffinity(0, sizeof mine, &mine);
   Processes& all = processes();
   const std::vector<std::string> masks =
       gather(all, {reinterpret_cast<const char*>(&mine), sizeof mine});
+  if (std::getenv("OMP_NUM_THREADS")) return 0;
   for (int p = 0; p < all.size(); ++p) {
     if (all.hosts()[size_t(p)] != all.hosts()[size_t(all.rank())]) continue;
     cpu_set_t other;

@@ -79,6 +79,7 @@ void Trainer::write(const std::string& name, const State& state) const {
 void Trainer::save_checkpoint() {
   if (unsaved_best_) write("best.safetensors", *unsaved_best_);
   unsaved_best_.reset();
+  if (processes().rank() > 0) return;  // process 0 has the run folder, and the state is the same
   write(RunFolder::checkpoint_name(at_.step), state());
   write_or_warn([&] { folder_.remove_old_checkpoints(run_.keep); });
 }

@@ -23,14 +23,14 @@ BatchGradients::BatchGradients(Objective& objective, Parameters& parameters, int
 // The loss of a batch is a mean over terms: examples, or positions that are targets. With T[s] of T
 // terms in shard s, and l[s] the mean over its own, it is the sum of T[s]/T l[s].
 BatchGradients::Totals BatchGradients::pass(Range examples, bool check_finite) {
+  check<DataError>(objective_.terms() > 0,
+                   "a batch has nothing to predict; a larger --batch-size or share of masked "
+                   "positions gives it something");
   parameters_.zero_grad();
   Tape tape;
   if (check_finite) tape.check_finite();
   const Forward forward = objective_.forward(examples);
   const Variable& mean = forward.loss;
-  check<DataError>(objective_.terms() > 0,
-                   "a batch has nothing to predict; a larger --batch-size or share of masked "
-                   "positions gives it something");
   const double share = double(forward.terms) / double(objective_.terms());
   const double loss = share * item(mean);
   if (std::isfinite(loss))

@@ -16,9 +16,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A short wait is spun through; then the process sleeps, so that it takes no core from those it
-// waits for. Messages advance with each test, so no sleep is long.
-constexpr double kSpin = 100e-6, kFirstSleep = 50e-6, kLongestSleep = 1e-3;
+// A wait begins with tests one after the other, between which another process may have the core;
+// then the process sleeps, so that it takes no core from those it waits for. A message advances by
+// a piece with each test: the first part lasts as long as its bytes take at 100 MB/s.
+constexpr double kSpin = 100e-6, kSpinPerByte = 10e-9, kFirstSleep = 50e-6, kLongestSleep = 1e-3;
 
 // All bytes but those of one process.
 int64_t bytes_of_others(std::span<const int64_t> bytes, int rank) {
@@ -32,26 +33,29 @@ std::string Processes::name(int rank) const {
          hosts_[size_t(rank)] + ")";
 }
 
-void Processes::begin() {
+void Processes::begin(int64_t bytes) {
   check(!under_way_, "processes: an operation begins before the one before it has ended");
   under_way_ = true;
+  spin_ = kSpin + kSpinPerByte * double(bytes);
 }
 
 void Processes::begin_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
                                  std::byte* receive, std::span<const int64_t> receive_bytes) {
-  begin();
-  bytes_sent_ += bytes_of_others(send_bytes, rank_);
+  const int64_t sent = bytes_of_others(send_bytes, rank_);
+  begin(sent + bytes_of_others(receive_bytes, rank_));
+  bytes_sent_ += sent;
   start_all_to_all(send, send_bytes, receive, receive_bytes);
 }
 
 void Processes::begin_all_gather(std::byte* data, std::span<const int64_t> bytes) {
-  begin();
-  bytes_sent_ += (size() - 1) * bytes[size_t(rank_)];
+  const int64_t sent = (size() - 1) * bytes[size_t(rank_)];
+  begin(sent + bytes_of_others(bytes, rank_));
+  bytes_sent_ += sent;
   start_all_gather(data, bytes);
 }
 
 void Processes::begin_broadcast(std::byte* data, int64_t bytes) {
-  begin();
+  begin(bytes);
   bytes_sent_ += rank_ == 0 ? (size() - 1) * bytes : 0;
   start_broadcast(data, bytes);
 }
@@ -62,7 +66,10 @@ void Processes::finish() {
   for (double sleep = kFirstSleep; !has_ended();) {
     const double seconds = waited();
     if (seconds > timeout_) give_up(seconds);
-    if (seconds < kSpin) continue;
+    if (seconds < spin_) {
+      std::this_thread::yield();
+      continue;
+    }
     std::this_thread::sleep_for(std::chrono::duration<double>(sleep));
     sleep = std::min(2 * sleep, kLongestSleep);
   }

@@ -64,13 +64,14 @@ class Processes {
   std::vector<std::string> hosts_;
 
  private:
-  void begin();
+  void begin(int64_t bytes);  // that go to and come from other processes
   [[noreturn]] void give_up(double seconds);
 
   int rank_;
   double timeout_ = 600;
   std::string place_;
   double seconds_waited_ = 0;
+  double spin_ = 0;  // seconds
   int64_t bytes_sent_ = 0;
   bool under_way_ = false;
 };

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <cstdio>
+#include <sstream>
 
 #include "autograd/ops.h"
 #include "core/blas.h"
@@ -51,13 +52,14 @@ void require_same(const std::string& mine, const std::string& before, const std:
 
 // Version, compiler and instruction sets that this file is compiled for.
 std::string build_text() {
-  std::string text = std::string("skiff ") + kVersion + ", compiler " + __VERSION__;
+  std::ostringstream text;
+  text << "skiff " << kVersion << ", compiler " << __VERSION__ << ", " << fft::description();
 #if defined(__AVX512F__)
-  text += ", AVX-512";
+  text << ", AVX-512";
 #elif defined(__AVX2__)
-  text += ", AVX2";
+  text << ", AVX2";
 #endif
-  return text + ", " + fft::description();
+  return text.str();
 }
 
 // The bits of the gradients of a small model with each mixer.

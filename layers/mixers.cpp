@@ -56,8 +56,8 @@ std::vector<std::string> unread_options(const ModelOptions& options) {
   const auto has = [](const std::vector<std::string>& names, const std::string& name) {
     return std::find(names.begin(), names.end(), name) != names.end();
   };
-  // What a mixer reads may depend on other options, so nothing may read a name that is read by
-  // default.
+  // What a mixer reads may depend on other options. So a name that no mixer reads now counts as
+  // well, if one would read it by default.
   for (const ModelOptions& o : {options, ModelOptions()})
     for (const MixerEntry& entry : mixers())
       for (const std::string& name : entry.options(o))

@@ -105,7 +105,6 @@ std::string find(const std::string& folder) { return split_files().find(folder);
 
 namespace {
 
-// The codes of an expression and the end mark: an example that has no ids yet.
 // Of an expression: the place of its root among these; 0: a digit, without any operator.
 constexpr std::string_view kRoots = "0nxds";
 uint16_t group_of(const Tokens& tokens) {
@@ -113,6 +112,7 @@ uint16_t group_of(const Tokens& tokens) {
   return uint16_t(root == std::string_view::npos ? 0 : root);
 }
 
+// The codes of an expression and the end mark: an example that has no ids yet.
 Example to_codes(const Tokens& tokens, int label, int64_t max_length, bool eos) {
   const size_t size = std::min(tokens.size(), size_t(max_length - eos));
   std::vector<uint8_t> codes(tokens.begin(), tokens.begin() + int64_t(size));

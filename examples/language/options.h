@@ -74,7 +74,6 @@ struct LmTrainOptions : TrainOptions {
         o, field,
         {"bucket", "batch-tokens", "label-smoothing", "init-moments", "beta2",
          "decaying"},  // the last two are its own
-
         {{"recipe",
           "Set of defaults for all other options: demo (trains in a minute or two), tiny (about "
           "ten minutes), small (within the hour), paper (as published); --list shows all"},

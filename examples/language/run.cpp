@@ -24,8 +24,6 @@
 
 namespace skiff {
 
-namespace {}  // namespace
-
 LmRun::LmRun(const LmCommand& command)
     : options_(command.options),
       session_(command.session),

@@ -17,7 +17,7 @@ enum class Decay {
   Spectrum,  // g^|l|, not trained, from g = 1/2 of the first of C channels on: g = 1 - 2^-(1 + 10
              // c/C), and 1 in the last tenth. So some channels see 2 positions and some all, as
              // with the time scales of S4 and SGConv
-  Learned  // g^|l|, g = gamma + (1 - gamma) sigmoid(theta), theta (channels) trained from N(0, 1)
+  Learned    // g^|l|, g = gamma + (1 - gamma) sigmoid(theta), theta (channels) trained from N(0, 1)
 };
 enum class Positions { Lag = 1, Scaled = 2, Exponential = 3 };  // l;  l/(n-1);  exp(l/(n-1))
 

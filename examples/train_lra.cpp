@@ -40,7 +40,8 @@ void choose_places(Options& o) {
   o.data.folder = data_folder(o.data.folder);
   if (o.run.out.empty() && !is_several(o.data.task))
     o.run.out = "runs/" + o.data.task + "-" + o.train.recipe + "-" + o.model.mixer + "-" +
-                std::to_string(o.train.seed) +
+                std::to_string(o.train.seed) + (o.run.stages.empty() ? "" : "-stages") +
+                (o.run.sweep.empty() ? "" : "-sweep") +
                 (pretrains(o) ? "-" + value_text(o.pretrain.objective) : "");
 }
 

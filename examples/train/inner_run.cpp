@@ -31,6 +31,11 @@ void set_option(Options& options, const std::string& name, const std::string& va
   }
 }
 
+void check_folder_of_several(const std::string& out) {
+  check<UsageError>(!RunFolder(out).has("config.toml"), "--out: '", out,
+                    "' holds an ordinary run; a run of several needs another folder");
+}
+
 std::optional<Result> run_inside(const CommandLine& asked, Options options,
                                  const std::string& folder, bool only_best_test) {
   CommandLine c = asked;

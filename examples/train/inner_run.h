@@ -23,6 +23,9 @@ std::vector<WordRow> read_words(const std::string& path);
 void set_option(Options& options, const std::string& name, const std::string& value,
                 const std::string& place);
 
+// UsageError if --out holds an ordinary run, whose files those of a run of several would replace.
+void check_folder_of_several(const std::string& out);
+
 // Trains with these options in this folder, as the session asks: with --resume it goes on where the
 // folder holds checkpoints, begins where it holds none, and returns the result of a finished run at
 // once. Nothing: it was stopped. only_best_test: see LraRun.

@@ -1,7 +1,10 @@
 #include "examples/train/stages.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <cstdio>
+#include <fstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
@@ -20,6 +23,15 @@ constexpr const char* kOfAStage[] = {
     "schedule", "kernel-lr",    "weight-decay", "decaying",        "clip",
     "warmup",   "horizon",      "dropout",      "encoder-dropout", "label-smoothing",
     "seed",     "eval-every",   "eval-limit",   "test-limit"};
+
+constexpr const char* kStart = "began-with";  // CRC-32 of a checkpoint of the stage before
+
+std::string read_whole(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  check<IoError>(in.good() || in.eof(), "cannot read '", path, "'");
+  return bytes;
+}
 
 struct Stage {
   Options options;
@@ -76,6 +88,7 @@ class Run {
       if (asked_.session.stop_at > 0) c.session.stop_at = stop <= steps ? stop : 0;
       if (asked_.session.stop_at > 0 && stop <= 0) return 0;
       note(stage);
+      start_anew_where_the_start_differs(stage, c);
       try {
         stage.result = run_inside(c, stage.options, stage.folder, &stage != &stages_.back());
       } catch (const Stopped&) {
@@ -99,6 +112,20 @@ class Run {
   }
 
  private:
+  // A stage remembers the weights that it began with. Where those of the stage before are others
+  // by now, as after --force, what the folder holds belongs to another run.
+  void start_anew_where_the_start_differs(const Stage& stage, CommandLine& c) const {
+    if (stage.options.train.init.empty() || &stage == stages_.data()) return;
+    const std::string bytes = read_whole(stage.options.train.init);
+    const std::string now =
+        std::to_string(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+    const RunFolder folder(stage.folder);
+    if (folder.has(kStart) && folder.read(kStart) == now) return;
+    c.session.force = c.session.force || c.session.resume;
+    c.session.resume = false;
+    if (c.session.force || folder.checkpoints().empty()) folder.write(kStart, now);
+  }
+
   void note(const Stage& stage) const {
     if (asked_.session.quiet) return;
     std::fprintf(stderr, "stage %lld of %zu\n", (long long)(&stage - stages_.data() + 1),
@@ -169,6 +196,7 @@ class Run {
 
 int run_stages(const CommandLine& asked) {
   check<UsageError>(!pretrains(asked.options), "--stages: a pretraining has no stages");
+  check_folder_of_several(asked.options.run.out);
   return Run(asked)();
 }
 

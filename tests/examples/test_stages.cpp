@@ -66,6 +66,29 @@ TEST_CASE("stages: stopped in any stage and resumed equals never stopped") {
   }
 }
 
+TEST_CASE("stages: after a first stage begun anew, no later one keeps what it learnt before") {
+  const Staged place;
+  REQUIRE(place.staged("whole", "--seed 2").code == 0);
+  REQUIRE(place.staged("run", "--seed 1").code == 0);
+  REQUIRE(place.staged("run", "--seed 2 --force --stop-at 10").code == 0);
+  REQUIRE(place.staged("run", "--seed 2 --resume").code == 0);
+  CHECK(without_times(slurp(place / "run/metrics.csv")) ==
+        without_times(slurp(place / "whole/metrics.csv")));
+}
+
+TEST_CASE("stages, sweep: the folder of an ordinary run is refused") {
+  const Staged place;
+  REQUIRE(place.train("run", "--steps 2").code == 0);
+  place.write("grid.txt", "seed 1 2\n");
+  const std::string before = slurp(place / "run/metrics.csv");
+  for (const Outcome& o : {place.staged("run", "--force"),
+                           place.train("run", "--force --sweep " + place / "grid.txt")}) {
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, "holds an ordinary run"));
+  }
+  CHECK(slurp(place / "run/metrics.csv") == before);
+}
+
 TEST_CASE("stages: a wrong file is refused with its line") {
   const Staged place;
   for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{

@@ -179,16 +179,22 @@ class Sweep {
     Options timed = options;
     timed.train.steps = kTimedSteps;
     timed.train.eval_limit = timed.train.test_limit = 1;
-    timed.run.keep = 1;
+    timed.run.keep = timed.run.log_every = 1;
     CommandLine quiet = asked_;
     quiet.session.force = quiet.session.quiet = true;
     quiet.session.resume = false;
+    quiet.session.stop_at = 0;
     const std::string place = folder_.file("timing");
-    const std::optional<Result> r = run_inside(quiet, timed, place, /*only_best_test=*/true);
+    run_inside(quiet, timed, place, /*only_best_test=*/true);
+    // The first step also plans transforms and gets memory.
+    std::vector<MetricsRow> rows;
+    std::istringstream lines(folder_.read("timing/metrics.csv"));
+    for (std::string line; std::getline(lines, line);)
+      if (const std::optional<MetricsRow> row = parse_row(line)) rows.push_back(*row);
     std::filesystem::remove_all(place);
-    check<UsageError>(r && r->seconds > 0, "--sweep: ", kTimedSteps,
-                      " steps are too fast to be timed; give --steps in place of minutes");
-    return std::max<int64_t>(1, int64_t(60 * grid_.minutes / r->seconds * double(kTimedSteps)));
+    const double seconds = rows.back().seconds - rows.front().seconds;
+    const double steps = double(rows.back().step - rows.front().step);
+    return std::max<int64_t>(1, int64_t(60 * grid_.minutes / seconds * steps));
   }
 
   void run_one(const std::vector<std::string>& values) {
@@ -251,6 +257,7 @@ class Sweep {
 
 int run_sweep(const CommandLine& asked) {
   check<UsageError>(!pretrains(asked.options), "--sweep: pretrainings are not swept");
+  check_folder_of_several(asked.options.run.out);
   return Sweep(asked).run();
 }
 

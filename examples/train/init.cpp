@@ -100,7 +100,7 @@ std::string move_rows(safetensors::File& file, const ModelCard& now, const Param
   if (then == now.vocabulary || then.empty() || now.vocabulary.empty()) return "";
   const Tensor own = embedding->variable.value().to(Device::CPU);
   for (safetensors::Entry& e : file.tensors) {
-    const bool values = e.name == "encoder.weight";
+    const bool values = e.name == "encoder.weight" || e.name.starts_with("optimizer.average.");
     const bool state = e.name.starts_with("optimizer.") && e.name.ends_with(".encoder.weight");
     if (!(values || state) || e.tensor.rank() != 2 || e.tensor.size(1) != own.size(1) ||
         e.tensor.size(0) < int64_t(then.size()))
@@ -130,6 +130,8 @@ std::string start_from(const std::string& path, const ModelCard& card, Parameter
   const Pretrain objective = pretraining_of(file).objective;
   const bool pretrains =
       parameters.find(PositionModel::kDecoder + std::string(".weight")) != nullptr;
+  if (objective != Pretrain::None && pretrains && has_card(file))  // the decoder's rows are by id
+    check_same_input(file.path, card_of(file), card, false);
   if (objective == Pretrain::None || pretrains) {
     const std::string moved = move_rows(file, card, parameters);
     parameters.load(file, {"optimizer."});

@@ -1,6 +1,7 @@
 #include "examples/train/progress.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
@@ -9,6 +10,11 @@
 #include "data/files/text_file.h"
 
 namespace skiff {
+
+namespace {
+// A loss, where the logits of an example overflow; such an example counts as wrong.
+constexpr const char* kNotFinite = "not finite";
+}  // namespace
 
 std::optional<int64_t> whole_number(std::string_view text) {
   int64_t value = 0;
@@ -37,7 +43,8 @@ std::map<std::string, std::string> to_metadata(const Progress& p) {
                                                  {"correct", std::to_string(p.correct)},
                                                  {"seen", std::to_string(p.seen)},
                                                  {"summed", std::to_string(p.summed)}};
-  if (p.best_averaged) metadata["best_average_loss"] = exact(p.best_loss);
+  if (p.best_averaged)
+    metadata["best_average_loss"] = std::isfinite(p.best_loss) ? exact(p.best_loss) : kNotFinite;
   return metadata;
 }
 
@@ -77,7 +84,10 @@ Progress to_progress(const safetensors::File& file) {
   p.best_score = number("best_accuracy", -1, 1);
   p.best_step = count("best_step");
   p.best_averaged = file.metadata.count("best_average_loss") > 0;
-  if (p.best_averaged) p.best_loss = number("best_average_loss", 0, kLargest);
+  if (p.best_averaged)
+    p.best_loss = text("best_average_loss") == kNotFinite
+                      ? double(NAN)
+                      : number("best_average_loss", 0, kLargest);
   // Files without it were saved after the validation.
   p.validated = file.metadata.count("validated") ? count("validated") : p.step;
   p.loss_sum = number("loss_sum", -kLargest, kLargest);

@@ -117,7 +117,9 @@ void Trainer::take_optimizer(const safetensors::File& file) {
   check<UsageError>(!file.tensors.empty(),
                     "--init-moments: a pretraining has another model than a classifier");
   adam_ ? adam_->load(file) : sgd_->load(file);
-  if (average_ && file.find("optimizer.average_steps")) average_->load(file);
+  // Where the weights of the file are the average, it has the raw ones in place of the average.
+  if (average_ && file.find("optimizer.average_steps") && !to_progress(file).best_averaged)
+    average_->load(file);
 }
 
 // `damaged` gets the newer ones: name, and what is wrong.

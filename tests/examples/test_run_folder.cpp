@@ -211,6 +211,14 @@ TEST_CASE("run folder: numbers of a checkpoint that no run can have are refused 
   file.metadata = good;
   CHECK(to_progress(file).position == 30);
   CHECK(to_progress(file).loss_sum == -2);
+  for (const double loss : {0.25, double(NAN), double(INFINITY)}) {  // of an average
+    Progress averaged = progress;
+    averaged.best_averaged = true;
+    averaged.best_loss = loss;
+    const Progress read = to_progress({.metadata = to_metadata(averaged), .path = "p"});
+    CHECK(read.best_averaged);
+    CHECK((std::isfinite(loss) ? read.best_loss == loss : std::isnan(read.best_loss)));
+  }
 
   const auto refused = [&](const char* key, const std::string& value) {
     CAPTURE(key);

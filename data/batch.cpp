@@ -189,7 +189,8 @@ void Batches::sort_into_buckets(std::vector<int64_t>& order) const {
 void Batches::cut_by_tokens() {
   const int64_t halves = format_.pairs ? 2 : 1;
   std::vector<int64_t> lengths;
-  for (const Example& example : *examples_) lengths.push_back(halves * length_of(example));
+  for (const Example& example : *examples_)
+    lengths.push_back(halves * std::max(length_of(example), format_.pad_to));
   std::sort(lengths.begin(), lengths.end());
   // From the longest down, so that what is left over is short.
   cuts_ = {int64_t(lengths.size())};

@@ -38,7 +38,8 @@ Result result_at(const std::string& folder) {
   return *result;
 }
 
-// Rows with a validation stay; of the others evenly many, up to kMostRows in all.
+// Rows with a validation stay, or evenly many of them where there are more than kMostRows; of the
+// others evenly many, up to kMostRows in all.
 std::string thinned(const std::string& text) {
   std::istringstream in(text);
   std::string line, kept;
@@ -74,6 +75,13 @@ int keep(const std::vector<std::string>& runs, const std::string& kept) {
     const Result r = result_at(run);
     const std::string name =
         kept + "/" + r.task + "-" + r.recipe + "-" + r.mixer + "-" + std::to_string(r.seed);
+    check<DataError>(r.pretrain.empty(), "'", run, "' is a pretraining, which has no accuracy");
+    const std::string config = text_of_file(run + "/config.toml");
+    check<UsageError>(
+        !fs::exists(name + "/config.toml") || text_of_file(name + "/config.toml") == config, "'",
+        name,
+        "' holds another run of this name; give it another --seed, or "
+        "remove that one");
     fs::create_directories(name);
     for (const char* file : {"config.toml", "result.json"})
       write(name + "/" + file, text_of_file(run + "/" + file));

@@ -51,6 +51,9 @@ void take_sizes(BenchOptions& o, const Flags& flags) {
   for (const int64_t count :
        numbers_of({.name = "threads", .help = "", .low = 0, .high = 4096}, o.threads))
     o.thread_counts.push_back(count > 0 ? int(count) : omp_get_max_threads());
+  std::sort(o.thread_counts.begin(), o.thread_counts.end());  // 0 may be the largest
+  o.thread_counts.erase(std::unique(o.thread_counts.begin(), o.thread_counts.end()),
+                        o.thread_counts.end());
   const bool one = o.generation || !o.epoch.task.empty();
   check<UsageError>(o.thread_counts.size() == 1 || (!one && !o.thread_counts.empty()),
                     "--threads: ", one ? "--generation and --epoch take one number" : "a number",

@@ -125,7 +125,7 @@ TEST_CASE("tuning: options without effect are named") {
   for (const auto& [options, message] : std::vector<std::pair<std::string, std::string>>{
            {"--mixer none --kernel-lr 0.3", "--kernel-lr has no effect with --mixer none"},
            {"--mixer none --filter 3", "--filter has no effect with --mixer none"},
-           {"--batch-tokens 80 --batch-size 4", "--batch-size has no effect beside --batch-tokens"},
+           {"--batch-tokens 80 --bucket", "--bucket has no effect beside --batch-tokens"},
            {"--init-moments", "--init-moments has no effect without --init"},
            {"--optimizer sgd --beta2 0.9", "--beta2 has no effect with --optimizer sgd"},
            {"--mixer tno --tno-decay spectrum --gamma 0.5",

@@ -197,13 +197,13 @@ TEST_CASE("bench: --epoch measures real batches in both orders, and saves them")
 
 TEST_CASE("bench: --epoch refuses tasks, folders and mixers that are not there") {
   const Place place;
-  for (const auto& [options, said] : std::vector<std::pair<std::string, std::string>>{
+  for (const auto& c : std::vector<std::pair<std::string, std::string>>{
            {"--epoch fashoin", "did you mean 'fashion'"},
            {"--epoch listops --data " + place / "none", "none"},
            {"--epoch listops --mixers sky", "did you mean 'ski'"}}) {
-    CAPTURE(options);
-    const Outcome o = place.run("bench --quick " + options);
+    CAPTURE(c.first);
+    const Outcome o = place.run("bench --quick " + c.first);
     CHECK(o.code > 1);
-    CHECK(contains(o.err, said));
+    CHECK(contains(o.err, c.second));
   }
 }

@@ -1,13 +1,14 @@
 // Keeps what a run reached in a few small files, and makes a table of all that is kept.
 // Run:     build/cpu/results keep runs/listops-small-tno-1 --kept examples/results
 //          build/cpu/results table --kept examples/results
-// Expect:  a folder TASK-RECIPE-MIXER-SEED with config.toml, result.json and at most 200 rows of
+// Expect:  a folder with the name of the run's, which has config.toml, result.json and at most 200 rows of
 //          metrics.csv; a table in Markdown
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "core/io/atomic_file.h"
@@ -73,14 +74,13 @@ void write(const std::string& path, const std::string& text) {
 int keep(const std::vector<std::string>& runs, const std::string& kept) {
   for (const std::string& run : runs) {
     const Result r = result_at(run);
-    const std::string name =
-        kept + "/" + r.task + "-" + r.recipe + "-" + r.mixer + "-" + std::to_string(r.seed);
+    const std::string name = kept + "/" + fs::canonical(run).filename().string();
     check<DataError>(r.pretrain.empty(), "'", run, "' is a pretraining, which has no accuracy");
     const std::string config = text_of_file(run + "/config.toml");
     check<UsageError>(
         !fs::exists(name + "/config.toml") || text_of_file(name + "/config.toml") == config, "'",
         name,
-        "' holds another run of this name; give it another --seed, or "
+        "' holds another run of this name; rename one of them, or "
         "remove that one");
     fs::create_directories(name);
     for (const char* file : {"config.toml", "result.json"})
@@ -92,10 +92,19 @@ int keep(const std::vector<std::string>& runs, const std::string& kept) {
 }
 
 struct Row {
+  Result first;  // by name
+  std::string name;
   std::vector<double> tests, vals;
-  int64_t parameters = 0, steps = 0;
-  double majority = 0;
 };
+
+// The options of a run without what differs between seeds.
+std::string configuration_of(const fs::path& run) {
+  std::istringstream in(text_of_file((run / "config.toml").string()));
+  std::string text;
+  for (std::string line; std::getline(in, line);)
+    if (!line.starts_with("seed=") && !line.starts_with("out=")) text += line + "\n";
+  return text;
+}
 
 std::string range_of(const std::vector<double>& values) {
   double sum = 0;
@@ -109,25 +118,30 @@ std::string range_of(const std::vector<double>& values) {
   return text;
 }
 
-// One row per task, recipe and mixer; several seeds are averaged.
+// One row per configuration; several seeds are averaged.
 int print_table(const std::string& kept) {
   std::map<std::vector<std::string>, Row> rows;
   check<DataError>(fs::is_directory(kept), "'", kept, "' is no folder of kept results");
-  for (const auto& entry : fs::directory_iterator(kept)) {
-    if (!fs::exists(entry.path() / "result.json")) continue;
-    const Result r = result_at(entry.path().string());
-    Row& row = rows[{r.task, r.recipe, r.mixer}];
+  std::set<fs::path> runs;
+  for (const auto& entry : fs::directory_iterator(kept))
+    if (fs::exists(entry.path() / "result.json")) runs.insert(entry.path());
+  for (const fs::path& run : runs) {
+    const Result r = result_at(run.string());
+    Row& row = rows[{r.task, r.recipe, r.mixer, configuration_of(run)}];
+    if (row.tests.empty()) row.first = r, row.name = run.filename().string();
     row.tests.push_back(r.best_test), row.vals.push_back(r.best_val);
-    row.parameters = r.parameters, row.steps = r.steps, row.majority = r.majority_test;
   }
   std::printf(
-      "| task | recipe | mixer | parameters | steps | seeds | validation | test | majority |\n"
-      "|---|---|---|---|---|---|---|---|---|\n");
-  for (const auto& [name, row] : rows)
-    std::printf("| %s | %s | %s | %lld | %lld | %zu | %s | %s | %.1f |\n", name[0].c_str(),
-                name[1].c_str(), name[2].c_str(), (long long)row.parameters, (long long)row.steps,
-                row.tests.size(), range_of(row.vals).c_str(), range_of(row.tests).c_str(),
-                100 * row.majority);
+      "| run | task | recipe | mixer | parameters | steps | seeds | validation | test | majority "
+      "|\n"
+      "|---|---|---|---|---|---|---|---|---|---|\n");
+  for (const auto& [key, row] : rows) {
+    const Result& r = row.first;
+    std::printf("| %s | %s | %s | %s | %lld | %lld | %zu | %s | %s | %.1f |\n", row.name.c_str(),
+                r.task.c_str(), r.recipe.c_str(), r.mixer.c_str(), (long long)r.parameters,
+                (long long)r.steps, row.tests.size(), range_of(row.vals).c_str(),
+                range_of(row.tests).c_str(), 100 * r.majority_test);
+  }
   return 0;
 }
 

@@ -21,7 +21,7 @@ TEST_CASE(
   const Outcome o = place.run("results keep " + place / "run1 " + place / "run2" + kept);
   CAPTURE(o.err);
   REQUIRE(o.code == 0);
-  const std::string run = place / "kept/listops-tiny-ski-1/";
+  const std::string run = place / "kept/run1/";
   CHECK(slurp(run + "config.toml") == slurp(place / "run1/config.toml"));
   CHECK(slurp(run + "result.json") == slurp(place / "run1/result.json"));
   const std::string thin = slurp(run + "metrics.csv");
@@ -32,9 +32,15 @@ TEST_CASE(
   const Outcome table = place.run("results table" + kept);
   CHECK(table.code == 0);
   CHECK(std::count(table.out.begin(), table.out.end(), '\n') == 3);
-  CHECK(contains(table.out, "| listops | tiny | ski | "));
+  CHECK(contains(table.out, "| run1 | listops | tiny | ski | "));
   CHECK(contains(table.out, " | 30 | 2 | "));
   CHECK(contains(table.out, " to "));
+
+  REQUIRE(place.train_here("other", "--lr 0.01").code == 0);  // no seed of the same run
+  REQUIRE(place.run("results keep " + place / "other" + kept).code == 0);
+  CHECK(contains(place.run("results table" + kept).out, "| other | listops | tiny | ski | "));
+  spill(place / "other/config.toml", "changed");
+  CHECK(contains(place.run("results keep " + place / "other" + kept).err, "holds another run"));
 }
 
 TEST_CASE("results: a run that has not ended is refused") {

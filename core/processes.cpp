@@ -73,7 +73,6 @@ void Processes::finish() {
     std::this_thread::sleep_for(std::chrono::duration<double>(sleep));
     sleep = std::min(2 * sleep, kLongestSleep);
   }
-  seconds_waited_ += waited();
   under_way_ = false;
 }
 

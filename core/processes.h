@@ -19,8 +19,8 @@ namespace skiff {
 
 // Every process makes the same calls between begin_..() and finish(), in the same order; one
 // operation is on its way at a time. A process that waits longer than the time limit for the others
-// prints one line and ends them all: their state is unknown then, and no exception could leave
-// memory that a message may still be written to.
+// prints one line and ends them all. It throws no exception, because MPI may still write to the
+// memory of a message, which an exception would free.
 class Processes {
  public:
   Processes(int rank, int size) : hosts_(size_t(size)), rank_(rank) {}
@@ -50,8 +50,7 @@ class Processes {
   void set_timeout(double seconds) { timeout_ = seconds; }
   // The end of the line of a process that has waited too long: "at step 7; the last checkpoint .."
   void set_place(const std::string& place) { place_ = place; }
-  double seconds_waited() const { return seconds_waited_; }  // in finish()
-  int64_t bytes_sent() const { return bytes_sent_; }         // to other processes, without headers
+  int64_t bytes_sent() const { return bytes_sent_; }  // to other processes, without headers
 
  protected:
   virtual void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
@@ -70,7 +69,6 @@ class Processes {
   int rank_;
   double timeout_ = 600;
   std::string place_;
-  double seconds_waited_ = 0;
   double spin_ = 0;  // seconds
   int64_t bytes_sent_ = 0;
   bool under_way_ = false;

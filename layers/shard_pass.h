@@ -11,8 +11,8 @@
 
 namespace skiff {
 
-// While it lives, the model of these parameters computes some examples of a batch. Of all examples
-// it does nothing.
+// While it lives, the model of these parameters computes some examples of a batch. Where these are
+// the whole batch, it changes nothing.
 struct ShardPass {
   ShardPass(Parameters& parameters, Range examples, int64_t batch_size);
   ~ShardPass();

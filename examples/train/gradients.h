@@ -16,7 +16,7 @@ class BatchGradients {
     int64_t correct = 0, seen = 0;
   };
   // Of the objective's last batch. Leaves the gradients in the parameters and moves the running
-  // statistics of batch norm, unless the loss is not finite.
+  // statistics of batch norm. If the loss is not finite, the gradients are not complete.
   Totals compute();
   // Repeats what compute() did with every result checked: NumericalError names the first bad one.
   void find_non_finite();

@@ -1,8 +1,9 @@
 // What a training program does when a launcher has started several processes of it
 // (core/processes.h). All read the same command line and the same data, hold the same weights and
 // take the same decisions; they divide the shards of each step among them (gradients.h). Process 0
-// is the one that a user sees. Each of the others runs quietly, in a folder of its own that begins
-// as a copy of the run folder and is removed at the end. So the run folder need not be shared.
+// is the one that a user sees. Each of the others runs quietly, in a folder of its own, which is
+// removed at the end; at --resume it gets copies of the files of the run folder. So the run folder
+// need not be shared.
 #pragma once
 
 #include <string>

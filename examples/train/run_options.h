@@ -85,8 +85,9 @@ struct TrainOptions {
           o.init_moments);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
     field({.name = "batch-tokens",
-           .help = "Positions per step, padding included, in place of --batch-size: a batch has as "
-                   "many examples of similar lengths as fit; 0: --batch-size counts",
+           .help = "Positions per training step, padding included: a batch has as many examples of "
+                   "similar lengths as fit. --batch-size then counts in evaluations only; 0: it "
+                   "counts everywhere",
            .low = 0,
            .high = 1e9},
           o.batch_tokens);

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "core/device.h"
+#include "core/tensor.h"
 
 namespace skiff {
 
@@ -25,8 +25,13 @@ struct DropoutMask {
   BatchRows rows = {};
 };
 
-// y = k x for `count` elements from the one with index `first`; y may be x. row: elements per row
-// of the leading axis, of which rows tells the place.
+// Elements per row of the leading axis, to which `rows` gives a place; 1 where there are none.
+inline int64_t mask_row(const Tensor& x) {
+  return x.rank() > 0 && x.size() > 0 ? x.size() / x.size(0) : 1;
+}
+
+// y = k x for `count` elements of a tensor from the one with index `first` on; y may be x. row: its
+// mask_row.
 template <class T>
 void multiply_by_mask(const DropoutMask& mask, Device device, int64_t row, int64_t first,
                       int64_t count, const T* x, T* y);

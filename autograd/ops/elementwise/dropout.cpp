@@ -83,9 +83,8 @@ struct Dropout {
 
   Tensor masked(const Tensor& x) const {
     Tensor y = empty_like(x);
-    const int64_t row = x.rank() > 0 && x.size() > 0 ? x.size() / x.size(0) : 1;
     dispatch(x, [&]<class T> {
-      multiply_by_mask(mask, x.device(), row, 0, x.size(), x.data<T>(), y.data<T>());
+      multiply_by_mask(mask, x.device(), mask_row(x), 0, x.size(), x.data<T>(), y.data<T>());
     });
     return y;
   }

@@ -60,7 +60,6 @@ struct GatedLinear {
     return {ga, gb, sums.weight_gradient(), sums.bias_gradient()};
   }
 
-  int64_t row() const { return a.size() / a.size(0); }  // of the leading axis
   int64_t rows() const { return a.shape().first(a.rank() - 1).size(); }
   affine::Pieces pieces() const { return {a.device(), rows(), 5 * W.size(1) + W.size(0)}; }
 
@@ -75,7 +74,7 @@ struct GatedLinear {
       const int64_t first = piece.first * in, n = piece.count * in;
       T* p = scratch.mine();
       gate<T>(device, n, a.data<T>() + first, b.data<T>() + first, p);
-      multiply_by_mask<T>(mask, device, row(), first, n, p, p);
+      multiply_by_mask<T>(mask, device, mask_row(a), first, n, p, p);
       affine::map_rows<T>(device, piece.count, W, bias, p, y + piece.first * out);
     });
   }
@@ -93,9 +92,9 @@ struct GatedLinear {
       const T* gy_rows = gy + piece.first * out;
       T *p = scratch.mine(), *g = ga + first;
       affine::input_gradient_rows<T>(device, piece.count, W, gy_rows, g);  // gp, soon ga
-      multiply_by_mask<T>(mask, device, row(), first, n, g, g);
+      multiply_by_mask<T>(mask, device, mask_row(a), first, n, g, g);
       gate_gradients<T>(device, n, a.data<T>() + first, b.data<T>() + first, g, gb + first, p);
-      multiply_by_mask<T>(mask, device, row(), first, n, p, p);
+      multiply_by_mask<T>(mask, device, mask_row(a), first, n, p, p);
       sums.add<T>(piece, gy_rows, p);
     });
   }
@@ -103,7 +102,7 @@ struct GatedLinear {
   double flops() const { return 2.0 * double(rows() * W.size(0) * W.size(1)); }
   Tensor reference(const Tensor& a, const Tensor& b, const Tensor& W, const Tensor& bias) const {
     Tensor k = full(a.shape(), 1, a.dtype()), y = zeros(a.shape().with(-1, W.size(0)), a.dtype());
-    multiply_by_mask<double>(mask, k.device(), k.size() / k.size(0), 0, k.size(), k.data<double>(),
+    multiply_by_mask<double>(mask, k.device(), mask_row(k), 0, k.size(), k.data<double>(),
                              k.data<double>());
     const auto at = reference::elements(std::as_const(k), -1), in_a = reference::elements(a, -1);
     const auto in_b = reference::elements(b, -1), weight = reference::elements(W, -1);

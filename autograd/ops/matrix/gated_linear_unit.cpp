@@ -70,7 +70,6 @@ struct GatedLinearUnit {
             third.bias_gradient()};
   }
 
-  int64_t row() const { return a.size() / a.size(0); }  // of the leading axis
   affine::Pieces pieces() const {
     const int64_t rows = x.shape().first(x.rank() - 1).size();
     return {x.device(), rows, 2 * W1.size(1) + 5 * W1.size(0) + W3.size(0)};
@@ -92,7 +91,7 @@ struct GatedLinearUnit {
       affine::map_rows<T>(device, piece.count, W1, b1, x_rows, a_rows);
       affine::map_rows<T>(device, piece.count, W2, b2, x_rows, b_rows);
       gate<T>(device, n, a_rows, b_rows, p);
-      multiply_by_mask<T>(mask, device, row(), first, n, p, p);
+      multiply_by_mask<T>(mask, device, mask_row(a), first, n, p, p);
       affine::map_rows<T>(device, piece.count, W3, b3, p, y + piece.first * out);
     });
   }
@@ -111,9 +110,9 @@ struct GatedLinearUnit {
       const T *gy_rows = gy + piece.first * out, *x_rows = all_x + piece.first * in;
       T *ga = scratch.mine(), *gb = ga + all.largest() * inner, *p = gb + all.largest() * inner;
       affine::input_gradient_rows<T>(device, piece.count, W3, gy_rows, ga);  // gp, soon ga
-      multiply_by_mask<T>(mask, device, row(), first, n, ga, ga);
+      multiply_by_mask<T>(mask, device, mask_row(a), first, n, ga, ga);
       gate_gradients<T>(device, n, a.data<T>() + first, b.data<T>() + first, ga, gb, p);
-      multiply_by_mask<T>(mask, device, row(), first, n, p, p);
+      multiply_by_mask<T>(mask, device, mask_row(a), first, n, p, p);
       sums3.add<T>(piece, gy_rows, p);
       sums1.add<T>(piece, ga, x_rows);
       sums2.add<T>(piece, gb, x_rows);
@@ -144,7 +143,7 @@ struct GatedLinearUnit {
     Tensor p = empty_like(a);
     for (int64_t i = 0; i < p.size(); ++i)
       p.data<double>()[i] = reference::silu(a.data<double>()[i]) * b.data<double>()[i];
-    multiply_by_mask<double>(mask, p.device(), p.size() / p.size(0), 0, p.size(), p.data<double>(),
+    multiply_by_mask<double>(mask, p.device(), mask_row(p), 0, p.size(), p.data<double>(),
                              p.data<double>());
     return map(p, W3, b3);
   }

@@ -128,7 +128,7 @@ void LmRun::describe() const {
        << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << options_.run.out;
   display_->note(printable(text.str()));
   if (!device_note_.empty()) display_->note(device_note_);
-  if (train.has_small_shards(options_.model.norm)) display_->note(kSmallShards);
+  if (train.has_small_shards(options_.model.norm, train.batch_size)) display_->note(kSmallShards);
   for (const std::string& note : corpus_.notes) display_->note("note: " + printable(note));
   if (counting_.order > 0) {
     char line[120];

@@ -57,12 +57,14 @@ struct TrainOptions {
   bool bucket = false;
   int64_t eval_every = 0, eval_limit = 0, test_limit = 0;
 
+  // Examples of a batch; with --batch-tokens the run checks the real batches (task_run.cpp).
+  int64_t examples_at_least() const { return batch_tokens > 0 ? shards : batch_size; }
   int64_t largest_shard() const { return (batch_size + shards - 1) / shards; }
   std::string shards_text() const {
     return shards == 1 ? "" : " in " + std::to_string(shards) + " shards";
   }
-  bool has_small_shards(NormKind norm) const {
-    return norm == NormKind::Batch && shards > 1 && batch_size / shards < 4;
+  bool has_small_shards(NormKind norm, int64_t smallest_batch) const {
+    return norm == NormKind::Batch && shards > 1 && smallest_batch / shards < 4;
   }
 
   static constexpr const char* kTitle = "Training";

@@ -148,7 +148,7 @@ void TaskRun::describe() const {
        << (device_ == Device::CUDA ? ", on cuda" : "") << "; run folder " << run.out;
   display_->note(text.str());
   if (!device_note_.empty()) display_->note(device_note_);
-  if (train.has_small_shards(model.norm)) display_->note(kSmallShards);
+  if (train.has_small_shards(model.norm, batches_->smallest())) display_->note(kSmallShards);
   if (!data_.note.empty()) display_->note("note: " + data_.note);
   if (const int64_t cut = count_cut(data_.train); cut > 0)
     display_->note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +

@@ -44,8 +44,8 @@ TEST_CASE("tuning: an option changes the run, and a stopped run ends with the sa
   for (const char* options :
        {"--mixer conv", "--mixer none", "--kernel-lr 0.3", "--decaying matrices --weight-decay 0.5",
         "--decaying trunk --weight-decay 0.5", "--beta2 0.9", "--label-smoothing 0.1",
-        "--average 0.9", "--batch-tokens 80", "--batch-tokens 80 --shards 3", "--no-sinusoids",
-        "--longest 12"})
+        "--average 0.9", "--batch-tokens 80", "--batch-tokens 80 --shards 3",
+        "--batch-tokens 600 --shards 12", "--no-sinusoids", "--longest 12"})
     check_option(place, options, "plain");
 }
 

@@ -86,8 +86,8 @@ class Batches {
   int64_t batch_size_, batches_per_epoch_;
   uint64_t seed_;
   BatchOptions options_;
-  std::vector<int64_t>
-      cuts_;  // with tokens: where the batches of all sorted examples begin, and end
+  // With tokens: where the batches begin among all examples by length, and where the last one ends.
+  std::vector<int64_t> cuts_;
   int64_t position_ = 0, last_size_ = 0;
   int64_t ordered_epoch_ = -1;                // the epoch that order_ belongs to
   std::vector<int64_t> order_, batch_order_;  // of examples; with tokens, of batches

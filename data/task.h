@@ -18,7 +18,7 @@ struct Example {
   Elements second;  // pairs only: the right document
   int32_t label = 0;
   bool cut = false;    // longer than the max length, so that its end is missing
-  uint16_t group = 0;  // what its accuracy is reported apart for (Task::group_name in tasks.h)
+  uint16_t group = 0;  // whose accuracy is reported, too (Task::group_name)
 };
 
 // What the elements of the examples are, and so what a batch of them is: tokens, pairs of

@@ -43,8 +43,8 @@ struct Task {
   // DataError for input that the task cannot have.
   Example (*encode)(std::string_view input, const std::vector<std::string>& vocabulary,
                     const DataOptions& options);
-  // The name of a group of examples whose accuracy is reported apart, and what all groups are
-  // called in a table. None: a task without groups.
+  // The accuracy of each group of examples is reported, too: the name of a group ("MIN"), and what
+  // groups are called in a table ("root operator"). None: a task without groups.
   std::string (*group_name)(int64_t group) = nullptr;
   const char* groups = "";
   const char* elsewhere = "";  // a folder of the system where its data may be, too

@@ -101,6 +101,8 @@ void Processes::finish() {
 
 void Processes::abort(int code) {
   std::fflush(nullptr);
+  // MPICH's launcher at times loses a line that is written just before.
+  if (size() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(200));
   end_others(code);
   std::_Exit(code);
 }

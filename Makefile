@@ -7,6 +7,7 @@ ARCH     ?= $(if $(filter install,$(MAKECMDGOALS)),$(PORTABLE),native)
 CUDA     ?= 0
 MPI      ?= 0
 MPICC    ?= mpicc
+NCCL     ?= 0
 FFT      ?= fftw
 SAN      ?= 0
 OPT      ?= -O3
@@ -28,7 +29,7 @@ CLANG    := $(findstring clang,$(CXX))
 VARIANT  := $(if $(filter 1,$(SAN)),-san)$(if $(filter reverse,$(ORDER)),-reverse)$(if $(CLANG),-clang)$(ARCH:%=-%)
 VARIANT  := $(patsubst %-native,%,$(VARIANT))
 WITH_MPI := $(if $(filter 1,$(MPI)),-mpi$(subst .,-,$(patsubst mpicc%,%,$(notdir $(MPICC)))))
-BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(WITH_MPI)$(VARIANT)
+BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(WITH_MPI)$(if $(filter 1,$(NCCL)),-nccl)$(VARIANT)
 # CUDA=1, FFT=builtin and MPI=1 change few objects; the others are those of the build without them.
 COMMON   := $(if $(filter file,$(origin BUILD)),build/cpu$(VARIANT),$(BUILD))
 
@@ -46,7 +47,7 @@ LIBS     := $(if $(filter 1,$(SAN)),-no-pie )-lopenblas $(if $(WITH_FFTW),-lfftw
 
 # The folders decide: library, what programs share, programs, tests.
 FOLDERS  := core autograd layers optim data
-SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp core/processes_$(if $(WITH_MPI),none,mpi).cpp,$(shell find $(FOLDERS) -name '*.cpp')))
+SOURCES  := $(sort $(filter-out core/fft/$(if $(WITH_FFTW),no_)fftw.cpp core/processes_$(if $(WITH_MPI),none,mpi).cpp core/$(if $(filter 1,$(NCCL)),no_)nccl.cpp,$(shell find $(FOLDERS) -name '*.cpp')))
 SHARED   := $(sort $(filter-out examples/puzzles/0% examples/puzzles/1% examples/puzzles/grade.cpp,$(wildcard examples/*/*.cpp)))
 MAINS    := $(wildcard examples/*.cpp) tests/golden/golden.cpp
 PUZZLES  := $(filter-out $(SHARED),$(wildcard examples/puzzles/*.cpp tests/puzzles/*.cpp))
@@ -69,6 +70,12 @@ OWN      += core/processes_mpi.cpp
 WITHOUT_MPI := $(LIBS)
 LIBS      = $(WITHOUT_MPI) $(filter -L% -l% -Wl%,$(MPI_SAYS))
 endif
+ifeq ($(NCCL),1)
+ifneq ($(CUDA)$(MPI),11)
+$(error NCCL=1 needs CUDA=1 MPI=1: NCCL carries the messages between GPUs, MPI starts the processes)
+endif
+OWN      += core/nccl.cpp
+endif
 ifeq ($(CUDA),1)
 SOURCES  := $(filter-out core/cuda/none.cpp,$(SOURCES))
 CUDA_HOME ?= $(patsubst %/bin/,%,$(dir $(shell command -v $(NVCC) 2>/dev/null)))
@@ -80,6 +87,9 @@ CUDA_ARCHS ?= -gencode arch=compute_80,code=[sm_80,sm_90,compute_80]
 NVCCFLAGS := -x cu --extended-lambda -std=c++20 -O3 -lineinfo $(CUDA_ARCHS) -DSKIFF_CUDA $(OWN_FLAGS) -I. -diag-suppress 177 \
              -Xcompiler -fopenmp,-fno-trapping-math,-Wall,-march=$(ARCH) $(if $(filter 1,$(WERROR)),-Werror all-warnings)
 LIBS     += -L$(CUDA_HOME)/lib64 -Wl,-rpath,$(CUDA_HOME)/lib64 -lcublas -lcufft -lcudart
+ifeq ($(NCCL),1)  # not part of Debian or of the toolkit; NCCL_HOME is where it was unpacked
+LIBS     += $(if $(NCCL_HOME),-L$(NCCL_HOME)/lib -Wl$(COMMA)-rpath$(COMMA)$(NCCL_HOME)/lib) -lnccl
+endif
 # Files that see a kernel go through nvcc; g++ compiles again what else depends on SKIFF_CUDA.
 NVCC_SOURCES := $(wildcard core/cuda/*.cu) $(call affected,"core/parallel[.]h")
 OWN      += $(NVCC_SOURCES) $(call affected,SKIFF_CUDA\b)
@@ -108,6 +118,7 @@ all: $(PROGRAMS)
 # ---- compiling ----
 $(if $(filter 1,$(SAN)),$(filter $(BUILD)/core/% $(BUILD)/autograd/%,$(OBJECTS)),$(OBJECTS)): flags = $(FLAGS)
 $(if $(filter 1,$(SAN)),$(filter $(BUILD)/layers/% $(BUILD)/optim/% $(BUILD)/data/%,$(OBJECTS))): flags = $(patsubst -O1,-O0,$(FLAGS))
+$(BUILD)/core/nccl.o: flags = $(FLAGS) -isystem $(CUDA_HOME)/include $(if $(NCCL_HOME),-isystem $(NCCL_HOME)/include)
 $(BUILD)/core/processes_mpi.o: flags = $(FLAGS) $(filter -I%,$(MPI_SAYS))
 $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))$(FEWER)
 # The headers of the standard library that most files need, compiled once per optimisation level: a quarter of the time
@@ -297,7 +308,7 @@ help:
 	@echo 'make format     writes every file as .clang-format says;  make format-check: whether they are'
 	@echo 'make compdb     compile_commands.json;  make tidy: clang-tidy, of all files or of FILES="core/tensor.cpp"'
 	@echo 'make clean      removes build/'
-	@echo 'variants: CXX=clang++  CUDA=1  MPI=1 (several processes; MPICC=mpicc.mpich)  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
+	@echo 'variants: CXX=clang++  CUDA=1  MPI=1 (several processes; MPICC=mpicc.mpich; with CUDA=1 also NCCL=1)  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
 
 .PHONY: all deps demo demo-lm results-table tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .PRECIOUS: %.o

@@ -31,7 +31,10 @@ void fill_zero(Device device, void* block, size_t bytes);
 // The CUDA half (cuda/memory.cu, or cuda/none.cpp in a build without CUDA).
 bool cuda_available();
 const char* cuda_unavailable_reason();  // "" when it is available
-void* cuda_allocate(size_t bytes);      // nullptr when device memory is out
+// Which GPU this process uses, for a machine with several: number modulo how many there are. Has an
+// effect before anything else asks for CUDA.
+void choose_cuda_device(int number);
+void* cuda_allocate(size_t bytes);  // nullptr when device memory is out
 void cuda_release(void* block) noexcept;
 void cuda_copy(Device to, void* destination, Device from, const void* source, size_t bytes);
 void cuda_fill_zero(void* block, size_t bytes);

@@ -28,34 +28,56 @@ int64_t bytes_of_others(std::span<const int64_t> bytes, int rank) {
 
 }  // namespace
 
+Processes::Processes(int rank, int size) : hosts_(size_t(size)), rank_(rank) {}
+
 std::string Processes::name(int rank) const {
   return "process " + std::to_string(rank) + " of " + std::to_string(size()) + " (host " +
          hosts_[size_t(rank)] + ")";
 }
 
-void Processes::begin(int64_t bytes) {
+int Processes::rank_on_host() const {
+  return int(std::count(hosts_.begin(), hosts_.begin() + rank_, hosts_[size_t(rank_)]));
+}
+
+Device Processes::message_memory(Device device) {
+  if (device == Device::CPU || size() == 1) return Device::CPU;
+  if (!device_messages_) device_messages_ = start_device_messages();
+  return *device_messages_ ? device : Device::CPU;
+}
+
+void Processes::begin(int64_t bytes, Device memory) {
   check(!under_way_, "processes: an operation begins before the one before it has ended");
+  check(memory == Device::CPU || (device_messages_ && *device_messages_),
+        "processes: messages between GPUs need NCCL");
   under_way_ = true;
+  on_device_ = memory != Device::CPU;
   spin_ = kSpin + kSpinPerByte * double(bytes);
 }
 
 void Processes::begin_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
-                                 std::byte* receive, std::span<const int64_t> receive_bytes) {
+                                 std::byte* receive, std::span<const int64_t> receive_bytes,
+                                 Device memory) {
   const int64_t sent = bytes_of_others(send_bytes, rank_);
-  begin(sent + bytes_of_others(receive_bytes, rank_));
+  begin(sent + bytes_of_others(receive_bytes, rank_), memory);
   bytes_sent_ += sent;
-  start_all_to_all(send, send_bytes, receive, receive_bytes);
+  if (on_device_)
+    (*device_messages_)->start_all_to_all(send, send_bytes, receive, receive_bytes);
+  else
+    start_all_to_all(send, send_bytes, receive, receive_bytes);
 }
 
-void Processes::begin_all_gather(std::byte* data, std::span<const int64_t> bytes) {
+void Processes::begin_all_gather(std::byte* data, std::span<const int64_t> bytes, Device memory) {
   const int64_t sent = (size() - 1) * bytes[size_t(rank_)];
-  begin(sent + bytes_of_others(bytes, rank_));
+  begin(sent + bytes_of_others(bytes, rank_), memory);
   bytes_sent_ += sent;
-  start_all_gather(data, bytes);
+  if (on_device_)
+    (*device_messages_)->start_all_gather(data, bytes);
+  else
+    start_all_gather(data, bytes);
 }
 
 void Processes::begin_broadcast(std::byte* data, int64_t bytes) {
-  begin(bytes);
+  begin(bytes, Device::CPU);
   bytes_sent_ += rank_ == 0 ? (size() - 1) * bytes : 0;
   start_broadcast(data, bytes);
 }
@@ -63,7 +85,8 @@ void Processes::begin_broadcast(std::byte* data, int64_t bytes) {
 void Processes::finish() {
   const Clock::time_point start = Clock::now();
   const auto waited = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
-  for (double sleep = kFirstSleep; !has_ended();) {
+  const auto ended = [&] { return on_device_ ? (*device_messages_)->has_ended() : has_ended(); };
+  for (double sleep = kFirstSleep; !ended();) {
     const double seconds = waited();
     if (seconds > timeout_) give_up(seconds);
     if (seconds < spin_) {
@@ -78,6 +101,8 @@ void Processes::finish() {
 
 void Processes::abort(int code) {
   std::fflush(nullptr);
+  // MPICH's launcher at times loses a line that is written just before.
+  if (size() > 1) std::this_thread::sleep_for(std::chrono::milliseconds(200));
   end_others(code);
   std::_Exit(code);
 }

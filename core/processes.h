@@ -8,28 +8,43 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "core/check.h"
+#include "core/device.h"
 
 namespace skiff {
 
-// Every process makes the same calls between begin_..() and finish(), in the same order; one
-// operation is on its way at a time. A process that waits longer than the time limit for the others
+// Messages from GPU to GPU that do not pass through the memory of the host, so that all addresses
+// are of a GPU. An operation begins when the GPU has done what was queued before.
+struct DeviceMessages {
+  virtual ~DeviceMessages() = default;
+  virtual void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
+                                std::byte* receive, std::span<const int64_t> receive_bytes) = 0;
+  virtual void start_all_gather(std::byte* data, std::span<const int64_t> bytes) = 0;
+  virtual bool has_ended() = 0;  // Error if it has failed
+};
+
+// Messages lie in the memory of the host, or of a GPU where message_memory() says so. Every process
+// makes the same calls between begin_..() and finish(), in the same order; one operation is on its
+// way at a time. A process that waits longer than the time limit for the others
 // prints one line and ends them all. It throws no exception, because MPI may still write to the
 // memory of a message, which an exception would free.
 class Processes {
  public:
-  Processes(int rank, int size) : hosts_(size_t(size)), rank_(rank) {}
+  Processes(int rank, int size);
   virtual ~Processes() = default;
   Processes(const Processes&) = delete;
   Processes& operator=(const Processes&) = delete;
 
   int rank() const { return rank_; }
   int size() const { return int(hosts_.size()); }
+  int rank_on_host() const;  // among the processes of the same host
   const std::vector<std::string>& hosts() const { return hosts_; }  // names, one per process
   std::string name(int rank) const;                                 // "process 1 of 4 (host b)"
   std::string name() const { return name(rank_); }
@@ -37,12 +52,18 @@ class Processes {
   // Sends send_bytes[p] bytes to each process p, from `send` on without gaps, and receives
   // receive_bytes[p] from it. Both memories stay untouched until finish().
   void begin_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
-                        std::byte* receive, std::span<const int64_t> receive_bytes);
+                        std::byte* receive, std::span<const int64_t> receive_bytes,
+                        Device memory = Device::CPU);
   // `data` has bytes[p] bytes for each process p, without gaps; each fills its own part before.
-  void begin_all_gather(std::byte* data, std::span<const int64_t> bytes);
+  void begin_all_gather(std::byte* data, std::span<const int64_t> bytes,
+                        Device memory = Device::CPU);
   // From process 0 to all.
   void begin_broadcast(std::byte* data, int64_t bytes);
   void finish();
+
+  // Where messages of what lies on this device have to lie: CUDA in a build with NCCL, else CPU.
+  // Every process makes the first such call.
+  Device message_memory(Device device);
 
   // Ends all processes at once; the launcher returns `code`.
   [[noreturn]] void abort(int code);
@@ -59,11 +80,12 @@ class Processes {
   virtual void start_broadcast(std::byte* data, int64_t bytes) = 0;
   virtual bool has_ended() = 0;    // the operation that was started
   virtual void end_others(int) {}  // with this code; may end this process, too
+  virtual std::unique_ptr<DeviceMessages> start_device_messages() { return nullptr; }
 
   std::vector<std::string> hosts_;
 
  private:
-  void begin(int64_t bytes);  // that go to and come from other processes
+  void begin(int64_t bytes, Device memory);  // that go to and come from other processes
   [[noreturn]] void give_up(double seconds);
 
   int rank_;
@@ -71,12 +93,17 @@ class Processes {
   std::string place_;
   double spin_ = 0;  // seconds
   int64_t bytes_sent_ = 0;
-  bool under_way_ = false;
+  bool under_way_ = false, on_device_ = false;
+  std::optional<std::unique_ptr<DeviceMessages>> device_messages_;  // once they are asked for
 };
 
 // Those of this program. The first call starts MPI if a launcher has started this process. Throws
 // UsageError if there are several processes and this build has no MPI.
 Processes& processes();
+// NCCL in a build with CUDA=1 MPI=1 NCCL=1, null in others. Like MPI it only moves bytes: the order
+// of its own sums depends on the number of GPUs. It has run on a stand-in (tests/cuda_host) alone;
+// no two GPUs were at hand. Every process calls it.
+std::unique_ptr<DeviceMessages> nccl_messages(Processes& processes);
 // At the end of main(), on every process: without it the launcher takes the end for a failure.
 void end_processes();
 

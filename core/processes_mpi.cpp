@@ -48,6 +48,8 @@ class MpiProcesses : public Processes {
 
   void end_others(int code) override { MPI_Abort(MPI_COMM_WORLD, code); }
 
+  std::unique_ptr<DeviceMessages> start_device_messages() override { return nccl_messages(*this); }
+
  private:
   static int to_int(int64_t bytes) {
     check(bytes <= std::numeric_limits<int>::max(), "processes: a message has at most 2 GB, got ",

@@ -1,7 +1,8 @@
 #include "optim/exchange.h"
 
-#include <cstring>
 #include <utility>
+
+#include "core/memory.h"
 
 namespace skiff {
 
@@ -16,8 +17,8 @@ const std::byte* bytes_in(const Tensor& x, int64_t element) {
 
 void copy(Tensor& to, int64_t to_element, const Tensor& from, int64_t element, int64_t count) {
   if (count == 0) return;
-  std::memcpy(bytes_in(to, to_element), bytes_in(from, element),
-              size_t(count * bytes_of(from.dtype())));
+  memory::copy(to.device(), bytes_in(to, to_element), from.device(), bytes_in(from, element),
+               size_t(count * bytes_of(from.dtype())));
 }
 
 }  // namespace
@@ -43,15 +44,16 @@ void Exchange::send_nodes(const TreeSum& sum) {
   for (size_t i = 0; fits && i < mine.size(); ++i) fits = sum.nodes()[i].range == mine[i];
   check(fits, "exchange: ", processes_.name(), " has not added up its own shards");
   std::vector<Tensor> sums;
-  for (const TreeSum::Node& node : sum.nodes()) sums.push_back(node.sum.to(Device::CPU));
   device_ = sum.nodes()[0].sum.device();
+  const Device memory = processes_.message_memory(device_);
+  for (const TreeSum::Node& node : sum.nodes()) sums.push_back(node.sum.to(memory));
 
   const DType dtype = sums[0].dtype();
   const int64_t n = sums[0].size(), width = bytes_of(dtype), count = int64_t(sums.size());
   const int64_t own = part_of(n, rank, P).size();
   std::vector<int64_t> send_bytes, receive_bytes;
   int64_t received = 0, at = 0;
-  sent_ = Tensor({count * n}, dtype);
+  sent_ = Tensor({count * n}, dtype, memory);
   for (int q = 0; q < P; ++q) {
     const Range segment = part_of(n, q, P);
     for (const Tensor& s : sums) {
@@ -62,10 +64,10 @@ void Exchange::send_nodes(const TreeSum& sum) {
     received += int64_t(nodes_[size_t(q)].size()) * own;
     receive_bytes.push_back(int64_t(nodes_[size_t(q)].size()) * own * width);
   }
-  received_ = Tensor({received}, dtype);
-  total_ = Tensor({n}, dtype);
-  processes_.begin_all_to_all(bytes_in(sent_, 0), send_bytes, bytes_in(received_, 0),
-                              receive_bytes);
+  received_ = Tensor({received}, dtype, memory);
+  total_ = Tensor({n}, dtype, memory);
+  processes_.begin_all_to_all(bytes_in(sent_, 0), send_bytes, bytes_in(received_, 0), receive_bytes,
+                              memory);
 }
 
 void Exchange::add_segments() {
@@ -78,7 +80,7 @@ void Exchange::add_segments() {
     int64_t at = 0;
     for (const std::vector<Range>& nodes : nodes_)
       for (const Range node : nodes) {
-        Tensor segment({own.size()}, total_.dtype());
+        Tensor segment({own.size()}, total_.dtype(), total_.device());
         copy(segment, 0, received_, at, own.size());
         tree.add(node, std::move(segment));
         at += own.size();
@@ -87,7 +89,7 @@ void Exchange::add_segments() {
   }
   std::vector<int64_t> bytes;
   for (int q = 0; q < P; ++q) bytes.push_back(part_of(n, q, P).size() * width);
-  processes_.begin_all_gather(bytes_in(total_, 0), bytes);
+  processes_.begin_all_gather(bytes_in(total_, 0), bytes, total_.device());
 }
 
 Tensor Exchange::total() {

@@ -20,6 +20,8 @@ struct Nothing {
   SKIFF_KERNEL void operator()(int64_t) const {}
 };
 
+int chosen = 0;
+
 // Why no device can be used; "" when one can. Every error means that: 35 (no driver, or an old
 // one), 100 (no device), 34 (a stub of the driver); the count is then not written.
 std::string find_device() {
@@ -27,6 +29,7 @@ std::string find_device() {
   cudaError_t status = cudaGetDeviceCount(&devices);
   if (status == cudaSuccess && devices == 0) status = cudaErrorNoDevice;
   const char* what = "no CUDA device";
+  if (status == cudaSuccess) status = cudaSetDevice(chosen % devices);
   if (status == cudaSuccess) {  // is there code for it?
     cudaFuncAttributes attributes;
     status = cudaFuncGetAttributes(&attributes, cuda::for_kernel<Nothing>);
@@ -94,6 +97,8 @@ Staging& staging() {  // never destroyed: the driver may be gone before static o
 }
 
 }  // namespace
+
+void choose_cuda_device(int number) { chosen = number; }
 
 const char* cuda_unavailable_reason() {
   static const std::string* reason = new std::string(find_device());

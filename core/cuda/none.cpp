@@ -13,6 +13,7 @@ namespace {
 namespace memory {
 bool cuda_available() { return false; }
 const char* cuda_unavailable_reason() { return "this build has no CUDA"; }
+void choose_cuda_device(int) {}
 void* cuda_allocate(size_t) { no_cuda(); }
 void cuda_release(void*) noexcept {}
 void cuda_copy(Device, void*, Device, const void*, size_t) { no_cuda(); }

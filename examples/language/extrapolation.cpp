@@ -72,32 +72,39 @@ std::string table_of(const Extrapolation& e, const std::string& unit) {
   return table;
 }
 
-std::string svg_of(const Extrapolation& e, const std::string& title, int64_t train_length,
+std::string svg_of(const std::vector<Extrapolated>& runs, const std::string& title,
                    double baseline) {
   using charts::Series;
-  const std::vector<double> lengths(e.lengths.begin(), e.lengths.end());
   charts::Chart by_length{.title = title + ": loss by length",
                           .x_label = "tokens of a window",
                           .y_label = "nats",
-                          .series = {{"blocks", lengths, e.blocks, 0}},
-                          .log_x = true,
-                          .marks = {{double(train_length), "training"}}};
-  if (!e.stream.empty()) by_length.series.push_back({"stream", lengths, e.stream, 1});
-  if (!std::isnan(baseline) && !lengths.empty())
-    by_length.series.push_back(
-        {"n-grams", lengths, std::vector<double>(lengths.size(), baseline), 2, Series::Dashed});
-  Series positions{"longest windows", {}, {}, 0};
-  for (size_t i = 0; i < e.by_position.size(); ++i) {  // at 1, 2, 4, ..: a logarithm has no 0
-    positions.x.push_back(std::pow(2, double(i)));
-    positions.y.push_back(e.by_position[i]);
+                          .log_x = true};
+  charts::Chart by_position{.title = "loss by position in the window",
+                            .x_label = "position + 1",
+                            .y_label = "nats",
+                            .log_x = true};
+  int color = 0;
+  for (const auto& [name, e, train_length] : runs) {
+    const std::vector<double> lengths(e.lengths.begin(), e.lengths.end());
+    by_length.series.push_back({runs.size() == 1 ? "blocks" : name, lengths, e.blocks, color});
+    Series positions{runs.size() == 1 ? "longest windows" : name, {}, {}, color};
+    for (size_t i = 0; i < e.by_position.size(); ++i) {  // at 1, 2, 4, ..: a logarithm has no 0
+      positions.x.push_back(std::pow(2, double(i)));
+      positions.y.push_back(e.by_position[i]);
+    }
+    by_position.series.push_back(positions);
+    if (runs.size() == 1 && !e.stream.empty())
+      by_length.series.push_back({"stream", lengths, e.stream, ++color});
+    color = (color + 1) % 6;
+    for (charts::Chart* chart : {&by_length, &by_position})
+      if (chart->marks.empty()) chart->marks = {{double(train_length), "training"}};
   }
-  return charts::file(title, {by_length,
-                              {.title = "loss by position in the window",
-                               .x_label = "position + 1",
-                               .y_label = "nats",
-                               .series = {positions},
-                               .log_x = true,
-                               .marks = {{double(train_length), "training"}}}});
+  if (!std::isnan(baseline) && !by_length.series.empty()) {
+    const std::vector<double>& lengths = by_length.series[0].x;
+    by_length.series.push_back(
+        {"n-grams", lengths, std::vector<double>(lengths.size(), baseline), color, Series::Dashed});
+  }
+  return charts::file(title, {by_length, by_position});
 }
 
 }  // namespace skiff

@@ -30,9 +30,16 @@ std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText&
 
 // One row per length. unit: "character".
 std::string table_of(const Extrapolation& e, const std::string& unit);
-// Loss over the length, and over the position in the longest windows; a file of its own. A value
-// of `baseline` (NaN: none) is drawn as a line.
-std::string svg_of(const Extrapolation& e, const std::string& title, int64_t train_length,
+
+struct Extrapolated {  // a run
+  std::string name;
+  Extrapolation losses;
+  int64_t train_length = 0;
+};
+// Loss over the length, and over the position in the longest windows; a file of its own. One run is
+// drawn by windows and as a stream, several by windows, in the colours of their order. A value of
+// `baseline` (NaN: none) is drawn as a line.
+std::string svg_of(const std::vector<Extrapolated>& runs, const std::string& title,
                    double baseline);
 
 }  // namespace skiff

@@ -328,7 +328,7 @@ void LmRun::finish() {
       r.extrapolation = *e;
       trainer_->write_or_warn([&] {
         folder_.write("extrapolation.svg",
-                      svg_of(*e, title(), options_.windows.length, counting_.val));
+                      svg_of({{title(), *e, options_.windows.length}}, title(), counting_.val));
       });
     }
     if (!options_.masked() && options_.report.sample_tokens > 0) r.sample = write_text();

@@ -4,6 +4,7 @@
 
 #include "core/memory.h"
 #include "core/options.h"
+#include "core/processes.h"
 
 namespace skiff {
 
@@ -13,6 +14,7 @@ Device device_named(const std::string& name, std::string& note) {
   check_word("device", name, device_words());
   note.clear();
   if (name == "cpu") return Device::CPU;
+  memory::choose_cuda_device(processes().rank_on_host());
   if (memory::cuda_available()) return Device::CUDA;
   const std::string reason = memory::cuda_unavailable_reason();
   check<UsageError>(name == "auto", "--device cuda: ", reason,

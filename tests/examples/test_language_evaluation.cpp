@@ -228,7 +228,7 @@ TEST_CASE("extrapolation: one row per length, the first that of the training its
   CHECK(e.by_position.size() == 7);  // 0, 1, 2-3, .., 32-63
   const std::string table = table_of(e, "byte");
   CHECK(std::count(table.begin(), table.end(), '\n') == 4);
-  CHECK(contains(svg_of(e, "a text", 16, 2.0), "n-grams"));
+  CHECK(contains(svg_of({{"a run", e, 16}}, "a text", 2.0), "n-grams"));
 
   Causal attention("attention", 1);
   CHECK(extrapolate(&attention.model, text_of(ids), 16, {1, 2}, 64, Device::CPU, go_on, note)

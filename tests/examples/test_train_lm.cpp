@@ -57,6 +57,18 @@ TEST_CASE(
         doctest::Approx(result.at("extrapolation_stream")[1].get<double>()));
   CHECK(fs::exists(place / "alone/extrapolation.svg"));
   CHECK(place.run("evaluate " + place / "run").code == 3);
+  // Several runs share one picture, which names each by its folder.
+  const std::string both =
+      "evaluate_lm " + place / "run" + " " + place / "two" + " --extrapolate 1,2";
+  const Outcome unnamed = place.run(both);
+  CHECK(unnamed.code == 2);
+  CHECK(contains(unnamed.err, "--svg: must name the file of the picture that 2 runs share"));
+  const Outcome pair = place.run(both + " --svg " + place / "both.svg");
+  CAPTURE(pair.err);
+  REQUIRE(pair.code == 0);
+  CHECK(contains(pair.out, "from " + place / "two"));
+  for (const char* part : {">run<", ">two<", "loss by position"})
+    CHECK_MESSAGE(contains(slurp(place / "both.svg"), part), part);
 }
 
 TEST_CASE("train_lm: the same command twice gives the same bytes, with every mixer") {

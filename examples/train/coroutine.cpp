@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "autograd/profile.h"
 #include "core/check.h"
+#include "core/memory.h"
 
 namespace skiff {
 
@@ -19,11 +19,7 @@ Coroutine::~Coroutine() {
 bool Coroutine::resume() {
   check(!ended_, "coroutine: it has ended and cannot be resumed");
   if (!thread_.joinable())
-    thread_ = std::thread([this, threads = omp_get_max_threads(), profile = Profile::current()] {
-      omp_set_num_threads(threads);
-      Profile::join(profile);
-      run();
-    });
+    thread_ = std::thread(&Coroutine::run, this, omp_get_max_threads(), Profile::current());
   pass_turn(Turn::Function);
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
   return !ended_;
@@ -36,11 +32,14 @@ void Coroutine::pause() {
   if (abandoned_) throw Abandoned();
 }
 
-void Coroutine::run() {
+void Coroutine::run(int threads, Profile* profile) {
   std::unique_lock lock(mutex_);
   passed_.wait(lock, [&] { return turn_ == Turn::Function; });
   lock.unlock();
   try {
+    omp_set_num_threads(threads);
+    Profile::join(profile);
+    memory::use_chosen_cuda_device();
     function_(*this);
   } catch (const Abandoned&) {
   } catch (...) {

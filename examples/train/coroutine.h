@@ -13,12 +13,14 @@
 #include <mutex>
 #include <thread>
 
+#include "autograd/profile.h"
+
 namespace skiff {
 
 class Coroutine {
  public:
-  // Runs nothing yet. The function's thread will have as many threads of OpenMP as this one, and
-  // measure for its profile.
+  // Runs nothing yet. The function's thread will have as many threads of OpenMP as the one that
+  // resumes it first, measure for its profile and use its GPU.
   explicit Coroutine(std::function<void(Coroutine&)> function) : function_(std::move(function)) {}
   // In a function that has not ended, pause() throws, so that it frees what it holds.
   ~Coroutine();
@@ -34,7 +36,7 @@ class Coroutine {
  private:
   enum class Turn { Caller, Function };
   struct Abandoned {};  // no std::exception, which the function might catch
-  void run();
+  void run(int threads, Profile* profile);
   void pass_turn(Turn to);  // and waits until it comes back, unless the function has ended
 
   std::function<void(Coroutine&)> function_;

@@ -5,9 +5,14 @@
 namespace skiff {
 namespace {
 thread_local Profile* current_profile = nullptr;
-}
+thread_local Profile::Clock::duration left_out{0};
+}  // namespace
 
 Profile* Profile::current() { return current_profile; }
+
+void Profile::join(Profile* profile) { current_profile = profile; }
+void Profile::leave_out(Clock::duration waited) { left_out += waited; }
+Profile::Clock::time_point Profile::now() { return Clock::now() - left_out; }
 
 Profile::Step::Step(Profile& profile) : outer_(current_profile), profile_(profile) {
   current_profile = &profile;

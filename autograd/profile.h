@@ -50,6 +50,12 @@ class Profile {
 
   static Profile* current();  // of this thread; null outside a Step
 
+  // A part of a Step may run in a thread of its own while the thread of the Step waits: it measures
+  // for the same profile, or for none. What it waits for itself is not counted.
+  static void join(Profile* profile);
+  static void leave_out(Clock::duration waited);
+  static Clock::time_point now();  // by a clock of this thread without what is left out
+
   void add(const char* name, Phase phase, double seconds, int64_t bytes);
   int64_t steps() const { return steps_; }
   double seconds() const { return seconds_; }  // of all steps
@@ -69,12 +75,12 @@ const char* name_of(Profile::Phase phase);  // "forward", "backward", "other"
 class ProfileSpan {
  public:
   ProfileSpan() : profile_(Profile::current()) {
-    if (profile_) start_ = Profile::Clock::now();
+    if (profile_) start_ = Profile::now();
   }
   explicit operator bool() const { return profile_ != nullptr; }
   void end(const char* name, Profile::Phase phase, int64_t bytes = 0) const {
     if (!profile_) return;
-    const std::chrono::duration<double> length = Profile::Clock::now() - start_;
+    const std::chrono::duration<double> length = Profile::now() - start_;
     profile_->add(name, phase, length.count(), bytes);
   }
 

@@ -59,6 +59,21 @@ void Variable::zero_grad() const {
   slot_->owned = false;
 }
 
+Gradient Variable::take_grad() const {
+  const Gradient taken{grad(), slot_->owned};
+  zero_grad();
+  return taken;
+}
+
+void Variable::set_grad(Gradient gradient) const {
+  const Tensor& g = gradient.value;
+  check(slot_ != nullptr, "set_grad: this Variable is a constant and has no gradient");
+  check(!g || (g.shape() == shape() && g.dtype() == dtype() && g.device() == device()),
+        "set_grad: a gradient like ", value_, " is needed, got ", g);
+  slot_->owned = gradient.owned;
+  slot_->grad = std::move(gradient.value);
+}
+
 Tape::Tape() : outer_(current_tape), id_(++tapes_made) { current_tape = this; }
 Tape::~Tape() {
   while (!nodes_.empty()) nodes_.pop_back();

@@ -37,6 +37,12 @@ struct GradSlot {
   uint64_t tape = 0;     // the tape that recorded the value; 0 for a leaf
 };
 
+// A gradient in another place than its Variable.
+struct Gradient {
+  Tensor value;
+  bool owned = false;  // as in GradSlot
+};
+
 // A Tensor and, if a gradient is wanted, a place for it. A cheap handle.
 class Variable {
  public:
@@ -49,6 +55,9 @@ class Variable {
   bool requires_grad() const { return slot_ != nullptr; }
   const Tensor& grad() const;  // empty if none has arrived; later ones are added to the same tensor
   void zero_grad() const;      // drops the gradient
+  // Moves the gradient out, and in: in the place of what is there; an empty one is none.
+  Gradient take_grad() const;
+  void set_grad(Gradient gradient) const;
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }

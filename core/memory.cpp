@@ -33,6 +33,7 @@ struct Pool {
 void keep_freed_memory() {
   ::mallopt(M_MMAP_MAX, 0);         // no block is a mapping of its own
   ::mallopt(M_TRIM_THRESHOLD, -1);  // nothing returns to the system by itself
+  ::mallopt(M_ARENA_MAX, 1);        // and what one thread has freed serves the others
 }
 
 // Never destroyed: tensors of static storage duration may outlive any order of destructors.

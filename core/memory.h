@@ -34,6 +34,7 @@ const char* cuda_unavailable_reason();  // "" when it is available
 // Which GPU this process uses, for a machine with several: number modulo how many there are. Has an
 // effect before anything else asks for CUDA.
 void choose_cuda_device(int number);
+void use_chosen_cuda_device();      // on this thread: a new one begins with the first GPU
 void* cuda_allocate(size_t bytes);  // nullptr when device memory is out
 void cuda_release(void* block) noexcept;
 void cuda_copy(Device to, void* destination, Device from, const void* source, size_t bytes);

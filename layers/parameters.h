@@ -56,6 +56,10 @@ class Parameters {
   const Parameter* find(const std::string& name) const;
   int64_t trained_count() const;  // numbers that are trained
   void zero_grad();
+  // The gradients of the trained parameters, in order of creation, moved out and in: of models that
+  // are computed in turns.
+  std::vector<Gradient> take_gradients();
+  void set_gradients(std::vector<Gradient> gradients);
 
   uint64_t seed() const { return seed_; }
   DType dtype() const { return dtype_; }

@@ -1,6 +1,5 @@
 #include "layers/shard_pass.h"
 
-#include "autograd/ops/norm.h"
 #include "core/memory.h"
 
 namespace skiff {

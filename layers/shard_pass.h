@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "autograd/ops/detail/dropout_mask.h"
+#include "autograd/ops/norm.h"
 #include "core/range.h"
 #include "core/tensor.h"
 #include "layers/parameters.h"
@@ -20,6 +21,9 @@ struct ShardPass {
   ShardPass& operator=(const ShardPass&) = delete;
 
   BatchRows rows;  // for the masks of dropout
+
+  // If set, batch norm normalises with the statistics of all shards; else with those of this one.
+  SumOverShards sum_over_shards;
 
   // Of every batch norm, in the order in which they ran: what it will move, mean and variance by
   // turns; and the N, mean (D) and biased variance (D) that it found, one after the other.

@@ -3,7 +3,6 @@
 #include <bit>
 #include <utility>
 
-#include "autograd/ops/shape.h"
 #include "core/memory.h"
 #include "core/parallel.h"
 
@@ -103,9 +102,7 @@ void set_flat_gradients(const Parameters& parameters, const Tensor& flat) {
     Tensor g = empty_like(v.grad());
     check(at + g.bytes() <= flat.bytes(), "set_flat_gradients: got only ", flat);
     memory::copy(g.device(), g.raw(), flat.device(), from + at, size_t(g.bytes()));
-    v.zero_grad();
-    Tape tape;
-    tape.backward(reshape(v, v.shape()), g);  // whose backward hands g on
+    v.set_grad({g, /*owned=*/true});
   });
   check(bytes == flat.bytes(), "set_flat_gradients: ", bytes, " bytes are needed, got ", flat);
 }

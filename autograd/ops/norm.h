@@ -1,6 +1,8 @@
 // Normalisation: of every row over the last axis (width d), or of every channel over the others.
 #pragma once
 
+#include <functional>
+
 #include "autograd/tape.h"
 
 namespace skiff {
@@ -27,5 +29,15 @@ Variable batch_norm(const Variable& x, const Variable& weight, const Variable& b
                     const Tensor& running_mean, const Tensor& running_var, Statistics statistics,
                     double momentum = kNormMomentum, double eps = kNormEps,
                     BatchStatistics* found = nullptr);
+
+// Of one shard of a batch: normalises it with the mean and biased variance of all shards together.
+// `sum_over_shards` adds float64 sums of this shard to those that the other shards pass at the same
+// place: once forward and once backward. `shift` (D), a constant, is the same for all shards and
+// near the mean: with a mean s standard deviations away from it, the variance loses about
+// 2 log10 s of its 16 digits. `found` gets the statistics of all shards.
+using SumOverShards = std::function<Tensor(const Tensor& sums)>;
+Variable synchronized_batch_norm(const Variable& x, const Variable& weight, const Variable& bias,
+                                 const Tensor& shift, const SumOverShards& sum_over_shards,
+                                 double eps = kNormEps, BatchStatistics* found = nullptr);
 
 }  // namespace skiff

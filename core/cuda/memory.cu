@@ -21,6 +21,7 @@ struct Nothing {
 };
 
 int chosen = 0;
+bool in_use = false;
 
 // Why no device can be used; "" when one can. Every error means that: 35 (no driver, or an old
 // one), 100 (no device), 34 (a stub of the driver); the count is then not written.
@@ -29,7 +30,7 @@ std::string find_device() {
   cudaError_t status = cudaGetDeviceCount(&devices);
   if (status == cudaSuccess && devices == 0) status = cudaErrorNoDevice;
   const char* what = "no CUDA device";
-  if (status == cudaSuccess) status = cudaSetDevice(chosen % devices);
+  if (status == cudaSuccess) status = cudaSetDevice(chosen %= devices);
   if (status == cudaSuccess) {  // is there code for it?
     cudaFuncAttributes attributes;
     status = cudaFuncGetAttributes(&attributes, cuda::for_kernel<Nothing>);
@@ -39,7 +40,8 @@ std::string find_device() {
   } else if (status == cudaErrorInsufficientDriver) {
     what = "the CUDA driver is too old";
   }
-  if (status == cudaSuccess) return "";
+  in_use = status == cudaSuccess;
+  if (in_use) return "";
   (void)cudaGetLastError();
   return std::string(what) + " (" + cudaGetErrorString(status) + ")";
 }
@@ -99,6 +101,9 @@ Staging& staging() {  // never destroyed: the driver may be gone before static o
 }  // namespace
 
 void choose_cuda_device(int number) { chosen = number; }
+void use_chosen_cuda_device() {
+  if (in_use) cuda::require(cudaSetDevice(chosen), "cudaSetDevice");
+}
 
 const char* cuda_unavailable_reason() {
   static const std::string* reason = new std::string(find_device());

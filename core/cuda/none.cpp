@@ -14,6 +14,7 @@ namespace memory {
 bool cuda_available() { return false; }
 const char* cuda_unavailable_reason() { return "this build has no CUDA"; }
 void choose_cuda_device(int) {}
+void use_chosen_cuda_device() {}
 void* cuda_allocate(size_t) { no_cuda(); }
 void cuda_release(void*) noexcept {}
 void cuda_copy(Device, void*, Device, const void*, size_t) { no_cuda(); }

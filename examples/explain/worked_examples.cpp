@@ -160,6 +160,18 @@ Examples norm() {
        {"x", "w", "b"},
        {four({4, 1}), real({2}, {1}), real({0.5}, {1})},
        [](List v) { return batch_norm(v[0], v[1], v[2], {}, {}, Statistics::Batch); }},
+      {"synchronized_batch_norm",
+       "y = the same of a shard; another shard has the positions 3 and 5",
+       {"x", "w", "b"},
+       {four({4, 1}), real({2}, {1}), real({0.5}, {1})},
+       [](List v) {
+         const auto all = [](const Tensor& sums) {  // N, sum and sum of squares; nothing backward
+           if (sums.size(0) == 2) return sums;
+           const std::vector<double> s = to_vector(sums);
+           return real({s[0] + 2, s[1] + 8, s[2] + 34}, {3, 1});
+         };
+         return synchronized_batch_norm(v[0], v[1], v[2], real({0}, {1}), all);
+       }},
   };
 }
 

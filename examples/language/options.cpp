@@ -50,6 +50,9 @@ std::vector<std::string> options_without_effect(const LmCommand& c) {
   without(ends || schedule == ScheduleKind::CosineUnclamped,
           "with --schedule " + value_text(schedule), {"horizon"});
   without(ends, "with --schedule " + value_text(schedule), {"lr-end"});
+  without(o.train.shards > 1, "with --shards 1", {"sync-norm"});
+  without(o.model.norm == NormKind::Batch, "with --norm " + value_text(o.model.norm),
+          {"sync-norm"});
   without(o.train.warmup > 0, "without --warmup", {"lr-start"});
   without(o.train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd",
           {"beta1", "beta2", "eps", "decaying"});

@@ -103,12 +103,14 @@ void LmRun::build() {
            .language = options_.language};
   model_.emplace(parameters_->root(), card_.options, *card_.language, card_.shape);
   batches_.emplace(corpus_.train, options_.windows, train.batch_size, train.seed);
-  const TrainerDetails details{.beta1 = train.beta1,
-                               .beta2 = train.beta2,
-                               .eps = train.eps,
-                               .decays = decaying_of(train.decaying, ""),
-                               .warmup_start = train.lr_start,
-                               .floor = train.lr_end};
+  const TrainerDetails details{
+      .beta1 = train.beta1,
+      .beta2 = train.beta2,
+      .eps = train.eps,
+      .decays = decaying_of(train.decaying, ""),
+      .warmup_start = train.lr_start,
+      .floor = train.lr_end,
+      .sync_norm = train.sync_norm && options_.model.norm == NormKind::Batch};
   Objective& objective = *this;
   trainer_.emplace(train, options_.run, session_, objective, *parameters_, folder_, *display_,
                    details);

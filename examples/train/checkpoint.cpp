@@ -9,6 +9,7 @@ namespace fs = std::filesystem;
 void leave_out_defaults(std::map<std::string, std::string>& metadata,
                         std::map<std::string, std::string> more) {
   more.merge(std::map<std::string, std::string>{{"train.shards", "1"},
+                                                {"train.sync-norm", "false"},
                                                 {"train.kernel-lr", "1"},
                                                 {"train.average", "0"},
                                                 {"train.init-moments", "false"},

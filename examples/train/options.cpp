@@ -78,6 +78,8 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   needs(train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd", {"beta2", "decaying"});
   const bool kernels = model.mixer != "attention" && model.mixer != "none";
   needs(kernels, mixer + ": it has no kernels", {"kernel-lr"});
+  needs(train.shards > 1, "with --shards 1", {"sync-norm"});
+  needs(model.norm == NormKind::Batch, "with --norm " + value_text(model.norm), {"sync-norm"});
   needs(train.batch_tokens == 0, "beside --batch-tokens", {"bucket"});
   needs(!train.init.empty(), "without --init", {"init-moments"});
   const bool masked = pretrain.objective == Pretrain::Masked;

@@ -40,14 +40,16 @@ inline constexpr double kManySteps = 1e15;
 
 inline constexpr const char* kSmallShards =
     "note: batch norm takes its statistics from a shard, and those of fewer than 4 examples are "
-    "poor; fewer --shards have larger ones";
+    "poor; fewer --shards have larger ones, and --sync-norm takes the statistics of all of them";
 
 struct TrainOptions {
   std::string recipe = "tiny";
   uint64_t seed = 1;
   std::string init;
   bool init_moments = false;
-  int64_t batch_size = 32, batch_tokens = 0, shards = 1, epochs = 0, steps = 0;
+  int64_t batch_size = 32, batch_tokens = 0, shards = 1;
+  bool sync_norm = false;
+  int64_t epochs = 0, steps = 0;
   double lr = 1e-3, kernel_lr = 1, weight_decay = 0, clip = 0, average = 0, label_smoothing = 0;
   Decaying decaying = Decaying::All;
   OptimizerKind optimizer = OptimizerKind::AdamW;
@@ -64,7 +66,7 @@ struct TrainOptions {
     return shards == 1 ? "" : " in " + std::to_string(shards) + " shards";
   }
   bool has_small_shards(NormKind norm, int64_t smallest_batch) const {
-    return norm == NormKind::Batch && shards > 1 && smallest_batch / shards < 4;
+    return norm == NormKind::Batch && shards > 1 && !sync_norm && smallest_batch / shards < 4;
   }
 
   static constexpr const char* kTitle = "Training";
@@ -100,6 +102,11 @@ struct TrainOptions {
            .low = 1,
            .high = 1e6},
           o.shards);
+    field({.name = "sync-norm",
+           .help = "Batch norm takes its statistics from all --shards together, so that their "
+                   "number changes nothing but rounding. A process then holds all of its shards in "
+                   "memory at once, and processes exchange sums twice per norm and step"},
+          o.sync_norm);
     field({.name = "epochs", .help = "Passes over the training data", .low = 0, .high = 1e6},
           o.epochs);
     field({.name = "steps",

@@ -129,7 +129,8 @@ void TaskRun::build() {
   Objective& objective = *this;
   const std::string embedding = data_.vocab > 0 ? "encoder.weight" : "";
   const TrainerDetails details{.beta2 = train.beta2,
-                               .decays = decaying_of(train.decaying, embedding)};
+                               .decays = decaying_of(train.decaying, embedding),
+                               .sync_norm = train.sync_norm && model.norm == NormKind::Batch};
   trainer_.emplace(train, run, session_, objective, *parameters_, folder_, *display_, details);
   if (only_best_test()) trainer_->always_validate();
   memory::reset_peak(device_);

@@ -26,7 +26,8 @@ Trainer::Trainer(const TrainOptions& train, const RunOptions& run, const Session
       parameters_(parameters),
       folder_(folder),
       display_(display),
-      gradients_(objective, parameters, train.examples_at_least(), train.shards) {
+      gradients_(objective, parameters, train.examples_at_least(), train.shards,
+                 details.sync_norm) {
   if (train.optimizer == OptimizerKind::Sgd)
     sgd_.emplace(parameters, SgdOptions{.momentum = 0.9,
                                         .weight_decay = train.weight_decay,

@@ -41,6 +41,7 @@ struct TrainerDetails {
   double beta1 = 0.9, beta2 = 0.999, eps = 1e-8;      // of adam and adamw
   std::function<bool(const Parameter&)> decays = {};  // which parameters; empty: all
   double warmup_start = 0, floor = 0;                 // shares of --lr (optim/schedule.h)
+  bool sync_norm = false;                             // as in BatchGradients
 };
 
 class Trainer {

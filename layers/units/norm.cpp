@@ -64,12 +64,18 @@ BatchNorm::BatchNorm(const Scope& s, int64_t dim)
 Variable BatchNorm::operator()(const Variable& x) const {
   if (!store->training())
     return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Running);
+  ShardPass* const shard = store->shard();
+  BatchStatistics found;
+  const auto normalised = [&] {
+    if (shard && shard->sum_over_shards)
+      return synchronized_batch_norm(x, weight, bias, running_mean, shard->sum_over_shards,
+                                     kNormEps, &found);
+    return batch_norm(x, weight, bias, {}, {}, Statistics::Batch, kNormMomentum, kNormEps, &found);
+  };
   // When a block is computed again, its first run has already left the statistics.
-  if (recomputing()) return batch_norm(x, weight, bias, {}, {}, Statistics::Batch);
-  if (ShardPass* shard = store->shard()) {
-    BatchStatistics found;
-    const Variable y =
-        batch_norm(x, weight, bias, {}, {}, Statistics::Batch, kNormMomentum, kNormEps, &found);
+  if (recomputing()) return normalised();
+  if (shard) {
+    const Variable y = normalised();
     shard->running.insert(shard->running.end(), {running_mean, running_var});
     shard->found.push_back(double(found.N));
     for (const Tensor& values : {found.mean, found.var})

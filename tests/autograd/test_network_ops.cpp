@@ -1,6 +1,7 @@
 // Activations, softmax and the loss, norms, embeddings, gates and dropout against hand-computed
 // numbers, naive loops and their compositions.
 #include "core/random.h"
+#include "core/range.h"
 #include "tests/support/run_op.h"
 
 using namespace skiff;
@@ -168,6 +169,79 @@ TEST_CASE("batch_norm: one position, a constant channel and a large mean in floa
   for (const double value : to_vector(x)) square += (value - sum / N) * (value - sum / N);
   CHECK(item(m) == doctest::Approx(sum / N).epsilon(1e-7));
   CHECK(item(v) == doctest::Approx(square / (N - 1)).epsilon(1e-6));
+}
+
+TEST_CASE("synchronized_batch_norm: a shard alone is normalised as by batch_norm") {
+  const std::vector<Tensor> inputs = {random64({3, 70, 4}, 1), random64({4}, 2), random64({4}, 3)};
+  const Run batch = run(inputs, [](const List& v) {
+    return batch_norm(v[0], v[1], v[2], {}, {}, Statistics::Batch);
+  });
+  for (const Tensor& shift : {zeros({4}, DType::Float64), random64({4}, 4)})
+    check_same(run(inputs,
+                   [&](const List& v) {
+                     const auto only = [](const Tensor& sums) { return sums; };
+                     return synchronized_batch_norm(v[0], v[1], v[2], shift, only);
+                   }),
+               batch);
+  CHECK_THROWS_WITH_AS(synchronized_batch_norm(inputs[0], inputs[1], inputs[2], ones({3}), {}),
+                       doctest::Contains("synchronized_batch_norm: a shift (D) is needed for x"),
+                       Error);
+  CHECK_THROWS_WITH_AS(
+      synchronized_batch_norm(inputs[0], inputs[1], inputs[2], ones({4}),
+                              [](const Tensor&) { return ones({4}); }),
+      doctest::Contains("the sum over shards must look like float64 (3, 4), got float64 (4)"),
+      Error);
+}
+
+TEST_CASE("synchronized_batch_norm: shards get what batch_norm gives the whole batch") {
+  const int64_t D = 3;
+  const Tensor x = random64({6, 2, D}, 1), w = random64({D}, 2), b = random64({D}, 3);
+  const Tensor gy = random64({6, 2, D}, 4), shift = random64({D}, 5);
+  const auto differentiated = [&](Range rows, const std::function<Variable(const List&)>& f) {
+    const auto part = [&](const Tensor& t) {
+      return slice(Variable(t), 0, rows.first, rows.end).value();
+    };
+    List leaves = {Variable::leaf(part(x)), Variable::leaf(w), Variable::leaf(b)};
+    Tape tape;
+    const Variable y = f(leaves);
+    tape.backward(y, part(gy));
+    return std::vector<Tensor>{y.value(), leaves[0].grad(), leaves[1].grad(), leaves[2].grad()};
+  };
+  BatchStatistics whole_found;
+  const std::vector<Tensor> whole = differentiated({0, 6}, [&](const List& v) {
+    return batch_norm(v[0], v[1], v[2], {}, {}, Statistics::Batch, kNormMomentum, kNormEps,
+                      &whole_found);
+  });
+
+  // The first round yields the sums of the forward, with them the second one those of the backward,
+  // and with both the third one is right.
+  const std::vector<Range> shards = {{0, 1}, {1, 4}, {4, 6}};
+  std::vector<Variable> totals(2);
+  std::vector<std::vector<Tensor>> found;
+  BatchStatistics found_statistics;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Variable> sums(2);
+    found.clear();
+    for (const Range rows : shards)
+      found.push_back(differentiated(rows, [&](const List& v) {
+        const auto all = [&, place = 0](const Tensor& own) mutable {
+          const size_t at = size_t(place++);
+          sums[at] = sums[at] ? sums[at] + own : Variable(own);
+          return totals[at] ? totals[at].value() : own;
+        };
+        return synchronized_batch_norm(v[0], v[1], v[2], shift, all, kNormEps, &found_statistics);
+      }));
+    totals = sums;
+  }
+  for (size_t i = 0; i < 2; ++i)  // y and gx
+    CHECK(distance(concat({found[0][i], found[1][i], found[2][i]}, 0).value(), whole[i]) < 1e-13);
+  for (size_t i = 2; i < 4; ++i) {  // gw and gb
+    const Variable sum = Variable(found[0][i]) + found[1][i] + found[2][i];
+    CHECK(distance(sum.value(), whole[i]) < 1e-13);
+  }
+  CHECK(found_statistics.N == whole_found.N);
+  CHECK(distance(found_statistics.mean, whole_found.mean) < 1e-13);
+  CHECK(distance(found_statistics.var, whole_found.var) < 1e-13);
 }
 
 TEST_CASE("embedding: equals the product with one-hot rows, in value and gradient") {

@@ -1,7 +1,10 @@
 // BatchGradients on a model and a batch of its own: in shards, what the whole batch gives.
 #include "examples/train/gradients.h"
 
+#include <cmath>
+
 #include "autograd/ops.h"
+#include "core/memory.h"
 #include "data/batch.h"
 #include "layers/model.h"
 #include "tests/support/testing.h"
@@ -30,10 +33,15 @@ class Documents : public Objective {
     batch_ = make_batch(format, examples, std::vector<int64_t>{0, 1, 2, 3, 4, 5, 6});
   }
 
+  int64_t fails_from = 100;                   // the first example that cannot be computed
+  std::function<void(Variable&)> spoil = {};  // changes the logits of the last shard
+
   void next_batch() override {}
   Forward forward(Range examples) override {
     const Batch part = part_of(batch_, examples);
-    const Variable logits = model_(part.input, part.lengths);
+    Variable logits = model_(part.input, part.lengths);
+    check<DataError>(examples.first < fails_from, "example ", examples.first, " is broken");
+    if (spoil && examples.end == batch_.size()) spoil(logits);
     if (!by_tokens_) return {cross_entropy(logits, part.labels), part.size(), 1, part.size()};
     Variable total;  // of the logits, each as often as its document has tokens
     for (int64_t b = 0; b < part.size(); ++b) {
@@ -73,11 +81,13 @@ struct Computed {
   std::vector<double> gradients, running;
 };
 
-Computed computed(int64_t shards, const ModelOptions& options, bool pairs, bool by_tokens) {
+Computed computed(int64_t shards, const ModelOptions& options, bool pairs, bool by_tokens,
+                  bool sync_norm = false) {
   Parameters store(1, DType::Float64);
   store.set_step(3);
   Documents documents(store, options, pairs, by_tokens);
-  const BatchGradients::Totals all = BatchGradients(documents, store, 7, shards).compute();
+  const BatchGradients::Totals all =
+      BatchGradients(documents, store, 7, shards, sync_norm).compute();
   Computed c{all.loss, all.seen, {}, {}};
   for (const Parameter& p : store.all()) {
     if (p.trained && p.variable.grad())
@@ -117,6 +127,62 @@ TEST_CASE("gradients: shards of any sizes add up to the gradient of the whole ba
         CHECK(distance(parts.gradients, whole.gradients) < 1e-12);
       }
     }
+}
+
+TEST_CASE("gradients: with the statistics of all shards, batch norm is that of the whole batch") {
+  for (const bool pairs : {false, true})
+    for (const bool recomputes : {false, true}) {
+      ModelOptions options = options_of(NormKind::Batch);
+      const Computed whole = computed(1, options, pairs, !pairs);
+      options.checkpoint_activations = recomputes;
+      for (const int64_t shards : {2, 3, 7}) {
+        CAPTURE(pairs);
+        CAPTURE(recomputes);
+        CAPTURE(shards);
+        const Computed parts = computed(shards, options, pairs, !pairs, /*sync_norm=*/true);
+        CHECK(parts.loss == doctest::Approx(whole.loss).epsilon(1e-12));
+        CHECK(parts.seen == whole.seen);
+        CHECK(distance(parts.gradients, whole.gradients) < 1e-11);
+        CHECK(distance(parts.running, whole.running) < 1e-12);
+        CHECK(computed(shards, options, pairs, !pairs, true).gradients == parts.gradients);
+      }
+    }
+}
+
+TEST_CASE("gradients: shards that advance together end together when one of them fails") {
+  Parameters store(1, DType::Float64);
+  Documents documents(store, options_of(NormKind::Batch), false, false);
+  BatchGradients gradients(documents, store, 7, 3, /*sync_norm=*/true);
+  const auto running = [&] {
+    std::vector<double> all;
+    for (const Parameter& p : store.all())
+      if (!p.trained)
+        for (const double v : to_vector(p.variable.value())) all.push_back(v);
+    return all;
+  };
+  gradients.compute();  // also fills a table of the model
+  const std::vector<double> before = running();
+  store.zero_grad();
+  const int64_t live = memory::stats(Device::CPU).live;
+  for (const int64_t first : {0, 2, 4}) {  // the first, second and third shard
+    documents.fails_from = first;
+    CHECK_THROWS_WITH_AS(gradients.compute(), doctest::Contains("is broken"), DataError);
+    CHECK(store.shard() == nullptr);
+    store.zero_grad();
+    CHECK(memory::stats(Device::CPU).live == live);
+  }
+  documents.fails_from = 100;
+  documents.spoil = [](Variable& logits) { logits = logits * INFINITY; };
+  CHECK_FALSE(std::isfinite(gradients.compute().loss));
+  CHECK_THROWS_WITH_AS(gradients.find_non_finite(),
+                       doctest::Contains("scale: the output, float64 (3, 3), is the first"),
+                       NumericalError);
+  CHECK(running() == before);
+  // A gradient that is not finite, of a finite loss.
+  documents.spoil = [](Variable& logits) { logits = logits + sqrt(0.0 * logits); };
+  CHECK(std::isfinite(gradients.compute().loss));
+  CHECK_THROWS_WITH_AS(gradients.find_non_finite(), doctest::Contains("sqrt: the gradient"),
+                       NumericalError);
 }
 
 TEST_CASE("gradients: batch norm takes statistics of shards, and moves the running ones by all") {

@@ -125,6 +125,42 @@ TEST_CASE("shards: neither threads, stops nor --checkpoint-activations change a 
   }
 }
 
+TEST_CASE("shards: with --sync-norm, batch norm is the same function in any number of parts") {
+  const TinyRun place;
+  const std::string options = std::string(kExact) +
+                              "--norm batch --layers 2 --batch-size 10 --steps 20 --save-every 20 "
+                              "--eval-every 20 --bucket --shards ";
+  const std::string last = "/ckpt-00000020.safetensors";
+  REQUIRE(place.train_here("whole", options + "1").code == 0);
+  for (const char* shards : {"2", "4"}) {
+    CAPTURE(shards);
+    const std::string parts = std::string("parts-") + shards;
+    const Outcome o = place.train_here(parts, options + shards + " --sync-norm");
+    REQUIRE(o.code == 0);
+    CHECK_FALSE(contains(o.err, "examples are poor"));
+    CHECK(difference(place / (parts + last), place / ("whole" + last)) < 1e-11);
+  }
+  const Outcome apart = place.train_here("apart", options + "2");
+  REQUIRE(apart.code == 0);
+  CHECK(difference(place / ("apart" + last), place / ("whole" + last)) > 1e-3);
+}
+
+TEST_CASE("shards: --sync-norm gives the same bytes with any threads, stops and recomputation") {
+  const TinyRun place;
+  const std::string options =
+      "--norm batch --dropout 0.1 --layers 2 --bucket --clip 1 --shards 3 --sync-norm ";
+  REQUIRE(place.train_here("whole", options + "--threads 1").code == 0);
+  CHECK(contains(slurp(place / "whole/config.toml"), "sync-norm=true\n"));
+  REQUIRE(place.train_here("again", options + "--checkpoint-activations --threads 2").code == 0);
+  check_same_run(place, "whole", "again");
+  REQUIRE(place.train_here("stop", options + "--stop-at 7").code == 0);
+  const Outcome other = place.train_here("stop", options + "--no-sync-norm --resume");
+  CHECK(other.code == 2);
+  CHECK(contains(other.err, "--sync-norm is false, was true"));
+  REQUIRE(place.train_here("stop", options + "--resume").code == 0);
+  check_same_run(place, "whole", "stop");
+}
+
 TEST_CASE("shards: another number is refused by --resume, and one that no batch has at all") {
   const TinyRun place;
   REQUIRE(place.train_here("run", "--shards 2 --stop-at 5").code == 0);
@@ -149,4 +185,8 @@ TEST_CASE("shards: a loss that is not finite names the op, whichever part it is 
   const Outcome o = place.train_here("run", "--lr 1e30 --clip 0 --warmup 0 --norm none --shards 3");
   CHECK(o.code == 4);
   CHECK(contains(o.err, "is the first that is not finite"));
+  const Outcome together = place.train_here(
+      "together", "--lr 1e30 --clip 0 --warmup 0 --norm batch --shards 3 --sync-norm");
+  CHECK(together.code == 4);
+  CHECK(contains(together.err, "is the first that is not finite"));
 }

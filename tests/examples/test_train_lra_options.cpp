@@ -44,6 +44,8 @@ TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options with
       {"--gamma 0.5", "--gamma has no effect with --warp auto"},
       {"--val-split 0.5", "--val-split has no effect with --task listops"},
       {"--layout image", "--layout has no effect with --task listops: it has no images"},
+      {"--sync-norm --norm batch", "--sync-norm has no effect with --shards 1"},
+      {"--sync-norm --shards 2 --norm layer", "--sync-norm has no effect with --norm layer"},
       {"--epochs 3", "--epochs has no effect beside --steps"}};
   for (const auto& c : cases) {
     CAPTURE(c.first);

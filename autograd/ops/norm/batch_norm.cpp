@@ -35,6 +35,7 @@
 #include <utility>
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/batch_norm.h"
 #include "autograd/ops/detail/reference.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "autograd/ops/norm.h"
@@ -64,7 +65,7 @@ void batch_statistics(const Tensor& x_tensor, const Tensor& sums_tensor, Tensor&
   parallel_for(x_tensor.device(), D, [=] SKIFF_KERNEL(int64_t d) {
     const double c = sums[d] / N, v = sums[D + d] / N - c * c;
     mean[d] = double(first[d]) + c;
-    var[d] = v > 0 ? v : v < 0 ? 0 : v;  // a NaN stays
+    var[d] = batch_norms::not_negative(v);
   });
 }
 
@@ -78,65 +79,6 @@ void move_running(const Tensor& batch_tensor, double factor, double momentum,
   });
 }
 
-template <class R>
-void widen(const Tensor& running_tensor, Tensor& wide_tensor) {
-  const R* running = running_tensor.data<R>();
-  double* wide = wide_tensor.data<double>();
-  parallel_for(running_tensor.device(), running_tensor.size(),
-               [=] SKIFF_KERNEL(int64_t d) { wide[d] = double(running[d]); });
-}
-
-template <class T>
-void center_and_scale(const Tensor& mean_tensor, const Tensor& var_tensor, double eps,
-                      Tensor& m_tensor, Tensor& inverse_tensor) {
-  const double *mean = mean_tensor.data<double>(), *var = var_tensor.data<double>();
-  T *m = m_tensor.data<T>(), *inverse = inverse_tensor.data<T>();
-  parallel_for(mean_tensor.device(), mean_tensor.size(), [=] SKIFF_KERNEL(int64_t d) {
-    m[d] = T(mean[d]);
-    inverse[d] = T(1 / std::sqrt(var[d] + eps));
-  });
-}
-
-template <class T>
-void normalise(const Tensor& x_tensor, const Tensor& w_tensor, const Tensor& b_tensor,
-               const Tensor& m_tensor, const Tensor& inverse_tensor, Tensor& y_tensor) {
-  const T *x = x_tensor.data<T>(), *w = w_tensor.data<T>(), *b = b_tensor.data<T>();
-  const T *m = m_tensor.data<T>(), *inverse = inverse_tensor.data<T>();
-  T* y = y_tensor.data<T>();
-  const int64_t D = w_tensor.size();
-  parallel_rows(x_tensor.device(), x_tensor.size() / D, D, [=] SKIFF_KERNEL(Row row) {
-    const int64_t o = row.index * D;
-    row.for_each(D, [&](int64_t d) { y[o + d] = (x[o + d] - m[d]) * inverse[d] * w[d] + b[d]; });
-  });
-}
-
-template <class T>
-struct WeightTerms {  // gy h and gy
-  const T *gy, *x, *m, *inverse;
-  SKIFF_HOST_DEVICE Terms<2> operator()(int64_t i, int64_t, int64_t d) const {
-    return {{double(gy[i] * (x[i] - m[d]) * inverse[d]), double(gy[i])}};
-  }
-};
-
-// batch_share: 1/N in training, 0 in evaluation, where the statistics are constants
-template <class T>
-void input_gradient(const Tensor& gy_tensor, const Tensor& x_tensor, const Tensor& w_tensor,
-                    const Tensor& m_tensor, const Tensor& inverse_tensor, const Tensor& gw_tensor,
-                    const Tensor& gb_tensor, T batch_share, Tensor& gx_tensor) {
-  const T *gy = gy_tensor.data<T>(), *x = x_tensor.data<T>(), *w = w_tensor.data<T>();
-  const T *m = m_tensor.data<T>(), *inverse = inverse_tensor.data<T>();
-  const T *gw = gw_tensor.data<T>(), *gb = gb_tensor.data<T>();
-  T* gx = gx_tensor.data<T>();
-  const int64_t D = w_tensor.size();
-  parallel_rows(gy_tensor.device(), gy_tensor.size() / D, D, [=] SKIFF_KERNEL(Row row) {
-    const int64_t o = row.index * D;
-    row.for_each(D, [&](int64_t d) {
-      const T h = (x[o + d] - m[d]) * inverse[d];
-      gx[o + d] = w[d] * inverse[d] * (gy[o + d] - batch_share * (gb[d] + h * gw[d]));
-    });
-  });
-}
-
 struct BatchNorm {
   static constexpr auto name = "batch_norm";
   Statistics statistics = Statistics::Batch;  // attributes
@@ -147,11 +89,7 @@ struct BatchNorm {
 
   bool training() const { return statistics == Statistics::Batch; }
   Tensor forward(const Tensor& x, const Tensor& w, const Tensor& b) {
-    check_real(name, "x", x);
-    check_like(name, x, w);
-    check_like(name, x, b);
-    check(x.rank() >= 1 && x.size() > 0 && w.shape() == x.shape().last(1) && b.shape() == w.shape(),
-          name, ": x (.., D), weight (D) and bias (D) are needed, got ", x, ", ", w, " and ", b);
+    batch_norms::check_inputs(name, x, w, b);
     const bool given = running_mean && running_var;
     check(given || (training() && !running_mean && !running_var), name,
           ": a running mean and variance are needed, got ", running_mean, " and ", running_var);
@@ -179,15 +117,15 @@ struct BatchNorm {
       if (found) *std::exchange(found, nullptr) = {N, mean, var};
     } else {
       dispatch(running_mean, [&]<class R> {
-        widen<R>(running_mean, mean);
-        widen<R>(running_var, var);
+        batch_norms::widen<R>(running_mean, mean);
+        batch_norms::widen<R>(running_var, var);
       });
     }
     m = empty_like(w);
     inverse = empty_like(w);
     dispatch(x, [&]<class T> {
-      center_and_scale<T>(mean, var, eps, m, inverse);
-      normalise<T>(x, w, b, m, inverse, y);
+      batch_norms::center_and_scale<T>(mean, var, eps, m, inverse);
+      batch_norms::normalise<T>(x, w, b, m, inverse, y);
     });
     return y;
   }
@@ -195,14 +133,16 @@ struct BatchNorm {
     const int64_t D = w.size(), N = x.size() / D;
     Tensor gx, gw, gb;
     dispatch(gy, [&]<class T> {
-      const WeightTerms<T> terms{gy.data<T>(), x.data<T>(), m.data<T>(), inverse.data<T>()};
+      const batch_norms::WeightTerms<T> terms{gy.data<T>(), x.data<T>(), m.data<T>(),
+                                              inverse.data<T>()};
       const Tensor sums = column_sums<2>(gy.device(), N, D, terms);
       gw = sums_row(sums, 0, w.shape(), w.dtype());
       gb = sums_row(sums, 1, w.shape(), w.dtype());
       if (needs[0]) {
         gx = empty_like(x);
+        // In evaluation, where the statistics are constants, 0.
         const T batch_share = training() ? T(1) / T(N) : T(0);
-        input_gradient<T>(gy, x, w, m, inverse, gw, gb, batch_share, gx);
+        batch_norms::input_gradient<T>(gy, x, w, m, inverse, gw, gb, batch_share, gx);
       }
     });
     return {gx, gw, gb};

@@ -19,7 +19,7 @@ equal() {  # SCHEDULE OPTION..
 equal forward --mixer ski --norm batch
 equal 1 --mixer ski --norm batch --dtype float64
 equal forward --mixer tno --norm layer
-equal 2 --mixer fd --norm batch
+equal 2 --mixer fd --norm batch --sync-norm
 damaged() { [ "$code" != 0 ] && says "has other parameters"; }
 # shellcheck disable=SC2086
 CUDA_HOST_NCCL=damaged train damaged 2 $device --mixer tno

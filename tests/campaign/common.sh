@@ -22,7 +22,7 @@ needs_root() { [ "$(id -u)" = 0 ] || { echo "skipped: $* needs root"; exit 77; }
 
 attempt() {  # COMMAND..: its exit code and what it says; 124 after a minute
   executions=$((executions + 1))
-  timeout -k 1 60 "$@" >"$work/out" 2>"$work/err" </dev/null
+  { timeout -k 1 60 "$@" >"$work/out" 2>"$work/err" </dev/null; } 2>/dev/null  # where bash would say "Killed"
   code=$?
 }
 what_it_said() { head -n 20 "$work/out" "$work/err"; }

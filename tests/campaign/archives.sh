@@ -26,9 +26,9 @@ harmless; pack aclImdb
 reads() {  # MB PROGRAM
   local limit=$1
   rm -rf "$work/text"; mkdir "$work/text"; cp "$work/hostile.tar.gz" "$work/text/aclImdb_v1.tar.gz"
-  # shellcheck disable=SC2016
+  # shellcheck disable=SC2016,SC2046
   attempt bash -c 'ulimit -v "$0"; ulimit -t 10; exec "$@"' $((limit * 1024)) "$build/$2" check \
-    "$work/text$([ "$2" = lm_data ] && echo /aclImdb_v1.tar.gz)"
+    $([ "$2" = lra_data ] && echo "$work/text" || echo "$work/text/aclImdb_v1.tar.gz --split 0.8,0.1,0.1")
 }
 declare -A least=()
 for program in lra_data lm_data; do

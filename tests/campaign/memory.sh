@@ -19,8 +19,8 @@ for kind in train evaluate data; do
   enough=0
   for mb in $({ seq 60 60 480; seq 500 10 580; seq 700 150 1000; } | some "${2:-20}"); do
     rm -rf "$work/run" "$work/made"
+    # shellcheck disable=SC2086
     case $kind in
-      # shellcheck disable=SC2086
       train) limited "$mb" "$build/train_lra" $tiny --out "$work/run" ;;
       evaluate) limited "$mb" "$build/evaluate" "$work/whole" --data "$work/data" --quiet --split val --svg "$work/confusion.svg" ;;
       data) limited "$mb" "$build/lra_data" check "$work/data" ;;

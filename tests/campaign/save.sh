@@ -34,7 +34,8 @@ reason() {  # FAULT: its words, as the system says them
   esac
 }
 ended_well() {  # FAULT
-  [ "$code" = 0 ] || one_error 5 "$work/run" "$(reason "$1")"
+  [ "$code" = 0 ] || one_error 5 "$work/run" "$(reason "$1")" ||
+    one_error 3 "$work/run/best.safetensors" "$(reason "$1")"  # it is read for the final test
 }
 whole_again() { ! says 'kept as' && same_end whole run; }  # 'kept as': a checkpoint was damaged
 again=0

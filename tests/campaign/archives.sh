@@ -31,7 +31,7 @@ reads() {  # MB PROGRAM
     $([ "$2" = lra_data ] && echo "$work/text" || echo "$work/text/aclImdb_v1.tar.gz --split 0.8,0.1,0.1")
 }
 declare -A least=()
-for program in lra_data lm_data; do
+for program in lra_data; do
   for ((least[$program] = 400; least[$program] < 1000; least[$program] += 10)); do
     reads "${least[$program]}" $program
     [ "$code" = 0 ] && break
@@ -47,7 +47,7 @@ bounded() {
 }
 hostile() {  # NAME: what is packed in hostile.tar.gz
   local program
-  for program in lra_data lm_data; do
+  for program in "${!least[@]}"; do
     reads $((least[$program] + 64)) $program
     try "$1, read by $program" bounded
   done

@@ -72,11 +72,15 @@ class Input {
     file_ = uninterrupted([&] { return ::open(path.c_str(), flags); });
     if (file_ < 0) refuse(path_, "cannot open: ", system_message(errno));
     struct stat status;
-    const bool known = ::fstat(file_, &status) == 0;
-    if (!known || !S_ISREG(status.st_mode)) {
+    if (::fstat(file_, &status) != 0) {
+      const int error = errno;
+      ::close(file_);
+      refuse(path_, "cannot be examined: ", system_message(error));
+    }
+    if (!S_ISREG(status.st_mode)) {
       ::close(file_);
       refuse(path_, "a regular file is needed, got ",
-             known && S_ISDIR(status.st_mode) ? "a directory" : "something else");
+             S_ISDIR(status.st_mode) ? "a directory" : "something else");
     }
     size_ = int64_t(status.st_size);
   }

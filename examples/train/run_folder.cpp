@@ -46,6 +46,11 @@ bool is_temporary(const std::string& name) {
          step_of(of).has_value();  // the first two: of several runs
 }
 
+bool is_of_a_run(const std::string& name) {
+  return name == "lock" || is_temporary(name) || step_of(name).has_value() ||
+         std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
+}
+
 }  // namespace
 
 RunFolder::RunFolder(const std::string& path, int (*lock)(int file, int operation)) : path_(path) {
@@ -155,11 +160,15 @@ void RunFolder::take_lock(int (*lock)(int file, int operation)) {
 }
 
 // A program that was killed while it wrote leaves its unfinished file. In a folder without a run
-// nothing is touched: those files belong to the user.
+// nothing is touched: those files belong to the user. A run that was killed before it wrote
+// config.toml has a folder with nothing but files of a run.
 void RunFolder::remove_temporaries() const {
-  if (!has("config.toml") && !has("results.csv")) return;
+  const std::vector<std::string> all = names();
+  if (!has("config.toml") && !has("results.csv") &&
+      !std::all_of(all.begin(), all.end(), is_of_a_run))
+    return;
   std::error_code ignored;
-  for (const std::string& name : names())
+  for (const std::string& name : all)
     if (is_temporary(name)) std::filesystem::remove(file(name), ignored);
 }
 

@@ -309,6 +309,45 @@ TEST_CASE("safetensors: every single flipped bit of a written file is found") {
   CHECK(refusal(path) == "");
 }
 
+TEST_CASE("safetensors: 10 kB, cut at every byte, every bit of the header, 10,000 of the data") {
+  const Folder folder;
+  const std::string path = folder / "x";
+  std::vector<safetensors::Entry> tensors = checkpoint();
+  tensors.push_back({"long", numbered({2000}, DType::Float32)});
+  safetensors::write(path, tensors, kMetadata);
+  const std::string bytes = load(path);
+  CHECK(bytes.size() > 9000);
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  REQUIRE(file >= 0);
+  int64_t found = 0, flips = 0;
+  const auto refused = [&] { return refusal(path).starts_with(path + ": safetensors: "); };
+  const auto flip = [&](size_t at, int bit) {
+    const char flipped = char(bytes[at] ^ (1 << bit));
+    REQUIRE(::pwrite(file, &flipped, 1, off_t(at)) == 1);
+    ++flips;
+    found += refused();
+    REQUIRE(::pwrite(file, &bytes[at], 1, off_t(at)) == 1);
+  };
+  const size_t header = 8 + bytes.find_last_of('}') - 7;  // its end, behind the length word
+  for (size_t at = 0; at < header; ++at)
+    for (int bit = 0; bit < 8; ++bit) flip(at, bit);
+  uint32_t state = 1;
+  for (int i = 0; i < 10000; ++i) {
+    state = state * 1664525u + 1013904223u;
+    flip(header + (state >> 11) % (bytes.size() - header), int(state >> 29));
+  }
+  CHECK(flips > 15000);
+  CHECK(found == flips);
+  CHECK(refusal(path) == "");
+  found = 0;
+  for (size_t length = bytes.size(); length-- > 0;) {
+    REQUIRE(::ftruncate(file, off_t(length)) == 0);
+    found += refused();
+  }
+  ::close(file);
+  CHECK(found == int64_t(bytes.size()));
+}
+
 TEST_CASE("safetensors: a flipped bit of the data is named a checksum error") {
   const Folder folder;
   safetensors::write(folder / "x", {{"x", numbered({9}, DType::Float32)}});

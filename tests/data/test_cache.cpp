@@ -1,6 +1,8 @@
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdlib>
@@ -119,6 +121,45 @@ TEST_CASE("cache: a file that is damaged or cut anywhere is not used, and is rep
   REQUIRE(save_cache(key, data));
   CHECK(load_cache(key, &read));
   CHECK(read_file(cache_paths(key)[0]) == whole);
+}
+
+TEST_CASE("cache: every bit of its beginning, and 10,000 flips of the rest, are found") {
+  const Folder folder;
+  const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
+  TaskData data = pairs_of(300);
+  data.train.push_back({std::vector<uint16_t>(4000, 7), {5, 2}, 1});
+  data.pad_to = 0;
+  REQUIRE(save_cache(key, data));
+  const std::string path = cache_paths(key)[0], whole = read_file(path);
+  CHECK(whole.size() > 4000);
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  REQUIRE(file >= 0);
+  int64_t used = 0, flips = 0;
+  TaskData read;
+  REQUIRE(load_cache(key, &read));
+  const auto flip = [&](size_t at, int bit) {
+    const char flipped = char(whole[at] ^ (1 << bit));
+    REQUIRE(::pwrite(file, &flipped, 1, off_t(at)) == 1);
+    ++flips;
+    used += load_cache(key, &read);
+    REQUIRE(::pwrite(file, &whole[at], 1, off_t(at)) == 1);
+  };
+  for (size_t at = 0; at < 1000; ++at)
+    for (int bit = 0; bit < 8; ++bit) flip(at, bit);
+  uint32_t state = 1;
+  for (int i = 0; i < 10000; ++i) {
+    state = state * 1664525u + 1013904223u;
+    flip(1000 + (state >> 11) % (whole.size() - 1000), int(state >> 29));
+  }
+  CHECK(flips == 18000);
+  CHECK(used == 0);
+  CHECK(load_cache(key, &read));
+  for (size_t length = whole.size(); length-- > 0;) {
+    REQUIRE(::ftruncate(file, off_t(length)) == 0);
+    used += load_cache(key, &read);
+  }
+  ::close(file);
+  CHECK(used == 0);
 }
 
 TEST_CASE("cache: goes to the user's folder, or nowhere, when the place beside cannot be written") {

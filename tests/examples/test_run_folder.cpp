@@ -69,6 +69,21 @@ TEST_CASE("run folder: only its own temporary files are removed, and only when i
   CHECK(names_in(folder.path) == left);
 }
 
+TEST_CASE(
+    "run folder: temporary files of a run that was killed before it wrote its options go, too") {
+  const Folder folder;
+  const std::vector<std::string> run_files = {"lock", "metrics.csv"};
+  for (const char* name : {"lock", "metrics.csv", "config.toml.tmp.4", "metrics.csv.tmp.12"})
+    folder.write(name, "x");
+  { RunFolder run(folder.name()); }
+  CHECK(names_in(folder.path) == run_files);
+
+  folder.write("metrics.csv.tmp.12", "x");
+  folder.write("thesis.tex", "x");  // not a folder of a run alone
+  { RunFolder run(folder.name()); }
+  CHECK(fs::exists(folder.path / "metrics.csv.tmp.12"));
+}
+
 TEST_CASE("run folder: a checkpoint is named by digits, and the newest has the largest number") {
   const Folder folder;
   const RunFolder run(folder.name());

@@ -103,9 +103,11 @@ TEST_CASE("train_lra: a save that fails is reported, and the run goes on to the 
   const TinyRun place;
   REQUIRE(place.train_here("whole").code == 0);
   // Other files have all the names that the temporary file may take; exec keeps the process number.
+  // A file of the user keeps the run from removing them.
   const std::string run = place / "run";
   const auto blocked = [&](const std::string& name) {
-    return "mkdir " + run + "; i=$$; while [ $i -le $(($$ + 1000)) ]; do : >" + run + "/" + name +
+    return "mkdir " + run + "; : >" + run +
+           "/notes.txt; i=$$; while [ $i -le $(($$ + 1000)) ]; do : >" + run + "/" + name +
            ".safetensors.tmp.$i; i=$((i + 1)); done; exec $train 2>" + place / "err >" +
            place / "out";
   };

@@ -55,6 +55,25 @@ std::optional<MetricsRow> parse_row(std::string_view line) {
   return row;
 }
 
+namespace {
+
+// A chart has some hundred pixels: of a long run it shows every so many points, and the last one.
+// So drawing takes a bounded time and memory, however often a run draws.
+void thin(charts::Series& series) {
+  constexpr size_t kMostPoints = 1000;
+  const size_t n = series.x.size(), every = (n + kMostPoints - 1) / kMostPoints;
+  if (every <= 1) return;
+  size_t kept = 0;
+  for (size_t i = 0; i < n; ++i) {
+    if (i % every != 0 && i + 1 != n) continue;
+    series.x[kept] = series.x[i], series.y[kept] = series.y[i];
+    ++kept;
+  }
+  series.x.resize(kept), series.y.resize(kept);
+}
+
+}  // namespace
+
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
                        double majority_rate, double baseline_loss) {
   using charts::Series;
@@ -79,6 +98,9 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
     add(majority, r.step, majority_rate);
     add(counting, r.step, baseline_loss);
   }
+  for (Series* series :
+       {&train_loss, &val_loss, &train_accuracy, &val_accuracy, &majority, &counting})
+    thin(*series);
   std::vector<charts::Chart> charts = {
       {.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}}};
   if (!counting.x.empty()) charts[0].series.push_back(counting);

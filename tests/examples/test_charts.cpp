@@ -194,3 +194,17 @@ TEST_CASE("curves: validations are joined, though most rows have none; the legen
   CHECK(count_of(svg, "translate(56 256)") == 2);
   CHECK(count_of(svg, "translate(56 274)") == 1);
 }
+
+TEST_CASE("curves: a run of a hundred thousand rows is drawn in the space of a thousand") {
+  const auto rows = [](int64_t count) {
+    std::vector<MetricsRow> all;
+    for (int64_t step = 1; step <= count; ++step)
+      all.push_back({.step = step, .train_loss = 1 + 1.0 / double(step), .val_loss = 2});
+    return all;
+  };
+  const std::string small = curves_svg(rows(1000), "a run", NAN);
+  const std::string large = curves_svg(rows(100000), "a run", NAN);
+  CHECK(well_formed(large));
+  CHECK(large.size() < small.size() + small.size() / 10);
+  CHECK(contains(large, "100000"));  // the last step is there
+}

@@ -248,7 +248,6 @@ bench: $(BUILD)/bench
 # ---- planted bugs, several processes, the report, puzzles: how each is made is said beside it ----
 include tests/mutants/build.mk
 include tests/distributed/build.mk
-include tests/campaign/build.mk
 include examples/report/build.mk
 include examples/puzzles/build.mk
 

@@ -5,23 +5,17 @@
 
 #include <cstring>
 #include <numeric>
+#include <string>
 
-#include "core/check.h"
 #include "core/processes.h"
 
 namespace skiff {
 namespace {
 
-void require(ncclResult_t result, const char* call) {
-  check(result == ncclSuccess, "NCCL: ", call, ": ", ncclGetErrorString(result));
-}
-void require(cudaError_t error, const char* call) {
-  check(error == cudaSuccess, "cuda: ", call, ": ", cudaGetErrorString(error));
-}
-
 class NcclMessages : public DeviceMessages {
  public:
-  explicit NcclMessages(Processes& processes) : rank_(processes.rank()), size_(processes.size()) {
+  explicit NcclMessages(Processes& processes)
+      : processes_(processes), rank_(processes.rank()), size_(processes.size()) {
     ncclUniqueId id;
     std::memset(&id, 0, sizeof id);
     if (rank_ == 0) require(ncclGetUniqueId(&id), "ncclGetUniqueId");
@@ -83,6 +77,17 @@ class NcclMessages : public DeviceMessages {
     require(cudaEventRecord(ended_, nullptr), "cudaEventRecord");
   }
 
+  void require(ncclResult_t result, const char* call) {
+    if (result != ncclSuccess) end(call, ncclGetErrorString(result));
+  }
+  void require(cudaError_t error, const char* call) {
+    if (error != cudaSuccess) end(call, cudaGetErrorString(error));
+  }
+  [[noreturn]] void end(const std::string& call, const std::string& reason) {
+    end_all(processes_, "NCCL: " + call + ": " + reason, 1);
+  }
+
+  Processes& processes_;
   int rank_, size_;
   ncclComm_t all_ = nullptr;
   cudaEvent_t ended_ = nullptr;

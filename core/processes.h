@@ -21,20 +21,21 @@
 namespace skiff {
 
 // Messages from GPU to GPU that do not pass through the memory of the host, so that all addresses
-// are of a GPU. An operation begins when the GPU has done what was queued before.
+// are of a GPU. An operation begins when the GPU has done what was queued before. An error ends all
+// processes.
 struct DeviceMessages {
   virtual ~DeviceMessages() = default;
   virtual void start_all_to_all(const std::byte* send, std::span<const int64_t> send_bytes,
                                 std::byte* receive, std::span<const int64_t> receive_bytes) = 0;
   virtual void start_all_gather(std::byte* data, std::span<const int64_t> bytes) = 0;
-  virtual bool has_ended() = 0;  // Error if it has failed
+  virtual bool has_ended() = 0;
 };
 
 // Messages lie in the memory of the host, or of a GPU where message_memory() says so. Every process
 // makes the same calls between begin_..() and finish(), in the same order; one operation is on its
-// way at a time. A process that waits longer than the time limit for the others
-// prints one line and ends them all. It throws no exception, because MPI may still write to the
-// memory of a message, which an exception would free.
+// way at a time. A process that waits longer than the time limit for the others prints one line and
+// ends them all. It throws no exception, because MPI may still write to the memory of a message,
+// which an exception would free.
 class Processes {
  public:
   Processes(int rank, int size);

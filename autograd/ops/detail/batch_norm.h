@@ -53,6 +53,19 @@ void normalise(const Tensor& x_tensor, const Tensor& w_tensor, const Tensor& b_t
   });
 }
 
+// y, and what backward keeps: m and the inverse deviation (D) in x's type.
+inline Tensor normalised(const Tensor& x, const Tensor& w, const Tensor& b, const Tensor& mean,
+                         const Tensor& var, double eps, Tensor& m, Tensor& inverse) {
+  Tensor y = empty_like(x);
+  m = empty_like(w);
+  inverse = empty_like(w);
+  dispatch(x, [&]<class T> {
+    center_and_scale<T>(mean, var, eps, m, inverse);
+    normalise<T>(x, w, b, m, inverse, y);
+  });
+  return y;
+}
+
 template <class T>
 struct WeightTerms {  // gy h and gy
   const T *gy, *x, *m, *inverse;

@@ -101,7 +101,7 @@ struct BatchNorm {
     this->x = x;
     this->w = w;
     const int64_t D = w.size(), N = x.size() / D;
-    Tensor mean({D}, DType::Float64, x.device()), var = empty_like(mean), y = empty_like(x);
+    Tensor mean({D}, DType::Float64, x.device()), var = empty_like(mean);
     if (training()) {
       dispatch(x, [&]<class T> {
         const Tensor sums = column_sums<2>(x.device(), N, D, Moments<T>{x.data<T>(), x.data<T>()});
@@ -121,13 +121,7 @@ struct BatchNorm {
         batch_norms::widen<R>(running_var, var);
       });
     }
-    m = empty_like(w);
-    inverse = empty_like(w);
-    dispatch(x, [&]<class T> {
-      batch_norms::center_and_scale<T>(mean, var, eps, m, inverse);
-      batch_norms::normalise<T>(x, w, b, m, inverse, y);
-    });
-    return y;
+    return batch_norms::normalised(x, w, b, mean, var, eps, m, inverse);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
     const int64_t D = w.size(), N = x.size() / D;

@@ -106,14 +106,7 @@ struct SynchronizedBatchNorm {
     N = sums_row(sums, 0, w.shape(), DType::Float64);
     statistics_of(sums, c, mean, var);
     if (found) *std::exchange(found, nullptr) = {int64_t(to_vector(N)[0]), mean, var};
-    Tensor y = empty_like(x);
-    m = empty_like(w);
-    inverse = empty_like(w);
-    dispatch(x, [&]<class T> {
-      batch_norms::center_and_scale<T>(mean, var, eps, m, inverse);
-      batch_norms::normalise<T>(x, w, b, m, inverse, y);
-    });
-    return y;
+    return batch_norms::normalised(x, w, b, mean, var, eps, m, inverse);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
     const int64_t D = w.size();

@@ -57,8 +57,8 @@ std::optional<MetricsRow> parse_row(std::string_view line) {
 
 namespace {
 
-// A chart has some hundred pixels: of a long run it shows every so many points, and the last one.
-// So drawing takes a bounded time and memory, however often a run draws.
+// A chart is a few hundred pixels wide, so it shows at most about a thousand points of a long run,
+// evenly spread, and the last one. Drawing after each validation then costs no more as a run grows.
 void thin(charts::Series& series) {
   constexpr size_t kMostPoints = 1000;
   const size_t n = series.x.size(), every = (n + kMostPoints - 1) / kMostPoints;

@@ -1,7 +1,7 @@
 // A stand-in for NCCL on MPI: the messages of a group travel when the stream comes to them. It
 // checks that they lie inside a block of device memory, and that calls come in a group; a message
-// that nobody sends is waited for, as NCCL does. $CUDA_HOST_NCCL = damaged changes a byte of each
-// message: the test of the tests.
+// that nobody sends is waited for, as NCCL does. Where $CUDA_HOST_NCCL is set, to anything, a byte
+// of each message changes on its way: the test of the tests.
 #include "tests/cuda_host/nccl.h"
 
 #define OMPI_SKIP_MPICXX 1

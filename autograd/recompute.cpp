@@ -40,6 +40,20 @@ struct Recompute final : Node {
   }
 };
 
+// The last op of g in forgetting(g, h): the identity. Its backward comes before g's.
+struct Forget final : Node {
+  Tensor value;
+  std::function<Tensor()> make_again;
+
+  const char* name() const override { return "forget"; }
+  bool runs_ops() const override { return true; }
+  Grads backward(const Tensor& gy, Needs) const override {
+    const Tape::Pause pause;
+    Tensor(value).remember(make_again());
+    return {gy};
+  }
+};
+
 // The value of f(x), with no trace of it on the tape. A tape that looks for numbers that are not
 // finite looks at f's, too.
 Tensor value_of(const std::function<Variable(const Variable&)>& f, const Tensor& x) {
@@ -64,6 +78,18 @@ Variable recompute(const std::function<Variable(const Variable&)>& f, const Vari
   node->f = f;
   node->x = x.value();
   return recorder.record(std::move(node), std::move(y), {x});
+}
+
+Variable forgetting(const Remade& h, const std::function<Variable(const Variable&)>& g) {
+  const Variable y = g(h.value);
+  const bool kept = !h.make_again || y.value().shares_storage(h.value.value());
+  if (kept || !Tape::current() || !y.requires_grad()) return y;
+  const Recorder recorder({y});
+  auto node = std::make_unique<Forget>();
+  node->value = h.value.value();
+  node->make_again = h.make_again;
+  node->value.forget();
+  return recorder.record(std::move(node), y.value(), {y});
 }
 
 }  // namespace skiff

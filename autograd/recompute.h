@@ -19,4 +19,16 @@ Variable recompute(const std::function<Variable(const Variable& x)>& f, const Va
 
 bool recomputing();  // inside the second run, on this thread
 
+// A value and how to make it again: the same bits, in memory of its own, and no other effect. What
+// make_again uses outlives the tape. Without make_again the value is not forgotten.
+struct Remade {
+  Variable value;
+  std::function<Tensor()> make_again = {};
+};
+
+// y = g(h.value), where the memory of h.value is given back when g has run: the backward makes it
+// again before it walks through g. Who reads it in between gets an error. For values that are large
+// and cheap, such as a norm or an activation in front of a linear map.
+Variable forgetting(const Remade& h, const std::function<Variable(const Variable&)>& g);
+
 }  // namespace skiff

@@ -128,12 +128,17 @@ struct Tensor::Storage {
   Device device;
   size_t bytes;
   void* block;
+  bool forgotten = false;
   std::atomic<uint32_t> writes{0};  // how often a pointer for writing was taken
   Storage(Device device, size_t bytes)
       : device(device), bytes(bytes), block(memory::allocate(device, bytes)) {}
-  ~Storage() { memory::release(device, block, bytes); }
+  ~Storage() { give_back(); }
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
+  void give_back() {
+    if (!forgotten) memory::release(device, block, bytes);
+    forgotten = true;
+  }
 };
 
 Tensor::Tensor(Shape shape, DType dtype, Device device)
@@ -143,7 +148,7 @@ Tensor::Tensor(Shape shape, DType dtype, Device device)
       device_(device) {}
 
 void* Tensor::raw() {
-  check(storage_ != nullptr, "tensor: this tensor is empty");
+  check_readable();
   // Load and store, not a locked increment: when two threads write at once, a count may get lost,
   // which does no harm.
   storage_->writes.store(storage_->writes.load(std::memory_order_relaxed) + 1,
@@ -151,8 +156,28 @@ void* Tensor::raw() {
   return storage_->block;
 }
 const void* Tensor::raw() const {
-  check(storage_ != nullptr, "tensor: this tensor is empty");
+  check_readable();
   return storage_->block;
+}
+
+void Tensor::check_readable() const {
+  check(storage_ != nullptr, "tensor: this tensor is empty");
+  check(!storage_->forgotten, "tensor: ", *this, " is read while its memory is given back");
+}
+
+void Tensor::forget() {
+  check(storage_ != nullptr, "forget: this tensor is empty");
+  storage_->give_back();
+}
+
+void Tensor::remember(Tensor again) {
+  check(storage_ != nullptr && storage_->forgotten, "remember: ", *this, " was not forgotten");
+  check(again && again.storage_->bytes == storage_->bytes && again.device_ == device_ &&
+            again.storage_.use_count() == 1,
+        "remember: a tensor of its own like ", *this, " is needed, got ", again);
+  storage_->block = again.storage_->block;
+  storage_->forgotten = false;
+  again.storage_->forgotten = true;  // so that its end leaves the memory alone
 }
 
 void Tensor::check_type(DType wanted) const {

@@ -117,10 +117,16 @@ class Tensor {
   Tensor to(Device device) const;     // moved; the same tensor when nothing changes
   bool shares_storage(const Tensor& other) const { return storage_ == other.storage_; }
 
+  // Gives the memory back while the handles stay: to read or write through any of them is an error
+  // until remember(), which takes the memory of an equal tensor that nobody else holds.
+  void forget();
+  void remember(Tensor again);
+
  private:
   friend class ChangeMark;
   struct Storage;
   void check_type(DType wanted) const;
+  void check_readable() const;
 
   std::shared_ptr<Storage> storage_;
   Shape shape_;

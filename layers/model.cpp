@@ -57,8 +57,10 @@ Variable Block::operator()(const Variable& x, const Tensor& lengths) const {
     const Variable mixed = (*unit_norm)(x + unit_drop((*unit)(x, lengths)));
     return (*glu_norm)(mixed + glu_drop(glu(mixed)));
   }
-  const Variable mixed = x + unit_drop((*unit)((*unit_norm)(x), lengths));
-  return mixed + glu_drop(glu((*glu_norm)(mixed)));
+  const auto unit_of = [&](const Variable& h) { return (*unit)(h, lengths); };
+  const auto glu_of = [&](const Variable& h) { return glu(h); };
+  const Variable mixed = x + unit_drop(forgetting(unit_norm->remade(x), unit_of));
+  return mixed + glu_drop(forgetting(glu_norm->remade(mixed), glu_of));
 }
 
 Trunk::Trunk(const Scope& s, const ModelOptions& o, const InputShape& shape, const TrunkEnds& ends)

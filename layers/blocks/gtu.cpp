@@ -1,6 +1,7 @@
 #include "layers/blocks/gtu.h"
 
 #include "autograd/ops.h"
+#include "autograd/recompute.h"
 #include "layers/blocks/glu.h"
 #include "layers/blocks/mixer2d.h"
 
@@ -28,9 +29,15 @@ Gtu::Gtu(const Scope& s, const GtuOptions& options, const MakeMixer& make)
       drop(s, options.height > 0 ? options.dropout : 0) {}
 
 Variable Gtu::operator()(const Variable& x, const Tensor& lengths) const {
-  Variable v = activate(activation, v_proj(x));  // (B, n, inner)
-  if (lengths) v = mask_positions(v, lengths);
-  const Variable mixed = (*mixer)(v);
+  const auto activated = [this, lengths](const Variable& v) {
+    const Variable active = activate(activation, v);
+    return lengths ? mask_positions(active, lengths) : active;
+  };
+  const Variable v = v_proj(x);  // (B, n, inner)
+  Remade active = {activated(v)};
+  if (!active.value.value().shares_storage(v.value()))
+    active.make_again = [=, v = v.value()] { return activated(v).value(); };
+  const Variable mixed = forgetting(active, [this](const Variable& h) { return (*mixer)(h); });
   return gated(activation, u_proj(x), mixed, o, drop);
 }
 

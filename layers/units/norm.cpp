@@ -2,8 +2,6 @@
 
 #include "autograd/ops/arithmetic.h"
 #include "autograd/ops/elementwise.h"
-#include "autograd/ops/norm.h"
-#include "autograd/recompute.h"
 #include "layers/shard_pass.h"
 
 namespace skiff {
@@ -34,6 +32,10 @@ std::unique_ptr<Norm> make_norm(const Scope& s, NormKind kind, int64_t dim) {
   fail("make_norm: unknown kind ", int(kind));
 }
 
+Remade Norm::remade(const Variable& x) const {
+  return {(*this)(x), [this, x = x.value()] { return (*this)(Variable(x)).value(); }};
+}
+
 Variable SimpleRmsNorm::operator()(const Variable& x) const { return simple_rms_norm(x); }
 
 RmsNorm::RmsNorm(const Scope& s, int64_t dim) : scale(s.parameter("scale", {dim}, constant(1))) {}
@@ -62,27 +64,40 @@ BatchNorm::BatchNorm(const Scope& s, int64_t dim)
       bias(s.parameter("bias", {dim}, constant(0))) {}
 
 Variable BatchNorm::operator()(const Variable& x) const {
+  BatchStatistics found;
+  return normalised(x, found);
+}
+
+Remade BatchNorm::remade(const Variable& x) const {
+  BatchStatistics found;
+  const Variable y = normalised(x, found);
+  if (!found.mean) found = {0, running_mean, running_var};
+  return {y, [this, x = x.value(), found] {
+            return batch_norm(Variable(x), weight, bias, found.mean, found.var, Statistics::Running)
+                .value();
+          }};
+}
+
+// Fills `found` in training.
+Variable BatchNorm::normalised(const Variable& x, BatchStatistics& found) const {
   if (!store->training())
     return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Running);
   ShardPass* const shard = store->shard();
-  BatchStatistics found;
-  const auto normalised = [&] {
-    if (shard && shard->sum_over_shards)
-      return synchronized_batch_norm(x, weight, bias, running_mean, shard->sum_over_shards,
-                                     kNormEps, &found);
-    return batch_norm(x, weight, bias, {}, {}, Statistics::Batch, kNormMomentum, kNormEps, &found);
-  };
   // When a block is computed again, its first run has already left the statistics.
-  if (recomputing()) return normalised();
-  if (shard) {
-    const Variable y = normalised();
+  const bool moves_running = !shard && !recomputing();
+  const Variable y = shard && shard->sum_over_shards
+                         ? synchronized_batch_norm(x, weight, bias, running_mean,
+                                                   shard->sum_over_shards, kNormEps, &found)
+                         : batch_norm(x, weight, bias, moves_running ? running_mean : Tensor(),
+                                      moves_running ? running_var : Tensor(), Statistics::Batch,
+                                      kNormMomentum, kNormEps, &found);
+  if (shard && !recomputing()) {
     shard->running.insert(shard->running.end(), {running_mean, running_var});
     shard->found.push_back(double(found.N));
     for (const Tensor& values : {found.mean, found.var})
       for (const double value : to_vector(values)) shard->found.push_back(value);
-    return y;
   }
-  return batch_norm(x, weight, bias, running_mean, running_var, Statistics::Batch);
+  return y;
 }
 
 }  // namespace skiff

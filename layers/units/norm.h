@@ -5,7 +5,8 @@
 #include <memory>
 #include <span>
 
-#include "autograd/tape.h"
+#include "autograd/ops/norm.h"
+#include "autograd/recompute.h"
 #include "core/options.h"
 #include "layers/parameters.h"
 
@@ -17,11 +18,14 @@ std::span<const Word<NormKind>> words_of(NormKind);  // "none", "simplerms", "rm
 struct Norm {
   virtual ~Norm() = default;
   virtual Variable operator()(const Variable& x) const = 0;  // (.., dim)
+  // The same, for a block that forgets it until the backward.
+  virtual Remade remade(const Variable& x) const;
 };
 std::unique_ptr<Norm> make_norm(const Scope& s, NormKind kind, int64_t dim);
 
 struct NoNorm : Norm {
   Variable operator()(const Variable& x) const override { return x; }
+  Remade remade(const Variable& x) const override { return {x}; }
 };
 
 struct SimpleRmsNorm : Norm {  // x / (|x| / sqrt d + 1e-8)
@@ -52,6 +56,10 @@ struct BatchNorm : Norm {  // per channel over batch and positions;  all (d)
   Variable weight, bias;
   BatchNorm(const Scope& s, int64_t dim);
   Variable operator()(const Variable& x) const override;
+  Remade remade(const Variable& x) const override;  // with the statistics of the first time
+
+ private:
+  Variable normalised(const Variable& x, BatchStatistics& found) const;
 };
 
 }  // namespace skiff

@@ -1,0 +1,125 @@
+// forgetting(): the gradients of g(f(x)), without the memory of f(x) in between.
+#include "autograd/ops.h"
+#include "autograd/recompute.h"
+#include "core/memory.h"
+#include "layers/units/norm.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+
+namespace {
+
+struct Trained {
+  std::vector<double> gradients;
+  int64_t kept;  // bytes between forward and backward
+};
+
+// y = silu(x W^T) W, with or without keeping silu(..) of n rows.
+Trained train(bool forget, int64_t n) {
+  const Variable x = Variable::leaf(random64({n, 8}, 1)), w = Variable::leaf(random64({8, 8}, 2));
+  const int64_t before = memory::stats(Device::CPU).live;
+  Tape tape;
+  tape.check_unchanged();
+  const Variable loss = [&] {
+    const Variable a = matmul(x, w);
+    Remade h = {silu(a)};
+    if (forget) h.make_again = [a = a.value()] { return silu(Variable(a)).value(); };
+    return sum(forgetting(h, [&](const Variable& v) { return matmul(v, w); }));
+  }();
+  const int64_t kept = memory::stats(Device::CPU).live - before;
+  tape.backward(loss);
+  std::vector<double> gradients = to_vector(x.grad());
+  for (const double g : to_vector(w.grad())) gradients.push_back(g);
+  return {gradients, kept};
+}
+
+}  // namespace
+
+TEST_CASE("forgetting: the same gradients, less memory between forward and backward") {
+  for (const int64_t n : {1, 2, 7, 64}) {
+    const Trained kept = train(false, n), forgotten = train(true, n);
+    CHECK(kept.gradients == forgotten.gradients);
+    CHECK(forgotten.kept < kept.kept);
+  }
+  // At 4096 rows, exactly one tensor of them is missing.
+  CHECK(train(false, 4096).kept - train(true, 4096).kept == 4096 * 8 * 8);
+}
+
+TEST_CASE("forgetting: a forgotten value cannot be read until the backward has made it again") {
+  const Variable x = Variable::leaf(random64({3, 4}, 1));
+  Tape tape;
+  const Remade h = {silu(x), [&] { return silu(Variable(x.value())).value(); }};
+  const std::vector<double> value = to_vector(h.value.value());
+  const Variable loss = sum(forgetting(h, [](const Variable& v) { return v * v; }));
+  CHECK_THROWS_WITH_AS(to_vector(h.value.value()),
+                       "tensor: float64 (3, 4) is read while its memory is given back", Error);
+  CHECK_THROWS_WITH_AS(sum(h.value), doctest::Contains("memory is given back"), Error);
+  tape.backward(loss);
+  CHECK(to_vector(h.value.value()) == value);
+}
+
+TEST_CASE("forgetting: what is not recorded, not to be made again, or handed on is kept") {
+  const Variable x = Variable::leaf(random64({5}, 1)), constant = Variable(x.value());
+  const auto square = [](const Variable& v) { return v * v; };
+  const auto made = [&](const Variable& v) {
+    return Remade{silu(v), [v = v.value()] { return silu(Variable(v)).value(); }};
+  };
+  const Remade outside = made(x);
+  forgetting(outside, square);  // no tape
+  to_vector(outside.value.value());
+  Tape tape;
+  const Remade of_constant = made(constant), without = {silu(x)}, handed_on = made(x);
+  forgetting(of_constant, square);
+  forgetting(without, square);
+  const Variable same = forgetting(handed_on, [](const Variable& v) { return v; });
+  for (const Remade& h : {of_constant, without, handed_on}) to_vector(h.value.value());
+  tape.backward(sum(same));
+  CHECK(x.grad());
+}
+
+TEST_CASE("forgetting: every norm makes the same bits again, in training and in evaluation") {
+  for (const Word<NormKind>& kind : words_of(NormKind{})) {
+    for (const bool training : {true, false}) {
+      Parameters store(1);
+      const auto norm = make_norm(store.root() / "norm", kind.value, 6);
+      store.set_training(training);
+      const Variable x = Variable::leaf(random64({2, 7, 6}, 3).to(DType::Float32));
+      Tape tape;
+      const Remade h = norm->remade(x);
+      CAPTURE(kind.text);
+      if (kind.value == NormKind::None) {
+        CHECK(!h.make_again);
+        continue;
+      }
+      std::vector<double> running;
+      for (const Parameter& p : store.all())
+        for (const double v : to_vector(p.variable.value())) running.push_back(v);
+      const Tape::Pause pause;
+      CHECK(to_vector(h.make_again()) == to_vector(h.value.value()));
+      for (const Parameter& p : store.all())  // no other effect
+        for (const double v : to_vector(p.variable.value())) {
+          CHECK(v == running.front());
+          running.erase(running.begin());
+        }
+    }
+  }
+}
+
+TEST_CASE("forget and remember: only a forgotten tensor takes the memory of one like it") {
+  Tensor x = random64({4}, 1);
+  const Tensor view = x.reshape({2, 2});
+  const int64_t live = memory::stats(Device::CPU).live;
+  CHECK_THROWS_WITH_AS(x.remember(random64({4}, 2)), doctest::Contains("was not forgotten"), Error);
+  CHECK_THROWS_WITH_AS(Tensor().forget(), doctest::Contains("empty"), Error);
+  x.forget();
+  x.forget();
+  CHECK(memory::stats(Device::CPU).live < live);
+  CHECK_THROWS_AS(to_vector(view), Error);
+  CHECK_THROWS_WITH_AS(x.remember(random64({5}, 2)), doctest::Contains("got float64 (5)"), Error);
+  const Tensor held = random64({4}, 2);
+  CHECK_THROWS_WITH_AS(x.remember(held), doctest::Contains("of its own"), Error);
+  x.remember(random64({4}, 2));
+  CHECK(to_vector(view) == to_vector(held));
+  CHECK(memory::stats(Device::CPU).live >= live);
+}

@@ -89,6 +89,7 @@ const std::map<std::string, const char*> kTestsOf = {
     {"language", "windows*,corpus*"},
     {"shards", "shards*,gradients*"},
     {"exchange", "exchange*"},
+    {"tuning", "average*,optim: a group*,tno: a spectrum*,kernel inputs*,batches by tokens*"},
 };
 
 // of: what a patch changes, or "" for all tests. An op has tests of its own.

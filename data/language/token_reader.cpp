@@ -146,12 +146,14 @@ void TokenReader::add_words(std::string_view text) {
 void TokenReader::add_ids(std::string_view bytes) {
   if (offset_ == 0 && bytes.size() >= 4) {
     has_header_ = number_at(bytes, 0) == kMagic;
-    check<DataError>(!has_header_ || int64_t(bytes.size()) >= kHeaderBytes, place_,
-                     ": the header of llm.c has ", kHeaderBytes, " bytes, got ", bytes.size());
-    if (int64_t(bytes.size()) >= kHeaderBytes) header_count_ = number_at(bytes, 2);
-    check<DataError>(!has_header_ || number_at(bytes, 1) == kVersion, place_,
-                     ": the version of llm.c's header must be ", kVersion, ", got ",
-                     number_at(bytes, 1));
+    const bool whole = int64_t(bytes.size()) >= kHeaderBytes;
+    check<DataError>(!has_header_ || whole, place_, ": the header of llm.c has ", kHeaderBytes,
+                     " bytes, got ", bytes.size());
+    if (whole) header_count_ = number_at(bytes, 2);
+    // The rest of a short file is no header, and must not be read as one.
+    const int32_t version = whole ? number_at(bytes, 1) : kVersion;
+    check<DataError>(!has_header_ || version == kVersion, place_,
+                     ": the version of llm.c's header must be ", kVersion, ", got ", version);
   }
   for (size_t at = offset_ == 0 && has_header_ ? kHeaderBytes : 0; at + 1 < bytes.size(); at += 2) {
     const int32_t id = uint8_t(bytes[at]) | uint8_t(bytes[at + 1]) << 8;

@@ -6,6 +6,7 @@
 #include "data/language/corpus.h"
 #include "data/language/evaluation.h"
 #include "data/language/text_source.h"
+#include "data/language/token_reader.h"
 #include "tests/data/language/zip.h"
 #include "tests/support/child.h"
 #include "tests/support/folder.h"
@@ -283,6 +284,21 @@ TEST_CASE("corpus: many small files of an archive take about the memory of their
   for (int i = 0; i < 300; ++i) files.emplace_back("train/" + std::to_string(i) + ".txt", "text");
   const std::string archive = folder.write("x.tar", tar_of(files));
   CHECK(growth_of([&] { load(archive); }) < kMostGrowth);
+}
+
+// Each in memory of exactly its size: only sanitizers see a read beyond it.
+TEST_CASE("tokens: a file of ids may be shorter than the numbers that a header would have") {
+  for (const size_t bytes : {2, 4, 6, 8, 10, 12, 1022, 1024}) {
+    CAPTURE(bytes);
+    std::vector<char> file(bytes, '\1');
+    TokenReader reader(Vocabulary::Kind::Ids);
+    reader.begin("ids.bin");
+    reader.add({file.data(), file.size()});
+    reader.end(false);
+    CHECK(reader.size() == int64_t(bytes / 2));
+    TokenArray tokens;
+    CHECK(reader.finish(reader.size(), &tokens).size() == 258);
+  }
 }
 
 TEST_CASE("corpus: token files of nanoGPT and of llm.c") {

@@ -135,7 +135,7 @@ define compile
 $(call say,$(CXX) $<)
 $(run)$(CXX) $(flags) $(addprefix -include ,$(pch)) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
 endef
-CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o)
+CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o $(COMMON)/tests/campaign/fuzz/targets.o)
 $(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
 	$(compile)
 $(CXX_OBJECTS): | $(PCHS)
@@ -247,6 +247,7 @@ bench: $(BUILD)/bench
 
 # ---- planted bugs, several processes, the report, puzzles: how each is made is said beside it ----
 include tests/mutants/build.mk
+include tests/campaign/build.mk
 include tests/distributed/build.mk
 include examples/report/build.mk
 include examples/puzzles/build.mk
@@ -292,6 +293,7 @@ help:
 	@echo 'make test-slow  the long ones'
 	@echo 'make test-cuda-host  the CUDA half without a GPU, under an emulation (needs the headers of a toolkit)'
 	@echo 'make test-random     random command lines of generate for FOR=600 seconds; best with SAN=1'
+	@echo 'make fuzz       the parsers for libFuzzer, with clang; then tests/campaign/fuzz.sh build/fuzz 60'
 	@echo 'make test-barriers   takes out each barrier of the CUDA half; the emulated tests must notice every one'
 	@echo 'make test-cuda-static  the CUDA build: registers, occupancy, PTX; needs nvcc, no GPU'
 	@echo 'make test-gpu   all tests on a GPU;  make bench-gpu: operators against the floors of the hardware'
@@ -312,4 +314,4 @@ help:
 
 .PHONY: all deps demo demo-lm results-table tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .PRECIOUS: %.o
--include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o)
+-include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o $(COMMON)/tests/campaign/fuzz/targets.o)

@@ -40,7 +40,7 @@ struct Recompute final : Node {
   }
 };
 
-// The last op of g in forgetting(g, h): the identity. Its backward comes before g's.
+// The last op of g in forgetting(h, g): the identity. Its backward comes before g's.
 struct Forget final : Node {
   Tensor value;
   std::function<Tensor()> make_again;

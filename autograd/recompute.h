@@ -20,7 +20,8 @@ Variable recompute(const std::function<Variable(const Variable& x)>& f, const Va
 bool recomputing();  // inside the second run, on this thread
 
 // A value and how to make it again: the same bits, in memory of its own, and no other effect. What
-// make_again uses outlives the tape. Without make_again the value is not forgotten.
+// make_again uses, a layer for example, lives until the backward. Without make_again the value is
+// not forgotten.
 struct Remade {
   Variable value;
   std::function<Tensor()> make_again = {};

@@ -147,13 +147,14 @@ void TokenReader::add_ids(std::string_view bytes) {
   if (offset_ == 0 && bytes.size() >= 4) {
     has_header_ = number_at(bytes, 0) == kMagic;
     const bool whole = int64_t(bytes.size()) >= kHeaderBytes;
-    check<DataError>(!has_header_ || whole, place_, ": the header of llm.c has ", kHeaderBytes,
-                     " bytes, got ", bytes.size());
+    if (has_header_) {
+      check<DataError>(whole, place_, ": the header of llm.c has ", kHeaderBytes, " bytes, got ",
+                       bytes.size());
+      check<DataError>(number_at(bytes, 1) == kVersion, place_,
+                       ": the version of llm.c's header must be ", kVersion, ", got ",
+                       number_at(bytes, 1));
+    }
     if (whole) header_count_ = number_at(bytes, 2);
-    // The rest of a short file is no header, and must not be read as one.
-    const int32_t version = whole ? number_at(bytes, 1) : kVersion;
-    check<DataError>(!has_header_ || version == kVersion, place_,
-                     ": the version of llm.c's header must be ", kVersion, ", got ", version);
   }
   for (size_t at = offset_ == 0 && has_header_ ? kHeaderBytes : 0; at + 1 < bytes.size(); at += 2) {
     const int32_t id = uint8_t(bytes[at]) | uint8_t(bytes[at + 1]) << 8;

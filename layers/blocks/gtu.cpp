@@ -29,16 +29,20 @@ Gtu::Gtu(const Scope& s, const GtuOptions& options, const MakeMixer& make)
       drop(s, options.height > 0 ? options.dropout : 0) {}
 
 Variable Gtu::operator()(const Variable& x, const Tensor& lengths) const {
-  const auto activated = [this, lengths](const Variable& v) {
-    const Variable active = activate(activation, v);
-    return lengths ? mask_positions(active, lengths) : active;
+  return gated(activation, u_proj(x), mixed(v_proj(x), lengths), o, drop);
+}
+
+// What silu and gelu make is forgotten until the backward; the other activations keep it for
+// theirs.
+Variable Gtu::mixed(const Variable& v, const Tensor& lengths) const {
+  const auto activated = [this, lengths](const Variable& x) {
+    const Variable y = activate(activation, x);
+    return lengths ? mask_positions(y, lengths) : y;
   };
-  const Variable v = v_proj(x);  // (B, n, inner)
   Remade active = {activated(v)};
-  if (!active.value.value().shares_storage(v.value()))
-    active.make_again = [=, v = v.value()] { return activated(v).value(); };
-  const Variable mixed = forgetting(active, [this](const Variable& h) { return (*mixer)(h); });
-  return gated(activation, u_proj(x), mixed, o, drop);
+  if (activation == Activation::Silu || activation == Activation::Gelu)
+    active.make_again = [activated, x = v.value()] { return activated(x).value(); };
+  return forgetting(active, [this](const Variable& x) { return (*mixer)(x); });
 }
 
 }  // namespace skiff

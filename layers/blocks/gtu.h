@@ -34,6 +34,9 @@ struct Gtu : SequenceUnit {
   Dropout drop;
   Gtu(const Scope& s, const GtuOptions& options, const MakeMixer& make);
   Variable operator()(const Variable& x, const Tensor& lengths = {}) const override;
+
+ private:
+  Variable mixed(const Variable& v, const Tensor& lengths) const;  // T act(v)
 };
 
 }  // namespace skiff

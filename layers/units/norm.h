@@ -18,7 +18,8 @@ std::span<const Word<NormKind>> words_of(NormKind);  // "none", "simplerms", "rm
 struct Norm {
   virtual ~Norm() = default;
   virtual Variable operator()(const Variable& x) const = 0;  // (.., dim)
-  // The same, for a block that forgets it until the backward.
+  // The same, for a block that forgets it: the backward runs the norm once more. A norm that would
+  // then give other bits, or leave another trace, says here how to make them again.
   virtual Remade remade(const Variable& x) const;
 };
 std::unique_ptr<Norm> make_norm(const Scope& s, NormKind kind, int64_t dim);

@@ -96,7 +96,8 @@ struct Node {
   std::shared_ptr<GradSlot> output;
   // Filled only on a tape that describes its ops.
   std::vector<Shape> input_shapes;  // of the inputs that are given
-  int64_t bytes = 0;                // new bytes alive after the op: its output and what it saved
+  // New bytes alive after the op: its output and what it saved. Negative where it gave some back.
+  int64_t bytes = 0;
 };
 
 class Tape {

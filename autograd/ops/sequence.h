@@ -1,5 +1,6 @@
-// Linear maps of sequences. Along an axis: x is (.., n, .., d) with n at `axis`. A kernel is (K, D)
-// with D dividing the number of elements inside the axis; its channel is the inner index mod D.
+// Maps of sequences, all of them linear but attention. Along an axis: x is (.., n, .., d) with n at
+// `axis`. A kernel is (K, D) with D dividing the number of elements inside the axis; its channel is
+// the inner index mod D.
 #pragma once
 
 #include "autograd/tape.h"
@@ -25,5 +26,12 @@ Variable linear_resize(const Variable& x, int64_t m, Resize mode, int64_t axis =
 // Turns the pair of channels (i, i + width/2) of each head by p base^(-2i/width) at position p;
 // x (.., n, d), heads of `width` channels side by side. The last channel of an odd width stays.
 Variable rotary(const Variable& x, int64_t width, double base = 10000);
+
+// softmax(q k^T / sqrt(d / heads)) v for each head, d / heads channels side by side; q, k, v and
+// the result (B, n, d). Causal: row i sees the keys up to i. lengths int32 (B): keys from there on
+// are hidden, from every row; empty: none are. A length below 1 counts as 1.
+// The weights (B, heads, n, n) never exist together (FlashAttention, arXiv 2205.14135).
+Variable attention(const Variable& q, const Variable& k, const Variable& v, int64_t heads,
+                   Direction direction, const Tensor& lengths = {});
 
 }  // namespace skiff

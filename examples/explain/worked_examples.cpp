@@ -231,6 +231,11 @@ Examples sequence() {
        {"x"},
        {four({2, 2})},
        [](List v) { return rotary(v[0], 2); }},
+      {"attention",
+       "y[i] = sum_j p[i, j] v[j], each row of p the softmax of q[i] k[j] over j <= i",
+       {"q", "k", "v"},
+       {four({1, 4, 1}), real({1, -1, 0, 0.5}, {1, 4, 1}), real({3, 0.5, -1, 2}, {1, 4, 1})},
+       [](List v) { return attention(v[0], v[1], v[2], 1, Direction::Causal); }},
   };
 }
 

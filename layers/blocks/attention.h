@@ -37,7 +37,7 @@ struct AttentionOptions {
 int64_t heads_of(const AttentionOptions& options, int64_t inner);
 
 // y = o( softmax(q k^T / sqrt d) v ), d = inner / heads; causal: each position over itself and
-// earlier ones. Time and memory O(n^2). Attention by itself knows no order. The trunk's sinusoids
+// earlier ones. Time O(n^2), memory O(n). Attention by itself knows no order. The trunk's sinusoids
 // give it positions, or the rotation of q and k gives it distances; a causal model, too, needs one
 // of them, because the number of earlier positions alone is a poor hint.
 struct Attention : SequenceUnit {

@@ -43,8 +43,8 @@ std::vector<Case> chosen(const BenchOptions& o) {
     if (c.make)
       cases.push_back(c);
     else
-      std::fprintf(stderr, "left out: %s over %lld positions, too much memory\n", c.label().c_str(),
-                   (long long)c.n);
+      std::fprintf(stderr, "left out: %s over %lld positions, it would take too long\n",
+                   c.label().c_str(), (long long)c.n);
   }
   check<UsageError>(cases.size() > floors,
                     "--filter: no case that can run has this in its name; --list shows the names");

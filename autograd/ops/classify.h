@@ -6,8 +6,6 @@
 namespace skiff {
 
 Variable softmax(const Variable& x);  // over the last axis
-// Row i over its first i + 1 elements, 0 beyond;  x (.., n, n)
-Variable causal_softmax(const Variable& x);
 // mean over the rows of logsumexp(x) - x[label];  x (B, C), labels int32 (B), below C -> ()
 // Rows with a label below 0 are ignored; at least one must remain. With smoothing e in [0, 1) the
 // target is 1 - e on the label and e/C more on every class.

@@ -28,8 +28,8 @@ Variable linear_resize(const Variable& x, int64_t m, Resize mode, int64_t axis =
 Variable rotary(const Variable& x, int64_t width, double base = 10000);
 
 // softmax(q k^T / sqrt(d / heads)) v for each head, d / heads channels side by side; q, k, v and
-// the result (B, n, d). Causal: row i sees the keys up to i. lengths int32 (B): keys from there on
-// are hidden, from every row; empty: none are. A length below 1 counts as 1.
+// the result (B, n, d). Causal: row i sees the keys up to i. lengths int32 (B): keys from that
+// position on are hidden from every row; left empty, no key is. A length below 1 counts as 1.
 // The weights (B, heads, n, n) never exist together (FlashAttention, arXiv 2205.14135).
 Variable attention(const Variable& q, const Variable& k, const Variable& v, int64_t heads,
                    Direction direction, const Tensor& lengths = {});

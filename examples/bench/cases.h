@@ -78,7 +78,7 @@ struct Counted {
 };
 Counted count(const std::function<Variable()>& forward);
 
-// Score matrices of a training step are held three times: scores, weights and a gradient.
-bool scores_fit(int64_t batch, int64_t heads, int64_t n, int64_t layers);
+// Whether a training step has so few scores that it takes less than half a minute or so.
+bool attention_ends_soon(int64_t batch, int64_t heads, int64_t n, int64_t layers);
 
 }  // namespace skiff::bench

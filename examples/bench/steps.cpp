@@ -79,7 +79,8 @@ void add_step(std::vector<Case>& cases, const std::string& name, const std::stri
   Case c{"step", name, "train", n, batch, model.dim, [=] { return training_step(make()); }};
   c.recipe = recipe;
   const bool attention = mixer_named(model.mixer).make == nullptr;
-  if (attention && !scores_fit(batch, heads_of(model.attention, model.inner()), n, model.layers))
+  if (attention &&
+      !attention_ends_soon(batch, heads_of(model.attention, model.inner()), n, model.layers))
     c.make = nullptr;
   cases.push_back(c);
 }

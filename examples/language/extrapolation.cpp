@@ -11,13 +11,6 @@
 
 namespace skiff {
 
-namespace {
-
-// Attention over n positions holds n^2 numbers per head and window.
-constexpr int64_t kLongestAttention = 4096;
-
-}  // namespace
-
 std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText& text,
                                          int64_t train_length,
                                          const std::vector<int64_t>& multiples,
@@ -26,14 +19,11 @@ std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText&
                                          const std::function<void(const std::string&)>& note) {
   Extrapolation e;
   const bool streams = has_kernels(model->options());
-  const bool attention = model->options().mixer == "attention";
   for (const int64_t multiple : multiples) {
     const int64_t length = multiple * train_length;
-    if (length >= text.split.size() || (attention && length > kLongestAttention)) {
-      note("--extrapolate: windows of " + std::to_string(length) + " are left out: " +
-           (length >= text.split.size()
-                ? "the text has " + std::to_string(text.split.size()) + " tokens"
-                : "attention over so many positions needs too much memory"));
+    if (length >= text.split.size()) {
+      note("--extrapolate: windows of " + std::to_string(length) + " are left out: the text has " +
+           std::to_string(text.split.size()) + " tokens");
       continue;
     }
     const auto blocks = evaluate(model, text, length, {.rule = EvaluationRule::Blocks},

@@ -19,8 +19,8 @@ struct Extrapolation {
   std::vector<double> by_position;  // of the longest windows (LanguageEvaluation::by_position())
 };
 
-// Lengths that need too much memory (attention) or are longer than the text are left out, and
-// `note` says so. Nothing when `progress` stopped it.
+// Lengths that are longer than the text are left out, and `note` says so. Nothing when `progress`
+// stopped it.
 std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText& text,
                                          int64_t train_length,
                                          const std::vector<int64_t>& multiples,

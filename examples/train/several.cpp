@@ -15,7 +15,7 @@ namespace skiff {
 
 namespace {
 
-// Attention over so many positions needs 4 GB per layer and pair of sequences.
+// Attention over so many positions would take as long as all other tasks together.
 constexpr int64_t kLongestAttention = 8192;
 
 // What may be said of all tasks at once; their recipes decide the rest.

@@ -13,12 +13,22 @@ namespace {
 Variable split(const Variable& x, int64_t heads) {
   return transpose(reshape(x, {x.size(0), x.size(1), heads, x.size(2) / heads}), 1, 2);
 }
+// The weights by softmax, of scores that are -1e30 for the keys that a row does not see.
 Variable composition(const Variable& q, const Variable& k, const Variable& v, int64_t heads,
-                     Direction direction) {
+                     Direction direction, const Tensor& lengths) {
+  const int64_t B = q.size(0), n = q.size(1);
+  Tensor hidden = zeros({B, heads, n, n}, q.dtype());
+  double* at = hidden.data<double>();
+  for (int64_t b = 0; b < B; ++b)
+    for (int64_t head = 0; head < heads; ++head)
+      for (int64_t i = 0; i < n; ++i)
+        for (int64_t j = 0; j < n; ++j, ++at)
+          if ((direction == Direction::Causal && j > i) ||
+              (lengths && j >= lengths.data<int32_t>()[b]))
+            *at = -1e30;
   const Variable scores = matmul(split(q, heads), transposed(split(k, heads)));
-  const Variable scaled = scale(scores, 1 / std::sqrt(double(q.size(2) / heads)));
   const Variable weights =
-      direction == Direction::Causal ? causal_softmax(scaled) : softmax(scaled);
+      softmax(scale(scores, 1 / std::sqrt(double(q.size(2) / heads))) + Variable(hidden));
   return reshape(transpose(matmul(weights, split(v, heads)), 1, 2), q.value().shape());
 }
 
@@ -40,22 +50,54 @@ Results results_of(const Tensor& q_value, const Tensor& k_value, const Tensor& v
 }  // namespace
 
 TEST_CASE("attention: equals softmax(q k^T) v of every head, in value and gradients") {
-  const int64_t B = 2, n = 301, heads = 5, d = 15;  // several pieces, groups of 4 heads and of 1
+  const int64_t B = 3, n = 301, heads = 5, d = 15;  // several pieces, groups of 4 heads and of 1
   const Tensor q = random64({B, n, d}, 1), k = random64({B, n, d}, 2), v = random64({B, n, d}, 3),
                gy = random64({B, n, d}, 4);
-  for (const Direction direction : {Direction::Causal, Direction::Bidirectional}) {
-    CAPTURE(direction == Direction::Causal);
-    const Results one = results_of(q, k, v, gy, [&](auto& q, auto& k, auto& v) {
-      return attention(q, k, v, heads, direction);
-    });
-    const Results two = results_of(q, k, v, gy, [&](auto& q, auto& k, auto& v) {
-      return composition(q, k, v, heads, direction);
-    });
-    CHECK(distance(one.y, two.y) < 1e-12);
-    CHECK(distance(one.gq, two.gq) < 1e-12);
-    CHECK(distance(one.gk, two.gk) < 1e-12);
-    CHECK(distance(one.gv, two.gv) < 1e-12);
+  const Tensor lengths = tensor_of(std::vector<int32_t>{301, 7, 260}, {B});
+  const int before = omp_get_max_threads();
+  for (const Direction direction : {Direction::Causal, Direction::Bidirectional})
+    for (const Tensor& seen : {Tensor(), lengths})
+      for (const int threads : {1, 3}) {
+        CAPTURE(direction == Direction::Causal);
+        CAPTURE(bool(seen));
+        omp_set_num_threads(threads);
+        const Results one = results_of(q, k, v, gy, [&](auto& q, auto& k, auto& v) {
+          return attention(q, k, v, heads, direction, seen);
+        });
+        const Results two = results_of(q, k, v, gy, [&](auto& q, auto& k, auto& v) {
+          return composition(q, k, v, heads, direction, seen);
+        });
+        CHECK(distance(one.y, two.y) < 1e-12);
+        CHECK(distance(one.gq, two.gq) < 1e-12);
+        CHECK(distance(one.gk, two.gk) < 1e-12);
+        CHECK(distance(one.gv, two.gv) < 1e-12);
+      }
+  omp_set_num_threads(before);
+}
+
+TEST_CASE("attention: only the gradients that are asked for, and they are the same") {
+  const Tensor x = random64({2, 9, 4}, 1), gy = random64({2, 9, 4}, 4);
+  const Results all = results_of(x, x, x, gy, [](auto& q, auto& k, auto& v) {
+    return attention(q, k, v, 2, Direction::Causal);
+  });
+  for (const int asked : {0, 1, 2}) {
+    Variable in[3] = {x, x, x};
+    in[asked] = Variable::leaf(x);
+    Tape tape;
+    tape.backward(sum(attention(in[0], in[1], in[2], 2, Direction::Causal) * Variable(gy)));
+    const Tensor expected = asked == 0 ? all.gq : asked == 1 ? all.gk : all.gv;
+    CHECK(to_vector(in[asked].grad()) == to_vector(expected));
   }
+}
+
+TEST_CASE("attention: a length below 1 counts as 1, one above n as n") {
+  const Tensor x = random64({2, 4, 2}, 1);
+  const auto y = [&](std::vector<int32_t> lengths) {
+    return to_vector(
+        attention(x, x, x, 1, Direction::Bidirectional, tensor_of(lengths, {2})).value());
+  };
+  CHECK(y({0, 9}) == y({1, 4}));
+  CHECK(y({-3, 4}) == y({1, 4}));
 }
 
 TEST_CASE("attention: a hidden key has no gradient, and its value no influence") {
@@ -75,21 +117,29 @@ TEST_CASE("attention: a hidden key has no gradient, and its value no influence")
   CHECK(to_vector(run(v).y) == to_vector(one.y));
 }
 
-TEST_CASE("attention: large scores overflow nothing") {
-  const Tensor q = full({1, 3, 1}, 1e4f, DType::Float32),
+TEST_CASE("attention: large scores overflow nothing, and rows of equal ones share evenly") {
+  const Tensor q = full({1, 3, 1}, 1e4, DType::Float32),
                v = random_normal({1, 3, 1}, DType::Float32, 1);
-  const Results r = results_of(q, q, v, q, [](auto& q, auto& k, auto& v) {
-    return attention(q, k, v, 1, Direction::Causal);
-  });
-  for (const Tensor& x : {r.y, r.gq, r.gk, r.gv})
+  const Results r = results_of(
+      q, q, v, full({1, 3, 1}, 1, DType::Float32),
+      [](auto& q, auto& k, auto& v) { return attention(q, k, v, 1, Direction::Causal); });
+  for (const Tensor& x : {r.y, r.gq, r.gk})
     for (const double e : to_vector(x)) CHECK(std::isfinite(e));
-  CHECK(to_vector(r.y)[0] == to_vector(v)[0]);
+  // Row i gives 1/(i + 1) to each of its keys, in the backward, too.
+  const std::vector<double> gv = to_vector(r.gv), value = to_vector(v);
+  for (size_t j = 0; j < 3; ++j) {
+    double weight = 0, sum = 0;
+    for (size_t i = j; i < 3; ++i) weight += 1 / double(i + 1);
+    for (size_t i = 0; i <= j; ++i) sum += value[i] / double(j + 1);
+    CHECK(gv[j] == doctest::Approx(weight).epsilon(1e-6));
+    CHECK(to_vector(r.y)[j] == doctest::Approx(sum).epsilon(1e-5));
+  }
 }
 
 TEST_CASE("attention: the same bits with any number of threads") {
   const int before = omp_get_max_threads();
-  for (const int64_t heads : {3, 6}) {  // one group of heads, several
-    const Shape shape{heads == 3 ? 1 : 2, 200, heads * 8};
+  for (const int64_t heads : {1, 6}) {  // one group of heads, several
+    const Shape shape{heads == 1 ? 1 : 2, 200, heads * 8};
     const auto random = [&](uint64_t seed) { return random_normal(shape, DType::Float32, seed); };
     const auto run = [&](int threads) {
       omp_set_num_threads(threads);
@@ -118,7 +168,7 @@ TEST_CASE("attention: the weights of all heads never exist together") {
   });
   omp_set_num_threads(before);
   const double peak = double(memory::stats(Device::CPU).peak - live);
-  CHECK(peak < double(heads * n * n));  // the weights, of 4 bytes each, would be 34 MB
+  CHECK(peak < 4.0 * double(heads * n * n) / 4);  // a quarter of the weights, which have 34 MB
 }
 
 TEST_CASE("attention: shapes, heads and lengths that do not fit are refused") {

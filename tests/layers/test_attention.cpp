@@ -89,25 +89,6 @@ TEST_CASE("attention: language models have rotary positions in place of sinusoid
   CHECK(with.trained_count() == without.trained_count());
 }
 
-TEST_CASE(
-    "causal softmax: a row is the softmax of its beginning, and later elements change nothing") {
-  const int64_t n = 5;
-  const Tensor x = random64({2, n, n}, 1);
-  const std::vector<double> y = to_vector(causal_softmax(x).value());
-  for (int64_t b = 0; b < 2; ++b)
-    for (int64_t i = 0; i < n; ++i) {
-      const Variable row = slice(slice(slice(Variable(x), 0, b, b + 1), 1, i, i + 1), 2, 0, i + 1);
-      std::vector<double> expected = to_vector(softmax(row).value());
-      expected.resize(size_t(n), 0.0);
-      const auto from = y.begin() + (b * n + i) * n;
-      CHECK(std::vector<double>(from, from + n) == expected);
-    }
-  CHECK(contains(message_of([&] {
-                   causal_softmax(random64({2, 3}, 1));
-                 }),
-                 "softmax: a causal one needs x (.., n, n), got float64 (2, 3)"));
-}
-
 TEST_CASE("attention: with lengths, a padded sequence gives what the short one gives") {
   Parameters store(1, DType::Float64);
   const Attention attention(store.root(), 6, 6, {.heads = 3});

@@ -3,8 +3,8 @@
 //
 //   forward   for each sequence and each head, h channels wide:
 //             s[i, j] = a sum_c q[i, c] k[j, c],        a = 1/sqrt(h)
-//             l[i]    = log sum_j e^s[i, j]
-//             p[i, j] = e^(s[i, j] - l[i])              (softmax.cpp)
+//             p[i, j] = e^(s[i, j] - m[i]) z[i],        m[i] = max_j s[i, j],
+//             z[i]    = 1 / sum_j e^(s[i, j] - m[i])    (softmax.cpp)
 //             y[i, c] = sum_j p[i, j] v[j, c]
 //             j runs over the keys below the length of the sequence; causal:
 //             over those up to i. Everywhere else p is 0
@@ -17,175 +17,81 @@
 //             gq[i, c] = a sum_j gs[i, j] k[j, c]
 //             gk[j, c] = a sum_i gs[i, j] q[i, c]
 //
-// A row of p needs that row of q, and all of k and v. So some rows of p are
-// made, used while they are in the cache, and overwritten by the next. The
-// backward makes them again: l says what to divide by, and d is known from y
-// before the first of them. (FlashAttention, arXiv 2205.14135, does this with
+// A row of p needs that row of q, and all of k and v. So a piece of p, some of
+// its rows, is made, used while it is in the cache, and overwritten by the
+// next. The backward makes the pieces again, from m and z, and knows d before
+// the first of them, from y. (FlashAttention, arXiv 2205.14135, does this with
 // pieces of rows and columns, because a GPU's fast memory is smaller than one
-// core's cache.) A causal piece of rows ends at the column of its last row:
-// about half of all products are not computed.
+// core's cache.) A causal piece has no columns beyond its last row: about half
+// of all products are not computed.
 //
 // The rows of a piece follow from the sizes alone. On the CPU a thread takes a
 // few neighbouring heads of a sequence from beginning to end, so that it reads
-// longer runs of q, k and v than the channels of one head; on CUDA all heads
+// longer runs of q, k and v than the channels of one head. On CUDA all heads
 // of all sequences are in each product.
+
+#include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/attention_rows.h"
 #include "autograd/ops/detail/reference.h"
 #include "autograd/ops/sequence.h"
 #include "core/blas.h"
-#include "core/math.h"
 #include "core/parallel.h"
 #include "core/scratch.h"
 
 namespace skiff {
 namespace {
 
-// Tensors are (B, n, heads width). A pair is a sequence with a head, number b heads + head.
-struct Heads {
-  int64_t B, n, heads, width;
-  int64_t pairs() const { return B * heads; }
-};
+using attention_rows::Heads, attention_rows::Pairs, attention_rows::Piece, attention_rows::Seen;
 
-// `count` pairs, from number `first` on; on the CPU of one sequence.
-struct Pairs {
-  int64_t first, count;
-};
-
-// Where the row of a pair begins in a tensor.
-SKIFF_HOST_DEVICE inline int64_t place(const Heads& h, int64_t pair, int64_t i) {
-  return ((pair / h.heads * h.n + i) * h.heads + pair % h.heads) * h.width;
-}
-
-// y (count, n, width) = factor x of these pairs.
-template <class T>
-void take(Device device, Heads h, Pairs p, const T* x, double factor, T* y) {
-  const T by = T(factor);
-  parallel_rows(device, p.count * h.n, h.width, [=] SKIFF_KERNEL(Row row) {
-    const int64_t from = place(h, p.first + row.index / h.n, row.index % h.n);
-    const int64_t to = row.index * h.width;
-    row.for_each(h.width, [&](int64_t c) { y[to + c] = by * x[from + c]; });
-  });
-}
-
-// The pairs' part of x = factor y.
-template <class T>
-void put(Device device, Heads h, Pairs p, const T* y, double factor, T* x) {
-  const T by = T(factor);
-  parallel_rows(device, p.count * h.n, h.width, [=] SKIFF_KERNEL(Row row) {
-    const int64_t to = place(h, p.first + row.index / h.n, row.index % h.n);
-    const int64_t from = row.index * h.width;
-    row.for_each(h.width, [&](int64_t c) { x[to + c] = by * y[from + c]; });
-  });
-}
-
-template <class T>
-void fill_with_zeros(Device device, int64_t count, T* x) {
-  parallel_for(device, count, [=] SKIFF_KERNEL(int64_t i) { x[i] = 0; });
-}
-
-// d (count, n): the product of gy and y in each row.
-template <class T>
-void row_products(Device device, Heads h, Pairs p, const T* gy, const T* y, T* d) {
-  parallel_rows(device, p.count * h.n, h.width, [=] SKIFF_KERNEL(Row row) {
-    const int64_t at = place(h, p.first + row.index / h.n, row.index % h.n);
-    d[row.index] = row.sum(h.width, [&](int64_t c) { return gy[at + c] * y[at + c]; });
-  });
-}
-
-// Rows [first, first + count) of p in each of `pairs`, over the columns [0, keys).
-struct Piece {
-  Pairs pairs;
-  int64_t first, count, keys;
-};
-
-// How many keys row i of a pair has.
-SKIFF_HOST_DEVICE inline int64_t keys_of(const Heads& h, const int32_t* lengths, bool causal,
-                                         int64_t pair, int64_t i) {
-  int64_t keys = causal ? i + 1 : h.n;
-  const int64_t length = lengths ? lengths[pair / h.heads] : h.n;
-  if (length < keys) keys = length;
-  return keys < 1 ? 1 : keys;
-}
-
-// s becomes p, and l of these rows is found.
-template <class T>
-void softmax_rows(Device device, Heads h, const int32_t* lengths, bool causal, Piece piece, T* s,
-                  T* l) {
-  const int64_t K = piece.keys;
-  parallel_rows(device, piece.pairs.count * piece.count, 8 * K, [=] SKIFF_KERNEL(Row row) {
-    const int64_t pair = piece.pairs.first + row.index / piece.count;
-    const int64_t i = piece.first + row.index % piece.count, o = row.index * K;
-    const int64_t keys = keys_of(h, lengths, causal, pair, i);
-    const T m = row.max(keys, [&](int64_t j) { return s[o + j]; });
-    const T sum = row.sum(keys, [&](int64_t j) {
-      const T e = math::exp(s[o + j] - m);
-      s[o + j] = e;
-      return e;
-    });
-    const T inverse = T(1) / sum;
-    row.for_each(keys, [&](int64_t j) { s[o + j] *= inverse; });
-    row.for_each(K - keys, [&](int64_t j) { s[o + keys + j] = 0; });
-    l[pair * h.n + i] = m + std::log(sum);
-  });
-}
-
-// s becomes p, and gp becomes gs.
-template <class T>
-void softmax_gradient_rows(Device device, Heads h, const int32_t* lengths, bool causal, Piece piece,
-                           const T* l, const T* d, T* s, T* gp) {
-  const int64_t K = piece.keys;
-  parallel_rows(device, piece.pairs.count * piece.count, 8 * K, [=] SKIFF_KERNEL(Row row) {
-    const int64_t in_pairs = row.index / piece.count, pair = piece.pairs.first + in_pairs;
-    const int64_t i = piece.first + row.index % piece.count, o = row.index * K;
-    const int64_t keys = keys_of(h, lengths, causal, pair, i);
-    const T log_sum = l[pair * h.n + i], dot = d[in_pairs * h.n + i];
-    row.for_each(keys, [&](int64_t j) {
-      const T e = math::exp(s[o + j] - log_sum);
-      s[o + j] = e;
-      gp[o + j] = e * (gp[o + j] - dot);
-    });
-    row.for_each(K - keys, [&](int64_t j) { s[o + keys + j] = gp[o + keys + j] = 0; });
-  });
-}
-
-// What a thread works in.
+// What a group of pairs is worked on in: their parts of the tensors, (pairs, n, width) each, and a
+// piece of p and of gp.
 struct Room {
-  Room(const Heads& h, int64_t pairs, int64_t rows, bool backward, const Tensor& like) {
+  Room(const Heads& h, int64_t pairs, int64_t piece, bool backward, const Tensor& like) {
     const auto room = [&](Shape shape) { return Tensor(shape, like.dtype(), like.device()); };
     q = room({pairs, h.n, h.width});
     k = empty_like(q);
     v = empty_like(q);
-    s = room({pairs, rows, h.n});
-    if (!backward) {
-      y = empty_like(q);
-      return;
-    }
-    gy = empty_like(q);
+    y = empty_like(q);
+    s = room({piece});
+    if (!backward) return;
     gq = empty_like(q);
     gk = empty_like(q);
     gv = empty_like(q);
     gp = empty_like(s);
     d = room({pairs, h.n});
   }
-  Tensor q, k, v, y, s, gy, gq, gk, gv, gp, d;
+  Tensor q, k, v, y, s, gq, gk, gv, gp, d;  // y: gy in the backward
 };
 
-constexpr int64_t kTogether = 4;  // heads of a group
+template <class T>
+void fill_with_zeros(Device device, int64_t count, T* x) {
+  parallel_for(device, count, [=] SKIFF_KERNEL(int64_t i) { x[i] = 0; });
+}
+
+// One matrix per pair, `stride` elements apart.
+template <class T>
+struct Matrices {
+  const T* first;
+  int64_t stride;
+  bool transposed = false;
+};
 
 struct SoftmaxAttention {
   static constexpr auto name = "attention";
   int64_t heads = 1;
   bool causal = false;
-  int64_t at_once = int64_t(1) << 15;                   // attributes: numbers of p of a head
+  int64_t at_once = 0;  // attributes; elements of a head's p that exist together, 0: by the device
   Tensor q = {}, k = {}, v = {}, lengths = {}, y = {};  // saved
-  Tensor l = {};                                        // (B heads, n)
+  Tensor m = {}, z = {};                                // (B heads, n)
 
   Heads sizes() const { return {q.size(0), q.size(1), heads, q.size(2) / heads}; }
   double factor() const { return 1 / std::sqrt(double(sizes().width)); }
+  Seen seen() const { return {causal, lengths ? lengths.data<int32_t>() : nullptr}; }
 
   Tensor forward(const Tensor& q_in, const Tensor& k_in, const Tensor& v_in,
                  const Tensor& lengths_in) {
@@ -194,14 +100,17 @@ struct SoftmaxAttention {
     k = k_in;
     v = v_in;
     lengths = lengths_in;
-    const Heads h = sizes();
     y = empty_like(q);
-    l = Tensor({h.pairs(), h.n}, q.dtype(), q.device());
+    m = Tensor({sizes().pairs(), sizes().n}, q.dtype(), q.device());
+    z = empty_like(m);
     dispatch(q, [&]<class T> { run<T>(); });
     return y;
   }
-  Grads backward(const Tensor& gy, Needs) const {
-    Tensor gq = empty_like(q), gk = empty_like(k), gv = empty_like(v);
+  Grads backward(const Tensor& gy, Needs needs) const {
+    Tensor gq, gk, gv;
+    if (needs[0]) gq = empty_like(q);
+    if (needs[1]) gk = empty_like(k);
+    if (needs[2]) gv = empty_like(v);
     dispatch(gy, [&]<class T> { run_backward<T>(gy, gq, gk, gv); });
     return {gq, gk, gv, Tensor()};
   }
@@ -226,55 +135,67 @@ struct SoftmaxAttention {
           " and ", lengths);
   }
 
-  // f(Pairs, Room&): groups of heads, spread over the threads; on CUDA all together.
+  // Rows of a piece. CPU: some quarter of a megabyte of p stays in a core's cache, and more than
+  // 128 rows make a product no faster. CUDA: 2^25 elements, for few launches.
+  int64_t rows_of_piece() const {
+    const Heads h = sizes();
+    if (at_once > 0) return std::clamp<int64_t>(at_once / h.n, 1, h.n);
+    if (q.device() == Device::CUDA)
+      return std::clamp<int64_t>((int64_t(1) << 25) / (h.pairs() * h.n), 1, h.n);
+    return std::min(h.n, std::clamp<int64_t>((int64_t(1) << 16) / h.n, 1, 128));
+  }
+
+  // Heads that a thread takes together. It changes no bits, so it may follow the number of threads:
+  // four if that leaves two groups for each, else one.
+  int64_t heads_of_group() const {
+    const int64_t groups = sizes().B * ((heads + 3) / 4);
+    return groups >= 2 * omp_get_max_threads() ? std::min<int64_t>(heads, 4) : 1;
+  }
+
+  // f(Pairs, Room&) for every group of heads, spread over the threads; on CUDA once, for all.
   template <class F>
   void for_each_group(bool backward, const F& f) const {
     const Heads h = sizes();
+    const int64_t piece = rows_of_piece() * h.n;
     if (q.device() == Device::CUDA) {
-      Room room(h, h.pairs(), rows_of_piece(), backward, q);
+      Room room(h, h.pairs(), h.pairs() * piece, backward, q);
       return f(Pairs{0, h.pairs()}, room);
     }
-    const int64_t most = std::min(heads, kTogether), per_sequence = (heads + most - 1) / most;
+    const int64_t most = heads_of_group(), per_sequence = (heads + most - 1) / most;
     const int64_t groups = h.B * per_sequence;
-    const bool parallel = groups > 1 && q.size() * h.n > kParallelGrain;
-    PerThread<Room> rooms(parallel, h, most, rows_of_piece(), backward, q);
-#pragma omp parallel for schedule(static) if (parallel)
-    for (int64_t group = 0; group < groups; ++group) {
+    const auto pairs_of = [&](int64_t group) {
       const int64_t head = group % per_sequence * most;
-      f(Pairs{group / per_sequence * heads + head, std::min(most, heads - head)}, rooms.mine());
+      return Pairs{group / per_sequence * heads + head, std::min(most, heads - head)};
+    };
+    if (groups == 1 || q.size() * h.n <= kParallelGrain) {  // outside a region: affine.h says why
+      Room room(h, most, piece, backward, q);
+      for (int64_t group = 0; group < groups; ++group) f(pairs_of(group), room);
+      return;
     }
+    PerThread<Room> rooms(true, h, most, piece, backward, q);
+#pragma omp parallel for schedule(static)
+    for (int64_t group = 0; group < groups; ++group) f(pairs_of(group), rooms.mine());
   }
 
-  int64_t rows_of_piece() const {
-    const int64_t n = q.size(1);
-    return std::min(n, std::clamp<int64_t>(at_once / n, 1, 128));
-  }
-  const int32_t* lengths_or_none() const { return lengths ? lengths.data<int32_t>() : nullptr; }
-
-  // f(Piece) for the pieces of rows, in order.
+  // f(Piece) for the pieces of a group: head by head, on CUDA of all heads together.
   template <class F>
-  void for_each_piece(Pairs pairs, const F& f) const {
-    const Heads h = sizes();
-    const int64_t rows = rows_of_piece();
-    for (int64_t first = 0; first < h.n; first += rows) {
-      const int64_t count = std::min(rows, h.n - first);
-      int64_t keys = causal ? first + count : h.n;
-      if (lengths && q.device() == Device::CPU)  // then there is one sequence
-        keys = std::min(keys, keys_of(h, lengths_or_none(), false, pairs.first, 0));
-      f(Piece{pairs, first, count, keys});
-    }
+  void for_each_piece(Pairs group, const F& f) const {
+    const bool together = q.device() == Device::CUDA;
+    const int64_t n = q.size(1), rows = rows_of_piece();
+    for (int64_t pair = group.first; pair < group.first + (together ? 1 : group.count); ++pair)
+      for (int64_t first = 0; first < n; first += rows) {
+        const int64_t count = std::min(rows, n - first);
+        int64_t keys = causal ? first + count : n;
+        if (lengths && !together)  // of one sequence: no key beyond its length
+          keys = std::min(keys, std::max<int64_t>(1, seen().lengths[pair / heads]));
+        f(Piece{{pair, together ? group.count : 1}, first, count, keys});
+      }
   }
 
-  // C = A B or, with `add`, C += A B for every pair; the matrices are pieces of those in a Room.
+  // C = A B or, with `add`, C += A B for every pair of a piece; A is (m, k), B is (k, n).
   template <class T>
-  struct Operand {
-    const T* first;
-    int64_t stride;
-    bool transposed = false;
-  };
-  template <class T>
-  void multiply(Pairs pairs, int64_t m, int64_t n, int64_t k, Operand<T> A, Operand<T> B, T* C,
-                int64_t stride, bool add = false) const {
+  void multiply(const Piece& piece, int64_t m, int64_t n, int64_t k, Matrices<T> A, Matrices<T> B,
+                T* C, int64_t stride, bool add = false) const {
     blas::gemm<T>(q.device(),
                   {.transpose_a = A.transposed,
                    .transpose_b = B.transposed,
@@ -282,7 +203,7 @@ struct SoftmaxAttention {
                    .n = n,
                    .k = k,
                    .beta = add ? 1.0 : 0.0,
-                   .batch = pairs.count,
+                   .batch = piece.pairs.count,
                    .stride_a = A.stride,
                    .stride_b = B.stride,
                    .stride_c = stride},
@@ -294,58 +215,68 @@ struct SoftmaxAttention {
     const Device device = q.device();
     const Heads h = sizes();
     const int64_t w = h.width, whole = h.n * w;
-    const T *q_all = q.data<T>(), *k_all = k.data<T>(), *v_all = v.data<T>();
-    T *y_all = y.data<T>(), *l_all = l.data<T>();
-    for_each_group(false, [&](Pairs pairs, Room& room) {
-      T *q_ = room.q.data<T>(), *k_ = room.k.data<T>(), *v_ = room.v.data<T>();
-      T *y_ = room.y.data<T>(), *s = room.s.data<T>();
-      take(device, h, pairs, q_all, factor(), q_);
-      take(device, h, pairs, k_all, 1, k_);
-      take(device, h, pairs, v_all, 1, v_);
-      for_each_piece(pairs, [&](const Piece& p) {
-        const int64_t at = p.first * w, square = p.count * p.keys;
-        multiply<T>(pairs, p.count, p.keys, w, {q_ + at, whole}, {k_, whole, true}, s, square);
-        softmax_rows<T>(device, h, lengths_or_none(), causal, p, s, l_all);
-        multiply<T>(pairs, p.count, w, p.keys, {s, square}, {v_, whole}, y_ + at, whole);
+    const T *all_q = q.data<T>(), *all_k = k.data<T>(), *all_v = v.data<T>();
+    T *all_y = y.data<T>(), *all_m = m.data<T>(), *all_z = z.data<T>();
+    for_each_group(false, [&](Pairs group, Room& room) {
+      T *q = room.q.data<T>(), *k = room.k.data<T>(), *v = room.v.data<T>();
+      T *y = room.y.data<T>(), *s = room.s.data<T>();
+      attention_rows::take(device, h, group, all_q, factor(), q);
+      attention_rows::take(device, h, group, all_k, 1, k);
+      attention_rows::take(device, h, group, all_v, 1, v);
+      for_each_piece(group, [&](const Piece& p) {
+        const int64_t pair = (p.pairs.first - group.first) * whole, rows = pair + p.first * w;
+        const int64_t square = p.count * p.keys;
+        multiply<T>(p, p.count, p.keys, w, {q + rows, whole}, {k + pair, whole, true}, s, square);
+        attention_rows::weights(device, h, p, seen(), s, all_m, all_z);
+        multiply<T>(p, p.count, w, p.keys, {s, square}, {v + pair, whole}, y + rows, whole);
       });
-      put(device, h, pairs, y_, 1, y_all);
+      attention_rows::put(device, h, group, y, 1, all_y);
     });
   }
 
+  // Gradients that are empty are left out.
   template <class T>
-  void run_backward(const Tensor& gy, Tensor& gq, Tensor& gk, Tensor& gv) const {
+  void run_backward(const Tensor& gy_tensor, Tensor& gq_tensor, Tensor& gk_tensor,
+                    Tensor& gv_tensor) const {
     const Device device = q.device();
     const Heads h = sizes();
     const int64_t w = h.width, whole = h.n * w;
-    const T *q_all = q.data<T>(), *k_all = k.data<T>(), *v_all = v.data<T>();
-    const T *y_all = y.data<T>(), *l_all = l.data<T>(), *gy_all = gy.data<T>();
-    T *gq_all = gq.data<T>(), *gk_all = gk.data<T>(), *gv_all = gv.data<T>();
-    for_each_group(true, [&](Pairs pairs, Room& room) {
-      T *q_ = room.q.data<T>(), *k_ = room.k.data<T>(), *v_ = room.v.data<T>();
-      T *gq_ = room.gq.data<T>(), *gk_ = room.gk.data<T>(), *gv_ = room.gv.data<T>();
-      T *gy_ = room.gy.data<T>(), *s = room.s.data<T>(), *gp = room.gp.data<T>();
+    const auto place_of = [](Tensor& x) { return x ? x.data<T>() : nullptr; };
+    T *all_gq = place_of(gq_tensor), *all_gk = place_of(gk_tensor), *all_gv = place_of(gv_tensor);
+    const T *all_q = q.data<T>(), *all_k = k.data<T>(), *all_v = v.data<T>();
+    const T *all_y = y.data<T>(), *all_m = m.data<T>(), *all_z = z.data<T>();
+    const T* all_gy = gy_tensor.data<T>();
+    for_each_group(true, [&](Pairs group, Room& room) {
+      T *q = room.q.data<T>(), *k = room.k.data<T>(), *v = room.v.data<T>();
+      T *gq = room.gq.data<T>(), *gk = room.gk.data<T>(), *gv = room.gv.data<T>();
+      T *gy = room.y.data<T>(), *s = room.s.data<T>(), *gp = room.gp.data<T>();
       T* d = room.d.data<T>();
-      take(device, h, pairs, q_all, factor(), q_);  // a q: s and gk ask for it
-      take(device, h, pairs, k_all, 1, k_);
-      take(device, h, pairs, v_all, 1, v_);
-      take(device, h, pairs, gy_all, 1, gy_);
-      row_products(device, h, pairs, gy_all, y_all, d);
-      fill_with_zeros(device, pairs.count * whole, gk_);
-      fill_with_zeros(device, pairs.count * whole, gv_);
-      for_each_piece(pairs, [&](const Piece& p) {
-        const int64_t at = p.first * w, square = p.count * p.keys;
-        multiply<T>(pairs, p.count, p.keys, w, {q_ + at, whole}, {k_, whole, true}, s, square);
-        multiply<T>(pairs, p.count, p.keys, w, {gy_ + at, whole}, {v_, whole, true}, gp, square);
-        softmax_gradient_rows<T>(device, h, lengths_or_none(), causal, p, l_all, d, s, gp);
-        multiply<T>(pairs, p.keys, w, p.count, {s, square, true}, {gy_ + at, whole}, gv_, whole,
-                    true);
-        multiply<T>(pairs, p.count, w, p.keys, {gp, square}, {k_, whole}, gq_ + at, whole);
-        multiply<T>(pairs, p.keys, w, p.count, {gp, square, true}, {q_ + at, whole}, gk_, whole,
-                    true);
+      attention_rows::take(device, h, group, all_q, factor(), q);  // a q: s and gk ask for it
+      attention_rows::take(device, h, group, all_k, 1, k);
+      attention_rows::take(device, h, group, all_v, 1, v);
+      attention_rows::take(device, h, group, all_gy, 1, gy);
+      attention_rows::products(device, h, group, all_gy, all_y, d);
+      if (all_gk) fill_with_zeros(device, group.count * whole, gk);
+      if (all_gv) fill_with_zeros(device, group.count * whole, gv);
+      for_each_piece(group, [&](const Piece& p) {
+        const int64_t in_group = p.pairs.first - group.first, pair = in_group * whole;
+        const int64_t rows = pair + p.first * w, square = p.count * p.keys;
+        multiply<T>(p, p.count, p.keys, w, {q + rows, whole}, {k + pair, whole, true}, s, square);
+        multiply<T>(p, p.count, p.keys, w, {gy + rows, whole}, {v + pair, whole, true}, gp, square);
+        attention_rows::score_gradients(device, h, p, seen(), all_m, all_z, d + in_group * h.n, s,
+                                        gp);
+        if (all_gv)
+          multiply<T>(p, p.keys, w, p.count, {s, square, true}, {gy + rows, whole}, gv + pair,
+                      whole, true);
+        if (all_gq)
+          multiply<T>(p, p.count, w, p.keys, {gp, square}, {k + pair, whole}, gq + rows, whole);
+        if (all_gk)
+          multiply<T>(p, p.keys, w, p.count, {gp, square, true}, {q + rows, whole}, gk + pair,
+                      whole, true);
       });
-      put(device, h, pairs, gq_, factor(), gq_all);
-      put(device, h, pairs, gk_, 1, gk_all);
-      put(device, h, pairs, gv_, 1, gv_all);
+      if (all_gq) attention_rows::put(device, h, group, gq, factor(), all_gq);
+      if (all_gk) attention_rows::put(device, h, group, gk, 1, all_gk);
+      if (all_gv) attention_rows::put(device, h, group, gv, 1, all_gv);
     });
   }
 

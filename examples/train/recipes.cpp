@@ -30,6 +30,7 @@ Options own(const char* recipe, Options o) {
   o.train.schedule = ScheduleKind::Cosine;
   return o;
 }
+Options demo(const Options& o) { return own("demo", o); }
 Options tiny(const Options& o) { return own("tiny", o); }
 Options small(const Options& o) { return own("small", o); }
 
@@ -47,6 +48,27 @@ std::vector<Recipe> make_recipes() {
             .data = {.task = "listops", .max_length = 2048},
             .train =
                 {.batch_size = 64, .epochs = 40, .lr = 5e-4, .weight_decay = 0.1, .warmup = 1000}}),
+       {}},
+      // To know how deep a token lies is to count the brackets before it: a kernel that is 1 from
+      // lag 0 on and 0 before. It asks for no decay, and the logarithm shows the network lag 0.
+      {demo({.model = {.layers = 4,
+                       .dim = 64,
+                       .expand = 1,
+                       .glu_expand = 1,
+                       .norm = layer,
+                       .sinusoids = false,
+                       .mask_padding = true,
+                       .kernel = {.gamma = 1, .rpe = {.width = 32, .input = KernelInput::Log}},
+                       .ski = {.inducing_points = 64, .filter = 33}},
+             .data = {.task = "listops", .max_length = 256},
+             .train = {.batch_size = 64,
+                       .steps = 5500,
+                       .lr = 5e-3,
+                       .weight_decay = 0.01,
+                       .average = 0.998,
+                       .beta2 = 0.98,
+                       .warmup = 300,
+                       .bucket = true}}),
        {}},
       {tiny({.model = {.layers = 2,
                        .dim = 64,

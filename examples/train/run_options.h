@@ -73,8 +73,10 @@ struct TrainOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "recipe",
-           .help = "Set of defaults for all other options: tiny (trains in minutes), small (about "
-                   "an hour), paper (as published); --list shows all"},
+           .help =
+               "Set of defaults for all other options: demo (listops: what make demo trains), tiny "
+               "(trains in minutes), small (about an hour), paper (as published); --list shows "
+               "all"},
           o.recipe);
     field({.name = "seed",
            .help = "Seed of first weights, batch order and dropout; change it to repeat a run",

@@ -62,7 +62,7 @@ std::vector<Recipe> make_recipes() {
                        .ski = {.inducing_points = 64, .filter = 33}},
              .data = {.task = "listops", .max_length = 256},
              .train = {.batch_size = 64,
-                       .steps = 5500,
+                       .steps = 4000,
                        .lr = 5e-3,
                        .weight_decay = 0.01,
                        .average = 0.998,

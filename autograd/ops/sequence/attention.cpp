@@ -135,14 +135,15 @@ struct SoftmaxAttention {
           " and ", lengths);
   }
 
-  // Rows of a piece. CPU: some quarter of a megabyte of p stays in a core's cache, and more than
-  // 128 rows make a product no faster. CUDA: 2^25 elements, for few launches.
+  // Rows of a piece. CPU: some quarter of a megabyte of p stays in a core's cache; but fewer than
+  // 32 rows make slow products, and more than 128 make none faster. CUDA: 2^25 elements, for few
+  // launches.
   int64_t rows_of_piece() const {
     const Heads h = sizes();
     if (at_once > 0) return std::clamp<int64_t>(at_once / h.n, 1, h.n);
     if (q.device() == Device::CUDA)
       return std::clamp<int64_t>((int64_t(1) << 25) / (h.pairs() * h.n), 1, h.n);
-    return std::min(h.n, std::clamp<int64_t>((int64_t(1) << 16) / h.n, 1, 128));
+    return std::min(h.n, std::clamp<int64_t>((int64_t(1) << 16) / h.n, 32, 128));
   }
 
   // Heads that a thread takes together. It changes no bits, so it may follow the number of threads:

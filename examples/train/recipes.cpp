@@ -69,7 +69,7 @@ std::vector<Recipe> make_recipes() {
                        .beta2 = 0.98,
                        .warmup = 300,
                        .bucket = true}}),
-       {}},
+       {{"ski", 0.621}, {"tno", 0.63}, {"fd", 0.626}}},
       {tiny({.model = {.layers = 2,
                        .dim = 64,
                        .expand = 1,

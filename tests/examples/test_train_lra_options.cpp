@@ -78,7 +78,7 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"--task listop", "did you mean 'listops'"},
       {"--task chess", "--task: must be one of listops, text, "},
       {"--recipe tny", "did you mean 'tiny'"},
-      {"--recipe huge", "listops has paper, tiny, small; got 'huge'"},
+      {"--recipe huge", "listops has paper, demo, tiny, small; got 'huge'"},
       {"--steps -1", "--steps"},
       {"--steps ten", "must be a number from 0"},
       {"--lr nan", "--lr"},

@@ -78,7 +78,7 @@ struct Counted {
 };
 Counted count(const std::function<Variable()>& forward);
 
-// Whether a training step has so few scores that it takes less than half a minute or so.
+// Whether a training step of attention has at most 6e9 scores (4.8e9 took 12 s on two cores).
 bool attention_ends_soon(int64_t batch, int64_t heads, int64_t n, int64_t layers);
 
 }  // namespace skiff::bench

@@ -49,8 +49,9 @@ std::vector<Recipe> make_recipes() {
             .train =
                 {.batch_size = 64, .epochs = 40, .lr = 5e-4, .weight_decay = 0.1, .warmup = 1000}}),
        {}},
-      // To know how deep a token lies is to count the brackets before it: a kernel that is 1 from
-      // lag 0 on and 0 before. It asks for no decay, and the logarithm shows the network lag 0.
+      // A token's depth is the number of brackets open before it. The kernel that counts them is 1
+      // for lags from 0 on and 0 for others: so it must not decay, and its network reads the
+      // logarithm of the lag, which makes such a step at 0 easy.
       {demo({.model = {.layers = 4,
                        .dim = 64,
                        .expand = 1,

@@ -15,7 +15,7 @@ namespace skiff {
 
 namespace {
 
-// Attention over so many positions would take as long as all other tasks together.
+// The time of attention grows with n^2: 16,384 positions cost 16 times what 4096 do.
 constexpr int64_t kLongestAttention = 8192;
 
 // What may be said of all tasks at once; their recipes decide the rest.

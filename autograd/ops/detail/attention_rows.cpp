@@ -19,30 +19,30 @@ SKIFF_HOST_DEVICE inline int64_t keys_of(const Heads& h, Seen seen, int64_t pair
   return keys < 1 ? 1 : keys;
 }
 
+// y = factor x in the rows of these pairs: x whole and y their part or, `back`, x their part.
+template <class T>
+void copy(Device device, Heads h, Pairs p, const T* x, double factor, T* y, bool back) {
+  const T by = T(factor);
+  parallel_rows(device, p.count * h.n, h.width, [=] SKIFF_KERNEL(Row row) {
+    const int64_t whole = place(h, p.first + row.index / h.n, row.index % h.n);
+    const int64_t part = row.index * h.width;
+    const int64_t from = back ? part : whole, to = back ? whole : part;
+    row.for_each(h.width, [&](int64_t c) { y[to + c] = by * x[from + c]; });
+  });
+}
+
 }  // namespace
 
 template <class T>
-void take(Device device, const Heads& heads, Pairs p, const T* x, double factor, T* y) {
-  const Heads h = heads;
-  const T by = T(factor);
-  parallel_rows(device, p.count * h.n, h.width, [=] SKIFF_KERNEL(Row row) {
-    const int64_t from = place(h, p.first + row.index / h.n, row.index % h.n);
-    const int64_t to = row.index * h.width;
-    row.for_each(h.width, [&](int64_t c) { y[to + c] = by * x[from + c]; });
-  });
+void take(Device device, const Heads& h, Pairs p, const T* x, double factor, T* y) {
+  copy(device, h, p, x, factor, y, false);
 }
 template void take(Device, const Heads&, Pairs, const float*, double, float*);
 template void take(Device, const Heads&, Pairs, const double*, double, double*);
 
 template <class T>
-void put(Device device, const Heads& heads, Pairs p, const T* y, double factor, T* x) {
-  const Heads h = heads;
-  const T by = T(factor);
-  parallel_rows(device, p.count * h.n, h.width, [=] SKIFF_KERNEL(Row row) {
-    const int64_t to = place(h, p.first + row.index / h.n, row.index % h.n);
-    const int64_t from = row.index * h.width;
-    row.for_each(h.width, [&](int64_t c) { x[to + c] = by * y[from + c]; });
-  });
+void put(Device device, const Heads& h, Pairs p, const T* y, double factor, T* x) {
+  copy(device, h, p, y, factor, x, true);
 }
 template void put(Device, const Heads&, Pairs, const float*, double, float*);
 template void put(Device, const Heads&, Pairs, const double*, double, double*);

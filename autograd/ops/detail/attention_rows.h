@@ -31,7 +31,7 @@ struct Seen {
   const int32_t* lengths;
 };
 
-// y (count, n, width) = factor x of these pairs, and the other way round.
+// take: y (count, n, width) = factor x of these pairs. put: the pairs' part of x = factor y.
 template <class T>
 void take(Device device, const Heads& h, Pairs p, const T* x, double factor, T* y);
 template <class T>

@@ -1,5 +1,5 @@
-// Charts as SVG: line charts, heat maps, confusion matrices and bubbles, light and dark, without
-// scripts or fonts.
+// Charts as SVG: line charts, heat maps, confusion matrices, bubbles, intervals, light and dark, no
+// scripts, no fonts.
 //
 // What belongs here: everything that draws data for curves.svg, results.svg, bench.svg, the
 // pictures of the documentation and the report. A drawing is coloured by classes. Inside a page it
@@ -104,5 +104,17 @@ struct Bubble {
 // of the other labels. A file of its own.
 std::string bubbles_svg(const std::string& title, const std::string& x_label,
                         const std::vector<Bubble>& points, const std::vector<std::string>& groups);
+
+// ---- intervals ----
+
+struct IntervalRow {
+  std::string name, text;    // at the left and at the right
+  double middle, low, high;  // low, high: NaN where there is no interval
+};
+
+// A row each: a point and its interval, along an axis of shares that has a line at 0. A file of its
+// own.
+std::string intervals_svg(const std::string& title, const std::string& x_label,
+                          const std::vector<IntervalRow>& rows);
 
 }  // namespace skiff::charts

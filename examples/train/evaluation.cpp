@@ -130,7 +130,7 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
   std::optional<Evaluation> all;
   double loss = 0;
   int64_t done = 0;
-  // Of a batch: classes, loss, then label, prediction and group of each example.
+  // Of a batch: classes, loss, then number and prediction of each example.
   const auto compute = [&](int64_t i) {
     const Batch batch = batches[i];
     const int64_t parts = std::min(shards, batch.size());
@@ -142,19 +142,24 @@ std::optional<Evaluation> evaluate(const Model& model, const InputFormat& format
       numbers[1] += item(cross_entropy(logits, part.labels.to(device))) * double(part.size());
       const std::vector<int64_t> predicted = predicted_classes(logits.value());
       for (size_t b = 0; b < predicted.size(); ++b) {
-        numbers.push_back(part.labels.data<int32_t>()[b]);
+        numbers.push_back(double(part.examples[b]));
         numbers.push_back(double(predicted[b]));
-        numbers.push_back(double(examples[size_t(part.examples[b])].group));
       }
     }
     return numbers;
   };
   const auto add = [&](const std::vector<double>& numbers) {
-    if (!all) all.emplace(int64_t(numbers[0]));
+    if (!all) {
+      all.emplace(int64_t(numbers[0]));
+      all->predicted.resize(examples.size());
+    }
     loss += numbers[1];
-    for (size_t i = 2; i < numbers.size(); i += 3)
-      all->add(int64_t(numbers[i]), int64_t(numbers[i + 1]), int64_t(numbers[i + 2]));
-    done += int64_t(numbers.size() - 2) / 3;
+    for (size_t i = 2; i < numbers.size(); i += 2) {
+      const size_t at = size_t(numbers[i]);
+      all->predicted[at] = int64_t(numbers[i + 1]);
+      all->add(examples[at].label, all->predicted[at], examples[at].group);
+    }
+    done += int64_t(numbers.size() - 2) / 2;
   };
   if (!divided(batches.count(), compute, add, [&] { return progress(done); })) return std::nullopt;
   if (all) all->loss = loss / double(examples.size());

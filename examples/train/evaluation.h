@@ -44,6 +44,8 @@ struct Evaluation {
   std::vector<int64_t> not_finite;           // [label]: examples without a prediction
   double loss = 0;                           // mean over the examples
   std::map<int64_t, Group> groups;           // by Example::group
+  // By example, in the order of what `evaluate` was given; -1 as above. Empty if add() made this.
+  std::vector<int64_t> predicted;
 };
 
 // The accuracy of groups of examples, such as of expressions with this operator at their root.

@@ -1,0 +1,42 @@
+// The options of evaluate.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "examples/train/inference.h"
+
+namespace skiff {
+
+std::vector<std::string> labelled_splits();  // the words of --split
+
+struct EvaluateOptions {
+  std::vector<std::string> runs;
+  std::string data, split = "all", svg;
+  int64_t limit = 0, batch_size = 32;
+  bool quiet = false;
+  InferenceOptions inference;
+
+  static constexpr const char* kTitle = "Options";
+  template <class Options, class Visitor>
+  static void visit(Options& o, Visitor&& field) {
+    field({.name = "data", .help = "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')"},
+          o.data);
+    field({.name = "split",
+           .help = "Which examples; several runs are compared on one split",
+           .words = labelled_splits},
+          o.split);
+    field({.name = "limit", .help = "Examples per split, evenly spread; 0: all", .low = 0},
+          o.limit);
+    field({.name = "batch-size", .help = "Examples per batch", .low = 1, .high = 1e6},
+          o.batch_size);
+    field({.name = "svg",
+           .help = "File of the confusion matrix, confusion-SPLIT.svg in the run folder if not "
+                   "given; of several runs, file of the chart of their differences"},
+          o.svg);
+    field({.name = "quiet", .help = "Print no progress"}, o.quiet);
+    field({.name = "inference", .help = ""}, o.inference);
+  }
+};
+
+}  // namespace skiff

@@ -1,0 +1,119 @@
+#include "examples/evaluate/scores.h"
+
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "core/io/atomic_file.h"
+#include "examples/charts/charts.h"
+
+namespace skiff {
+
+std::vector<std::string> labelled_splits() { return {"all", "train", "val", "test"}; }
+
+std::vector<std::pair<std::string, const std::vector<Example>*>> splits_of(
+    const TaskData& data, const std::string& split) {
+  std::vector<std::pair<std::string, const std::vector<Example>*>> chosen;
+  for (const auto& [name, examples] :
+       {std::pair{"train", &data.train}, {"val", &data.val}, {"test", &data.test}})
+    if (split == "all" || split == name) chosen.push_back({name, examples});
+  return chosen;
+}
+
+Scores scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
+                 const std::vector<Example>& examples, const std::string& split,
+                 const std::string& doing, Device device, Display& display) {
+  check<DataError>(!examples.empty(), "the ", split, " split in '", run.options.data.folder,
+                   "' is empty");
+  std::vector<Example> chosen =
+      evenly_spread(examples, o.limit > 0 ? o.limit : int64_t(examples.size()));
+  const std::string all = std::to_string(chosen.size());
+  display.begin(doing + ": " + all + " examples", "");
+  const auto progress = [&](int64_t done) {
+    display.show(doing + ": " + std::to_string(done) + " of " + all);
+    return true;
+  };
+  Evaluation e = *evaluate(run.model(), format, chosen, o.batch_size, device, progress);
+  return {std::move(chosen), std::move(e)};
+}
+
+namespace {
+
+struct SplitScores {
+  std::string split, svg;
+  Evaluation evaluation;
+};
+
+void print_row(const std::string& split, const Evaluation& e) {
+  std::printf("%-8s %9lld %8.2f %% %8.2f %% %9.4f\n", split.c_str(), (long long)e.examples(),
+              100 * e.accuracy(), 100 * e.majority(), e.loss);
+}
+
+nlohmann::ordered_json to_json(const Evaluation& e, const std::vector<std::string>& classes) {
+  nlohmann::ordered_json json = {{"examples", e.examples()},
+                                 {"accuracy", e.accuracy()},
+                                 {"majority", e.majority()},
+                                 {"loss", e.loss}};
+  for (int64_t c = 0; c < int64_t(classes.size()); ++c)
+    json["classes"].push_back({{"class", c},
+                               {"name", classes[size_t(c)]},
+                               {"examples", e.examples_of(c)},
+                               {"precision", e.precision(c)},  // NaN becomes null
+                               {"recall", e.recall(c)}});
+  json["confusion"] = e.counts;
+  json["not_finite"] = e.not_finite;
+  return json;
+}
+
+void write_confusion_matrix(const OpenedRun& run, const SplitScores& s) {
+  AtomicFile file(s.svg);
+  file.write(charts::confusion_matrix_svg(
+      s.evaluation.counts, class_names(run),
+      run.options.data.task + ", " + run.options.model.mixer + ": " + s.split));
+  file.publish();
+}
+
+void print_json(const OpenedRun& run, const std::vector<SplitScores>& scores) {
+  nlohmann::ordered_json json = {{"checkpoint", run.checkpoint},
+                                 {"task", run.options.data.task},
+                                 {"mixer", run.options.model.mixer}};
+  for (const auto& [split, svg, evaluation] : scores) {
+    json["splits"][split] = to_json(evaluation, class_names(run));
+    json["splits"][split]["svg"] = svg;
+  }
+  const auto replace = nlohmann::ordered_json::error_handler_t::replace;  // of names of files
+  std::printf("%s\n", json.dump(-1, ' ', false, replace).c_str());
+}
+
+void print_tables(const OpenedRun& run, const std::vector<SplitScores>& scores) {
+  std::printf("%s, %s, from %s\n", run.options.data.task.c_str(), run.options.model.mixer.c_str(),
+              run.checkpoint.c_str());
+  std::printf("%-8s %9s %10s %10s %9s\n", "split", "examples", "accuracy", "majority", "loss");
+  for (const SplitScores& s : scores) print_row(s.split, s.evaluation);
+  for (const SplitScores& s : scores)
+    std::printf("\n%s%s", class_table(s.split, s.evaluation, class_names(run)).c_str(),
+                group_table(task_named(run.options.data.task), s.evaluation).c_str());
+  for (const SplitScores& s : scores) std::printf("confusion matrix: %s\n", s.svg.c_str());
+}
+
+}  // namespace
+
+int evaluate_run(const EvaluateOptions& o) {
+  check<UsageError>(o.svg.empty() || o.split != "all", "--svg: one file needs one --split");
+  const Device device = prepare(o.inference);
+  OpenedRun run = open_run(o.runs.at(0), device);
+  Display display(progressing("auto"), o.quiet);
+  display.begin("reading " + run.options.data.task, "");
+  const TaskData data = labelled_data(run, o.data);
+  std::vector<SplitScores> scores;
+  for (const auto& [name, examples] : splits_of(data, o.split)) {
+    scores.push_back(
+        {name, o.svg.empty() ? run.folder + "/confusion-" + name + ".svg" : o.svg,
+         scores_of(o, run, data, *examples, name, "evaluating on " + name, device, display)
+             .evaluation});
+    write_confusion_matrix(run, scores.back());
+  }
+  o.inference.json ? print_json(run, scores) : print_tables(run, scores);
+  return 0;
+}
+
+}  // namespace skiff

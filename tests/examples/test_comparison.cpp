@@ -1,0 +1,189 @@
+// evaluate with several runs: which of them are one setting, their differences and intervals, and
+// what it refuses to compare.
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "examples/charts/charts.h"
+#include "examples/evaluate/comparison.h"
+#include "tests/support/programs.h"
+#include "tests/support/testing.h"
+
+using namespace skiff;
+using namespace skiff::testing;
+namespace fs = std::filesystem;
+
+TEST_CASE("comparison: a paired difference has the mean and the standard error of its pairs") {
+  // d = 1, 0, 0, -1, 1, 0, 0, 0: mean 1/8, sum of squares 3 - 8/64, variance of the mean / 7 / 8.
+  const std::vector<double> a = {0, 1, 0, 1, 0, 1, 1, 0}, b = {1, 1, 0, 0, 1, 1, 1, 0};
+  const Interval d = paired_difference(a, b);
+  CHECK(d.middle == doctest::Approx(0.125));
+  CHECK(d.half == doctest::Approx(1.96 * std::sqrt((3 - 0.125) / 7 / 8)));
+  const Interval back = paired_difference(b, a);
+  CHECK(back.middle == -d.middle);
+  CHECK(back.half == d.half);
+  CHECK(paired_difference(a, a).half == 0);
+  const std::vector<double> one = {1}, none = {0};
+  CHECK(paired_difference(none, one).middle == 1);
+  CHECK(std::isnan(paired_difference(none, one).half));
+}
+
+TEST_CASE("comparison: pairs give a narrower interval where both fail on the same examples") {
+  std::vector<double> a(100), b(100), shuffled(100);
+  for (size_t i = 0; i < 100; ++i) {
+    a[i] = i < 60;
+    b[i] = i < 65;  // right on all that a is right on, and five more
+    shuffled[(i * 37) % 100] = b[i];
+  }
+  CHECK(paired_difference(a, b).middle == doctest::Approx(0.05));
+  CHECK(paired_difference(a, shuffled).middle == doctest::Approx(0.05));
+  CHECK(paired_difference(a, b).half < 0.4 * paired_difference(a, shuffled).half);
+}
+
+TEST_CASE("comparison: runs that differ in their seed alone are one setting") {
+  const auto run = [](const std::string& mixer, const std::string& seed, const std::string& lr,
+                      std::vector<double> right, const std::string& init = "") {
+    return ScoredRun{
+        .folder = mixer + seed + lr,
+        .options = {{"mixer", mixer}, {"seed", seed}, {"lr", lr}, {"out", seed}, {"init", init}},
+        .right = std::move(right),
+        .parameters = 7,
+        .tokens_per_second = 10 * double(seed[0] - '0'),
+        .peak_tensors = 5 - double(seed[0] - '0')};
+  };
+  const std::vector<Setting> all =
+      settings_of({run("tno", "1", "0.1", {1, 0}), run("ski", "1", "0.1", {1, 1}),
+                   run("tno", "2", "0.1", {1, 1}), run("ski", "1", "0.2", {0, 0}),
+                   run("tno", "1", "0.1", {0, 0}, "pre1"), run("tno", "2", "0.1", {0, 1}, "pre2")});
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].name == "tno");
+  CHECK(all[0].folders == std::vector<std::string>{"tno10.1", "tno20.1"});
+  CHECK(all[0].right == std::vector<double>{1, 0.5});
+  CHECK(all[0].mean() == 0.75);
+  CHECK(all[0].lowest() == 0.5);
+  CHECK(all[0].highest() == 1);
+  CHECK(all[0].tokens_per_second == 15);
+  CHECK(all[0].peak_tensors == 4);
+  CHECK(all[1].name == "ski");
+  CHECK(all[2].name == "ski, lr=0.2");
+  CHECK(all[3].name == "tno, init=yes");
+  CHECK(all[3].folders.size() == 2);
+}
+
+TEST_CASE("evaluate: several runs are compared example by example") {
+  const TinyRun place;
+  for (const char* mixer : {"tno", "ski"})
+    for (const char* seed : {"1", "2"})
+      REQUIRE(place
+                  .train_here(std::string(mixer) + seed,
+                              std::string("--mixer ") + mixer + " --seed " + seed)
+                  .code == 0);
+  const std::string data = " --data " + place / "data" + " --split test --quiet";
+  const auto alone = [&](const std::string& run) {
+    const Outcome o = place.run("evaluate " + place / run + data + " --json");
+    REQUIRE(o.code == 0);
+    return nlohmann::json::parse(o.out)["splits"]["test"]["accuracy"].get<double>();
+  };
+  const std::string runs =
+      place / "tno1" + " " + place / "ski1" + " " + place / "tno2" + " " + place / "ski2";
+  const Outcome o = place.run("evaluate " + runs + data + " --json --svg " + place / "c.svg");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(o.err.empty());
+  const auto json = nlohmann::json::parse(o.out);
+  CHECK(json["examples"] == 40);
+  REQUIRE(json["settings"].size() == 2);
+  const auto &tno = json["settings"][0], &ski = json["settings"][1];
+  CHECK(tno["name"] == "tno");
+  CHECK(ski["name"] == "ski");
+  for (size_t seed = 0; seed < 2; ++seed) {
+    const std::string number = std::to_string(seed + 1);
+    CHECK(tno["accuracies"][seed].get<double>() == doctest::Approx(alone("tno" + number)));
+    CHECK(ski["accuracies"][seed].get<double>() == doctest::Approx(alone("ski" + number)));
+  }
+  CHECK(ski["difference"].get<double>() ==
+        doctest::Approx(ski["accuracy"].get<double>() - tno["accuracy"].get<double>()));
+  CHECK(ski["low"].get<double>() <= ski["difference"].get<double>());
+  CHECK(tno["low"] == 0.0);
+  CHECK(tno["high"] == 0.0);
+  CHECK(ski["parameters"].get<int64_t>() != tno["parameters"].get<int64_t>());
+  CHECK(ski["tokens_per_second"].get<double>() > 0);
+  const std::string svg = slurp(place / "c.svg");
+  CHECK(svg.starts_with("<svg"));
+  CHECK(contains(svg, ">ski<"));
+
+  const Outcome table = place.run("evaluate " + runs + data);
+  REQUIRE(table.code == 0);
+  for (const char* text : {"40 examples, 4 runs", "95 % interval", "\ntno ", "\nski "})
+    CHECK(contains(table.out, text));
+}
+
+TEST_CASE("evaluate: checkpoints of one run and runs of other lengths are not one setting") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run").code == 0);
+  REQUIRE(place.train_here("longer", "--steps 40").code == 0);
+  const Outcome o =
+      place.run("evaluate " + place / "run" + " " + place / "run/ckpt-00000030.safetensors" + " " +
+                place / "longer" + " --split val --quiet --json --data " + place / "data");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  const auto settings = nlohmann::json::parse(o.out)["settings"];
+  REQUIRE(settings.size() == 3);
+  CHECK(contains(settings[1]["name"].get<std::string>(), "checkpoint=ckpt-00000030.safetensors"));
+  CHECK(contains(settings[2]["name"].get<std::string>(), "steps=40"));
+}
+
+TEST_CASE("evaluate: what cannot be compared is refused with the reason") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run").code == 0);
+  for (const std::string part : {"train/neg", "train/pos", "test/neg", "test/pos"}) {
+    fs::create_directories(place / ("data/aclImdb/" + part));
+    for (const char* name : {"0_1", "1_2"})
+      spill(place / ("data/aclImdb/" + part + "/" + name + ".txt"),
+            part.ends_with("pos") ? "good film" : "bad film");
+  }
+  for (const std::string split : {"0", "0.5"})
+    REQUIRE(
+        train_lra_here(place, "--task text --dim 8 --layers 1 --batch-size 2 --steps 2 --data " +
+                                  place / "data" + " --val-split " + split + " --out " +
+                                  place / ("text" + split))
+            .code == 0);
+  const std::string data = " --quiet --data " + place / "data", run = place / "run";
+  const Outcome all = place.run("evaluate " + run + " " + run + data);
+  CHECK(all.code == 2);
+  CHECK(contains(all.err, "--split: several runs are compared on one split"));
+  const Outcome twice = place.run("evaluate " + run + " " + run + data + " --split test");
+  CHECK(twice.code == 2);
+  CHECK(contains(twice.err, "is given twice"));
+  const Outcome other =
+      place.run("evaluate " + run + " " + place / "text0" + data + " --split val");
+  CHECK(other.code == 3);
+  CHECK(contains(other.err, "text0' is a run of text, the first one of listops"));
+  const Outcome unlike =
+      place.run("evaluate " + place / "text0" + " " + place / "text0.5" + data + " --split val");
+  CHECK(unlike.code == 3);
+  CHECK(contains(unlike.err, "reads 2 examples as its val split, the first run 4"));
+  CHECK(place.run("evaluate " + place / "text0" + " " + place / "text0.5" + data + " --split test")
+            .code == 0);
+  const Outcome none = place.run("evaluate " + run + " " + place / "none" + data + " --split val");
+  CHECK(none.code == 3);
+  CHECK(contains(none.err, "there is no such run folder or checkpoint"));
+}
+
+TEST_CASE("charts: intervals are drawn to scale, with a line at zero") {
+  const std::string svg = charts::intervals_svg(
+      "t <1>", "x",
+      {{"a", "60 %", 0, 0, 0}, {"b", "61 %", 0.01, -0.01, 0.03}, {"c", "-", NAN, NAN, NAN}});
+  CHECK(svg.starts_with("<svg"));
+  CHECK(contains(svg, "t &lt;1&gt;"));
+  // The circle of b is half way along its interval.
+  const auto number_after = [&](size_t from, const std::string& word) {
+    return std::stod(svg.substr(svg.find(word, from) + word.size()));
+  };
+  const size_t b = svg.find(">b<");
+  const double low = number_after(b, "d=\"M"), circle = number_after(b, "cx=\"");
+  const size_t bar = svg.find("d=\"M", b);
+  const double high = std::stod(svg.substr(svg.find('L', bar) + 1));
+  CHECK(circle == doctest::Approx((low + high) / 2).epsilon(1e-3));
+  CHECK(svg.find("<circle", svg.find(">c<")) == std::string::npos);
+  CHECK(svg.find("nan") == std::string::npos);
+}

@@ -51,6 +51,24 @@ std::vector<double> spread_labels(const std::vector<double>& wanted, double gap,
   return at;
 }
 
+bool begins_letter(char c) { return (c & 0xC0) != 0x80; }  // in UTF-8
+
+size_t letters(const std::string& text) {
+  return size_t(std::count_if(text.begin(), text.end(), begins_letter));
+}
+
+// The beginning and the end of a text, `count` letters with the dots between them.
+std::string without_middle(const std::string& text, size_t count) {
+  const size_t all = letters(text), first = count / 2, last = all - (count - first - 1);
+  std::string kept;
+  size_t letter = 0;
+  for (const char c : text) {
+    if (begins_letter(c) && ++letter == first + 1) kept += "…";
+    if (letter <= first || letter > last) kept += c;
+  }
+  return kept;
+}
+
 class Drawing {
  public:
   explicit Drawing(const Chart& chart) : c_(chart) {
@@ -113,7 +131,7 @@ class Drawing {
   }
 
   void draw_y_axis() {
-    if (!c_.title.empty()) s_ += text_at(x_.from, 18, c_.title, "start", "b");
+    if (!c_.title.empty()) draw_title();
     s_ += text_at(2, c_.title.empty() ? 12 : 36, c_.y_label);
     for (const Tick& t : ticks(y_, c_.log_y ? 6 : 5)) {
       s_ += path("grid", "M" + point(x_.from, y_.at(t.at)) + "H" + coordinate(x_.to));
@@ -137,6 +155,17 @@ class Drawing {
       s_ += "<g opacity=\".6\">" +
             path("axis", "M" + point(x_.from, y_.at(0)) + "H" + coordinate(x_.to)) + "</g>";
     s_ += text_at(x_.to, c_.height - 6, c_.x_label, "end");
+  }
+
+  // Above the y axis or, if it is too long for that, further left; without its middle if it is too
+  // long for the whole width.
+  void draw_title() {
+    constexpr double kLetter = 7.4, kMargin = 2;  // of bold text
+    std::string title = c_.title;
+    const size_t room = size_t((c_.width - 2 * kMargin) / kLetter);
+    if (letters(title) > room) title = without_middle(title, room);
+    const double left = c_.width - kMargin - kLetter * double(letters(title));
+    s_ += text_at(std::clamp(left, kMargin, x_.from), 18, title, "start", "b");
   }
 
   void draw_marks() {

@@ -74,6 +74,24 @@ TEST_CASE("charts: a file of its own has a legend, gaps for NaN, and no number t
   CHECK(contains(svg, "svg text{font:"));
 }
 
+TEST_CASE("charts: a long title begins further left, and one that is too long loses its middle") {
+  const auto title_of = [](const std::string& title) {
+    const std::string svg = charts::svg(Chart{.title = title, .series = {{"s", {1, 2}, {1, 2}}}});
+    const size_t at = svg.find("class=\"b\"");
+    const size_t from = svg.rfind("<text", at), begin = svg.find('>', at) + 1;
+    return std::pair(std::stod(svg.substr(svg.find(" x=\"", from) + 4)),
+                     svg.substr(begin, svg.find('<', begin) - begin));
+  };
+  CHECK(title_of("short: loss") == std::pair(56.0, std::string("short: loss")));
+  const std::string longer = "50000 text files in 4 folders, attention: loss";
+  CHECK(title_of(longer).second == longer);
+  CHECK(title_of(longer).first < 56);
+  CHECK(title_of(longer).first >= 2);
+  const auto [x, cut] = title_of("Straßenäußerungen der größten Bücher aller Zeiten, ski: loss");
+  CHECK(x >= 2);
+  CHECK(cut == "Straßenäußerungen der gr…aller Zeiten, ski: loss");
+}
+
 TEST_CASE("charts: names at the ends of lines keep their order, guides are named inside") {
   Chart c{.log_x = true, .log_y = true, .growth = true, .names_at_ends = true, .width = 560};
   const std::vector<double> n = {512, 1024, 2048};

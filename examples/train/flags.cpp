@@ -30,7 +30,9 @@ struct HelpFormatter : CLI::Formatter {
     const std::vector<std::string>& names = option->get_lnames();
     if (positional || names.empty() || names[0] == "help")
       return CLI::Formatter::make_option_name(option, positional);
-    return (option->get_fnames().empty() ? "--" : "--[no-]") + names[0];
+    std::string shown;
+    for (const std::string& letter : option->get_snames()) shown += "-" + letter + ",";
+    return shown + (option->get_fnames().empty() ? "--" : "--[no-]") + names[0];
   }
 };
 
@@ -64,12 +66,14 @@ void Flags::add_flag(const Field& field, const std::string& group, Kind kind,
 
 void Flags::positional(const std::string& name, std::string& value, const std::string& help) {
   app_->add_option(name, value, help)->required();
+  texts_.push_back(&value);
 }
 void Flags::positional(const std::string& name, std::vector<std::string>& values,
                        const std::string& help, bool required) {
   app_->add_option(name, values, help)
       ->required(required)
       ->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  lists_.push_back(&values);
 }
 void Flags::list(const std::string& name, std::vector<std::string>& values,
                  const std::string& help) {
@@ -77,14 +81,32 @@ void Flags::list(const std::string& name, std::vector<std::string>& values,
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->expected(1)
       ->type_name("TEXT ..");
+  lists_.push_back(&values);
 }
 void Flags::also(const std::string& name, const std::vector<std::string>& names) {
   for (const std::string& other : names) also_[name] += (other.size() == 1 ? ",-" : ",--") + other;
 }
 void Flags::footer(const std::string& text) { app_->footer(text); }
 
+// CLI11 takes "[a,b]" for a list of two and drops the brackets, but an expression of ListOps or the
+// end of a text may look like that. A character that no argument has keeps them in its place.
+void Flags::parse_arguments(int argc, char** argv) {
+  constexpr char kShield = '\x02';
+  std::vector<std::string> arguments;  // CLI11 takes them from the back
+  for (int i = argc - 1; i > 0; --i)
+    arguments.push_back(argv[i][0] == '[' ? kShield + std::string(argv[i]) : argv[i]);
+  app_->parse(std::move(arguments));
+  const auto unshield = [](std::string& text) {
+    if (text.starts_with(kShield)) text.erase(0, 1);
+  };
+  for (Flag& flag : flags_) unshield(flag.text);
+  for (std::string* text : texts_) unshield(*text);
+  for (std::vector<std::string>* list : lists_)
+    for (std::string& text : *list) unshield(text);
+}
+
 void Flags::parse(int argc, char** argv) {
-  app_->parse(argc, argv);
+  parse_arguments(argc, argv);
   set_fields(/*skip_wrong=*/false);
 }
 
@@ -92,7 +114,7 @@ void Flags::parse_what_is_right(int argc, char** argv) {
   app_->set_help_flag();
   app_->allow_extras();
   try {
-    app_->parse(argc, argv);
+    parse_arguments(argc, argv);
   } catch (const CLI::ParseError&) {
     return;
   }

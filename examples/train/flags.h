@@ -84,11 +84,14 @@ class Flags {
   void add_flag(const Field& field, const std::string& group, Kind kind,
                 const std::vector<std::string>& words, const std::string& shown,
                 std::function<void(const std::string&)> set);
+  void parse_arguments(int argc, char** argv);
   void set_fields(bool skip_wrong);
 
   std::unique_ptr<CLI::App> app_;
   std::map<std::string, std::string> also_;  // ",-p" by name
   std::deque<Flag> flags_;                   // CLI11 keeps pointers into them
+  std::vector<std::string*> texts_;          // what positional() and list() set
+  std::vector<std::vector<std::string>*> lists_;
 };
 
 }  // namespace skiff

@@ -79,10 +79,11 @@ int run_body(const std::function<int()>& body) {
   } catch (const Error& error) {
     // A message may name files and quote their contents.
     const std::string message = printable(error.what());
-    const bool agreed = dynamic_cast<const AgreedError*>(&error) != nullptr ||
-                        dynamic_cast<const Stopped*>(&error) != nullptr;
+    const bool stopped = dynamic_cast<const Stopped*>(&error) != nullptr;
+    const bool agreed = stopped || dynamic_cast<const AgreedError*>(&error) != nullptr;
     if (!agreed) return end_with(message, error.exit_code());
-    if (processes().rank() == 0) std::fprintf(stderr, "error: %s\n", message.c_str());
+    if (processes().rank() == 0)
+      std::fprintf(stderr, "%s%s\n", stopped ? "" : "error: ", message.c_str());
     return error.exit_code();
   } catch (const std::bad_alloc&) {
     return end_with("out of memory", 1);

@@ -242,6 +242,7 @@ struct SessionOptions {
   int64_t threads = 0, stop_at = 0, timeout = 600;
   bool resume = false, force = false, quiet = false, json = false, profile = false, list = false,
        print_config = false;
+  bool inner = false;  // no option: a stage, or one run of a sweep or of several tasks
 
   static constexpr const char* kTitle = "This program only (not in the configuration file)";
   template <class Options, class Visitor>

@@ -106,6 +106,7 @@ class Group {
     const bool resume = asked_.session.resume;
     c.session.resume = resume && !RunFolder(c.options.run.out).checkpoints().empty();
     c.session.force = asked_.session.force || (resume && !c.session.resume);
+    c.session.inner = true;
     LraRun run(c, /*only_best_test=*/true);
     try {
       const std::optional<Result> result = run();

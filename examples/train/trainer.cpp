@@ -191,7 +191,9 @@ void Trainer::begin(bool clears) {
 }
 
 void Trainer::stopped() const {
-  display_.note("stopped at step " + std::to_string(at_.step) + ", saved; --resume goes on");
+  display_.note("stopped at step " + std::to_string(at_.step) + ", saved; " +
+                (session_.inner ? "" : "--config " + folder_.file("config.toml") + " ") +
+                "--resume goes on");
   if (stop_signal != 0) throw Stopped();
 }
 
@@ -217,6 +219,11 @@ bool Trainer::train(const std::string& config) {
   validation_seconds_ = 0;
   validations_ = 0;
   bool goes_on = true;
+  if (session_.stop_at > 0 && at_.step >= session_.stop_at && at_.step < steps_) {
+    display_.note("at step " + std::to_string(at_.step) + " already: --stop-at " +
+                  std::to_string(session_.stop_at) + " takes no step");
+    goes_on = false;
+  }
   for (; goes_on && (again || at_.step < steps_); again = false) {
     if (!again)
       display_.begin("step " + std::to_string(at_.step + 1) + "/" + std::to_string(steps_),

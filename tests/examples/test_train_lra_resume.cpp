@@ -101,7 +101,9 @@ TEST_CASE(
   REQUIRE(place.run(command("whole")).code == 0);
   CHECK(code_after_signal(command("run"), SIGTERM, place / "run/ckpt-00000015.safetensors", "",
                           place / "err") == 143);
-  CHECK(contains(slurp(place / "err"), "stopped at step 15, saved; --resume goes on"));
+  CHECK(contains(slurp(place / "err"), "stopped at step 15, saved; --config " +
+                                           place / "run/config.toml" + " --resume goes on"));
+  CHECK_FALSE(contains(slurp(place / "err"), "error:"));
   const auto stopped = safetensors::read(place / "run/ckpt-00000015.safetensors").metadata;
   CHECK(stopped.at("validated") == "0");
   CHECK_FALSE(fs::exists(place / "run/ckpt-00000016.safetensors"));

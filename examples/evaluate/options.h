@@ -20,7 +20,9 @@ struct EvaluateOptions {
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
-    field({.name = "data", .help = "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else 'data')"},
+    field({.name = "data",
+           .help = "Folder of the data (or $SKIFF_DATA, $DATA_PATH; else that of the training, or "
+                   "'data')"},
           o.data);
     field({.name = "split",
            .help = "Which examples; several runs are compared on one split",

@@ -104,6 +104,7 @@ int evaluate_run(const EvaluateOptions& o) {
   Display display(progressing("auto"), o.quiet);
   display.begin("reading " + run.options.data.task, "");
   const TaskData data = labelled_data(run, o.data);
+  if (!data.note.empty()) display.note("note: " + data.note);
   std::vector<SplitScores> scores;
   for (const auto& [name, examples] : splits_of(data, o.split)) {
     scores.push_back(

@@ -19,12 +19,26 @@ void leave_out_defaults(std::map<std::string, std::string>& metadata,
       metadata.erase(found);
 }
 
+namespace {
+// A run in a folder of several, such as one of a sweep; "" if there is none.
+std::string run_inside_of(const std::string& folder) {
+  std::string first;
+  for (const fs::directory_entry& e : fs::directory_iterator(folder))
+    if (fs::exists(e.path() / "best.safetensors") && (first.empty() || e.path().string() < first))
+      first = e.path().string();
+  return first;
+}
+}  // namespace
+
 CheckpointPlace checkpoint_at(const std::string& path) {
   const bool folder = fs::is_directory(path);
   CheckpointPlace place{folder ? path + "/best.safetensors" : path,
                         folder ? path : fs::path(path).parent_path().string()};
   if (place.folder.empty()) place.folder = ".";
   check<DataError>(fs::exists(path), "'", path, "': there is no such run folder or checkpoint");
+  const std::string inside = folder && !fs::exists(place.file) ? run_inside_of(path) : "";
+  check<DataError>(inside.empty(), "'", path, "' is a folder of runs: name one of them, such as '",
+                   inside, "'");
   check<DataError>(!folder || fs::exists(place.file), "'", path,
                    "' holds no best.safetensors, which the first validation of a training writes; "
                    "a checkpoint of the folder can be named in its place");

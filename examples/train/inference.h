@@ -29,7 +29,9 @@ struct InferenceOptions {
 // Sets the number of threads; returns the device.
 Device prepare(const InferenceOptions& options);
 
-// The data of a run's task. DataError if it gives other ids to its symbols than the training data.
+// The data of a run's task in this folder or, if it is empty, in that of $SKIFF_DATA or $DATA_PATH,
+// of the training, or 'data'. Tokens have the ids of the training data; those that did not occur
+// there are <unk>, and the note of the data says so. DataError for other classes.
 TaskData labelled_data(OpenedRun& run, const std::string& folder);
 
 // Words for the classes of a run: those of the task, or numbers.

@@ -110,6 +110,8 @@ std::string data_folder(const std::string& given) {
   return own ? own : usual ? usual : "data";
 }
 
+bool names_data_folder() { return std::getenv("SKIFF_DATA") || std::getenv("DATA_PATH"); }
+
 OpenedRun open_run(const std::string& path, Device device) {
   OpenedRun run;
   const CheckpointPlace place = checkpoint_at(path);

@@ -21,6 +21,7 @@ Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Op
 PretrainOptions pretraining_of(const safetensors::File& file);
 
 std::string data_folder(const std::string& given);  // or $SKIFF_DATA, $DATA_PATH, "data"
+bool names_data_folder();                           // whether one of these variables is set
 
 struct OpenedRun {
   std::string checkpoint;  // path of the file

@@ -123,10 +123,59 @@ TEST_CASE("evaluate: what cannot be evaluated is refused with the reason") {
   CHECK(svg.code == 2);
   CHECK(contains(svg.err, "one file needs one --split"));
   CHECK(place.run("evaluate " + place / "run --data " + place / "nowhere").code == 3);
+}
+
+TEST_CASE("evaluate: data that gives other ids to its tokens is read with those of the training") {
+  const Runs& place = runs();
   make_listops(place / "other/listops", /*seed=*/9);
-  const Outcome other = place.run("evaluate " + place / "run --data " + place / "other");
-  CHECK(other.code == 3);
-  CHECK(contains(other.err, "gives other ids to its symbols"));
+  const auto accuracy = [&](const std::string& data) {
+    const Outcome o = place.run("evaluate " + place / "run --split test --json --data " + data);
+    CAPTURE(o.err);
+    REQUIRE(o.code == 0);
+    return nlohmann::json::parse(o.out)["splits"]["test"];
+  };
+  const auto before = accuracy(place / "data"), strange = accuracy(place / "other");
+  CHECK(strange["loss"] != before["loss"]);
+  // The order of the ids is that of the training file; the test expressions are now the same.
+  fs::copy_file(place / "data/listops/basic_test.tsv", place / "other/listops/basic_test.tsv",
+                fs::copy_options::overwrite_existing);
+  auto same = accuracy(place / "other");
+  same["svg"] = before["svg"];
+  CHECK(same == before);
+}
+
+TEST_CASE("evaluate: tokens that did not occur in training are unknown, and that is said") {
+  const Place place;
+  const auto write = [&](const std::string& folder, const std::string& word) {
+    for (const std::string part : {"train/neg", "train/pos", "test/neg", "test/pos"}) {
+      fs::create_directories(place / (folder + "/aclImdb/" + part));
+      for (const char* name : {"0_1", "1_2"})
+        spill(place / (folder + "/aclImdb/" + part + "/" + name + ".txt"),
+              (part.ends_with("pos") ? "good " : "bad ") + word);
+    }
+  };
+  write("data", "film");
+  write("other", "zzz film z");
+  REQUIRE(train_lra_here(place, "--task text --dim 8 --layers 1 --batch-size 2 --steps 2 --data " +
+                                    place / "data" + " --out " + place / "run")
+              .code == 0);
+  const Outcome o = place.run("evaluate " + place / "run" + " --data " + place / "other");
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "1 token of the data, the first 'z', did not occur in training"));
+  const Outcome own = place.run("evaluate " + place / "run");  // where the training found it
+  CHECK(own.code == 0);
+  CHECK_FALSE(contains(own.err, "did not occur"));
+}
+
+TEST_CASE("evaluate: words in brackets are no lists, and a folder of runs is not a run") {
+  const Runs& place = runs();
+  CHECK(contains(place.run("evaluate '[a,b]'").err, "'[a,b]': there is no such run folder"));
+  CHECK(contains(place.run("evaluate --data '[x]' '[MAX 1 2 ]'").err, "'[MAX 1 2 ]'"));
+  CHECK(contains(place.run("predict " + place / "run" + " '[MAX 2 9 [MIN 4 7 ] ]'").err,
+                 "'[MAX 2 9 [MIN 4 7 ] ]'"));
+  const Outcome o = place.run("evaluate " + place.path.string());
+  CHECK(o.code == 3);
+  CHECK(contains(o.err, "is a folder of runs: name one of them, such as"));
 }
 
 TEST_CASE("predict: gives the class that evaluate counts, from the checkpoint alone") {

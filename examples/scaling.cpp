@@ -31,7 +31,7 @@ struct ScalingOptions {
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
     field({.name = "task", .help = "Task", .words = [] { return names_of(tasks()); }}, o.task);
-    field({.name = "recipe", .help = "Recipe of train_lra: tiny, small or paper"}, o.recipe);
+    field({.name = "recipe", .help = "Recipe of train_lra, as its --list shows them"}, o.recipe);
     field({.name = "mixer", .help = "Mixer", .words = mixer_names}, o.mixer);
     field({.name = "batch-size", .help = "Examples per step", .low = 1, .high = 1e6}, o.batch_size);
     field({.name = "shards", .help = "Parts of a batch, as in train_lra", .low = 1, .high = 1e5},

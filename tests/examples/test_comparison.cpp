@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "examples/charts/charts.h"
-#include "examples/evaluate/comparison.h"
+#include "examples/evaluate/settings.h"
 #include "tests/support/programs.h"
 #include "tests/support/testing.h"
 
@@ -39,34 +39,83 @@ TEST_CASE("comparison: pairs give a narrower interval where both fail on the sam
   CHECK(paired_difference(a, b).half < 0.4 * paired_difference(a, shuffled).half);
 }
 
+namespace {
+
+using Texts = std::map<std::string, std::string>;
+
+ScoredRun run_of(const std::string& place, Texts options, std::vector<double> right = {1, 0}) {
+  options.try_emplace("recipe", "tiny");
+  return {.place = place,
+          .options = std::move(options),
+          .right = std::move(right),
+          .parameters = 7,
+          .tokens_per_second = 10,
+          .peak_tensors = 5};
+}
+
+std::vector<std::string> names_of(const std::vector<ScoredRun>& runs) {
+  std::vector<std::string> names;
+  for (const Setting& s : settings_of(runs)) names.push_back(s.name);
+  return names;
+}
+
+}  // namespace
+
 TEST_CASE("comparison: runs that differ in their seed alone are one setting") {
-  const auto run = [](const std::string& mixer, const std::string& seed, const std::string& lr,
-                      std::vector<double> right, const std::string& init = "") {
-    return ScoredRun{
-        .folder = mixer + seed + lr,
-        .options = {{"mixer", mixer}, {"seed", seed}, {"lr", lr}, {"out", seed}, {"init", init}},
-        .right = std::move(right),
-        .parameters = 7,
-        .tokens_per_second = 10 * double(seed[0] - '0'),
-        .peak_tensors = 5 - double(seed[0] - '0')};
-  };
-  const std::vector<Setting> all =
-      settings_of({run("tno", "1", "0.1", {1, 0}), run("ski", "1", "0.1", {1, 1}),
-                   run("tno", "2", "0.1", {1, 1}), run("ski", "1", "0.2", {0, 0}),
-                   run("tno", "1", "0.1", {0, 0}, "pre1"), run("tno", "2", "0.1", {0, 1}, "pre2")});
-  REQUIRE(all.size() == 4);
+  std::vector<ScoredRun> runs = {
+      run_of("a", {{"mixer", "tno"}, {"seed", "1"}, {"out", "x"}}, {1, 0}),
+      run_of("b", {{"mixer", "ski"}, {"seed", "1"}}, {1, 1}),
+      run_of("c", {{"mixer", "tno"}, {"seed", "2"}, {"out", "y"}}, {1, 1})};
+  runs[2].tokens_per_second = 20;
+  runs[2].peak_tensors = 8;
+  const std::vector<Setting> all = settings_of(runs);
+  REQUIRE(all.size() == 2);
   CHECK(all[0].name == "tno");
-  CHECK(all[0].folders == std::vector<std::string>{"tno10.1", "tno20.1"});
+  CHECK(all[0].places == std::vector<std::string>{"a", "c"});
   CHECK(all[0].right == std::vector<double>{1, 0.5});
   CHECK(all[0].mean() == 0.75);
   CHECK(all[0].lowest() == 0.5);
   CHECK(all[0].highest() == 1);
   CHECK(all[0].tokens_per_second == 15);
-  CHECK(all[0].peak_tensors == 4);
+  CHECK(all[0].peak_tensors == 8);
   CHECK(all[1].name == "ski");
-  CHECK(all[2].name == "ski, lr=0.2");
-  CHECK(all[3].name == "tno, init=yes");
-  CHECK(all[3].folders.size() == 2);
+  runs[2].tokens_per_second = NAN;  // of a run that has not ended
+  CHECK(std::isnan(settings_of(runs)[0].tokens_per_second));
+}
+
+TEST_CASE("comparison: the name of a setting has the options in which settings differ") {
+  using Names = std::vector<std::string>;
+  // All of them show the option, the first one as well; one that a mixer does not read is absent.
+  CHECK(names_of({run_of("a", {{"mixer", "tno"}, {"lr", "1"}, {"gamma", "0.9"}}),
+                  run_of("b", {{"mixer", "ski"}, {"lr", "1"}, {"filter", "9"}}),
+                  run_of("c", {{"mixer", "ski"}, {"lr", "2"}, {"filter", "9"}})}) ==
+        Names{"tno, lr=1", "ski, lr=1", "ski, lr=2"});
+  // What a recipe sets is said by its name.
+  CHECK(
+      names_of({run_of("a", {{"mixer", "tno"}, {"recipe", "demo"}, {"dim", "8"}, {"lr", "1"}}),
+                run_of("b", {{"mixer", "tno"}, {"recipe", "tiny"}, {"dim", "9"}, {"lr", "1"}}),
+                run_of("c", {{"mixer", "tno"}, {"recipe", "tiny"}, {"dim", "9"}, {"lr", "2"}})}) ==
+      Names{"tno, recipe=demo", "tno, recipe=tiny, lr=1", "tno, recipe=tiny, lr=2"});
+  CHECK(names_of({run_of("a", {{"mixer", "tno"}, {"train_data", "9 examples"}}),
+                  run_of("b", {{"mixer", "tno"}, {"train_data", "8 examples"}})}) ==
+        Names{"tno, trained on 9 examples", "tno, trained on 8 examples"});
+}
+
+TEST_CASE("comparison: pretrainings of every seed are one setting, two of one seed are not") {
+  const auto run = [](const std::string& place, const std::string& seed, const std::string& init) {
+    return run_of(place, {{"mixer", "tno"}, {"seed", seed}, {"init", init}});
+  };
+  const std::vector<Setting> all = settings_of(
+      {run("a", "1", "p1"), run("b", "2", "p2"), run("c", "1", ""), run("d", "1", "q1")});
+  REQUIRE(all.size() == 3);
+  CHECK(all[0].name == "tno, init=yes");
+  CHECK(all[0].places.size() == 2);
+  CHECK(all[1].name == "tno");
+  CHECK(all[2].name == "tno, init=yes (d)");
+  ScoredRun part = run("e", "2", "");
+  part.stopped_at = 120;
+  CHECK(names_of({run("c", "1", ""), part}) ==
+        std::vector<std::string>{"tno", "tno, stopped at step 120"});
 }
 
 TEST_CASE("evaluate: several runs are compared example by example") {
@@ -151,9 +200,16 @@ TEST_CASE("evaluate: what cannot be compared is refused with the reason") {
   const Outcome all = place.run("evaluate " + run + " " + run + data);
   CHECK(all.code == 2);
   CHECK(contains(all.err, "--split: several runs are compared on one split"));
-  const Outcome twice = place.run("evaluate " + run + " " + run + data + " --split test");
-  CHECK(twice.code == 2);
-  CHECK(contains(twice.err, "is given twice"));
+  // Every name of a checkpoint counts once.
+  const Outcome twice = place.run("evaluate " + run + " " + run + "/ " + run +
+                                  "/best.safetensors --json" + data + " --split test");
+  REQUIRE(twice.code == 0);
+  const auto once = nlohmann::json::parse(twice.out)["settings"];
+  REQUIRE(once.size() == 1);
+  CHECK(once[0]["runs"].size() == 1);
+  const Outcome svg = place.run("evaluate " + run + " " + place / "text0" + " --svg " +
+                                place / "none/x.svg" + data + " --split test");
+  CHECK(svg.code == 3);
   const Outcome other =
       place.run("evaluate " + run + " " + place / "text0" + data + " --split val");
   CHECK(other.code == 3);

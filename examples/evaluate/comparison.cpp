@@ -84,7 +84,7 @@ Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device
   std::string note;
   for (OpenedRun& run : runs) {
     ScoredRun r = described(run);
-    const TaskData data = labelled_data(run, o.data);
+    const TaskData data = labelled_data(run, o.data, o.max_length);
     if (data.note != note) display.note("note: " + (note = data.note));
     const auto [split, examples] = splits_of(data, o.split).at(0);
     const std::string which = "run " + std::to_string(all.runs.size() + 1) + " of " +

@@ -13,7 +13,7 @@ std::vector<std::string> labelled_splits();  // the words of --split
 struct EvaluateOptions {
   std::vector<std::string> runs;
   std::string data, split = "all", svg;
-  int64_t limit = 0, batch_size = 32;
+  int64_t limit = 0, batch_size = 32, max_length = 0;
   bool quiet = false;
   InferenceOptions inference;
 
@@ -30,6 +30,13 @@ struct EvaluateOptions {
           o.split);
     field({.name = "limit", .help = "Examples per split, evenly spread; 0: all", .low = 0},
           o.limit);
+    field(
+        {.name = "max-length",
+         .help = "Longest sequence in positions, end mark included; longer ones are cut. 0: as in "
+                 "training",
+         .low = 0,
+         .high = 1e7},
+        o.max_length);
     field({.name = "batch-size", .help = "Examples per batch", .low = 1, .high = 1e6},
           o.batch_size);
     field({.name = "svg",

@@ -27,6 +27,10 @@ Scores scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputForm
   std::vector<Example> chosen =
       evenly_spread(examples, o.limit > 0 ? o.limit : int64_t(examples.size()));
   const std::string all = std::to_string(chosen.size());
+  if (const int64_t cut = count_cut(chosen); cut > 0)
+    display.note("note: " + std::to_string(cut) + " of " + all + " " + split +
+                 " examples are longer than --max-length " +
+                 std::to_string(run.options.data.max_length) + " and are cut");
   display.begin(doing + ": " + all + " examples", "");
   const auto progress = [&](int64_t done) {
     display.show(doing + ": " + std::to_string(done) + " of " + all);
@@ -103,7 +107,7 @@ int evaluate_run(const EvaluateOptions& o) {
   OpenedRun run = open_run(o.runs.at(0), device);
   Display display(progressing("auto"), o.quiet);
   display.begin("reading " + run.options.data.task, "");
-  const TaskData data = labelled_data(run, o.data);
+  const TaskData data = labelled_data(run, o.data, o.max_length);
   if (!data.note.empty()) display.note("note: " + data.note);
   std::vector<SplitScores> scores;
   for (const auto& [name, examples] : splits_of(data, o.split)) {

@@ -55,7 +55,8 @@ std::vector<std::string> use_vocabulary(TaskData& data,
 
 }  // namespace
 
-TaskData labelled_data(OpenedRun& run, const std::string& folder) {
+TaskData labelled_data(OpenedRun& run, const std::string& folder, int64_t max_length) {
+  if (max_length > 0) run.options.data.max_length = max_length;
   const std::string own = folder.empty() && !names_data_folder() ? folder_of_training(run) : "";
   run.options.data.folder = own.empty() ? data_folder(folder) : own;
   TaskData data = task_named(run.options.data.task).load(run.options.data);

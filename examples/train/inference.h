@@ -32,7 +32,8 @@ Device prepare(const InferenceOptions& options);
 // The data of a run's task in this folder or, if it is empty, in that of $SKIFF_DATA or $DATA_PATH,
 // of the training, or 'data'. Tokens have the ids of the training data; those that did not occur
 // there are <unk>, and the note of the data says so. DataError for other classes.
-TaskData labelled_data(OpenedRun& run, const std::string& folder);
+// max_length: of an example, end mark included; 0: as in training.
+TaskData labelled_data(OpenedRun& run, const std::string& folder, int64_t max_length = 0);
 
 // Words for the classes of a run: those of the task, or numbers.
 std::vector<std::string> class_names(const OpenedRun& run);

@@ -144,6 +144,18 @@ TEST_CASE("evaluate: data that gives other ids to its tokens is read with those 
   CHECK(same == before);
 }
 
+TEST_CASE("evaluate: longer examples than those of training are cut, or read whole if asked") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run", "--max-length 8").code == 0);
+  const std::string command = "evaluate " + place / "run" + " --split test";
+  const Outcome cut = place.run(command), whole = place.run(command + " --max-length 200");
+  REQUIRE(cut.code == 0);
+  REQUIRE(whole.code == 0);
+  CHECK(contains(cut.err, "test examples are longer than --max-length 8 and are cut"));
+  CHECK_FALSE(contains(whole.err, "are cut"));
+  CHECK(whole.out != cut.out);
+}
+
 TEST_CASE("evaluate: tokens that did not occur in training are unknown, and that is said") {
   const Place place;
   const auto write = [&](const std::string& folder, const std::string& word) {

@@ -143,7 +143,9 @@ class Drawing {
   void draw_x_axis() {
     const bool octaves = c_.log_x && x_.low >= 1 && x_.high / x_.low <= 1100;
     double last_end = -INFINITY;
-    for (const Tick& t : ticks(x_, 6, octaves)) {
+    std::vector<Tick> named;
+    for (const Mark& name : c_.x_names) named.push_back({name.x, name.word});
+    for (const Tick& t : named.empty() ? ticks(x_, 6, octaves) : named) {
       const double at = x_.at(t.at), half = 3.7 * double(t.text.size());
       s_ += path("axis", "M" + point(at, y_.from) + "v4");
       if (at - half < last_end + 4) continue;

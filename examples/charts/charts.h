@@ -42,7 +42,7 @@ struct Series {
   std::vector<double> low = {}, high = {};  // a bar at each point, or empty
 };
 
-struct Mark {  // a vertical line with a word at its top
+struct Mark {  // a word at a place of the x axis
   double x;
   std::string word;
 };
@@ -53,7 +53,8 @@ struct Chart {
   bool log_x = false, log_y = false;
   bool percent = false;                           // y is a share, with ticks in %
   double x0 = NAN, x1 = NAN, y0 = NAN, y1 = NAN;  // limits; NaN: from the data
-  std::vector<Mark> marks = {};
+  std::vector<Mark> marks = {};                   // vertical lines with their words at the top
+  std::vector<Mark> x_names = {};                 // in place of numbers on the x axis
   bool growth =
       false;  // dotted lines n, n log n and n^2, from below the series; needs both logarithms
   bool names_at_ends = false;  // each series is named at its right end instead of in a legend

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "examples/charts/charts.h"
 
@@ -18,6 +19,22 @@ std::string power_of_ten(int e) {
   return s;
 }
 
+// As many decimals as the step asks for, without zeros at the end: "2.9365"; "10,000".
+std::string on_axis(double v, double step) {
+  if (v == 0) return "0";  // no -0
+  if (std::abs(v) >= 1e7 || step < 1e-6) return short_number(v);
+  const int decimals = std::max(0, int(std::ceil(-std::log10(step) - 1e-9)));
+  char digits[32];
+  std::snprintf(digits, sizeof digits, "%.*f", decimals, std::abs(v));
+  std::string text = digits;
+  if (decimals > 0) text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  const size_t whole = std::min(text.find('.'), text.size());
+  if (whole > 4)
+    for (size_t at = whole; at > 3; at -= 3) text.insert(at - 3, ",");
+  return (v < 0 ? "\u2212" : "") + text;
+}
+
 std::vector<Tick> linear_ticks(double low, double high, int about) {
   const double raw = std::max(high - low, 1e-300) / about;
   const double power = std::pow(10, std::floor(std::log10(raw)));
@@ -26,7 +43,7 @@ std::vector<Tick> linear_ticks(double low, double high, int about) {
     if (raw <= f * power * (1 + 1e-9)) step = f * power;
   std::vector<Tick> all;
   for (double i = std::ceil(low / step - 1e-9); i <= high / step + 1e-9; ++i)
-    all.push_back({i == 0 ? 0 : i * step, short_number(i == 0 ? 0 : i * step)});  // no -0
+    all.push_back({i == 0 ? 0 : i * step, on_axis(i * step, step)});
   return all;
 }
 

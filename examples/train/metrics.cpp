@@ -75,7 +75,8 @@ void thin(charts::Series& series) {
 }  // namespace
 
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       double majority_rate, double baseline_loss) {
+                       double majority_rate, double baseline_loss,
+                       const std::vector<charts::Mark>& marks) {
   using charts::Series;
   Series train_loss{"training", {}, {}, 0}, val_loss{"validation", {}, {}, 1};
   Series train_accuracy = train_loss, val_accuracy = val_loss;
@@ -108,8 +109,10 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
   if (classes)
     charts.push_back({.title = "accuracy",
                       .x_label = "step",
-                      .series = {train_accuracy, val_accuracy, majority},
+                      .series = {train_accuracy, val_accuracy},
                       .percent = true});
+  if (classes && !majority.x.empty()) charts.back().series.push_back(majority);
+  for (charts::Chart& chart : charts) chart.marks = marks;
   return charts::file(title, charts);
 }
 

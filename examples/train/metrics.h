@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "examples/charts/charts.h"
+
 namespace skiff {
 
 // A row of metrics.csv; NaN is an empty cell.
@@ -25,8 +27,9 @@ std::string text_of(const MetricsRow& row);  // a line of the file
 std::optional<MetricsRow> parse_row(std::string_view line);
 
 // Loss and accuracy over the steps, as SVG; rows without any accuracy have a chart of the loss
-// alone. A baseline that is NaN is not drawn.
+// alone. A baseline that is NaN is not drawn. marks: steps with a word.
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       double majority_rate, double baseline_loss = NAN);
+                       double majority_rate, double baseline_loss = NAN,
+                       const std::vector<charts::Mark>& marks = {});
 
 }  // namespace skiff

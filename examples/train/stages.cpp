@@ -132,16 +132,19 @@ class Run {
                  stages_.size());
   }
 
-  // The rows of all stages so far, with steps, epochs and seconds counted through.
+  // The rows of all stages so far, with steps, epochs and seconds counted through. A stage's number
+  // stands where it begins.
   void write_metrics() const {
     std::string text = kMetricsHeader;
     std::vector<MetricsRow> rows;
+    std::vector<charts::Mark> marks;
     MetricsRow end;
     for (const Stage& stage : stages_) {
       if (!folder_.has(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv")) break;
       std::istringstream lines(
           folder_.read(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv"));
       const MetricsRow before = end;
+      marks.push_back({double(before.step), std::to_string(&stage - stages_.data() + 1)});
       for (std::string line; std::getline(lines, line);) {
         std::optional<MetricsRow> row = parse_row(line);
         if (!row) continue;  // the header
@@ -154,9 +157,9 @@ class Run {
       }
     }
     folder_.write("metrics.csv", text);
-    folder_.write(
-        "curves.svg",
-        curves_svg(rows, asked_.options.data.task + ", " + asked_.options.model.mixer, NAN));
+    folder_.write("curves.svg",
+                  curves_svg(rows, asked_.options.data.task + ", " + asked_.options.model.mixer,
+                             NAN, NAN, marks));
   }
 
   void print_stages() const {

@@ -105,31 +105,35 @@ std::string sweep_svg(const Grid& grid, const std::vector<Point>& points) {
   for (size_t a = 0; a < grid.axes.size(); ++a) {
     const Axis& axis = grid.axes[a];
     if (axis.values.size() < 2) continue;
-    std::optional<std::vector<double>> places = numbers(axis.values);
-    std::string label = axis.option;
-    if (!places) {
-      places.emplace();
-      for (size_t i = 0; i < axis.values.size(); ++i) {
-        places->push_back(double(i + 1));
-        label += (i == 0 ? ": 1 = " : ", " + std::to_string(i + 1) + " = ") + axis.values[i];
-      }
+    // Words are names along the axis, and nothing lies between them.
+    const std::optional<std::vector<double>> found = numbers(axis.values);
+    std::vector<double> places;
+    std::vector<charts::Mark> names;
+    for (size_t i = 0; i < axis.values.size(); ++i) {
+      places.push_back(found ? (*found)[i] : double(i + 1));
+      names.push_back({places[i], axis.values[i]});
     }
-    charts::Series runs{"runs", {}, {}, 0, charts::Series::Points}, mean{"mean", {}, {}, 1};
+    const auto kind = found ? charts::Series::Line : charts::Series::Points;
+    charts::Series runs{"runs", {}, {}, 0, charts::Series::Points}, mean{"mean", {}, {}, 1, kind};
     for (size_t i = 0; i < axis.values.size(); ++i) {
       double sum = 0, count = 0;
       for (const Point& p : points) {
         if (p.values[a] != axis.values[i]) continue;
-        runs.x.push_back((*places)[i]), runs.y.push_back(p.result.best_val);
+        runs.x.push_back(places[i]), runs.y.push_back(p.result.best_val);
         sum += p.result.best_val, ++count;
       }
-      if (count > 0) mean.x.push_back((*places)[i]), mean.y.push_back(sum / count);
+      if (count > 0) mean.x.push_back(places[i]), mean.y.push_back(sum / count);
     }
-    const auto [least, most] = std::minmax_element(places->begin(), places->end());
+    const auto [least, most] = std::minmax_element(places.begin(), places.end());
     charts.push_back({.title = "validation by " + axis.option,
-                      .x_label = label,
-                      .series = {mean, runs},
+                      .x_label = axis.option,
+                      .series = {runs, mean},
                       .log_x = *least > 0 && *most > 8 * *least,
-                      .percent = true});
+                      .percent = true,
+                      .x0 = found ? NAN : *least - 0.4,
+                      .x1 = found ? NAN : *most + 0.4,
+                      .x_names = names,
+                      .width = std::max(360.0, 110 + 66 * double(names.size()))});
   }
   return charts::file("sweep", charts);
 }

@@ -87,8 +87,11 @@ std::vector<safetensors::Entry> Parameters::values() const {
 }
 
 void Parameters::load(const safetensors::File& file, const std::vector<std::string>& ignored) {
+  constexpr int kShown = 5;
   std::string problems;
+  int count = 0;
   const auto report = [&](const auto&... parts) {
+    if (++count > kShown) return;
     std::ostringstream line;
     (line << ... << parts);
     problems += (problems.empty() ? "" : "; ") + line.str();
@@ -107,6 +110,7 @@ void Parameters::load(const safetensors::File& file, const std::vector<std::stri
                                     [&](auto& prefix) { return e.name.starts_with(prefix); });
     if (!known) report("unknown '", e.name, "'");
   }
+  if (count > kShown) problems += "; and " + std::to_string(count - kShown) + " more";
   check<DataError>(problems.empty(), file.path, ": not a checkpoint of this model: ", problems);
   for (const Parameter& p : entries_) {
     Tensor own = p.variable.value();

@@ -122,6 +122,27 @@ std::string move_rows(safetensors::File& file, const ModelCard& now, const Param
          "': the rows of the embedding follow their tokens";
 }
 
+// DataError with the options that make the model of a file another one, where there are such.
+void explain(const safetensors::File& file, const ModelCard& now) {
+  if (!has_card(file)) return;
+  const ModelCard then = card_of(file);
+  check<DataError>(then.language.has_value() == now.language.has_value(), "--init: '", file.path,
+                   "' holds ", then.language ? "a language model" : "a classifier",
+                   ", which has other parts than the model of this run");
+  const std::map<std::string, std::string> before = to_texts(then.options);
+  const std::vector<std::string> unread = unread_options(now.options);
+  std::string differences;
+  for (const auto& [name, value] : to_texts(now.options)) {
+    if (std::find(std::begin(kFree), std::end(kFree), name) != std::end(kFree) ||
+        std::find(unread.begin(), unread.end(), name) != unread.end() || before.at(name) == value)
+      continue;
+    differences += (differences.empty() ? "" : ", ") + ("--" + name + " is " + value) + ", was " +
+                   before.at(name);
+  }
+  check<DataError>(differences.empty(), "--init: '", file.path,
+                   "' holds another model: ", differences);
+}
+
 }  // namespace
 
 std::string start_from(const std::string& path, const ModelCard& card, Parameters& parameters,
@@ -134,7 +155,12 @@ std::string start_from(const std::string& path, const ModelCard& card, Parameter
     check_same_input(file.path, card_of(file), card, false);
   if (objective == Pretrain::None || pretrains) {
     const std::string moved = move_rows(file, card, parameters);
-    parameters.load(file, {"optimizer."});
+    try {
+      parameters.load(file, {"optimizer."});
+    } catch (const DataError& e) {
+      explain(file, card);
+      throw;
+    }
     if (state) *state = std::move(file);
     return moved;
   }

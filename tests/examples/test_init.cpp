@@ -42,3 +42,24 @@ TEST_CASE("init: where the data gives other ids, the rows of the embedding follo
   CHECK((row_of(rows, then.size() - 1) ==
          row_of(to_vector(fresh.find("encoder.weight")->variable.value()), then.size() - 1)));
 }
+
+TEST_CASE("init: another model is refused with the options that make it another one") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run").code == 0);
+  const auto refused = [&](const std::string& options) {
+    const Outcome o = place.train_here("next", "--force --init " + place / "run" + " " + options);
+    CHECK(o.code == 3);
+    return o.err;
+  };
+  const std::string wider = refused("--dim 16 --dropout 0.3");
+  CHECK(contains(wider, "holds another model: --dim is 16, was 8\n"));
+  CHECK_FALSE(contains(wider, "encoder.weight"));
+  CHECK(contains(refused("--mixer tno"), "--mixer is tno, was ski"));
+  Parameters store(1);
+  for (const char* name : {"a", "b", "c", "d", "e", "f", "g"})
+    store.root().parameter(name, {1}, normal(1));
+  const std::string many = message_of([&] { store.load(safetensors::File()); });
+  CHECK(contains(many, "missing 'e'"));
+  CHECK_FALSE(contains(many, "missing 'f'"));
+  CHECK(contains(many, "; and 2 more"));
+}

@@ -63,6 +63,7 @@ Scored score_split(const EvaluateLmOptions& o, const OpenedLmRun& run, const std
 struct Picture {
   std::vector<Extrapolated> runs;
   std::string title, file;
+  std::string text = {};  // what all of them are scored on, in which unit
 };
 
 void write(const Picture& picture) {
@@ -79,6 +80,11 @@ void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device d
   Display display(progressing("auto"), o.quiet);
   display.begin("reading the text", "");
   const Corpus corpus = corpus_of(run, o.data);
+  const std::string text = fingerprint(corpus) + " by " + unit_of(run.vocabulary);
+  check<UsageError>(o.extrapolate.empty() || picture.text.empty() || picture.text == text, "'",
+                    place, "' is scored on another text, or by other tokens, than '", o.runs[0],
+                    "': their losses do not belong into one picture");
+  picture.text = text;
   const int64_t length = o.length > 0 ? o.length : run.options.windows.length;
   std::vector<Scored> scores;
   for (const auto& [name, split] :
@@ -120,6 +126,7 @@ int evaluate_runs(const EvaluateLmOptions& o) {
                     "--extrapolate: one picture needs one --split");
   check<UsageError>(o.runs.size() == 1 || o.extrapolate.empty() || !o.svg.empty(),
                     "--svg: must name the file of the picture that ", o.runs.size(), " runs share");
+  multiples_of(o.extrapolate);  // a wrong one is refused before anything is computed
   const Device device = prepare(o.inference);
   Picture picture{{}, "", o.svg};
   for (const std::string& place : o.runs) {

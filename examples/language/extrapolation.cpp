@@ -44,11 +44,16 @@ std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText&
 
 std::string table_of(const Extrapolation& e, const std::string& unit) {
   char row[160];
-  std::string table = "length        blocks    bits/" + unit;
-  if (!e.stream.empty()) table += "        stream    bits/" + unit;
+  const int width = int(unit.size()) + 9;
+  const std::string bits = "bits/" + unit;
+  std::snprintf(row, sizeof row, "%6s %13s %*s", "length", "blocks: nats", width, bits.c_str());
+  std::string table = row;
+  if (!e.stream.empty()) {
+    std::snprintf(row, sizeof row, " %13s %*s", "stream: nats", width, bits.c_str());
+    table += row;
+  }
   table += "\n";
   for (size_t i = 0; i < e.lengths.size(); ++i) {
-    const int width = int(unit.size()) + 9;
     std::snprintf(row, sizeof row, "%6lld %13.4f %*.4f", (long long)e.lengths[i], e.blocks[i],
                   width, e.blocks[i] / std::numbers::ln2);
     table += row;
@@ -76,7 +81,10 @@ std::string svg_of(const std::vector<Extrapolated>& runs, const std::string& tit
   int color = 0;
   for (const auto& [name, e, train_length] : runs) {
     const std::vector<double> lengths(e.lengths.begin(), e.lengths.end());
-    by_length.series.push_back({runs.size() == 1 ? "blocks" : name, lengths, e.blocks, color});
+    // A line of one point would not be seen.
+    const Series::Kind kind = lengths.size() == 1 ? Series::Points : Series::Line;
+    by_length.series.push_back(
+        {runs.size() == 1 ? "blocks" : name, lengths, e.blocks, color, kind});
     Series positions{runs.size() == 1 ? "longest windows" : name, {}, {}, color};
     for (size_t i = 0; i < e.by_position.size(); ++i) {  // at 1, 2, 4, ..: a logarithm has no 0
       positions.x.push_back(std::pow(2, double(i)));
@@ -84,7 +92,7 @@ std::string svg_of(const std::vector<Extrapolated>& runs, const std::string& tit
     }
     by_position.series.push_back(positions);
     if (runs.size() == 1 && !e.stream.empty())
-      by_length.series.push_back({"stream", lengths, e.stream, ++color});
+      by_length.series.push_back({"stream", lengths, e.stream, ++color, kind});
     color = (color + 1) % 6;
     for (charts::Chart* chart : {&by_length, &by_position})
       if (chart->marks.empty()) chart->marks = {{double(train_length), "training"}};

@@ -270,15 +270,13 @@ struct SessionOptions {
     field({.name = "progress", .help = "Form of the progress on stderr", .words = progress_words},
           o.progress);
     field({.name = "quiet", .help = "Print no progress and no notes"}, o.quiet);
-    field({.name = "json",
-           .help = "Print the result as a JSON object; of several tasks an array of them"},
+    field({.name = "json", .help = "Print the result as JSON: an object, or an array of several"},
           o.json);
     field({.name = "profile",
            .help = "Measure time, bytes and calls of every op: a table and profile.csv; validates "
                    "and tests only if --eval-every is given"},
           o.profile);
-    field({.name = "list", .help = "Print all recipes with the accuracy they reached, and stop"},
-          o.list);
+    field({.name = "list", .help = "Print all recipes, and stop"}, o.list);
     field({.name = "print-config", .help = "Print the configuration and stop"}, o.print_config);
   }
 };

@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
 
 #include "examples/train/inner_run.h"
+#include "examples/train/open_run.h"
 #include "examples/train/run_folder.h"
 
 namespace skiff {
@@ -59,6 +61,9 @@ std::vector<Stage> read_stages(const CommandLine& asked) {
       if (words[k] != "-") set_option(stage.options, names[k], words[k], place);
     check<UsageError>(stage.options.train.steps > 0, place,
                       ": a stage needs its number of steps, in this row or by --steps");
+    // A later stage begins after hours.
+    const std::string data = data_folder(stage.options.data.folder);
+    check<DataError>(std::filesystem::exists(data), place, ": --data: there is no '", data, "'");
     if (i > 1) {
       stage.options.train.init = stages.back().folder + "/" +
                                  RunFolder::checkpoint_name(stages.back().options.train.steps);

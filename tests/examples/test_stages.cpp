@@ -110,6 +110,15 @@ TEST_CASE("stages: a wrong file is refused with its line") {
   }
 }
 
+TEST_CASE("stages: data that is not there is reported before the first stage") {
+  const TinyRun place;
+  place.write("stages.txt", "steps data\n2 -\n2 " + place / "nowhere" + "\n");
+  const Outcome o = place.train("run", "--stages " + place / "stages.txt");
+  CHECK(o.code == 3);
+  CHECK(contains(o.err, ":3: --data: there is no '"));
+  CHECK_FALSE(fs::exists(place / "run/stage-1"));
+}
+
 TEST_CASE("sweep: a run for every combination, a sorted table, and nothing twice after a stop") {
   const TinyRun place;
   place.write("grid.txt", "mixer none conv\nlr 1e-3 4e-3  # two rates\nseed 1\n");

@@ -1,4 +1,5 @@
 // train_lm: whole runs, their bytes, their results, and evaluate_lm.
+#include <algorithm>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
@@ -21,7 +22,7 @@ TEST_CASE(
   REQUIRE(o.code == 0);
   for (const char* part :
        {"per character, blocks of 16", "validation, weights of step", "-grams (counted)",
-        "loss by position in the window: 0:", "the model ", "length        blocks", "stream",
+        "loss by position in the window: 0:", "the model ", "blocks: nats", "stream: nats",
         "tokens/s", "curves: ", "extrapolation: "})
     CHECK_MESSAGE(contains(o.out, part), part);
   for (const char* part : {"to beat: ", "step 12/12", "bits per character", "step 6, a sample:\n"})
@@ -69,6 +70,19 @@ TEST_CASE(
   CHECK(contains(pair.out, "from " + place / "two"));
   for (const char* part : {">run<", ">two<", "loss by position"})
     CHECK_MESSAGE(contains(slurp(place / "both.svg"), part), part);
+  CHECK(contains(pair.out, "blocks: nats"));
+  // Losses on different texts do not compare.
+  std::string other = slurp(place / "text.txt");
+  std::reverse(other.begin(), other.end());
+  place.write("other.txt", other);
+  REQUIRE(place.train("other", "--data " + place / "other.txt").code == 0);
+  const Outcome unlike = place.run("evaluate_lm " + place / "run" + " " + place / "other" +
+                                   " --extrapolate 1,2 --svg " + place / "no.svg");
+  CHECK(unlike.code == 2);
+  CHECK(contains(unlike.err, "is scored on another text"));
+  const Outcome wrong = place.run("evaluate_lm " + place / "run" + " --extrapolate 1,x");
+  CHECK(wrong.code == 2);
+  CHECK_FALSE(contains(wrong.err, "scoring"));
 }
 
 TEST_CASE("train_lm: the same command twice gives the same bytes, with every mixer") {

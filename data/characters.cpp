@@ -124,8 +124,12 @@ std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int6
   });
 }
 
-TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency)
-    : encoding_(encoding), max_length_(max_length), min_frequency_(min_frequency) {
+TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency,
+                         const std::vector<std::string>& vocabulary)
+    : encoding_(encoding),
+      max_length_(max_length),
+      min_frequency_(min_frequency),
+      given_(vocabulary) {
   check_length(encoding, max_length);
   if (encoding != Encoding::Characters) return;
   number_of_character_.resize(kCharacters, 0);
@@ -161,11 +165,12 @@ std::vector<std::string> TextEncoder::vocabulary(std::vector<uint16_t>* id_of_nu
     counts[name] = count_of_number_[number];
     numbers[name] = number;
   }
-  names = make_vocabulary(counts, min_frequency_);
+  names = given_.empty() ? make_vocabulary(counts, min_frequency_) : given_;
   id_of_number->assign(character_of_number_.size(), uint16_t(kUnknownId));
   (*id_of_number)[kEosId] = uint16_t(kEosId);
   for (size_t id = kFirst; id < names.size(); ++id) {
-    (*id_of_number)[numbers[names[id]]] = uint16_t(id);
+    const auto number = numbers.find(names[id]);
+    if (number != numbers.end()) (*id_of_number)[number->second] = uint16_t(id);
   }
   return names;
 }

@@ -30,11 +30,12 @@ int64_t count_characters(std::string_view text);  // DataError as next_character
 std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,
                                   const std::vector<std::string>& vocabulary, bool* cut = nullptr);
 
-// Encodes the texts of a task. The vocabulary is known only after all training texts, so the ids
-// of read() are provisional until finish().
+// Encodes the texts of a task. The vocabulary, unless one is given, is known only after all
+// training texts, so the ids of read() are provisional until finish().
 class TextEncoder {
  public:
-  TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency);
+  TextEncoder(Encoding encoding, int64_t max_length, int64_t min_frequency,
+              const std::vector<std::string>& vocabulary = {});
 
   // The first max_length - 1 characters, then <eos>. `counts`: a training text, which counts in the
   // vocabulary. `cut` becomes true when the text is longer. DataError for text that is not UTF-8
@@ -49,6 +50,7 @@ class TextEncoder {
 
   Encoding encoding_;
   int64_t max_length_, min_frequency_;
+  std::vector<std::string> given_;             // the vocabulary, if it is given
   std::vector<uint16_t> number_of_character_;  // provisional; 0: not seen yet
   std::vector<char32_t> character_of_number_;
   std::vector<int64_t> count_of_number_;

@@ -26,6 +26,9 @@ struct DataOptions {
   Protocol protocol = Protocol::S4;
   bool bytes = false;
   double val_split = 0;
+  // No option: tokens get the ids of this vocabulary, and those that it lacks <unk>. Empty: the
+  // vocabulary is that of the training split.
+  std::vector<std::string> vocabulary = {};
 
   static constexpr const char* kTitle = "Data";
   template <class Options, class Visitor>

@@ -108,8 +108,9 @@ struct LoadOptions {
   int64_t max_length = 2048;  // longer expressions lose their last tokens; end mark included
   int64_t min_frequency = 1;  // of a token in the vocabulary
   bool append_eos = true;
-  bool check_values = false;  // as in read_tsv
-  bool cache = true;          // keep what was read from an archive (data/cache.h)
+  bool check_values = false;                 // as in read_tsv
+  bool cache = true;                         // keep what was read from an archive (data/cache.h)
+  std::vector<std::string> vocabulary = {};  // in place of that of the training split
 };
 
 // The three splits found from `folder` (or given one of the three files), as ids. Of an archive

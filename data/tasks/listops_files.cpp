@@ -150,7 +150,8 @@ TaskData read(const std::string& place, const LoadOptions& options) {
   }
   std::map<std::string, int64_t> counts;
   for (const char code : kCodes) counts[std::string(name_of(code))] = count_of_code[size_t(code)];
-  data.vocabulary = make_vocabulary(counts, options.min_frequency);
+  data.vocabulary = options.vocabulary.empty() ? make_vocabulary(counts, options.min_frequency)
+                                               : options.vocabulary;
 
   const std::vector<uint16_t> ids = ids_of_codes(data.vocabulary);
   for (auto* examples : {&data.train, &data.val, &data.test}) {
@@ -171,8 +172,9 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     const std::string place = split_files().find_or_fail(folder);
     std::ostringstream all_options;
     all_options << options.max_length << ' ' << options.min_frequency << ' ' << options.append_eos;
-    return cached(options.cache && !options.check_values && is_file(place),
-                  {place, "listops", all_options.str()}, [&] { return read(place, options); });
+    const bool usual = !options.check_values && options.vocabulary.empty();
+    return cached(options.cache && usual && is_file(place), {place, "listops", all_options.str()},
+                  [&] { return read(place, options); });
   });
 }
 
@@ -263,7 +265,10 @@ Task task() {
           .separator = " ",
           .reads = {"max-length"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
-          .load = [](const DataOptions& o) { return load(o.folder, {.max_length = o.max_length}); },
+          .load =
+              [](const DataOptions& o) {
+                return load(o.folder, {.max_length = o.max_length, .vocabulary = o.vocabulary});
+              },
           .check_files = check_files,
           .encode = encode_one,
           .group_name = name_of_root,

@@ -167,7 +167,8 @@ std::vector<uint16_t> encode(std::string_view text, bool train, const LoadOption
 namespace {
 
 TaskData read(const std::string& place, const LoadOptions& options) {
-  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
+  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency,
+                      options.vocabulary);
   TaskData data;
   std::vector<Example>* const examples_of_split[] = {&data.train, &data.val, &data.test};
   split_files().read(place, [&](size_t i, LineReader& reader,
@@ -195,8 +196,8 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     std::ostringstream all_options;
     all_options << options.max_length << ' ' << options.min_frequency << ' '
                 << int(options.encoding) << ' ' << options.decode;
-    return cached(options.cache && is_file(place), {place, "retrieval", all_options.str()},
-                  [&] { return read(place, options); });
+    return cached(options.cache && options.vocabulary.empty() && is_file(place),
+                  {place, "retrieval", all_options.str()}, [&] { return read(place, options); });
   });
 }
 
@@ -252,7 +253,9 @@ Task task() {
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {
-                return load(o.folder, {.max_length = o.max_length, .encoding = encoding_of(o)});
+                return load(o.folder, {.max_length = o.max_length,
+                                       .encoding = encoding_of(o),
+                                       .vocabulary = o.vocabulary});
               },
           .check_files = check_files,
           .encode = encode_one,

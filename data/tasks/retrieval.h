@@ -30,7 +30,8 @@ struct LoadOptions {
   // The text as the authors wrote it. Published results are on the printed form, b' and escapes
   // included. Bytes that are not UTF-8 become U+FFFD.
   bool decode = false;
-  bool cache = true;  // keep what was read from an archive (data/cache.h)
+  bool cache = true;                         // keep what was read from an archive (data/cache.h)
+  std::vector<std::string> vocabulary = {};  // in place of that of the training split
 };
 
 // Documents are Example::tokens (left) and second (right). The published loader calls the split

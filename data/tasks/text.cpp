@@ -150,7 +150,8 @@ TaskData read(const std::string& folder, const LoadOptions& options) {
   const std::string place = find(folder);
   check_found(place, "train/neg", folder, kPlaces,
               "nor the archive aclImdb_v1.tar.gz in one of them", kHint);
-  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency);
+  TextEncoder encoder(options.encoding, options.max_length, options.min_frequency,
+                      options.vocabulary);
   TaskData data;
   const auto use = [&](size_t i, const std::string& text) {
     const bool train = i < 2;
@@ -236,7 +237,8 @@ Task task() {
               [](const DataOptions& o) {
                 return load(o.folder, {.max_length = o.max_length,
                                        .encoding = encoding_of(o),
-                                       .val_split = o.val_split});
+                                       .val_split = o.val_split,
+                                       .vocabulary = o.vocabulary});
               },
           .check_files = check_files,
           .encode = encode,

@@ -25,6 +25,7 @@ struct LoadOptions {
       Encoding::Characters;  // Original: max_length is 1000 there, 4000 in the paper
   double val_split =
       0;  // share of the training reviews for validation; 0: the test split, as published
+  std::vector<std::string> vocabulary = {};  // in place of that of the training split
 };
 
 // Reviews are in the order of their names, train/neg before train/pos, whatever the source. The

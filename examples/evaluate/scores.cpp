@@ -19,6 +19,25 @@ std::vector<std::pair<std::string, const std::vector<Example>*>> splits_of(
   return chosen;
 }
 
+namespace {
+// Says how many tokens the vocabulary of the training lacks, if they are more than the rare ones of
+// any text.
+std::string note_of_unknown(const std::vector<Example>& examples, const ModelCard& card) {
+  if (card.vocabulary.size() <= size_t(kUnknownId) || card.vocabulary[kUnknownId] != "<unk>")
+    return "";
+  int64_t unknown = 0, all = 0;
+  for (const Example& e : examples)
+    for (const Elements* elements : {&e.tokens, &e.second})
+      for (size_t i = 0; i < elements->size(); ++i) {
+        unknown += (*elements)[i] == kUnknownId;
+        ++all;
+      }
+  if (1000 * unknown <= all) return "";
+  return std::to_string(unknown) + " of " + std::to_string(all) +
+         " tokens are not in the vocabulary of the training: read as <unk>";
+}
+}  // namespace
+
 Scores scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
                  const std::vector<Example>& examples, const std::string& split,
                  const std::string& doing, Device device, Display& display) {
@@ -31,6 +50,8 @@ Scores scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputForm
     display.note("note: " + std::to_string(cut) + " of " + all + " " + split +
                  " examples are longer than --max-length " +
                  std::to_string(run.options.data.max_length) + " and are cut");
+  if (const std::string note = note_of_unknown(chosen, run.opened.card); !note.empty())
+    display.note("note: " + note);
   display.begin(doing + ": " + all + " examples", "");
   const auto progress = [&](int64_t done) {
     display.show(doing + ": " + std::to_string(done) + " of " + all);

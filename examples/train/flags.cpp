@@ -80,6 +80,7 @@ void Flags::list(const std::string& name, std::vector<std::string>& values,
   app_->add_option("--" + name, values, help)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->expected(1)
+      ->allow_extra_args(false)  // or CLI11 would take "[a,b]" apart
       ->type_name("TEXT ..");
   lists_.push_back(&values);
 }
@@ -91,7 +92,6 @@ void Flags::footer(const std::string& text) { app_->footer(text); }
 // CLI11 takes "[a,b]" for a list of two and drops the brackets, but an expression of ListOps or the
 // end of a text may look like that. A character that no argument has keeps them in its place.
 void Flags::parse_arguments(int argc, char** argv) {
-  constexpr char kShield = '\x02';
   std::vector<std::string> arguments;  // CLI11 takes them from the back
   for (int i = argc - 1; i > 0; --i)
     arguments.push_back(argv[i][0] == '[' ? kShield + std::string(argv[i]) : argv[i]);

@@ -25,6 +25,9 @@ class Option;
 
 namespace skiff {
 
+// Stands in front of an argument that begins with a bracket while CLI11 reads it (flags.cpp).
+inline constexpr char kShield = '\x02';
+
 class Flags {
  public:
   Flags(const std::string& description, const std::string& program);

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
-#include <map>
 #include <sstream>
 
 #include "core/check.h"
@@ -23,58 +22,20 @@ Device prepare(const InferenceOptions& options) {
   return device_named(options.device);
 }
 
-namespace {
-
-// Where the run found its data, if that is still there.
-std::string folder_of_training(const OpenedRun& run) {
-  const std::string config = run.folder + "/config.toml";
-  if (!std::filesystem::exists(config)) return "";
-  for (const ConfigEntry& e : read_config(config))
-    if (e.key == "data" && std::filesystem::exists(e.value)) return e.value;
-  return "";
-}
-
-// The data with the ids of another vocabulary. Tokens that it lacks become <unk>; returns them.
-std::vector<std::string> use_vocabulary(TaskData& data,
-                                        const std::vector<std::string>& vocabulary) {
-  std::map<std::string, uint16_t> ids;
-  for (size_t id = 0; id < vocabulary.size(); ++id) ids[vocabulary[id]] = uint16_t(id);
-  std::vector<std::string> unknown;
-  std::vector<uint16_t> table;
-  for (const std::string& token : data.vocabulary) {
-    const auto found = ids.find(token);
-    if (found == ids.end()) unknown.push_back(token);
-    table.push_back(found == ids.end() ? uint16_t(kUnknownId) : found->second);
-  }
-  for (std::vector<Example>* split : {&data.train, &data.val, &data.test})
-    for (Example& e : *split) e.tokens = e.tokens.mapped(table), e.second = e.second.mapped(table);
-  data.vocabulary = vocabulary;
-  data.vocab = int64_t(vocabulary.size());
-  return unknown;
-}
-
-}  // namespace
-
 TaskData labelled_data(OpenedRun& run, const std::string& folder, int64_t max_length) {
-  if (max_length > 0) run.options.data.max_length = max_length;
-  const std::string own = folder.empty() && !names_data_folder() ? folder_of_training(run) : "";
-  run.options.data.folder = own.empty() ? data_folder(folder) : own;
-  TaskData data = task_named(run.options.data.task).load(run.options.data);
   const ModelCard& card = run.opened.card;
-  check<DataError>(data.classes == card.shape.classes, "the data in '", run.options.data.folder,
-                   "' has ", data.classes, " classes, that which '", run.checkpoint,
-                   "' was trained on ", card.shape.classes);
-  // Ids go by the frequency of tokens, so other data gives them another order.
-  if (!card.vocabulary.empty() && card.vocabulary != data.vocabulary) {
-    const std::vector<std::string> unknown = use_vocabulary(data, card.vocabulary);
-    if (!unknown.empty())
-      data.note = std::to_string(unknown.size()) + (unknown.size() == 1 ? " token" : " tokens") +
-                  " of the data, the first '" + unknown[0] + "'" +
-                  ", did not occur in training and are read as <unk>";
-  }
-  check<DataError>(data.vocab == card.shape.vocab, "the data in '", run.options.data.folder,
-                   "' has ", data.vocab, " ids, that which '", run.checkpoint, "' was trained on ",
-                   card.shape.vocab);
+  if (max_length > 0) run.options.data.max_length = max_length;
+  // Ids go by the frequency of tokens, so other data by itself would give them another order.
+  run.options.data.vocabulary = card.vocabulary;
+  run.options.data.folder = data_folder(folder);
+  if (folder.empty() && !names_data_folder())
+    if (const auto own = known_config(run.folder); own.count("data"))
+      if (std::filesystem::exists(own.at("data"))) run.options.data.folder = own.at("data");
+  TaskData data = task_named(run.options.data.task).load(run.options.data);
+  check<DataError>(data.vocab == card.shape.vocab && data.classes == card.shape.classes,
+                   "the data in '", run.options.data.folder, "' is not like that which '",
+                   run.checkpoint, "' was trained on; ids: ", data.vocab, ", was ",
+                   card.shape.vocab, "; classes: ", data.classes, ", was ", card.shape.classes);
   return data;
 }
 

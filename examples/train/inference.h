@@ -30,9 +30,9 @@ struct InferenceOptions {
 Device prepare(const InferenceOptions& options);
 
 // The data of a run's task in this folder or, if it is empty, in that of $SKIFF_DATA or $DATA_PATH,
-// of the training, or 'data'. Tokens have the ids of the training data; those that did not occur
-// there are <unk>, and the note of the data says so. DataError for other classes.
-// max_length: of an example, end mark included; 0: as in training.
+// of the training, or 'data'. Tokens have the ids of the training data; those that it did not have
+// are <unk>. DataError for other classes. max_length: of an example, end mark included; 0: as in
+// training.
 TaskData labelled_data(OpenedRun& run, const std::string& folder, int64_t max_length = 0);
 
 // Words for the classes of a run: those of the task, or numbers.

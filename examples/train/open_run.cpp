@@ -110,6 +110,18 @@ std::string data_folder(const std::string& given) {
   return own ? own : usual ? usual : "data";
 }
 
+std::map<std::string, std::string> known_config(const std::string& folder) {
+  std::map<std::string, std::string> values;
+  const std::string path = folder + "/config.toml";
+  if (!fs::exists(path)) return values;
+  try {
+    for (const ConfigEntry& e : read_config(path)) values[e.key] = e.value;
+  } catch (const Error&) {
+    values.clear();
+  }
+  return values;
+}
+
 bool names_data_folder() { return std::getenv("SKIFF_DATA") || std::getenv("DATA_PATH"); }
 
 OpenedRun open_run(const std::string& path, Device device) {

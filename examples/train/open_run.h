@@ -1,6 +1,7 @@
 // Runs and checkpoints of train_lra, opened again for use.
 #pragma once
 
+#include <map>
 #include <string>
 
 #include "data/task.h"
@@ -22,6 +23,10 @@ PretrainOptions pretraining_of(const safetensors::File& file);
 
 std::string data_folder(const std::string& given);  // or $SKIFF_DATA, $DATA_PATH, "data"
 bool names_data_folder();                           // whether one of these variables is set
+
+// The values of config.toml in a run folder; empty if there is none, or none that can be read. What
+// a checkpoint holds itself does not depend on it.
+std::map<std::string, std::string> known_config(const std::string& folder);
 
 struct OpenedRun {
   std::string checkpoint;  // path of the file

@@ -50,7 +50,8 @@ std::string unknown_word(const CLI::App* app) {
   return "";
 }
 
-int refuse(const char* message, const CLI::App& app) {
+int refuse(std::string message, const CLI::App& app) {
+  std::erase(message, kShield);
   if (processes().rank() == 0)
     std::fprintf(stderr, "error: %s\n'%s --help' lists the options\n", printable(message).c_str(),
                  full_name(named_command(&app)).c_str());
@@ -101,13 +102,12 @@ int run_started(CLI::App& app, const std::function<void()>& parse,
     if (error.get_exit_code() == 0)  // --help: prints to stdout
       return processes().rank() > 0 ? 0 : app.exit(error);
     const std::string unknown = unknown_word(named_command(&app));
-    return refuse(unknown.empty() ? error.what() : unknown.c_str(), app);
+    return refuse(unknown.empty() ? error.what() : unknown, app);
   } catch (const UsageError& error) {
     return refuse(error.what(), app);
   }
   if (processes().size() > 1 && !takes_processes(app.get_name()))
-    return refuse(
-        ("it runs as one process, started as " + std::to_string(processes().size())).c_str(), app);
+    return refuse("it runs as one process, started as " + std::to_string(processes().size()), app);
   return run_body(body);
 }
 

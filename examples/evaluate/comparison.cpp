@@ -4,17 +4,17 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "core/io/atomic_file.h"
+#include "core/random.h"
 #include "data/files/binary_file.h"
 #include "examples/charts/charts.h"
 #include "examples/evaluate/scores.h"
 #include "examples/evaluate/settings.h"
-#include "examples/train/config_file.h"
 #include "examples/train/result.h"
+#include "examples/train/sweep.h"
 #include "layers/mixers.h"
 
 namespace skiff {
@@ -47,18 +47,49 @@ std::optional<Result> result_in(const std::string& folder) {
   return result_from(read_file(path), /*only_best_test=*/true);
 }
 
+int64_t newest_step(const std::string& folder) {
+  int64_t step = 0;
+  for (const fs::directory_entry& e : fs::directory_iterator(folder)) {
+    const std::string name = e.path().filename();
+    if (name.starts_with("ckpt-")) step = std::max<int64_t>(step, std::atoll(name.c_str() + 5));
+  }
+  return step;
+}
+
+// What kind of pretraining or earlier run this is, whatever its seed; the place itself where that
+// is not known any more.
+std::string kind_of_start(const std::string& init) {
+  if (init.empty()) return "";
+  const bool folder = fs::is_directory(init);
+  auto values = known_config(folder ? init : fs::path(init).parent_path().string());
+  if (values.empty()) return init;
+  std::string text;
+  for (const char* name : kNoSetting) values.erase(name);
+  for (const auto& [name, value] : values) text += name + "=" + value + ";";
+  char hash[24];
+  std::snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_name(text));
+  return hash;
+}
+
 // The run without its scores.
 ScoredRun described(const OpenedRun& run) {
   const std::string file = fs::path(run.checkpoint).filename();
   const bool best = file == "best.safetensors";
   ScoredRun r{.place = best ? run.folder : run.checkpoint, .options = to_texts(run.options)};
   for (const std::string& name : unread_options(run.options.model)) r.options.erase(name);
-  // What the checkpoint does not know: the length of the run, and which checkpoint it is.
-  const std::string config = run.folder + "/config.toml";
-  if (fs::exists(config))
-    for (const ConfigEntry& e : read_config(config))
-      if (e.key == "steps" || e.key == "epochs") r.options[e.key] = e.value;
+  // What the checkpoint does not know: the length of the run, and which checkpoint it is. Of a
+  // sweep with a budget, the minutes count, not the steps that were possible in them.
+  const auto config = known_config(run.folder);
+  for (const char* name : {"steps", "epochs"})
+    if (config.count(name)) r.options[name] = config.at(name);
+  const std::string budget = fs::path(run.folder).parent_path() / kSweepBudget;
+  if (fs::exists(budget)) {
+    r.options.erase("steps");
+    r.options["minutes"] = read_file(budget);
+  }
   r.options["checkpoint"] = best ? "best" : file;
+  r.init = r.options["init"];
+  r.options["init"] = kind_of_start(r.init);
   const Metadata& metadata = run.opened.metadata;
   if (const auto data = metadata.find("train_data"); data != metadata.end())
     r.options["train_data"] = data->second;
@@ -66,8 +97,8 @@ ScoredRun described(const OpenedRun& run) {
   if (const std::optional<Result> result = result_in(run.folder)) {
     r.tokens_per_second = result->tokens_per_second;
     r.peak_tensors = double(result->peak.tensors);
-  } else if (const auto step = metadata.find("step"); best && step != metadata.end()) {
-    r.stopped_at = std::atoll(step->second.c_str());
+  } else if (best && !config.empty()) {
+    r.stopped_at = newest_step(run.folder);
   }
   return r;
 }
@@ -78,27 +109,33 @@ struct Comparison {
   std::vector<ScoredRun> runs;
 };
 
+// All on the data of the first run, unless --data names other data.
 Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device device) {
   Display display(progressing("auto"), o.quiet);
   Comparison all{runs[0].options.data.task, {}, {}};
-  std::string note;
+  std::string note, folder = o.data;
   for (OpenedRun& run : runs) {
     ScoredRun r = described(run);
-    const TaskData data = labelled_data(run, o.data, o.max_length);
-    if (data.note != note) display.note("note: " + (note = data.note));
+    const TaskData data = labelled_data(run, folder, o.max_length);
+    folder = run.options.data.folder;
+    if (data.note != note && !data.note.empty()) display.note("note: " + data.note);
+    note = data.note;
     const auto [split, examples] = splits_of(data, o.split).at(0);
     const std::string which = "run " + std::to_string(all.runs.size() + 1) + " of " +
                               std::to_string(runs.size()) + " on " + split;
     const Scores s = scores_of(o, run, data, *examples, split, which, device, display);
+    if (const std::string remark = s.evaluation.remark(); !remark.empty())
+      display.note("note: '" + r.place + "': " + remark);
+    for (const int64_t count : s.evaluation.not_finite) r.not_finite += count;
     std::vector<int32_t> labels;
     for (size_t i = 0; i < s.examples.size(); ++i) {
       labels.push_back(s.examples[i].label);
       r.right.push_back(s.evaluation.predicted[i] == s.examples[i].label);
     }
     check<DataError>(all.runs.empty() || labels == all.labels, "'", r.place, "' reads ",
-                     labels.size(), " examples as its ", split, " split, the first run ",
-                     all.labels.size(),
-                     ", or in another order: its --val-split or --protocol differs");
+                     labels.size(), " examples as its ", split, " split of '", folder,
+                     "', the first run ", all.labels.size(),
+                     " or other ones: its --val-split or --protocol differs");
     all.labels = labels;
     all.runs.push_back(std::move(r));
   }
@@ -167,6 +204,7 @@ void print_json(const EvaluateOptions& o, const Comparison& all,
                                 {"difference", d.middle},
                                 {"low", d.middle - d.half},  // NaN becomes null
                                 {"high", d.middle + d.half},
+                                {"not_finite", s.not_finite},
                                 {"parameters", s.parameters},
                                 {"tokens_per_second", s.tokens_per_second},
                                 {"peak_tensor_bytes", s.peak_tensors}});
@@ -197,13 +235,13 @@ int compare_runs(const EvaluateOptions& o) {
   const Device device = prepare(o.inference);
   // What cannot be read or written shows before anything is computed.
   std::vector<OpenedRun> runs = open_runs(o.runs, device);
-  const std::unique_ptr<AtomicFile> svg =
-      o.svg.empty() ? nullptr : std::make_unique<AtomicFile>(o.svg);
+  if (!o.svg.empty()) AtomicFile writable(o.svg);
   const Comparison all = scored(o, runs, device);
   const std::vector<Setting> settings = settings_of(all.runs);
-  if (svg) {
-    svg->write(chart(o, all, settings));
-    svg->publish();
+  if (!o.svg.empty()) {
+    AtomicFile file(o.svg);
+    file.write(chart(o, all, settings));
+    file.publish();
   }
   o.inference.json ? print_json(o, all, settings) : print_table(o, all, settings);
   return 0;

@@ -10,12 +10,6 @@ namespace {
 
 using Texts = std::map<std::string, std::string>;
 
-// These say where a run reads and writes, how often it looks, or which draw of a setting it is, not
-// what it tries. Data is told apart by its fingerprint, a recipe by what it sets.
-constexpr const char* kNoSetting[] = {"seed",       "recipe",     "data",   "out",
-                                      "eval-every", "eval-limit", "keep",   "test-limit",
-                                      "save-every", "log-every",  "stages", "sweep"};
-
 double mean_of(std::span<const double> values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / double(values.size());
 }
@@ -29,8 +23,6 @@ std::string value_of(const Texts& options, const std::string& name) {
 Texts setting_options(const ScoredRun& run) {
   Texts options = run.options;
   for (const char* name : kNoSetting) options.erase(name);
-  // Every seed may start from a pretraining of its own.
-  if (std::string& init = options["init"]; !init.empty()) init = "yes";
   if (run.stopped_at > 0) options["stopped-at"] = std::to_string(run.stopped_at);
   return options;
 }
@@ -49,14 +41,19 @@ bool differs(const std::string& option, const Texts& own, const std::string& rec
   return false;
 }
 
-std::string name_of(const Texts& own, const std::string& recipe, const std::vector<Texts>& all,
-                    const std::vector<std::string>& recipes) {
+std::string name_of(const Texts& own, const std::string& init, const std::string& recipe,
+                    const std::vector<Texts>& all, const std::vector<std::string>& recipes) {
   std::string name = value_of(own, "mixer");
   if (std::set<std::string>(recipes.begin(), recipes.end()).size() > 1)
     name += ", recipe=" + recipe;
-  for (const auto& [option, value] : own)
-    if (option != "mixer" && !value.empty() && differs(option, own, recipe, all, recipes))
-      name += ", " + (option == "train_data" ? "trained on " + value : option + "=" + value);
+  for (const auto& [option, value] : own) {
+    if (option == "mixer" || option == "stopped-at" || value.empty() ||
+        !differs(option, own, recipe, all, recipes))
+      continue;
+    name += ", " + (option == "train_data" ? "trained on " + value
+                    : option == "init"     ? "init=" + init
+                                           : option + "=" + value);
+  }
   if (own.count("stopped-at")) name += ", stopped at step " + value_of(own, "stopped-at");
   return name;
 }
@@ -70,6 +67,7 @@ void add(Setting& s, const ScoredRun& run) {
   }
   const auto mean = [&](double old, double v) { return (old * before + v) / (before + 1); };
   s.places.push_back(run.place);
+  s.not_finite += run.not_finite;
   s.accuracies.push_back(mean_of(run.right));
   for (size_t i = 0; i < run.right.size(); ++i) s.right[i] = mean(s.right[i], run.right[i]);
   s.tokens_per_second = mean(s.tokens_per_second, run.tokens_per_second);
@@ -94,7 +92,7 @@ double Setting::highest() const { return *std::max_element(accuracies.begin(), a
 std::vector<Setting> settings_of(const std::vector<ScoredRun>& runs) {
   std::vector<Setting> settings;
   std::vector<Texts> options;
-  std::vector<std::string> recipes;
+  std::vector<std::string> recipes, inits;
   std::map<Texts, size_t> place;                  // of a setting with these options
   std::map<size_t, std::set<std::string>> seeds;  // of each setting
   std::map<size_t, std::string> places;           // of settings that need it in their name
@@ -108,6 +106,7 @@ std::vector<Setting> settings_of(const std::vector<ScoredRun>& runs) {
       settings.emplace_back();
       options.push_back(own);
       recipes.push_back(value_of(run.options, "recipe"));
+      inits.push_back(run.init);
       if (again)
         places[index] = run.place;
       else
@@ -117,7 +116,7 @@ std::vector<Setting> settings_of(const std::vector<ScoredRun>& runs) {
     add(settings[index], run);
   }
   for (size_t i = 0; i < settings.size(); ++i) {
-    settings[i].name = name_of(options[i], recipes[i], options, recipes);
+    settings[i].name = name_of(options[i], inits[i], recipes[i], options, recipes);
     if (places.count(i)) settings[i].name += " (" + places[i] + ")";
   }
   return settings;

@@ -23,13 +23,22 @@ struct Interval {
 // The mean of b_i - a_i, plus or minus 1.96 standard errors.
 Interval paired_difference(std::span<const double> a, std::span<const double> b);
 
+// Options that say where a run reads and writes, how often it looks, or which draw of a setting it
+// is, not what it tries. Data is told apart by its fingerprint, a recipe by what it sets.
+inline constexpr const char* kNoSetting[] = {"seed",       "recipe",     "data",       "out",
+                                             "eval-every", "eval-limit", "test-limit", "keep",
+                                             "save-every", "log-every",  "stages",     "sweep"};
+
 struct ScoredRun {
   std::string place;  // as it was named
   // By name; those that its mixer does not read are left out. "train_data": its fingerprint.
+  // "init": what kind of run it started from, equal for those that differ in their seed.
   std::map<std::string, std::string> options;
+  std::string init = {};      // where it started from
   std::vector<double> right;  // per example: 1 or 0
   int64_t parameters = 0;
   int64_t stopped_at = 0;  // 0: it has ended
+  int64_t not_finite = 0;  // examples without a prediction, which count as wrong
   // Of training; NaN where nothing is known.
   double tokens_per_second = NAN, peak_tensors = NAN;
 };
@@ -39,7 +48,7 @@ struct Setting {
   std::vector<std::string> places;
   std::vector<double> accuracies;  // per run
   std::vector<double> right;       // per example: share of the runs that are right
-  int64_t parameters = 0;
+  int64_t parameters = 0, not_finite = 0;
   double tokens_per_second = NAN, peak_tensors = NAN;  // mean, largest
 
   double mean() const;

@@ -20,13 +20,17 @@ void leave_out_defaults(std::map<std::string, std::string>& metadata,
 }
 
 namespace {
-// A run in a folder of several, such as one of a sweep; "" if there is none.
+// The run that ended last in a folder of several, such as the last stage; "" if there is none.
 std::string run_inside_of(const std::string& folder) {
-  std::string first;
-  for (const fs::directory_entry& e : fs::directory_iterator(folder))
-    if (fs::exists(e.path() / "best.safetensors") && (first.empty() || e.path().string() < first))
-      first = e.path().string();
-  return first;
+  std::string newest;
+  fs::file_time_type time;
+  for (const fs::directory_entry& e : fs::directory_iterator(folder)) {
+    const fs::path best = e.path() / "best.safetensors";
+    if (!fs::exists(best) || (!newest.empty() && fs::last_write_time(best) < time)) continue;
+    newest = e.path().string();
+    time = fs::last_write_time(best);
+  }
+  return newest;
 }
 }  // namespace
 

@@ -113,6 +113,7 @@ std::string sweep_svg(const Grid& grid, const std::vector<Point>& points) {
       places.push_back(found ? (*found)[i] : double(i + 1));
       names.push_back({places[i], axis.values[i]});
     }
+    std::sort(names.begin(), names.end(), [](auto& a, auto& b) { return a.x < b.x; });
     const auto kind = found ? charts::Series::Line : charts::Series::Points;
     charts::Series runs{"runs", {}, {}, 0, charts::Series::Points}, mean{"mean", {}, {}, 1, kind};
     for (size_t i = 0; i < axis.values.size(); ++i) {
@@ -128,7 +129,7 @@ std::string sweep_svg(const Grid& grid, const std::vector<Point>& points) {
     charts.push_back({.title = "validation by " + axis.option,
                       .x_label = axis.option,
                       .series = {runs, mean},
-                      .log_x = *least > 0 && *most > 8 * *least,
+                      .log_x = found && *least > 0 && *most > 8 * *least,
                       .percent = true,
                       .x0 = found ? NAN : *least - 0.4,
                       .x1 = found ? NAN : *most + 0.4,
@@ -147,6 +148,7 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
+    if (grid_.minutes > 0) folder_.write(kSweepBudget, value_text(grid_.minutes));
     for (int64_t i = 0; i < grid_.size(); ++i) run_one(grid_.values(i));
     std::stable_sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
       return a.result.best_val > b.result.best_val;

@@ -101,21 +101,27 @@ TEST_CASE("comparison: the name of a setting has the options in which settings d
         Names{"tno, trained on 9 examples", "tno, trained on 8 examples"});
 }
 
-TEST_CASE("comparison: pretrainings of every seed are one setting, two of one seed are not") {
-  const auto run = [](const std::string& place, const std::string& seed, const std::string& init) {
-    return run_of(place, {{"mixer", "tno"}, {"seed", seed}, {"init", init}});
+TEST_CASE("comparison: one kind of pretraining is one setting, whatever its seed") {
+  const auto run = [](const std::string& place, const std::string& seed, const std::string& kind,
+                      const std::string& init) {
+    ScoredRun r = run_of(place, {{"mixer", "tno"}, {"seed", seed}, {"init", kind}});
+    r.init = init;
+    return r;
   };
-  const std::vector<Setting> all = settings_of(
-      {run("a", "1", "p1"), run("b", "2", "p2"), run("c", "1", ""), run("d", "1", "q1")});
-  REQUIRE(all.size() == 3);
-  CHECK(all[0].name == "tno, init=yes");
+  const std::vector<Setting> all =
+      settings_of({run("a", "1", "long", "p1"), run("b", "2", "long", "p2"), run("c", "1", "", ""),
+                   run("d", "3", "short", "q3"), run("e", "1", "long", "p3")});
+  REQUIRE(all.size() == 4);
+  CHECK(all[0].name == "tno, init=p1");
   CHECK(all[0].places.size() == 2);
   CHECK(all[1].name == "tno");
-  CHECK(all[2].name == "tno, init=yes (d)");
-  ScoredRun part = run("e", "2", "");
+  CHECK(all[2].name == "tno, init=q3");
+  CHECK(all[3].name == "tno, init=p3 (e)");  // seed 1 once more
+  ScoredRun part = run("f", "2", "", ""), more = run("g", "3", "", "");
   part.stopped_at = 120;
-  CHECK(names_of({run("c", "1", ""), part}) ==
-        std::vector<std::string>{"tno", "tno, stopped at step 120"});
+  more.stopped_at = 240;
+  CHECK(names_of({run("c", "1", "", ""), part, more}) ==
+        std::vector<std::string>{"tno", "tno, stopped at step 120", "tno, stopped at step 240"});
 }
 
 TEST_CASE("evaluate: several runs are compared example by example") {
@@ -181,6 +187,28 @@ TEST_CASE("evaluate: checkpoints of one run and runs of other lengths are not on
   CHECK(contains(settings[2]["name"].get<std::string>(), "steps=40"));
 }
 
+TEST_CASE("evaluate: runs that were stopped, and those of a sweep with a budget") {
+  const TinyRun place;
+  for (const std::string seed : {"1", "2"})
+    REQUIRE(place.train_here("stopped" + seed, "--stop-at 17 --seed " + seed).code == 0);
+  place.write("grid.txt", "seed 1 2\nminutes 0.002\n");
+  REQUIRE(place.train("sweep", "--sweep " + place / "grid.txt").code == 0);
+  const Outcome o = place.run("evaluate " + place / "stopped1" + " " + place / "stopped2" + " " +
+                              place / "sweep/seed=1" + " " + place / "sweep/seed=2" +
+                              " --split test --json --quiet --limit 4");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  const auto settings = nlohmann::json::parse(o.out)["settings"];
+  REQUIRE(settings.size() == 2);
+  CHECK(contains(settings[0]["name"].get<std::string>(), "stopped at step 17"));
+  CHECK(settings[0]["runs"].size() == 2);
+  CHECK(settings[1]["runs"].size() == 2);
+  // A configuration that cannot be read says nothing, and harms nothing.
+  spill(place / "stopped1/config.toml", "no configuration\n");
+  CHECK(place.run("evaluate " + place / "stopped1" + " --limit 4 --data " + place / "data").code ==
+        0);
+}
+
 TEST_CASE("evaluate: what cannot be compared is refused with the reason") {
   const TinyRun place;
   REQUIRE(place.train_here("run").code == 0);
@@ -207,9 +235,11 @@ TEST_CASE("evaluate: what cannot be compared is refused with the reason") {
   const auto once = nlohmann::json::parse(twice.out)["settings"];
   REQUIRE(once.size() == 1);
   CHECK(once[0]["runs"].size() == 1);
-  const Outcome svg = place.run("evaluate " + run + " " + place / "text0" + " --svg " +
-                                place / "none/x.svg" + data + " --split test");
-  CHECK(svg.code == 3);
+  const Outcome svg =
+      place.run("evaluate " + run + " " + run + "/ckpt-00000030.safetensors --svg " +
+                place / "none/x.svg --split test --data " + place / "data");
+  CHECK(svg.code == 5);
+  CHECK_FALSE(contains(svg.err, "run 1"));  // nothing has been computed
   const Outcome other =
       place.run("evaluate " + run + " " + place / "text0" + data + " --split val");
   CHECK(other.code == 3);
@@ -217,7 +247,8 @@ TEST_CASE("evaluate: what cannot be compared is refused with the reason") {
   const Outcome unlike =
       place.run("evaluate " + place / "text0" + " " + place / "text0.5" + data + " --split val");
   CHECK(unlike.code == 3);
-  CHECK(contains(unlike.err, "reads 2 examples as its val split, the first run 4"));
+  CHECK(contains(unlike.err,
+                 "reads 2 examples as its val split of '" + place / "data" + "', the first run 4"));
   CHECK(place.run("evaluate " + place / "text0" + " " + place / "text0.5" + data + " --split test")
             .code == 0);
   const Outcome none = place.run("evaluate " + run + " " + place / "none" + data + " --split val");

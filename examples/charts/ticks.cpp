@@ -20,9 +20,9 @@ std::string power_of_ten(int e) {
 }
 
 // As many decimals as the step asks for, without zeros at the end: "2.9365"; "10,000".
-std::string on_axis(double v, double step) {
+std::string on_axis(double v, double step, double largest) {
   if (v == 0) return "0";  // no -0
-  if (std::abs(v) >= 1e7 || step < 1e-6) return short_number(v);
+  if (largest >= 1e6 || step < 1e-6) return short_number(v);
   const int decimals = std::max(0, int(std::ceil(-std::log10(step) - 1e-9)));
   char digits[32];
   std::snprintf(digits, sizeof digits, "%.*f", decimals, std::abs(v));
@@ -41,9 +41,10 @@ std::vector<Tick> linear_ticks(double low, double high, int about) {
   double step = 10 * power;
   for (const double f : {5.0, 2.0, 1.0})
     if (raw <= f * power * (1 + 1e-9)) step = f * power;
+  const double largest = std::max(std::abs(low), std::abs(high));
   std::vector<Tick> all;
   for (double i = std::ceil(low / step - 1e-9); i <= high / step + 1e-9; ++i)
-    all.push_back({i == 0 ? 0 : i * step, on_axis(i * step, step)});
+    all.push_back({i == 0 ? 0 : i * step, on_axis(i * step, step, largest)});
   return all;
 }
 

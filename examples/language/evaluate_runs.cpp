@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/io/atomic_file.h"
+#include "core/random.h"
 #include "examples/language/extrapolation.h"
 #include "examples/language/open_run.h"
 #include "examples/language/result.h"
@@ -63,7 +64,6 @@ Scored score_split(const EvaluateLmOptions& o, const OpenedLmRun& run, const std
 struct Picture {
   std::vector<Extrapolated> runs;
   std::string title, file;
-  std::string text = {};  // what all of them are scored on, in which unit
 };
 
 void write(const Picture& picture) {
@@ -80,11 +80,6 @@ void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device d
   Display display(progressing("auto"), o.quiet);
   display.begin("reading the text", "");
   const Corpus corpus = corpus_of(run, o.data);
-  const std::string text = fingerprint(corpus) + " by " + unit_of(run.vocabulary);
-  check<UsageError>(o.extrapolate.empty() || picture.text.empty() || picture.text == text, "'",
-                    place, "' is scored on another text, or by other tokens, than '", o.runs[0],
-                    "': their losses do not belong into one picture");
-  picture.text = text;
   const int64_t length = o.length > 0 ? o.length : run.options.windows.length;
   std::vector<Scored> scores;
   for (const auto& [name, split] :
@@ -119,6 +114,33 @@ void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device d
       std::printf("\n%s", table_of(s.extrapolation, unit).c_str());
 }
 
+// What a run is scored on: the tokens of the split, and what a token is.
+std::string scored_text(const EvaluateLmOptions& o, const std::string& place, Device device) {
+  const OpenedLmRun run = open_lm_run(place, device);
+  const Corpus corpus = corpus_of(run, o.data);
+  const TextSplit& split = o.split == "train" ? corpus.train
+                           : o.split == "val" ? corpus.val
+                                              : corpus.test;
+  std::string ids;
+  for (int64_t i = 0; i < split.size(); ++i) {
+    const int32_t id = split[i];
+    ids.append(reinterpret_cast<const char*>(&id), sizeof id);
+  }
+  return unit_of(run.vocabulary) + " " + std::to_string(hash_name(ids));
+}
+
+// Losses on different texts, or of different units, do not belong into one picture.
+void check_same_text(const EvaluateLmOptions& o, Device device) {
+  std::string first;
+  for (const std::string& place : o.runs) {
+    const std::string text = scored_text(o, place, device);
+    check<UsageError>(first.empty() || text == first, "'", place,
+                      "' is scored on another text, or by other tokens, than '", o.runs[0],
+                      "': their losses do not belong into one picture");
+    first = text;
+  }
+}
+
 }  // namespace
 
 int evaluate_runs(const EvaluateLmOptions& o) {
@@ -128,6 +150,7 @@ int evaluate_runs(const EvaluateLmOptions& o) {
                     "--svg: must name the file of the picture that ", o.runs.size(), " runs share");
   multiples_of(o.extrapolate);  // a wrong one is refused before anything is computed
   const Device device = prepare(o.inference);
+  if (o.runs.size() > 1 && !o.extrapolate.empty()) check_same_text(o, device);
   Picture picture{{}, "", o.svg};
   for (const std::string& place : o.runs) {
     if (&place != &o.runs[0] && !o.inference.json) std::printf("\n");

@@ -122,25 +122,27 @@ std::string move_rows(safetensors::File& file, const ModelCard& now, const Param
          "': the rows of the embedding follow their tokens";
 }
 
-// DataError with the options that make the model of a file another one, where there are such.
-void explain(const safetensors::File& file, const ModelCard& now) {
-  if (!has_card(file)) return;
+// What is known of why the parameters of a file do not fit: the kind of model, its classes and
+// ids, and the options that differ. "" if nothing is.
+std::string differences(const safetensors::File& file, const ModelCard& now) {
+  if (!has_card(file)) return "";
   const ModelCard then = card_of(file);
-  check<DataError>(then.language.has_value() == now.language.has_value(), "--init: '", file.path,
-                   "' holds ", then.language ? "a language model" : "a classifier",
-                   ", which has other parts than the model of this run");
+  if (then.language.has_value() != now.language.has_value())
+    return then.language ? "it holds a language model" : "it holds a classifier";
+  std::string text;
+  const auto add = [&](const std::string& what, const std::string& is, const std::string& was) {
+    if (is != was) text += (text.empty() ? "" : ", ") + what + " " + is + ", was " + was;
+  };
+  add("classes:", value_text(now.shape.classes), value_text(then.shape.classes));
+  add("ids:", value_text(now.shape.vocab), value_text(then.shape.vocab));
   const std::map<std::string, std::string> before = to_texts(then.options);
   const std::vector<std::string> unread = unread_options(now.options);
-  std::string differences;
-  for (const auto& [name, value] : to_texts(now.options)) {
-    if (std::find(std::begin(kFree), std::end(kFree), name) != std::end(kFree) ||
-        std::find(unread.begin(), unread.end(), name) != unread.end() || before.at(name) == value)
-      continue;
-    differences += (differences.empty() ? "" : ", ") + ("--" + name + " is " + value) + ", was " +
-                   before.at(name);
-  }
-  check<DataError>(differences.empty(), "--init: '", file.path,
-                   "' holds another model: ", differences);
+  const auto among = [](const auto& names, const std::string& name) {
+    return std::find(std::begin(names), std::end(names), name) != std::end(names);
+  };
+  for (const auto& [name, value] : to_texts(now.options))
+    if (!among(kFree, name) && !among(unread, name)) add("--" + name, value, before.at(name));
+  return text;
 }
 
 }  // namespace
@@ -158,8 +160,8 @@ std::string start_from(const std::string& path, const ModelCard& card, Parameter
     try {
       parameters.load(file, {"optimizer."});
     } catch (const DataError& e) {
-      explain(file, card);
-      throw;
+      const std::string why = differences(file, card);
+      fail<DataError>("--init: ", why.empty() ? "" : why + "; ", e.what());
     }
     if (state) *state = std::move(file);
     return moved;

@@ -242,7 +242,10 @@ struct SessionOptions {
   int64_t threads = 0, stop_at = 0, timeout = 600;
   bool resume = false, force = false, quiet = false, json = false, profile = false, list = false,
        print_config = false;
-  bool inner = false;  // no option: a stage, or one run of a sweep or of several tasks
+  // No options: this is a stage, or one run of a sweep or of several tasks; steps of earlier
+  // stages.
+  bool inner = false;
+  int64_t steps_before = 0;
 
   static constexpr const char* kTitle = "This program only (not in the configuration file)";
   template <class Options, class Visitor>

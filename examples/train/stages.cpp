@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 
+#include "data/tasks.h"
 #include "examples/train/inner_run.h"
 #include "examples/train/open_run.h"
 #include "examples/train/run_folder.h"
@@ -61,9 +62,12 @@ std::vector<Stage> read_stages(const CommandLine& asked) {
       if (words[k] != "-") set_option(stage.options, names[k], words[k], place);
     check<UsageError>(stage.options.train.steps > 0, place,
                       ": a stage needs its number of steps, in this row or by --steps");
-    // A later stage begins after hours.
-    const std::string data = data_folder(stage.options.data.folder);
-    check<DataError>(std::filesystem::exists(data), place, ": --data: there is no '", data, "'");
+    // A later stage begins after hours. One that has ended needs its data no more.
+    const DataOptions& data = stage.options.data;
+    check<DataError>(std::filesystem::exists(stage.folder + "/result.json") ||
+                         task_named(data.task).has_data(data_folder(data.folder)),
+                     place, ": --data: there is no data of ", data.task, " in '",
+                     data_folder(data.folder), "'");
     if (i > 1) {
       stage.options.train.init = stages.back().folder + "/" +
                                  RunFolder::checkpoint_name(stages.back().options.train.steps);
@@ -89,6 +93,7 @@ class Run {
     int64_t before = 0;  // steps of the stages before
     for (Stage& stage : stages_) {
       CommandLine c = asked_;
+      c.session.steps_before = before;
       const int64_t stop = asked_.session.stop_at - before, steps = stage.options.train.steps;
       if (asked_.session.stop_at > 0) c.session.stop_at = stop <= steps ? stop : 0;
       if (asked_.session.stop_at > 0 && stop <= 0) return 0;
@@ -137,8 +142,8 @@ class Run {
                  stages_.size());
   }
 
-  // The rows of all stages so far, with steps, epochs and seconds counted through. A stage's number
-  // stands where it begins.
+  // The rows of all stages so far, with steps, epochs and seconds counted through. A mark
+  // stands where a stage begins.
   void write_metrics() const {
     std::string text = kMetricsHeader;
     std::vector<MetricsRow> rows;
@@ -149,7 +154,9 @@ class Run {
       std::istringstream lines(
           folder_.read(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv"));
       const MetricsRow before = end;
-      marks.push_back({double(before.step), std::to_string(&stage - stages_.data() + 1)});
+      if (&stage != stages_.data())
+        marks.push_back(
+            {double(before.step), "stage " + std::to_string(&stage - stages_.data() + 1)});
       for (std::string line; std::getline(lines, line);) {
         std::optional<MetricsRow> row = parse_row(line);
         if (!row) continue;  // the header

@@ -191,8 +191,11 @@ void Trainer::begin(bool clears) {
 }
 
 void Trainer::stopped() const {
-  display_.note("stopped at step " + std::to_string(at_.step) + ", saved; " +
-                (session_.inner ? "" : "--config " + folder_.file("config.toml") + " ") +
+  const std::string config = folder_.file("config.toml");
+  const bool blank = config.find(' ') != config.npos;
+  display_.note("stopped at step " + std::to_string(session_.steps_before + at_.step) +
+                ", saved; " +
+                (session_.inner ? "" : "--config " + (blank ? "'" + config + "' " : config + " ")) +
                 "--resume goes on");
   if (stop_signal != 0) throw Stopped();
 }
@@ -208,6 +211,8 @@ bool Trainer::validation_is_due() const {
   return at_.step > 0 && validates_here() && at_.validated < at_.step && !other_steps_;
 }
 
+bool Trainer::beyond_stop() const { return session_.stop_at > 0 && at_.step >= session_.stop_at; }
+
 bool Trainer::train(const std::string& config) {
   bool again = validation_is_due();
   if (at_.step < steps_) objective_.write_result();  // that of fewer steps does not count any more
@@ -219,9 +224,10 @@ bool Trainer::train(const std::string& config) {
   validation_seconds_ = 0;
   validations_ = 0;
   bool goes_on = true;
-  if (session_.stop_at > 0 && at_.step >= session_.stop_at && at_.step < steps_) {
-    display_.note("at step " + std::to_string(at_.step) + " already: --stop-at " +
-                  std::to_string(session_.stop_at) + " takes no step");
+  if (beyond_stop() && at_.step < steps_ && !again) {
+    display_.note("at step " + std::to_string(session_.steps_before + at_.step) +
+                  " already: --stop-at " +
+                  std::to_string(session_.steps_before + session_.stop_at) + " takes no step");
     goes_on = false;
   }
   for (; goes_on && (again || at_.step < steps_); again = false) {
@@ -257,7 +263,7 @@ bool Trainer::finish_step(MetricsRow row) {
   if (!logs)
     row.train_loss = row.train_accuracy = row.gradient_norm = NAN;  // means belong to logged rows
   if (!interrupted && (logs || validates)) write_or_warn([&] { folder_.add_row(row); });
-  const bool stops = stop_signal != 0 || at_.step == session_.stop_at;
+  const bool stops = stop_signal != 0 || beyond_stop();
   if (stops || last)
     save_checkpoint();
   else if (saves)

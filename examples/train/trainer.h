@@ -98,6 +98,7 @@ class Trainer {
 
   bool validates_here() const;
   bool validation_is_due() const;
+  bool beyond_stop() const;  // of --stop-at
   bool finish_step(MetricsRow row);
   MetricsRow one_step();
   void update(double norm, double lr);

@@ -306,3 +306,17 @@ TEST_CASE("train_lra: a run can be made longer, and nothing else") {
                        "--task listops --data " + place / "data --resume --out " + place / "run")
             .code == 2);
 }
+
+TEST_CASE("train_lra: --stop-at takes no step beyond it, also when the run is resumed there") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run", "--stop-at 10").code == 0);
+  for (const std::string stop : {"10", "4"}) {
+    const Outcome o = place.train_here("run", "--resume --stop-at " + stop);
+    CHECK(o.code == 0);
+    CHECK(contains(o.err, "at step 10 already: --stop-at " + stop + " takes no step"));
+    CHECK_FALSE(fs::exists(place / "run/ckpt-00000015.safetensors"));
+  }
+  REQUIRE(place.train_here("run", "--resume").code == 0);
+  REQUIRE(place.train_here("whole").code == 0);
+  check_same_run(place, "whole", "run");
+}

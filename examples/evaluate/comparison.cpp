@@ -114,10 +114,17 @@ Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device
   Display display(progressing("auto"), o.quiet);
   Comparison all{runs[0].options.data.task, {}, {}};
   std::string note, folder = o.data;
+  std::optional<DataOptions> chosen;  // of `data`; the runs of a sweep share it
+  TaskData data;
   for (OpenedRun& run : runs) {
     ScoredRun r = described(run);
-    const TaskData data = labelled_data(run, folder, o.max_length);
+    choose_data(run, folder, o.max_length);
     folder = run.options.data.folder;
+    if (!chosen || to_texts(*chosen) != to_texts(run.options.data) ||
+        chosen->vocabulary != run.options.data.vocabulary) {
+      data = labelled_data(run);
+      chosen = run.options.data;
+    }
     if (data.note != note && !data.note.empty()) display.note("note: " + data.note);
     note = data.note;
     const auto [split, examples] = splits_of(data, o.split).at(0);

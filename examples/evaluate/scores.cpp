@@ -128,7 +128,8 @@ int evaluate_run(const EvaluateOptions& o) {
   OpenedRun run = open_run(o.runs.at(0), device);
   Display display(progressing("auto"), o.quiet);
   display.begin("reading " + run.options.data.task, "");
-  const TaskData data = labelled_data(run, o.data, o.max_length);
+  choose_data(run, o.data, o.max_length);
+  const TaskData data = labelled_data(run);
   if (!data.note.empty()) display.note("note: " + data.note);
   std::vector<SplitScores> scores;
   for (const auto& [name, examples] : splits_of(data, o.split)) {

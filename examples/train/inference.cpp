@@ -22,15 +22,19 @@ Device prepare(const InferenceOptions& options) {
   return device_named(options.device);
 }
 
-TaskData labelled_data(OpenedRun& run, const std::string& folder, int64_t max_length) {
-  const ModelCard& card = run.opened.card;
-  if (max_length > 0) run.options.data.max_length = max_length;
+void choose_data(OpenedRun& run, const std::string& folder, int64_t max_length) {
+  DataOptions& data = run.options.data;
+  if (max_length > 0) data.max_length = max_length;
   // Ids go by the frequency of tokens, so other data by itself would give them another order.
-  run.options.data.vocabulary = card.vocabulary;
-  run.options.data.folder = data_folder(folder);
+  data.vocabulary = run.opened.card.vocabulary;
+  data.folder = data_folder(folder);
   if (folder.empty() && !names_data_folder())
     if (const auto own = known_config(run.folder); own.count("data"))
-      if (std::filesystem::exists(own.at("data"))) run.options.data.folder = own.at("data");
+      if (std::filesystem::exists(own.at("data"))) data.folder = own.at("data");
+}
+
+TaskData labelled_data(const OpenedRun& run) {
+  const ModelCard& card = run.opened.card;
   TaskData data = task_named(run.options.data.task).load(run.options.data);
   check<DataError>(data.vocab == card.shape.vocab && data.classes == card.shape.classes,
                    "the data in '", run.options.data.folder, "' is not like that which '",

@@ -29,11 +29,12 @@ struct InferenceOptions {
 // Sets the number of threads; returns the device.
 Device prepare(const InferenceOptions& options);
 
-// The data of a run's task in this folder or, if it is empty, in that of $SKIFF_DATA or $DATA_PATH,
-// of the training, or 'data'. Tokens have the ids of the training data; those that it did not have
-// are <unk>. DataError for other classes. max_length: of an example, end mark included; 0: as in
-// training.
-TaskData labelled_data(OpenedRun& run, const std::string& folder, int64_t max_length = 0);
+// Sets the options of a run's data: the folder or, if it is empty, that of $SKIFF_DATA or
+// $DATA_PATH, of the training, or 'data'; the ids of the training; the longest example in
+// positions, end mark included (0: as in training).
+void choose_data(OpenedRun& run, const std::string& folder, int64_t max_length = 0);
+// That data. Tokens that the training did not have are <unk>. DataError for other classes.
+TaskData labelled_data(const OpenedRun& run);
 
 // Words for the classes of a run: those of the task, or numbers.
 std::vector<std::string> class_names(const OpenedRun& run);

@@ -91,7 +91,9 @@ ScoredRun described(const OpenedRun& run) {
   r.init = r.options["init"];
   r.options["init"] = kind_of_start(r.init);
   const Metadata& metadata = run.opened.metadata;
-  if (const auto data = metadata.find("train_data"); data != metadata.end())
+  // Each seed draws examples of its own for --train-examples.
+  if (const auto data = metadata.find("train_data");
+      data != metadata.end() && run.options.pretrain.train_examples == 0)
     r.options["train_data"] = data->second;
   r.parameters = run.opened.parameters->trained_count();
   if (const std::optional<Result> result = result_in(run.folder)) {

@@ -203,6 +203,21 @@ TEST_CASE("evaluate: runs that were stopped, and those of a sweep with a budget"
   CHECK(contains(settings[0]["name"].get<std::string>(), "stopped at step 17"));
   CHECK(settings[0]["runs"].size() == 2);
   CHECK(settings[1]["runs"].size() == 2);
+  // Seeds draw their own labelled examples; other training data is another setting.
+  for (const std::string seed : {"1", "2"})
+    REQUIRE(place.train_here("few" + seed, "--train-examples 50 --seed " + seed).code == 0);
+  make_listops(place / "other/listops", /*seed=*/9);
+  REQUIRE(place.train_here("else", "--seed 3 --data " + place / "other").code == 0);
+  REQUIRE(place.train_here("same", "--seed 4").code == 0);
+  const Outcome drawn =
+      place.run("evaluate " + place / "few1" + " " + place / "few2" + " " + place / "same" + " " +
+                place / "else" + " --split test --json --quiet --limit 4");
+  CAPTURE(drawn.err);
+  REQUIRE(drawn.code == 0);
+  const auto data = nlohmann::json::parse(drawn.out)["settings"];
+  REQUIRE(data.size() == 3);
+  CHECK(data[0]["runs"].size() == 2);
+  CHECK(contains(data[2]["name"].get<std::string>(), "trained on 200 examples, CRC-32"));
   // A configuration that cannot be read says nothing, and harms nothing.
   spill(place / "stopped1/config.toml", "no configuration\n");
   CHECK(place.run("evaluate " + place / "stopped1" + " --limit 4 --data " + place / "data").code ==

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "examples/charts/charts.h"
+#include "examples/charts/text.h"
 #include "examples/charts/ticks.h"
 
 namespace skiff::charts {
@@ -34,11 +35,6 @@ Box free_place(const std::vector<Box>& anchors, double width, double height,
       }
   const Box& first = anchors.front();
   return {first.left, first.top, first.left + width, first.top + height};
-}
-
-std::string text_at(double x, double y, const char* anchor, const std::string& text) {
-  return std::string("<text text-anchor=\"") + anchor + "\" x=\"" + coordinate(x) + "\" y=\"" +
-         coordinate(y) + "\">" + escaped(text) + "</text>\n";
 }
 
 std::string circle(int group, double x, double y, double r) {

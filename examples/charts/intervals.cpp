@@ -2,17 +2,13 @@
 #include <algorithm>
 
 #include "examples/charts/charts.h"
+#include "examples/charts/text.h"
 #include "examples/charts/ticks.h"
 
 namespace skiff::charts {
 namespace {
 
 constexpr double kRow = 26, kTop = 44, kWidth = 760, kLetter = 7;  // units of the drawing
-
-std::string text_at(double x, double y, const char* anchor, const std::string& text) {
-  return std::string("<text text-anchor=\"") + anchor + "\" x=\"" + coordinate(x) + "\" y=\"" +
-         coordinate(y) + "\">" + escaped(text) + "</text>\n";
-}
 
 // From (x0, y0) to (x1, y1).
 std::string line(const char* kind, double x0, double y0, double x1, double y1) {

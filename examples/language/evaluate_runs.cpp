@@ -1,5 +1,6 @@
 #include "examples/language/evaluate_runs.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -121,12 +122,15 @@ std::string scored_text(const EvaluateLmOptions& o, const std::string& place, De
   const TextSplit& split = o.split == "train" ? corpus.train
                            : o.split == "val" ? corpus.val
                                               : corpus.test;
-  std::string ids;
-  for (int64_t i = 0; i < split.size(); ++i) {
-    const int32_t id = split[i];
-    ids.append(reinterpret_cast<const char*>(&id), sizeof id);
+  std::string text = unit_of(run.vocabulary);
+  std::vector<int32_t> ids;
+  for (int64_t first = 0; first < split.size(); first += int64_t(ids.size())) {
+    ids.resize(size_t(std::min<int64_t>(split.size() - first, 1 << 16)));
+    split.copy(first, ids);
+    const std::string_view bytes(reinterpret_cast<const char*>(ids.data()), 4 * ids.size());
+    text = unit_of(run.vocabulary) + std::to_string(hash_name(text + std::string(bytes)));
   }
-  return unit_of(run.vocabulary) + " " + std::to_string(hash_name(ids));
+  return text;
 }
 
 // Losses on different texts, or of different units, do not belong into one picture.

@@ -148,7 +148,10 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
-    if (grid_.minutes > 0) folder_.write(kSweepBudget, value_text(grid_.minutes));
+    if (grid_.minutes > 0)
+      folder_.write(kSweepBudget, value_text(grid_.minutes));
+    else
+      std::filesystem::remove(folder_.file(kSweepBudget));  // of a sweep that --force replaces
     for (int64_t i = 0; i < grid_.size(); ++i) run_one(grid_.values(i));
     std::stable_sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
       return a.result.best_val > b.result.best_val;

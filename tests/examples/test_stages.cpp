@@ -151,6 +151,11 @@ TEST_CASE("sweep: a budget of minutes fixes the steps of a run once") {
   const std::string config = slurp(place / "all/seed=1/config.toml");
   REQUIRE(place.train("all", options + " --resume").code == 0);
   CHECK(slurp(place / "all/seed=1/config.toml") == config);
+  // evaluate compares by this budget, so it must not outlive its sweep.
+  CHECK(slurp(place / "all/minutes") == "0.002");
+  place.write("grid.txt", "seed 1\n");
+  REQUIRE(place.train("all", options + " --force").code == 0);
+  CHECK_FALSE(fs::exists(place / "all/minutes"));
 }
 
 TEST_CASE("sweep: a wrong file is refused with its line") {

@@ -1,136 +1,79 @@
-// Keeps what a run reached in a few small files, and makes a table of all that is kept.
+// Keeps what a run reached in a few small files, and makes tables of all that is kept.
 // Run:     build/cpu/results keep runs/listops-small-tno-1 --kept examples/results
 //          build/cpu/results table --kept examples/results
 // Expect:  a folder with the name of the run's, which has config.toml, result.json and at most 200 rows of
-//          metrics.csv; a table in Markdown
+//          metrics.csv, without paths of this machine; tables in Markdown, one of language models
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <map>
-#include <set>
+#include <optional>
 #include <sstream>
 
-#include "core/io/atomic_file.h"
-#include "data/files/text_file.h"
+#include "data/files/binary_file.h"
+#include "examples/language/result.h"
+#include "examples/train/kept.h"
 #include "examples/train/program.h"
 #include "examples/train/result.h"
-#include "examples/train/run_folder.h"
 
 using namespace skiff;
-namespace fs = std::filesystem;
 
 namespace {
 
-constexpr size_t kMostRows = 200;
-
-std::string text_of_file(const std::string& path) {
-  std::string text;
-  LineReader lines(path);
-  for (std::string_view line; lines.next(&line);) text += std::string(line) + "\n";
-  return text;
-}
-
-Result result_at(const std::string& folder) {
-  const std::optional<Result> result =
-      result_from(text_of_file(folder + "/result.json"), /*only_best_test=*/true);
-  check<DataError>(result.has_value(), "'", folder,
-                   "/result.json' is not that of a run of train_lra that has ended");
-  return *result;
-}
-
-// Rows with a validation stay, or evenly many of them where there are more than kMostRows; of the
-// others evenly many, up to kMostRows in all.
-std::string thinned(const std::string& text) {
-  std::istringstream in(text);
-  std::string line, kept;
-  std::getline(in, kept);
-  kept += "\n";
-  std::vector<MetricsRow> rows;
-  while (std::getline(in, line))
-    if (const std::optional<MetricsRow> row = parse_row(line)) rows.push_back(*row);
-  const size_t validated = size_t(std::count_if(
-      rows.begin(), rows.end(), [](const MetricsRow& r) { return !std::isnan(r.val_loss); }));
-  const size_t others = rows.size() - validated;
-  const size_t room = validated < kMostRows ? std::min(kMostRows - validated, others) : 0;
-  size_t seen = 0, all = 0;
-  for (const MetricsRow& row : rows) {
-    const bool validation = !std::isnan(row.val_loss);
-    size_t& at = validation ? all : seen;
-    const size_t total = validation ? validated : others;
-    const size_t share = validation ? std::min(validated, kMostRows) : room;
-    if (total > 0 && (at + 1) * share / total > at * share / total) kept += text_of(row);
-    ++at;
-  }
-  return kept;
-}
-
-void write(const std::string& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.publish();
-}
-
-int keep(const std::vector<std::string>& runs, const std::string& kept) {
+int keep(const std::vector<std::string>& runs, const std::string& kept, const std::string& name) {
+  check<UsageError>(name.empty() || runs.size() == 1, "--as must name one run, got ", runs.size());
   for (const std::string& run : runs) {
-    const Result r = result_at(run);
-    const std::string name = kept + "/" + fs::canonical(run).filename().string();
-    check<DataError>(r.pretrain.empty(), "'", run, "' is a pretraining, which has no accuracy");
-    const std::string config = text_of_file(run + "/config.toml");
-    check<UsageError>(
-        !fs::exists(name + "/config.toml") || text_of_file(name + "/config.toml") == config, "'",
-        name,
-        "' holds another run of this name; rename one of them, or "
-        "remove that one");
-    fs::create_directories(name);
-    for (const char* file : {"config.toml", "result.json"})
-      write(name + "/" + file, text_of_file(run + "/" + file));
-    write(name + "/metrics.csv", thinned(text_of_file(run + "/metrics.csv")));
-    std::printf("%s\n", name.c_str());
+    const std::optional<Result> r =
+        result_from(read_file(run + "/result.json"), /*only_best_test=*/true);
+    check<DataError>(!r || r->pretrain.empty(), "'", run,
+                     "' is a pretraining, which has no accuracy");
+    std::printf("%s\n", keep_run(run, kept, name).c_str());
   }
   return 0;
 }
 
-struct Row {
-  Result first;  // by name
-  std::string name;
-  std::vector<double> tests, vals;
-};
-
 // The options of a run without what differs between seeds.
-std::string configuration_of(const fs::path& run) {
-  std::istringstream in(text_of_file((run / "config.toml").string()));
+std::string configuration_of(const std::string& run) {
+  std::istringstream in(read_file(run + "/config.toml"));
   std::string text;
   for (std::string line; std::getline(in, line);)
     if (!line.starts_with("seed=") && !line.starts_with("out=")) text += line + "\n";
   return text;
 }
 
-std::string range_of(const std::vector<double>& values) {
+// "62.5 (62.1 to 63.0)", or "62.5" of one value.
+std::string range_of(const std::vector<double>& values, double scale, int digits) {
   double sum = 0;
   for (const double v : values) sum += v;
-  char text[80];
   const auto [least, most] = std::minmax_element(values.begin(), values.end());
-  std::snprintf(text, sizeof text, "%.1f", 100 * sum / double(values.size()));
-  if (values.size() == 1) return text;
-  std::snprintf(text, sizeof text, "%.1f (%.1f to %.1f)", 100 * sum / double(values.size()),
-                100 * *least, 100 * *most);
+  char text[96];
+  std::snprintf(text, sizeof text, values.size() > 1 ? "%.*f (%.*f to %.*f)" : "%.*f", digits,
+                scale * sum / double(values.size()), digits, scale * *least, digits, scale * *most);
   return text;
 }
 
-// One row per configuration; several seeds are averaged.
-int print_table(const std::string& kept) {
-  std::map<std::vector<std::string>, Row> rows;
-  check<DataError>(fs::is_directory(kept), "'", kept, "' is no folder of kept results");
-  std::set<fs::path> runs;
-  for (const auto& entry : fs::directory_iterator(kept))
-    if (fs::exists(entry.path() / "result.json")) runs.insert(entry.path());
-  for (const fs::path& run : runs) {
-    const Result r = result_at(run.string());
-    Row& row = rows[{r.task, r.recipe, r.mixer, configuration_of(run)}];
-    if (row.tests.empty()) row.first = r, row.name = run.filename().string();
-    row.tests.push_back(r.best_test), row.vals.push_back(r.best_val);
-  }
+// Kept runs of one configuration, which differ in their seeds.
+template <class R>
+struct Row {
+  std::string name;  // of the first by name
+  R first;
+  std::vector<double> val, test;
+};
+template <class R>
+using Rows = std::map<std::vector<std::string>, Row<R>>;
+
+template <class R>
+void add(Rows<R>& rows, std::vector<std::string> key, const std::string& run, const R& result,
+         double val, double test) {
+  key.push_back(configuration_of(run));
+  const auto [at, fresh] = rows.try_emplace(key);
+  Row<R>& row = at->second;
+  if (fresh) row.first = result, row.name = std::filesystem::path(run).filename().string();
+  row.val.push_back(val), row.test.push_back(test);
+}
+
+void print(const Rows<Result>& rows) {
   std::printf(
       "| run | task | recipe | mixer | parameters | steps | seeds | validation | test | majority "
       "|\n"
@@ -139,24 +82,60 @@ int print_table(const std::string& kept) {
     const Result& r = row.first;
     std::printf("| %s | %s | %s | %s | %lld | %lld | %zu | %s | %s | %.1f |\n", row.name.c_str(),
                 r.task.c_str(), r.recipe.c_str(), r.mixer.c_str(), (long long)r.parameters,
-                (long long)r.steps, row.tests.size(), range_of(row.vals).c_str(),
-                range_of(row.tests).c_str(), 100 * r.majority_test);
+                (long long)r.steps, row.test.size(), range_of(row.val, 100, 1).c_str(),
+                range_of(row.test, 100, 1).c_str(), 100 * r.majority_test);
   }
+}
+
+void print(const Rows<LmResult>& rows) {
+  std::printf(
+      "| run | text | recipe | mixer | parameters | steps | best | seeds | evaluated in | nats per "
+      "target | counting |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|\n");
+  for (const auto& [key, row] : rows) {
+    const LmResult& r = row.first;
+    std::printf("| %s | %s | %s | %s | %lld | %lld | %lld | %zu | %s | %s | %.3f |\n",
+                row.name.c_str(), r.data.c_str(), r.recipe.c_str(), r.mixer.c_str(),
+                (long long)r.parameters, (long long)r.steps, (long long)r.best_step, row.val.size(),
+                r.rule.c_str(), range_of(row.val, 1, 3).c_str(), r.counting.val);
+  }
+}
+
+// One row per configuration; several seeds are averaged.
+int print_tables(const std::string& kept) {
+  check<DataError>(is_folder(kept), "'", kept, "' is no folder of kept results");
+  Rows<Result> tasks;
+  Rows<LmResult> texts;
+  for (const std::string& name : names_in(kept)) {
+    const std::string run = kept + "/" + name;
+    if (!is_there(run + "/result.json")) continue;
+    const std::string text = read_file(run + "/result.json");
+    if (const std::optional<Result> r = result_from(text, /*only_best_test=*/true))
+      add(tasks, {r->task, r->recipe, r->mixer}, run, *r, r->best_val, r->best_test);
+    else if (const std::optional<LmResult> lm = lm_result_from(text))
+      add(texts, {lm->data, lm->recipe, lm->mixer}, run, *lm, lm->val.loss(), NAN);
+    else
+      fail<DataError>("'", run, "/result.json' must be a result, got something else");
+  }
+  if (!tasks.empty()) print(tasks);
+  if (!tasks.empty() && !texts.empty()) std::printf("\n");
+  if (!texts.empty()) print(texts);
   return 0;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Keeps results of runs of train_lra, and makes a table of them.", "results");
+  CLI::App app("Keeps results of training runs, and makes tables of them.", "results");
   app.require_subcommand(1);
-  std::string kept = "examples/results";
+  std::string kept = "examples/results", name;
   std::vector<std::string> runs;
   CLI::App* keeping = app.add_subcommand("keep", "Copy configuration, result and thinned metrics");
   keeping->add_option("runs", runs, "Run folders")->required();
+  keeping->add_option("--as", name, "Name of the one run that is kept");
   keeping->add_option("--kept", kept, "Folder of kept results")->capture_default_str();
-  CLI::App* table = app.add_subcommand("table", "Print a table of the kept results");
+  CLI::App* table = app.add_subcommand("table", "Print tables of the kept results");
   table->add_option("--kept", kept, "Folder of kept results")->capture_default_str();
   return run_program(argc, argv, app,
-                     [&] { return *keeping ? keep(runs, kept) : print_table(kept); });
+                     [&] { return *keeping ? keep(runs, kept, name) : print_tables(kept); });
 }

@@ -22,8 +22,16 @@ TEST_CASE(
   CAPTURE(o.err);
   REQUIRE(o.code == 0);
   const std::string run = place / "kept/run1/";
-  CHECK(slurp(run + "config.toml") == slurp(place / "run1/config.toml"));
-  CHECK(slurp(run + "result.json") == slurp(place / "run1/result.json"));
+  for (const char* file : {"config.toml", "result.json"}) {  // equal but for the paths
+    CAPTURE(file);
+    const std::string text = slurp(run + file), before = slurp(place / "run1/" + file);
+    CHECK(std::count(text.begin(), text.end(), '\n') ==
+          std::count(before.begin(), before.end(), '\n'));
+    CHECK(contains(before, place / ""));
+    CHECK_FALSE(contains(text, place / ""));
+    CHECK(contains(text, "\"runs/run1\""));
+  }
+  CHECK(contains(slurp(run + "config.toml"), "\ndata=\"data\"\n"));
   const std::string thin = slurp(run + "metrics.csv");
   CHECK(std::count(thin.begin(), thin.end(), '\n') == 201);
   for (int step = 100; step <= 1000; step += 100)
@@ -39,8 +47,52 @@ TEST_CASE(
   REQUIRE(place.train_here("other", "--lr 0.01").code == 0);  // no seed of the same run
   REQUIRE(place.run("results keep " + place / "other" + kept).code == 0);
   CHECK(contains(place.run("results table" + kept).out, "| other | listops | tiny | ski | "));
-  spill(place / "other/config.toml", "changed");
+  spill(place / "other/config.toml", "lr=0.02\n");
   CHECK(contains(place.run("results keep " + place / "other" + kept).err, "holds another run"));
+}
+
+TEST_CASE("results: a run gets the name of --as, and its --init is named without a path") {
+  const TinyRun place;
+  REQUIRE(place.train_here("first").code == 0);
+  REQUIRE(place.train_here("second", "--init " + place / "first").code == 0);
+  REQUIRE(place.train_here("third", "--init " + place / "first/best.safetensors").code == 0);
+  const std::string kept = " --kept " + place / "kept";
+  REQUIRE(place.run("results keep " + place / "second/ --as two" + kept).code == 0);
+  REQUIRE(place.run("results keep " + place / "third/ --as three" + kept).code == 0);
+  CHECK(contains(slurp(place / "kept/two/config.toml"), "\ninit=\"first\"\n"));
+  CHECK(contains(slurp(place / "kept/two/config.toml"), "\nout=\"runs/two\"\n"));
+  CHECK(contains(slurp(place / "kept/three/config.toml"), "\ninit=\"first/best.safetensors\"\n"));
+  CHECK(place.run("results keep " + place / "second --as two" + kept).code == 0);  // the same again
+  const Outcome other = place.run("results keep " + place / "first --as two" + kept);
+  CHECK(other.code == 2);
+  CHECK(contains(other.err, "kept/two' holds another run of this name; --as"));
+  const Outcome both =
+      place.run("results keep " + place / "first " + place / "second --as x" + kept);
+  CHECK(both.code == 2);
+  CHECK(contains(both.err, "--as must name one run, got 2"));
+}
+
+TEST_CASE("results: language models have a table of their own") {
+  const TinyRun place;
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += "a rose is a rose is a rose " + std::to_string(i) + "\n";
+  spill(place / "rose.txt", text);
+  for (const char* seed : {"1", "2"})
+    REQUIRE(train_lm_here(place, "--data " + place / "rose.txt" +
+                                     " --recipe demo --mixer tno --dim 8 --layers 1 --steps 4 "
+                                     "--length 16 --batch-size 2 --threads 1 --seed " +
+                                     seed + " --out " + place / "rose" + seed)
+                .code == 0);
+  const std::string kept = " --kept " + place / "kept";
+  const Outcome keep = place.run("results keep " + place / "rose1 " + place / "rose2" + kept);
+  CAPTURE(keep.err);
+  REQUIRE(keep.code == 0);
+  CHECK(contains(slurp(place / "kept/rose1/config.toml"), "data=\"rose.txt\"\n"));
+  const Outcome table = place.run("results table" + kept);
+  CHECK(table.code == 0);
+  CHECK(contains(table.out, "| run | text | recipe | mixer |"));
+  CHECK(contains(table.out, "\n| rose1 | text | demo | tno | "));
+  CHECK(contains(table.out, " | 2 | blocks of 16 | "));
 }
 
 TEST_CASE("results: a run that has not ended is refused") {
@@ -48,5 +100,5 @@ TEST_CASE("results: a run that has not ended is refused") {
   REQUIRE(place.train_here("run", "--stop-at 3").code == 0);
   const Outcome o = place.run("results keep " + place / "run --kept " + place / "kept");
   CHECK(o.code == 3);
-  CHECK(contains(o.err, "result.json' is not that of a run of train_lra that has ended"));
+  CHECK(contains(o.err, "run 'run' must have ended: its result.json has no result"));
 }

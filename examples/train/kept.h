@@ -1,0 +1,22 @@
+// The small files that are kept of a run for good. They name no path of the machine: a path shrinks
+// to its last component.
+#pragma once
+
+#include <string>
+
+namespace skiff {
+
+// config.toml of a run, with out = runs/NAME.
+std::string kept_config(const std::string& config, const std::string& name);
+// result.json of a run of train_lra or train_lm, with run_folder = runs/NAME. DataError if the run
+// has not ended.
+std::string kept_result(const std::string& result, const std::string& name);
+// metrics.csv with at most 200 rows. Rows with a validation stay, or evenly many of them where
+// there are more than 200; of the others evenly many.
+std::string kept_metrics(const std::string& metrics);
+
+// Copies the three files of a run folder to KEPT/NAME, which may hold the same run already but no
+// other one, and returns that folder. NAME is that of the run folder where `name` is empty.
+std::string keep_run(const std::string& run, const std::string& kept, std::string name);
+
+}  // namespace skiff

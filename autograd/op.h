@@ -4,8 +4,8 @@
 //   static constexpr auto name        "rfft"
 //   attributes and saved values       its members: attributes first, then what backward will need
 //   Tensor forward(const Tensor&...)  one output; may set saved members
-//   Grads backward(gy, needs) const   one gradient per input, empty where needs[i] is false.
-//                                     It never adds into a buffer: the tape adds up.
+//   Grads backward(gy, needs) const   one gradient per input; where needs[i] is false it may be
+//                                     empty, and is ignored. It adds into no buffer: the tape does.
 //   static std::vector<Sample<Op>> samples()     test data
 // and, where it applies,
 //   static constexpr Linearity linear   linear in all inputs together, or in each by itself: then

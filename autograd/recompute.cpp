@@ -14,8 +14,8 @@ struct SecondRun {
 bool checks_finite() { return Tape::current() && Tape::current()->checks_finite(); }
 bool checks_unchanged() { return Tape::current() && Tape::current()->checks_unchanged(); }
 
-// With F(x) = f(x): gx and the gradients of f's leaves are those of a tape that holds f alone,
-// started with gy. The tape adds them to the leaves itself.
+// The backward of f needs what f computed, so f runs again, on a tape of its own, and that tape's
+// backward starts with gy. It makes gx, and adds the gradients of f's leaves itself.
 struct Recompute final : Node {
   std::function<Variable(const Variable&)> f;
   Tensor x;

@@ -73,7 +73,7 @@ class Variable {
   std::shared_ptr<GradSlot> slot_;
 };
 
-using Grads = std::vector<Tensor>;  // one per input; empty where none is needed
+using Grads = std::vector<Tensor>;  // one per input; may be empty where none is needed
 
 class Needs {  // which inputs want a gradient
  public:

@@ -19,7 +19,7 @@ Variable toeplitz(const Variable& t, const Variable& x, Direction direction, int
 Variable conv1d(const Variable& x, const Variable& c, Direction direction, int64_t axis = -2);
 
 // x (.., n, ..) read linearly at m equally spaced places -> (.., m, ..). AlignedEnds: the first and
-// last places are the first and last elements. HalfPixel: place i is max((i + 1/2) n/m - 1/2, 0).
+// last places are the ends of x. HalfPixel: place i is (i + 1/2) n/m - 1/2, kept within 0 .. n-1.
 enum class Resize { AlignedEnds, HalfPixel };
 Variable linear_resize(const Variable& x, int64_t m, Resize mode, int64_t axis = -2);
 

@@ -8,12 +8,12 @@ namespace skiff {
 
 // X[k] = sum_j x[j] e^(-2 pi i jk/F), k = 0 .. F/2; x zero-padded or cut to F -> (.., F/2+1, ..)
 Variable rfft(const Variable& x, int64_t F, int64_t axis = -2);
-// x[j] = 1/F sum_{k < F} X[k] e^(2 pi i jk/F), j < F; the imaginary parts of bins 0 and F/2 (F
-// even) are ignored -> (.., F, ..)
+// x[j] = 1/F sum_{k < F} X[k] e^(2 pi i jk/F), j < F, X[F-k] = conj(X[k]); the imaginary parts of
+// bins 0 and F/2 (F even) are ignored -> (.., F, ..)
 Variable irfft(const Variable& X, int64_t F, int64_t axis = -2);
 
-// The spectrum whose real part is R and whose signal is causal: its imaginary part is the discrete
-// Hilbert transform of R. R real (.., F/2+1, ..) -> complex, same sizes.
+// The spectrum whose real part is R and whose signal is causal: its imaginary part is minus the
+// Hilbert transform of R (scipy's sign). R real (.., F/2+1, ..) -> complex, same sizes.
 // Published doubles sample F/2 too, as the released code of arXiv 2305.09028 does (the real part
 // is then R + (-1)^k e[F/2]); no operator with n <= F/2 can see the difference.
 enum class CausalWindow { Exact, Published };

@@ -4,15 +4,17 @@
 //   forward   m[b] = max_c x[b,c],   l[b] = log sum_c e^(x[b,c] - m[b])
 //             y = 1/N sum_b (m[b] + l[b] - sum_c q[b,c] x[b,c]),
 //             b the N rows with a label >= 0,
-//             q[b,c] = (1-e) [c = label[b]] + e/C, the target: 1 for the
-//             label without smoothing e
+//             q[b,c] = (1-a) [c = label[b]] + a/C, the target: without
+//             smoothing, a = 0, it is 1 for the label and 0 for the others
 //   adjoint   m + l is log sum_c e^x[b,c] whatever m is, and its slope in
 //             x[b,c] is p[b,c] = e^(x[b,c] - m[b] - l[b]), the softmax. So
 //             gx[b,c] = gy / N (p[b,c] - q[b,c])
 //             and 0 in the rows that y leaves out
 //
-// q sums to 1, so y is the mean of -sum_c q[b,c] log p[b,c]. Smoothing (Szegedy
-// et al. 2016) bounds the logits: at p = q the loss is least, at infinity never.
+// [..] is 1 where the statement holds, else 0. q sums to 1, so y is the mean of
+// -sum_c q[b,c] log p[b,c]. Smoothing (Szegedy et al. 2016) bounds the logits:
+// the loss is least at p = q, which finite logits reach; without it the loss
+// falls without end as the logit of the label grows.
 //
 // One op in place of softmax, log and a gather: nothing overflows, no
 // probability is rounded to 0 before its logarithm, and p is made again in the

@@ -10,13 +10,13 @@ namespace skiff::row_losses {
 // or more, and when no label is left.
 Tensor counted(const char* op, const Tensor& labels, int64_t C);
 
-// loss = (m - x[label]) + l + e (x[label] - mean_c x[c]) with m = max_c x[c], l = log sum_c
-// e^(x[c] - m) and e the smoothing; loss, m and l are 0 in a row whose label is ignored.
+// loss = (m - x[label]) + l + a (x[label] - mean_c x[c]) with m = max_c x[c], l = log sum_c
+// e^(x[c] - m) and a the smoothing; loss, m and l are 0 in a row whose label is ignored.
 template <class T>
 void forward(Device device, int64_t rows, int64_t C, const T* x, const int32_t* labels, T* m, T* l,
              T* loss, double smoothing = 0);
 
-// gx[c] = gy / count (softmax(x)[c] - (1-e) [c = label] - e/C), 0 in an ignored row. gy: one
+// gx[c] = gy / count (softmax(x)[c] - (1-a) [c = label] - a/C), 0 in an ignored row. gy: one
 // number, or null for 1. gx may be x.
 template <class T>
 void backward(Device device, int64_t rows, int64_t C, const T* gy, const Tensor& count, const T* x,

@@ -2,13 +2,14 @@
 // times a scale for each channel.
 //
 //   forward   rho = |x| / sqrt d,  s = rho + eps
-//             y[j] = x[j] / s (scale[j]),   j < d, for each row
+//             h[j] = x[j] / s,   j < d, for each row
+//             y = h in simple_rms_norm,  y[j] = h[j] scale[j] in rms_norm
 //
-// eps is outside the root: at x = 0 the map is x / eps, and differentiable.
+// eps is outside the root: at x = 0 the map is differentiable, with slope 1/eps.
 //
-//   adjoint   gh = gy (scale). From rho^2 = sum_j x[j]^2 / d follows
-//             drho = sum_j x[j] dx[j] / (d rho), so
-//             dy[j] = dx[j] / s - x[j] / s^2 drho
+//   adjoint   gh[j] = gy[j], or gy[j] scale[j]. From rho^2 = sum_j x[j]^2 / d
+//             follows drho = sum_j x[j] dx[j] / (d rho), so
+//             dh[j] = dx[j] / s - x[j] / s^2 drho
 //                   = dx[j] / s - x[j] sum_i x[i] dx[i] / (s^2 d rho),
 //             a symmetric map of dx. Hence
 //             gx[j] = gh[j] / s - x[j] <gh, x> / (s^2 d rho),

@@ -1,10 +1,11 @@
 // linear_resize: n values along an axis read linearly at m equally spaced
 // places.
 //
-//   AlignedEnds   u_i = i (n-1)/(m-1)                  the ends are kept
-//   HalfPixel     u_i = max((i + 1/2) n/m - 1/2, 0)    values centre cells
-//   forward       j_i = floor(u_i),  f_i = u_i - j_i
-//                 y[i] = (1 - f_i) x[j_i] + f_i x[min(j_i + 1, n-1)]
+//   AlignedEnds   u_i = i (n-1)/(m-1), 0 for m = 1     the ends are kept
+//   HalfPixel     u_i = (i + 1/2) n/m - 1/2, at least 0 and at most n-1:
+//                 every value stands at the centre of a cell
+//   forward       j_i = min(floor(u_i), n-2),  f_i = u_i - j_i
+//                 y[i] = (1 - f_i) x[j_i] + f_i x[j_i + 1];  n = 1: y[i] = x[0]
 //   adjoint       the weights are fixed, y = M x, so gx = M^T gy: every x[j]
 //                 gets gy[i] times the weight with which place i read it
 //                 (two_point_map.h)

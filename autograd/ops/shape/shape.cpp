@@ -3,8 +3,9 @@
 //
 //   forward   y[i] = x[p(i)],  p one-to-one into the indices of x (of all parts
 //             for concat)
-//   adjoint   gx[p(i)] = gy[i], and 0 where p does not reach, since
-//             <P x, gy> = <x, P^T gy>
+//   adjoint   <gy, dy> = sum_i gy[i] dx[p(i)], and p is one-to-one, so gy[i]
+//             alone multiplies dx[p(i)]: gx[p(i)] = gy[i], 0 where p does not
+//             reach
 //
 //   reshape    p is the identity on the contiguous elements; y is a view of x
 //   slice      gx is gy between zeros

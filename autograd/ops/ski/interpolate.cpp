@@ -4,7 +4,8 @@
 // W reads r inducing points, spread evenly over positions 0 .. n-1 with the
 // ends aligned, at every position:
 //
-//   u_i = i (r-1)/(n-1),   j_i = min(floor(u_i), r-2),   f_i = u_i - j_i
+//   u_i = i (r-1)/(n-1),   u_0 = 0 for n = 1
+//   j_i = min(floor(u_i), r-2),   f_i = u_i - j_i
 //   W[i, j_i] = 1 - f_i,   W[i, j_i + 1] = f_i,          0 elsewhere
 //
 //   interpolate          (W s)[i] = (1 - f_i) s[j_i] + f_i s[j_i + 1]

@@ -10,7 +10,8 @@
 //             y[i] = sum_q c[q] x[i + q - m] + (W s)[i]       one pass over x,
 //                                                             writing y
 //
-//   adjoint   L = <gy, y> is linear in each of x, c, k. Its low-rank part is
+//   adjoint   dL = <gy, dy>, and y is linear in each of x, c, k: with gy held
+//             fixed, the gradients are those of <gy, y>. Its low-rank part is
 //             <gy, W A W^T x> = <h, A z> with h = W^T gy      one pass over gy
 //               gk[l] = sum over the batch and p - q = l of h[p] z[q]
 //               u = A^T h,   u[q] = sum_p k[p - q] h[p]      the gradient of z;

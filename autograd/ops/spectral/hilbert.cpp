@@ -1,6 +1,8 @@
 // hilbert: the causal spectrum A whose real part is the given real response R.
-// Its imaginary part is the discrete Hilbert transform of R. This is how
-// FD-TNN makes a causal kernel from a real-valued network (arXiv 2305.09028).
+// Its imaginary part is minus the discrete Hilbert transform of R, the one that
+// makes sin of cos: R[k] = cos(2 pi k/F) has A[k] = e^(-2 pi i k/F), which is
+// the spectrum of a single 1 at t = 1 (F > 2). This is how FD-TNN makes a causal
+// kernel from a real-valued network (arXiv 2305.09028).
 //
 //   forward   e = irfft(R)                    real and even: e[t] = e[F - t]
 //             h = w e,   w[0] = 1,  w[t] = 2 for 0 < t < F/2

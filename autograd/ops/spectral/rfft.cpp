@@ -2,10 +2,15 @@
 // half spectra; unnormalised, as in NumPy and PyTorch.
 //
 //   forward   X[k]  = sum_j x[j] e^(-2 pi i jk/F),  k = 0 .. F/2,  j < min(n, F)
-//   adjoint   gx[j] = Re sum_{k <= F/2} gX[k] e^(2 pi i jk/F)
+//   adjoint   dx is real, so in <gX, dX> = Re sum_k conj(gX[k]) dX[k] the number
+//             that multiplies dx[j] is Re sum_k conj(gX[k]) e^(-2 pi i jk/F).
+//             A number and its conjugate have the same real part:
+//             gx[j] = Re sum_{k <= F/2} gX[k] e^(2 pi i jk/F) for j < F,
+//             0 for j >= F, which the forward cut off
 //
-// c2r sums over all F bins, taking bin F-k as the conjugate of bin k. An
-// interior bin then counts twice, bins 0 and F/2 (F even) once. So
+// c2r, the unnormalised inverse, sums over all F bins, taking bin F-k as the
+// conjugate of bin k: together they give 2 Re(..). An interior bin then counts
+// twice, bins 0 and F/2 (F even) once. So
 //
 //   gx = c2r(h) cut or padded back to n
 //   h[k] = gX[k] for k = 0 or 2k = F,   gX[k] / 2 otherwise

@@ -64,7 +64,7 @@ std::string bubbles_and_names(const std::vector<Bubble>& points, const Axis& sx,
     const Box label =
         free_place(boxes, 7.0 * double(name.size()), 14, taken, {sx.from, sy.to, sx.to, sy.from});
     taken.push_back(label);
-    labels += text_at(label.middle_x(), label.middle_y() + 4, "middle", name);
+    labels += text_at(label.middle_x(), label.middle_y() + 4, name, Anchor::Middle);
   }
   return joins + circles + labels;
 }
@@ -83,13 +83,14 @@ std::string bubbles_svg(const std::string& title, const std::string& x_label,
     const double y = sy.at(t.at);
     s += "<path class=\"grid\" d=\"M" + coordinate(sx.from) + " " + coordinate(y) + "H" +
          coordinate(sx.to) + "\"/>" +
-         text_at(sx.from - 8, y + 4, "end", short_number(100 * t.at) + " %");
+         text_at(sx.from - 8, y + 4, short_number(100 * t.at) + " %", Anchor::End);
   }
-  for (const Tick& t : ticks(sx, 6)) s += text_at(sx.at(t.at), sy.from + 20, "middle", t.text);
-  s += text_at(sx.to, sy.from + 40, "end", x_label) + bubbles_and_names(points, sx, sy);
+  for (const Tick& t : ticks(sx, 6))
+    s += text_at(sx.at(t.at), sy.from + 20, t.text, Anchor::Middle);
+  s += text_at(sx.to, sy.from + 40, x_label, Anchor::End) + bubbles_and_names(points, sx, sy);
   for (size_t g = 0; g < groups.size(); ++g) {
     const double y = sy.to + 20 * double(g) + 10;
-    s += circle(int(g), sx.to + 24, y, 7) + text_at(sx.to + 38, y + 4, "start", groups[g]);
+    s += circle(int(g), sx.to + 24, y, 7) + text_at(sx.to + 38, y + 4, groups[g]);
   }
   return document(title, width, height, s);
 }

@@ -4,19 +4,11 @@
 #include <algorithm>
 #include <limits>
 
+#include "examples/charts/text.h"
 #include "examples/charts/ticks.h"
 
 namespace skiff::charts {
 namespace {
-
-std::string text_at(double x, double y, const std::string& text, const char* anchor = "start",
-                    const std::string& classes = "") {
-  std::string s = "<text";
-  if (!classes.empty()) s += " class=\"" + classes + "\"";
-  if (std::string(anchor) != "start") s += std::string(" text-anchor=\"") + anchor + "\"";
-  return s + " x=\"" + coordinate(x) + "\" y=\"" + coordinate(y) + "\">" + escaped(text) +
-         "</text>\n";
-}
 
 std::string path(const std::string& classes, const std::string& d) {
   return "<path class=\"" + classes + "\" d=\"" + d + "\"/>\n";
@@ -136,7 +128,7 @@ class Drawing {
     for (const Tick& t : ticks(y_, c_.log_y ? 6 : 5)) {
       s_ += path("grid", "M" + point(x_.from, y_.at(t.at)) + "H" + coordinate(x_.to));
       s_ += text_at(x_.from - 6, y_.at(t.at) + 4,
-                    c_.percent ? short_number(100 * t.at) + " %" : t.text, "end");
+                    c_.percent ? short_number(100 * t.at) + " %" : t.text, Anchor::End);
     }
   }
 
@@ -150,13 +142,13 @@ class Drawing {
       s_ += path("axis", "M" + point(at, y_.from) + "v4");
       if (at - half < last_end + 4) continue;
       last_end = at + half;
-      s_ += text_at(at, y_.from + 18, t.text, "middle");
+      s_ += text_at(at, y_.from + 18, t.text, Anchor::Middle);
     }
     s_ += path("axis", "M" + point(x_.from, y_.from) + "H" + coordinate(x_.to));
     if (!c_.log_y && y_.low < 0 && y_.high > 0)
       s_ += "<g opacity=\".6\">" +
             path("axis", "M" + point(x_.from, y_.at(0)) + "H" + coordinate(x_.to)) + "</g>";
-    s_ += text_at(x_.to, c_.height - 6, c_.x_label, "end");
+    s_ += text_at(x_.to, c_.height - 6, c_.x_label, Anchor::End);
   }
 
   // Above the y axis or, if it is too long for that, further left; without its middle if it is too
@@ -167,13 +159,15 @@ class Drawing {
     const size_t room = size_t((c_.width - 2 * kMargin) / kLetter);
     if (letters(title) > room) title = without_middle(title, room);
     const double left = c_.width - kMargin - kLetter * double(letters(title));
-    s_ += text_at(std::clamp(left, kMargin, x_.from), 18, title, "start", "b");
+    s_ += text_at(std::clamp(left, kMargin, x_.from), 18, title, Anchor::Start, "b");
   }
 
   void draw_marks() {
     for (const Mark& m : c_.marks) {
       const double at = x_.at(m.x);
-      const char* anchor = at > x_.to - 30 ? "end" : at < x_.from + 30 ? "start" : "middle";
+      const Anchor anchor = at > x_.to - 30     ? Anchor::End
+                            : at < x_.from + 30 ? Anchor::Start
+                                                : Anchor::Middle;
       s_ += path("thin", "M" + point(at, y_.to - 3) + "V" + coordinate(y_.from));
       s_ += text_at(at, y_.to - 7, m.word, anchor, "v");
     }
@@ -245,10 +239,10 @@ class Drawing {
                  p.second < base + 3;
         };
         if (!inside || std::any_of(ink.begin(), ink.end(), meets)) continue;
-        s_ += text_at(left, base, name, "start", "halo");
+        s_ += text_at(left, base, name, Anchor::Start, "halo");
         return;
       }
-    s_ += text_at(line.back().first - 5, line.back().second - 3, name, "end", "halo");
+    s_ += text_at(line.back().first - 5, line.back().second - 3, name, Anchor::End, "halo");
   }
 
   double clipped(double y) const { return std::clamp(y, y_.to - 2, y_.from + 2); }
@@ -302,7 +296,7 @@ class Drawing {
       if (s.name.empty() || s.x.empty()) continue;
       const double x = x_.at(s.x.back()), y = clipped(y_.at(s.y.back()));
       if (x < x_.to - 40) {
-        s_ += text_at(x + 8, y + 4, s.name, "start", "v halo");
+        s_ += text_at(x + 8, y + 4, s.name, Anchor::Start, "v halo");
         continue;
       }
       ends.push_back(y), named.push_back(&s);
@@ -312,7 +306,7 @@ class Drawing {
       s_ += "<g opacity=\".5\">" +
             path(classes_of(*named[i]),
                  "M" + point(x_.at(named[i]->x.back()), ends[i]) + "L" + point(x_.to + 16, at[i])) +
-            "</g>" + text_at(x_.to + 20, at[i] + 4, named[i]->name, "start", "v");
+            "</g>" + text_at(x_.to + 20, at[i] + 4, named[i]->name, Anchor::Start, "v");
     }
   }
 

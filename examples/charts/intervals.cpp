@@ -39,14 +39,14 @@ std::string intervals_svg(const std::string& title, const std::string& x_label,
   std::string s = "<text class=\"b\" x=\"12\" y=\"22\">" + escaped(title) + "</text>\n";
   for (const Tick& t : ticks(x, 6)) {
     s += line("grid", x.at(t.at), kTop, x.at(t.at), bottom);
-    s += text_at(x.at(t.at), bottom + 18, "middle", short_number(100 * t.at) + " %");
+    s += text_at(x.at(t.at), bottom + 18, short_number(100 * t.at) + " %", Anchor::Middle);
   }
   s += line("axis", x.at(0), kTop, x.at(0), bottom);
-  s += text_at(right, bottom + 38, "end", x_label);
+  s += text_at(right, bottom + 38, x_label, Anchor::End);
   for (size_t i = 0; i < rows.size(); ++i) {
     const IntervalRow& r = rows[i];
     const double y = kTop + kRow * (double(i) + 0.5);
-    s += text_at(left - 12, y + 4, "end", r.name) + text_at(right + 12, y + 4, "start", r.text);
+    s += text_at(left - 12, y + 4, r.name, Anchor::End) + text_at(right + 12, y + 4, r.text);
     if (std::isfinite(r.low) && std::isfinite(r.high))
       s += line("s c0", x.at(r.low), y, x.at(r.high), y);
     if (std::isfinite(r.middle))

@@ -110,6 +110,14 @@ std::vector<uint16_t> encode_characters(std::string_view text, int64_t max_lengt
   return numbers;
 }
 
+// The character itself, or "<0x80>": names are UTF-8, and can be read.
+std::string name_of_byte(uint8_t byte) {
+  if (byte >= 0x20 && byte < 0x7f) return std::string(1, char(byte));
+  char name[8];
+  std::snprintf(name, sizeof name, "<0x%02x>", unsigned(byte));
+  return name;
+}
+
 }  // namespace
 
 std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,
@@ -155,7 +163,7 @@ std::vector<std::string> TextEncoder::vocabulary(std::vector<uint16_t>* id_of_nu
   std::vector<std::string> names = {"<pad>", "<unk>", "<eos>"};
   if (encoding_ != Encoding::Characters) {
     if (encoding_ == Encoding::Original) names.resize(1);
-    for (int byte = 0; byte < 256; ++byte) names.emplace_back(1, char(byte));
+    for (int byte = 0; byte < 256; ++byte) names.push_back(name_of_byte(uint8_t(byte)));
     return names;
   }
   std::map<std::string, int64_t> counts;

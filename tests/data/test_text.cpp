@@ -148,13 +148,13 @@ TEST_CASE("text: bytes, and the original protocol without end mark and with fixe
   CHECK(bytes.pad_to == 0);
   CHECK(bytes.train[0].tokens == Ids{'c' + 3, '\r' + 3, '\n' + 3, 'a' + 3, 2});
   CHECK(bytes.train[2].tokens == Ids{'a' + 3, 'a' + 3, 0xC3 + 3, 0xA9 + 3, 2});
-  CHECK(bytes.vocabulary[0xC3 + 3] == "\xC3");
+  CHECK(bytes.vocabulary[0xC3 + 3] == "<0xc3>");
   const TaskData original = load(folder.name(), options_of(Encoding::Original, 4));
   CHECK(original.vocab == 257);
   CHECK(original.pad_to == 4);
   CHECK(original.train[1].tokens == Ids{'a' + 1, 'b' + 1});
   CHECK(original.train[2].tokens == Ids{'a' + 1, 'a' + 1, 0xC3 + 1, 0xA9 + 1});
-  CHECK(original.vocabulary[0xA9 + 1] == "\xA9");
+  CHECK(original.vocabulary[0xA9 + 1] == "<0xa9>");
   CHECK(original.vocabulary[0] == "<pad>");
 }
 

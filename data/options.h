@@ -25,6 +25,7 @@ struct DataOptions {
   int64_t max_length = 2048;
   Protocol protocol = Protocol::S4;
   bool bytes = false;
+  bool aan_decode = false;
   double val_split = 0;
   // No option: tokens get the ids of this vocabulary, and those that it lacks <unk>. Empty: the
   // vocabulary is that of the training split.
@@ -47,6 +48,10 @@ struct DataOptions {
     field({.name = "protocol", .help = "Splits and tokens of later work (s4), or the original's"},
           o.protocol);
     field({.name = "bytes", .help = "text: bytes, not characters"}, o.bytes);
+    field({.name = "aan-decode",
+           .help = "retrieval: the texts as their authors wrote them, not the printed form of byte "
+                   "strings, b'..', that published results are on"},
+          o.aan_decode);
     field({.name = "val-split",
            .help = "text: share of training held out for validation; 0: validate on the test "
                    "split, as published",

@@ -8,18 +8,13 @@
 
 #include "data/tasks.h"
 #include "examples/data/commands.h"
-#include "examples/train/program.h"
+#include "examples/program/program.h"
 
 using namespace skiff;
 
 namespace {
 
-// Without it "-1" is read as the largest number.
-const CLI::Validator kNotNegative(
-    [](std::string& text) {
-      return text.starts_with('-') ? "must be at least 0, got " + text : std::string();
-    },
-    "");
+const CLI::Validator kNotNegative = not_negative();
 
 // Parsing the subcommand sets `chosen`, what the program is to do.
 void add_generate_listops(CLI::App& generate, GenerateListops& settings,
@@ -67,6 +62,8 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
                 "directions in images of 32 or 64 pixels, and many distractors find no place. This "
                 "task is harder than the benchmark: 4.65 distractors per image instead of 1.16 at "
                 "32 pixels");
+  app->add_flag("--single-dashes", settings.single_dashes,
+                "Fill up with dashes that belong to no curve, as the authors' program can");
   app->add_flag("--numpy", settings.numpy, "Metadata as NumPy arrays, not as text");
   app->add_flag("--force", settings.force, "Replace existing files");
   app->footer("Example:\n  lra_data generate pathfinder --out data --count 20000");

@@ -80,8 +80,9 @@ std::string text_of(const std::vector<PathfinderSettings>& levels, uint64_t seed
     text += "two curves of " + std::to_string(s.contour_length) + " dashes, up to " +
             std::to_string(s.distractors) + " distractors of " +
             std::to_string(s.distractor_length) + "; a curve begins " +
-            (s.fair_places ? "wherever there is room (--fair-places)\n"
-                           : "where the authors' program begins it\n");
+            (s.fair_places ? "wherever there is room (--fair-places)"
+                           : "where the authors' program begins it") +
+            (s.single_dashes ? "; filled up with single dashes\n" : "\n");
   }
   return text;
 }
@@ -136,12 +137,6 @@ void remove_folder(const fs::path& folder) {
   std::error_code error;
   fs::remove_all(folder, error);
   check<IoError>(!error, "cannot remove '", folder.string(), "': ", error.message());
-}
-
-void write_file(const fs::path& path, const std::string& bytes) {
-  AtomicFile file(path.string());
-  file.write(bytes);
-  file.publish();
 }
 
 // Without AtomicFile: an image counts when the metadata of its batch is there, which comes last.

@@ -56,8 +56,6 @@ class Generator {
   const Tokens& next();  // UsageError when the limits leave no new tree
   int64_t attempts() const { return accepted() + too_short_ + too_long_ + duplicates_; }
   int64_t accepted() const { return int64_t(seen_.size()); }
-  int64_t too_short() const { return too_short_; }
-  int64_t too_long() const { return too_long_; }
   int64_t duplicates() const { return duplicates_; }
 
  private:
@@ -108,6 +106,7 @@ struct LoadOptions {
   int64_t max_length = 2048;  // longer expressions lose their last tokens; end mark included
   int64_t min_frequency = 1;  // of a token in the vocabulary
   bool append_eos = true;
+  bool padded = false;                       // batches have max_length, whatever is in them
   bool check_values = false;                 // as in read_tsv
   bool cache = true;                         // keep what was read from an archive (data/cache.h)
   std::vector<std::string> vocabulary = {};  // in place of that of the training split

@@ -160,6 +160,7 @@ TaskData read(const std::string& place, const LoadOptions& options) {
   data.vocab = int64_t(data.vocabulary.size());
   data.classes = kClasses;
   data.max_length = options.max_length;
+  data.pad_to = options.padded ? options.max_length : 0;
   return data;
 }
 
@@ -171,7 +172,8 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
   return read_task("listops", [&] {
     const std::string place = split_files().find_or_fail(folder);
     std::ostringstream all_options;
-    all_options << options.max_length << ' ' << options.min_frequency << ' ' << options.append_eos;
+    all_options << options.max_length << ' ' << options.min_frequency << ' ' << options.append_eos
+                << ' ' << options.padded;
     const bool usual = !options.check_values && options.vocabulary.empty();
     return cached(options.cache && usual && is_file(place), {place, "listops", all_options.str()},
                   [&] { return read(place, options); });
@@ -248,7 +250,7 @@ Example encode_one(std::string_view input, const std::vector<std::string>& vocab
                    const DataOptions& options) {
   const Tokens tokens = parse(input);
   evaluate(tokens);  // throws unless it is one expression
-  Example example = to_codes(tokens, 0, options.max_length, true);
+  Example example = to_codes(tokens, 0, options.max_length, options.protocol == Protocol::S4);
   example.tokens = example.tokens.mapped(ids_of_codes(vocabulary));
   return example;
 }
@@ -263,11 +265,15 @@ Task task() {
               "listops-1000 of lra_release.gz",
           .shape = {.vocab = 18, .classes = kClasses, .max_length = 2048},
           .separator = " ",
-          .reads = {"max-length"},
+          .reads = {"max-length", "protocol"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {
-                return load(o.folder, {.max_length = o.max_length, .vocabulary = o.vocabulary});
+                const bool original = o.protocol == Protocol::Original;
+                return load(o.folder, {.max_length = o.max_length,
+                                       .append_eos = !original,
+                                       .padded = original,
+                                       .vocabulary = o.vocabulary});
               },
           .check_files = check_files,
           .encode = encode_one,

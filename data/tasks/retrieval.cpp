@@ -249,12 +249,13 @@ Task task() {
           .origin = "it is the folder tsv_data of lra_release.gz, which can be put there as it is",
           .shape = {.vocab = 98, .classes = kClasses, .max_length = 4000, .pairs = true},
           .class_names = {"different", "same"},
-          .reads = {"max-length", "protocol"},
+          .reads = {"max-length", "protocol", "aan-decode"},
           .has_data = [](const std::string& folder) { return !find(folder).empty(); },
           .load =
               [](const DataOptions& o) {
                 return load(o.folder, {.max_length = o.max_length,
                                        .encoding = encoding_of(o),
+                                       .decode = o.aan_decode,
                                        .vocabulary = o.vocabulary});
               },
           .check_files = check_files,

@@ -25,7 +25,7 @@ struct GeneratePathfinder {
   uint64_t seed = 1;
   int64_t size = 32, count = 10000, per_batch = 1000;
   std::vector<int64_t> contours = {14}, distractors = {-1};  // -1: as in the benchmark
-  bool force = false, numpy = false, fair_places = false;
+  bool force = false, numpy = false, fair_places = false, single_dashes = false;
 };
 
 int generate_pathfinder(const GeneratePathfinder& settings);

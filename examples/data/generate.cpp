@@ -9,7 +9,7 @@
 
 #include "data/pathfinder/dataset.h"
 #include "examples/data/commands.h"
-#include "examples/train/signals.h"
+#include "examples/program/signals.h"
 
 namespace skiff {
 
@@ -73,6 +73,7 @@ int generate_pathfinder(const GeneratePathfinder& settings) {
       levels.push_back(pathfinder::pathfinder_settings(settings.size, contour));
       if (distractors >= 0) levels.back().distractors = distractors;
       levels.back().fair_places = settings.fair_places;
+      levels.back().single_dashes = settings.single_dashes;
     }
   }
   const auto result = pathfinder::generate_dataset(

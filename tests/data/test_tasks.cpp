@@ -223,8 +223,11 @@ TEST_CASE("tasks: encode refuses what the task cannot have") {
 TEST_CASE("tasks: a row names the options that change what load() gives, and no others") {
   const Folder folder;
   write_all(folder);
-  const std::map<std::string, std::string> other = {
-      {"max-length", "5"}, {"protocol", "gr"}, {"bytes", "true"}, {"val-split", "0.5"}};
+  const std::map<std::string, std::string> other = {{"max-length", "5"},
+                                                    {"protocol", "gr"},
+                                                    {"bytes", "true"},
+                                                    {"aan-decode", "true"},
+                                                    {"val-split", "0.5"}};
   for (const Task& task : tasks()) {
     const DataOptions options{.task = task.name, .folder = folder.name(), .max_length = 2048};
     const auto loaded = [&](const DataOptions& o) {

@@ -38,11 +38,6 @@ SKIFF_HOST_DEVICE inline PhiloxBlock philox(uint64_t key, uint64_t c0, uint64_t 
 inline constexpr int kPhiloxTile = 16;
 void philox_tile(uint64_t key, uint64_t c0, uint64_t c1, uint32_t (&words)[4][kPhiloxTile]);
 
-// A number in [0, 1) with 24 bits.
-SKIFF_HOST_DEVICE inline float uniform24(uint32_t word) {
-  return float(word >> 8) * (1.0f / 16777216.0f);
-}
-
 // A stream of numbers under (seed, stream). Its whole state is its position.
 class Random {
  public:

@@ -150,4 +150,10 @@ void AtomicFile::check_call(bool success, const char* action) {
   fail<IoError>("cannot ", action, " '", path_, "': ", system_message(error));
 }
 
+void write_file(const std::string& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.publish();
+}
+
 }  // namespace skiff

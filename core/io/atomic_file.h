@@ -52,4 +52,7 @@ class AtomicFile {
   std::string buffer_;
 };
 
+// A file with these bytes, in one step. Throws IoError.
+void write_file(const std::string& path, std::string_view bytes);
+
 }  // namespace skiff

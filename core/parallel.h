@@ -36,13 +36,17 @@
 
 namespace skiff {
 
-// Loops with less work than this run on one thread: starting the others would cost more.
-inline constexpr int64_t kParallelGrain = 1 << 13;
+// Loops with less work than this run on one thread: starting the others would cost more. Builds
+// that look for races make it small, so that small loops are divided, too.
+#ifndef SKIFF_PARALLEL_GRAIN
+#define SKIFF_PARALLEL_GRAIN (1 << 13)
+#endif
+inline constexpr int64_t kParallelGrain = SKIFF_PARALLEL_GRAIN;
 
 // A thread takes whole pieces of a loop over indices. So an index is in the vector part of the loop
 // or in its scalar rest independently of the number of threads: the two may round differently
 // (fused multiply-adds).
-inline constexpr int64_t kParallelPiece = 1 << 12;
+inline constexpr int64_t kParallelPiece = kParallelGrain / 2;
 
 // A row of work, number `index`; its loops run over [0, n).
 struct Row {

@@ -163,7 +163,7 @@ $(BUILD)/libshared.a: $(SHARED_OBJECTS)
 $(BUILD)/golden: $(OBJECTS) $(COMMON)/tests/golden/golden.o $(BUILD)/libshared.a
 # gradcheck and explain know ops alone, so that a new op does not compile the layers and the other programs for them.
 OP_OBJECTS := $(filter-out $(BUILD)/layers/% $(BUILD)/optim/% $(COMMON)/layers/% $(COMMON)/optim/%,$(OBJECTS))
-OP_SHARED := $(foreach o,$(SHARED_OBJECTS),$(if $(or $(findstring /examples/explain/,$o),$(filter program flags start device signals,$(basename $(notdir $o)))),$o))
+OP_SHARED := $(foreach o,$(SHARED_OBJECTS),$(if $(or $(findstring /examples/explain/,$o),$(findstring /examples/program/,$o)),$o))
 needs     = $(if $(filter gradcheck explain,$(1)),$(OP_OBJECTS),$(OBJECTS)) $(call objects,examples/$(1).cpp) $(if $(filter gradcheck explain,$(1)),$(OP_SHARED),$(BUILD)/libshared.a)
 $(foreach p,$(notdir $(basename $(filter examples/%,$(MAINS)))),$(eval $(BUILD)/$p: $(call needs,$p)))
 $(BUILD)/skiff_tests: $(OBJECTS) $(TEST_OBJECTS) $(BUILD)/libshared.a
@@ -286,7 +286,7 @@ help:
 	@echo 'make            the programs, into $(BUILD)'
 	@echo 'make deps       install the packages (apt)'
 	@echo 'make demo       generate data, train a SKI-TNN, report (a few minutes)'
-	@echo 'make demo-lm    train a language model on the sources of this project (two minutes); MIXER=fd'
+	@echo 'make demo-lm    train a language model on the sources of this project (half a minute on two cores); MIXER=fd'
 	@echo 'make results-table   print the table of the results kept in examples/results'
 	@echo 'make test       the tests; the last line is "N passed, N failed"; ARGS="--test-case=*ski*" runs some'
 	@echo 'make test MPI=1  several processes under mpirun, too; tests/distributed/two_hosts.sh build/cpu-mpi: two hosts on one'

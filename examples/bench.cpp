@@ -13,19 +13,13 @@
 #include "examples/bench/generation.h"
 #include "examples/bench/options.h"
 #include "examples/bench/output.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 
 using namespace skiff;
 using namespace skiff::bench;
 
 namespace {
-
-void write_file(const std::string& path, const std::string& text) {
-  AtomicFile out(path);
-  out.write(text);
-  out.publish();
-}
 
 std::vector<Case> chosen(const BenchOptions& o) {
   std::vector<Case> all, cases;

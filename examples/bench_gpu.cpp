@@ -11,9 +11,9 @@
 #include "autograd/ops.h"
 #include "core/random.h"
 #include "examples/bench/gpu_cases.h"
-#include "examples/train/device.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/device.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "layers/parameters.h"
 #include "optim/adam.h"
 

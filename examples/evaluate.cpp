@@ -6,15 +6,17 @@
 //          runs one row per setting
 #include "examples/evaluate/comparison.h"
 #include "examples/evaluate/scores.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
+#include "examples/train/checkpoint.h"
 
 using namespace skiff;
 
 int main(int argc, char** argv) {
   EvaluateOptions options;
   Flags flags("Scores trained models on labelled data, and compares them.", "evaluate");
-  flags.positional("run", options.runs, "Run folders of train_lra, or checkpoints");
+  flags.positional("run", options.runs,
+                   "Run folders of train_lra, folders of several runs, or checkpoints");
   flags.add(options);
   flags.footer(
       "Examples:\n  evaluate runs/text-small-ski-1 --data data --split test\n"
@@ -23,6 +25,7 @@ int main(int argc, char** argv) {
       "examples of this class that were found. Several runs: those that differ in the seed alone\n"
       "are one row; the interval of a difference is of the examples, in pairs, not of the seeds.");
   return run_program(argc, argv, flags, [&] {
+    options.runs = runs_in(options.runs);
     return options.runs.size() == 1 ? evaluate_run(options) : compare_runs(options);
   });
 }

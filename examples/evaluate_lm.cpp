@@ -4,8 +4,8 @@
 //          build/cpu/evaluate_lm runs/input-tiny-fd-1 --eval-rule sliding --eval-stride 32
 // Expect:  a row per split; with --extrapolate, a row per length and extrapolation.svg in the folder
 #include "examples/language/evaluate_runs.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 
 using namespace skiff;
 

@@ -11,8 +11,8 @@
 
 #include "examples/explain/derivations.h"
 #include "examples/explain/worked_examples.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 
 using namespace skiff;
 

@@ -10,10 +10,10 @@
 #include "examples/language/open_run.h"
 #include "examples/language/sample.h"
 #include "examples/language/writing.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "examples/train/display.h"
-#include "examples/train/flags.h"
 #include "examples/train/inference.h"
-#include "examples/train/program.h"
 
 using namespace skiff;
 
@@ -38,7 +38,7 @@ struct GenerateOptions {
            .low = 1,
            .high = 1000},
           o.writing.samples);
-    field({.name = "seed", .help = "Seed of the random numbers"}, o.writing.seed);
+    field({.name = "seed", .help = "Seed of the random numbers", .low = 0}, o.writing.seed);
     field({.name = "ignore-eos", .help = "Words: go on after the end of a text"},
           o.writing.ignore_eos);
     field({.name = "raw", .help = "Write bytes as they come, whole characters or not"},
@@ -91,6 +91,8 @@ int generate(GenerateOptions o) {
 
   const bool json = o.inference.json, raw = o.writing.raw;
   if (given && o.echo && !json) put(beginning, raw);
+  if (const std::string note = note_of_unknown(run.vocabulary, prompt); !note.empty() && !o.quiet)
+    std::fprintf(stderr, "note: %s\n", note.c_str());
   o.writing.keep_first = json || o.compare;
   const Written w = write(
       generator, run.vocabulary, prompt, o.writing,

@@ -7,9 +7,9 @@
 #include <cstdio>
 #include <sstream>
 
-#include "examples/train/device.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/device.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 
 using namespace skiff;
 

@@ -7,7 +7,7 @@
 
 #include "data/language/ngram.h"
 #include "examples/language/check.h"
-#include "examples/train/program.h"
+#include "examples/program/program.h"
 
 using namespace skiff;
 

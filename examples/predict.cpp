@@ -5,9 +5,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
-#include "examples/train/flags.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "examples/train/inference.h"
-#include "examples/train/program.h"
 
 using namespace skiff;
 

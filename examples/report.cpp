@@ -4,10 +4,10 @@
 // Expect:  a file of half a MB that needs no network and no scripts; equal inputs give equal bytes
 
 #include "core/io/atomic_file.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "examples/report/pictures.h"
 #include "examples/report/sections.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
 
 using namespace skiff;
 
@@ -36,12 +36,6 @@ struct ReportOptions {
           o.pictures);
   }
 };
-
-void write_file(const std::string& path, const std::string& text) {
-  AtomicFile out(path);
-  out.write(text);
-  out.publish();
-}
 
 int write_pictures(const std::string& folder) {
   for (const report::Picture& p : report::pictures()) {

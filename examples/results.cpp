@@ -13,8 +13,8 @@
 
 #include "data/files/binary_file.h"
 #include "examples/language/result.h"
+#include "examples/program/program.h"
 #include "examples/train/kept.h"
-#include "examples/train/program.h"
 #include "examples/train/result.h"
 
 using namespace skiff;

@@ -11,11 +11,11 @@
 
 #include "core/processes.h"
 #include "data/tasks.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "examples/scaling/cost.h"
 #include "examples/scaling/measure.h"
 #include "examples/scaling/tables.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
 #include "layers/mixers.h"
 
 using namespace skiff;

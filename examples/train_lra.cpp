@@ -10,11 +10,11 @@
 #include <memory>
 
 #include "core/processes.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "examples/train/config_file.h"
-#include "examples/train/flags.h"
 #include "examples/train/launched.h"
 #include "examples/train/open_run.h"
-#include "examples/train/program.h"
 #include "examples/train/recipes.h"
 #include "examples/train/several.h"
 #include "examples/train/stages.h"

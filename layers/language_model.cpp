@@ -5,6 +5,7 @@
 #include "autograd/ops.h"
 #include "core/memory.h"
 #include "core/random.h"
+#include "layers/mixers.h"
 
 namespace skiff {
 namespace {
@@ -38,8 +39,7 @@ void start_small(const Scope& s) {
   const Parameters& store = s.store();
   const std::string prefix = s.prefix().empty() ? "" : s.prefix() + ".";
   for (const Parameter& p : store.all()) {
-    const bool kernel = p.name.find(".toep.") != std::string::npos;
-    if (!p.trained || kernel || !p.name.starts_with(prefix)) continue;
+    if (!p.trained || is_of_kernel(p) || !p.name.starts_with(prefix)) continue;
     const bool matrix = p.name.ends_with(".weight") && p.variable.rank() == 2;
     if (!matrix && !p.name.ends_with(".bias")) continue;
     const Initializer initial = matrix ? normal(kSmallDeviation) : constant(0);

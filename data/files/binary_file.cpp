@@ -22,8 +22,8 @@ constexpr size_t kChunk = size_t(1) << 20;
 fs::file_type type_of(const fs::path& path) {
   std::error_code error;
   const fs::file_type type = fs::status(path, error).type();
-  check<DataError>(error != std::errc::permission_denied, "cannot read '", path.string(),
-                   "': ", error.message());
+  check<DataError>(error != std::errc::permission_denied && type != fs::file_type::none,
+                   "cannot read '", path.string(), "': ", error.message());
   return type;
 }
 

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <map>
 #include <memory>
 #include <numeric>
 #include <utility>
 
 #include "core/check.h"
+#include "data/files/text_file.h"
 #include "data/language/text_source.h"
 
 namespace skiff {
@@ -112,7 +114,9 @@ Corpus load_corpus(const LanguageDataOptions& options) {
   check<UsageError>(kind == Kind::Ids || options.vocab == 0, "--vocab: is for token files, but '",
                     options.place, "' is ", layout.name);
   const Shares shares = options.split.empty() ? layout.shares : parse_shares(options.split);
-  if (layout.split == TextLayout::Split::SharesOfFiles) {
+  if (options.whole && layout.split == TextLayout::Split::SharesOfFiles)
+    layout.files = {layout.files[0], {}, {}};
+  else if (layout.split == TextLayout::Split::SharesOfFiles) {
     layout.files = cut_folders(layout.files[0], shares);
   }
 
@@ -121,6 +125,10 @@ Corpus load_corpus(const LanguageDataOptions& options) {
   if (layout.split == TextLayout::Split::Shares) {
     const auto [val, test] = borders(shares, reader.size());
     ends.tokens = {val, test, reader.size()};
+  }
+  if (options.whole) {
+    ends.tokens.fill(reader.size());
+    ends.bytes.fill(ends.bytes[2]);
   }
   Corpus corpus;
   corpus.place = source.files.place();
@@ -131,7 +139,8 @@ Corpus load_corpus(const LanguageDataOptions& options) {
   corpus.notes = layout.notes;
   const auto tokens = std::make_shared<TokenArray>();
   try {
-    corpus.vocabulary = reader.finish(ends.tokens[0], tokens.get());
+    corpus.vocabulary =
+        reader.finish(options.own_vocabulary ? ends.tokens[0] : reader.size(), tokens.get());
   } catch (const DataError& error) {
     fail<DataError>(corpus.place, ": ", error.what());
   }
@@ -145,11 +154,45 @@ Corpus load_corpus(const LanguageDataOptions& options) {
     }
     begin = ends.tokens[i];
     begin_bytes = ends.bytes[i];
-    check<DataError>(i == 2 || split.size() > 0, corpus.place, ": the ", kSplitNames[i],
-                     " split has no tokens, the whole text has ", tokens->size());
+    check<DataError>(i == 2 || split.size() > 0 || (options.whole && i == 1), corpus.place,
+                     ": the ", kSplitNames[i], " split has no tokens, the whole text has ",
+                     tokens->size());
   }
   add_notes(reader, layout, &corpus);
   return corpus;
+}
+
+Corpus with_vocabulary(const Corpus& corpus, const Vocabulary& vocabulary) {
+  const Vocabulary& own = corpus.vocabulary;
+  check<DataError>(own.kind() == vocabulary.kind(), "'", corpus.place, "' is read as ", own.name(),
+                   ", the model reads ", vocabulary.name());
+  std::map<std::string, int32_t> id_of;
+  for (int64_t id = 0; id < vocabulary.size(); ++id)
+    id_of[vocabulary.token(int32_t(id))] = int32_t(id);
+  std::vector<int32_t> new_ids;
+  std::string unknown;
+  int64_t missing = 0;
+  for (int64_t id = 0; id < own.size(); ++id) {
+    const auto found = id_of.find(own.token(int32_t(id)));
+    new_ids.push_back(found != id_of.end() ? found->second : vocabulary.unk());
+    if (new_ids.back() >= 0) continue;
+    if (++missing <= 5) unknown += (missing > 1 ? ", " : "") + quoted(own.token(int32_t(id)));
+  }
+  check<DataError>(missing == 0, "'", corpus.place, "' has ", missing, " ", own.name(),
+                   " that the model has never seen: ", unknown, missing > 5 ? ", .." : "");
+  const auto tokens = std::make_shared<TokenArray>();
+  std::vector<int32_t> part;
+  for (int64_t first = 0, all = corpus.train.tokens->size(); first < all;
+       first += int64_t(part.size())) {
+    part.resize(size_t(std::min<int64_t>(all - first, 1 << 16)));
+    corpus.train.tokens->copy(first, part);
+    for (int32_t& id : part) id = new_ids[size_t(id)];
+    tokens->append(part);
+  }
+  Corpus same = corpus;
+  same.vocabulary = vocabulary;
+  for (TextSplit* split : {&same.train, &same.val, &same.test}) split->tokens = tokens;
+  return same;
 }
 
 std::string fingerprint(const Corpus& corpus) {

@@ -39,6 +39,11 @@ struct Corpus {
 // do not fit the data.
 Corpus load_corpus(const LanguageDataOptions& options);
 
+// The same text in the ids of another vocabulary of the same kind. Words that it lacks become
+// <unk>. DataError, which names some of them, for characters that it lacks, and words where it has
+// no <unk>.
+Corpus with_vocabulary(const Corpus& corpus, const Vocabulary& vocabulary);
+
 // A short text that tells corpora apart, so that a run is not resumed on other data:
 //   "1115394 tokens of 65 characters, CRC-32 1a2b3c4d"
 std::string fingerprint(const Corpus& corpus);

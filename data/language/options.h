@@ -25,6 +25,9 @@ struct LanguageDataOptions {
   Units units = Units::Auto;
   std::string split;
   int64_t vocab = 0;
+  // No options. whole: one text without splits, which is then `train`. own_vocabulary: ids for the
+  // tokens of training alone; false: for all.
+  bool whole = false, own_vocabulary = true;
 
   static constexpr const char* kTitle = "Data";
   template <class Options, class Visitor>

@@ -73,7 +73,9 @@ bool blank_between(const Vocabulary& vocabulary, int32_t id, int32_t next);
 class TextStream {
  public:
   // Keeps the pointer: the vocabulary must outlive the stream.
-  explicit TextStream(const Vocabulary* vocabulary) : vocabulary_(vocabulary) {}
+  // before: the token in front of the text, so that words keep their distance to it; -1: none.
+  explicit TextStream(const Vocabulary* vocabulary, int32_t before = -1)
+      : vocabulary_(vocabulary), previous_(before) {}
   std::string add(int32_t id);
   std::string finish();  // what a cut character leaves
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <sstream>
 
-#include "examples/train/flags.h"
+#include "examples/program/flags.h"
 
 namespace skiff::bench {
 

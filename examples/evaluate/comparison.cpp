@@ -65,6 +65,7 @@ std::string kind_of_start(const std::string& init) {
   if (values.empty()) return init;
   std::string text;
   for (const char* name : kNoSetting) values.erase(name);
+  if (values["init"] != init) values["init"] = kind_of_start(values["init"]);
   for (const auto& [name, value] : values) text += name + "=" + value + ";";
   char hash[24];
   std::snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_name(text));
@@ -132,7 +133,7 @@ Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device
     const auto [split, examples] = splits_of(data, o.split).at(0);
     const std::string which = "run " + std::to_string(all.runs.size() + 1) + " of " +
                               std::to_string(runs.size()) + " on " + split;
-    const Scores s = scores_of(o, run, data, *examples, split, which, device, display);
+    const ScoredExamples s = scores_of(o, run, data, *examples, split, which, device, display);
     if (const std::string remark = s.evaluation.remark(); !remark.empty())
       display.note("note: '" + r.place + "': " + remark);
     for (const int64_t count : s.evaluation.not_finite) r.not_finite += count;
@@ -169,7 +170,7 @@ void print_table(const EvaluateOptions& o, const Comparison& all,
   size_t width = 7;
   bool single = false;
   for (const Setting& s : settings) {
-    width = std::max(width, s.name.size());
+    width = std::max(width, s.label.size());
     single = single || s.places.size() == 1;
   }
   std::printf("%s, %s split, %s, %s\n", all.task.c_str(), o.split.c_str(),
@@ -182,7 +183,7 @@ void print_table(const EvaluateOptions& o, const Comparison& all,
     const Interval d = paired_difference(settings[0].right, s.right);
     const bool first = &s == &settings[0];
     std::printf(
-        "%-*s %5zu %8.2f %% %17s %11s %17s %11lld %10s %10s\n", int(width), s.name.c_str(),
+        "%-*s %5zu %8.2f %% %17s %11s %17s %11lld %10s %10s\n", int(width), s.label.c_str(),
         s.places.size(), 100 * s.mean(),
         text_of("%.1f to %.1f", 100 * s.lowest(), 100 * s.highest()).c_str(),
         first ? "" : text_of("%+.2f", 100 * d.middle).c_str(),
@@ -197,7 +198,9 @@ void print_table(const EvaluateOptions& o, const Comparison& all,
     std::printf(
         "difference: to %s, in points; the interval covers other draws of the examples, with the "
         "same\nweights. What other seeds would give is not in it: see lowest to highest%s\n",
-        settings[0].name.c_str(), single ? "; a single run says nothing about them" : "");
+        settings[0].label.c_str(), single ? "; a single run says nothing about them" : "");
+  for (const Setting& s : settings)
+    if (s.label != s.name) std::printf("%s: %s\n", s.label.c_str(), s.name.c_str());
 }
 
 void print_json(const EvaluateOptions& o, const Comparison& all,
@@ -227,13 +230,13 @@ std::string chart(const EvaluateOptions& o, const Comparison& all,
   std::vector<charts::IntervalRow> rows;
   for (const Setting& s : settings) {
     const Interval d = paired_difference(settings[0].right, s.right);
-    rows.push_back({s.name,
+    rows.push_back({s.label,
                     text_of("%.1f %%", 100 * s.mean()) + ", " + counted(s.places.size(), "run"),
                     d.middle, d.middle - d.half, d.middle + d.half});
   }
   return charts::intervals_svg(
       all.task + ", " + o.split + " split, " + counted(all.labels.size(), "example"),
-      "accuracy less that of " + settings[0].name + "; 95 % interval over the examples", rows);
+      "accuracy less that of " + settings[0].label + "; 95 % interval over the examples", rows);
 }
 
 }  // namespace
@@ -241,17 +244,15 @@ std::string chart(const EvaluateOptions& o, const Comparison& all,
 int compare_runs(const EvaluateOptions& o) {
   check<UsageError>(o.split != "all",
                     "--split: several runs are compared on one split, such as test");
+  check<UsageError>(o.predictions.empty(), "--predictions: must be of one run, got ",
+                    o.runs.size());
   const Device device = prepare(o.inference);
   // What cannot be read or written shows before anything is computed.
   std::vector<OpenedRun> runs = open_runs(o.runs, device);
   if (!o.svg.empty()) AtomicFile writable(o.svg);
   const Comparison all = scored(o, runs, device);
   const std::vector<Setting> settings = settings_of(all.runs);
-  if (!o.svg.empty()) {
-    AtomicFile file(o.svg);
-    file.write(chart(o, all, settings));
-    file.publish();
-  }
+  if (!o.svg.empty()) write_file(o.svg, chart(o, all, settings));
   o.inference.json ? print_json(o, all, settings) : print_table(o, all, settings);
   return 0;
 }

@@ -12,7 +12,7 @@ std::vector<std::string> labelled_splits();  // the words of --split
 
 struct EvaluateOptions {
   std::vector<std::string> runs;
-  std::string data, split = "all", svg;
+  std::string data, split = "all", svg, predictions;
   int64_t limit = 0, batch_size = 32, max_length = 0;
   bool quiet = false;
   InferenceOptions inference;
@@ -43,6 +43,10 @@ struct EvaluateOptions {
            .help = "File of the confusion matrix, confusion-SPLIT.svg in the run folder if not "
                    "given; of several runs, file of the chart of their differences"},
           o.svg);
+    field({.name = "predictions",
+           .help = "File to write, of one run on one split: a row per example, with its label and "
+                   "the predicted class"},
+          o.predictions);
     field({.name = "quiet", .help = "Print no progress"}, o.quiet);
     field({.name = "inference", .help = ""}, o.inference);
   }

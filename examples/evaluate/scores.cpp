@@ -38,9 +38,9 @@ std::string note_of_unknown(const std::vector<Example>& examples, const ModelCar
 }
 }  // namespace
 
-Scores scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
-                 const std::vector<Example>& examples, const std::string& split,
-                 const std::string& doing, Device device, Display& display) {
+ScoredExamples scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
+                         const std::vector<Example>& examples, const std::string& split,
+                         const std::string& doing, Device device, Display& display) {
   check<DataError>(!examples.empty(), "the ", split, " split in '", run.options.data.folder,
                    "' is empty");
   std::vector<Example> chosen =
@@ -90,11 +90,19 @@ nlohmann::ordered_json to_json(const Evaluation& e, const std::vector<std::strin
 }
 
 void write_confusion_matrix(const OpenedRun& run, const SplitScores& s) {
-  AtomicFile file(s.svg);
-  file.write(charts::confusion_matrix_svg(
-      s.evaluation.counts, class_names(run),
-      run.options.data.task + ", " + run.options.model.mixer + ": " + s.split));
-  file.publish();
+  write_file(s.svg, charts::confusion_matrix_svg(
+                        s.evaluation.counts, class_names(run),
+                        run.options.data.task + ", " + run.options.model.mixer + ": " + s.split +
+                            ", " + std::to_string(s.evaluation.examples()) + " examples"));
+}
+
+// Examples in the order of their split, or of those that --limit leaves, from 0.
+std::string predictions_csv(const ScoredExamples& s) {
+  std::string text = "example,label,predicted\n";
+  for (size_t i = 0; i < s.examples.size(); ++i)
+    text += std::to_string(i) + "," + std::to_string(s.examples[i].label) + "," +
+            std::to_string(s.evaluation.predicted[i]) + "\n";
+  return text;
 }
 
 void print_json(const OpenedRun& run, const std::vector<SplitScores>& scores) {
@@ -124,6 +132,8 @@ void print_tables(const OpenedRun& run, const std::vector<SplitScores>& scores) 
 
 int evaluate_run(const EvaluateOptions& o) {
   check<UsageError>(o.svg.empty() || o.split != "all", "--svg: one file needs one --split");
+  check<UsageError>(o.predictions.empty() || o.split != "all",
+                    "--predictions: one file needs one --split");
   const Device device = prepare(o.inference);
   OpenedRun run = open_run(o.runs.at(0), device);
   Display display(progressing("auto"), o.quiet);
@@ -133,10 +143,11 @@ int evaluate_run(const EvaluateOptions& o) {
   if (!data.note.empty()) display.note("note: " + data.note);
   std::vector<SplitScores> scores;
   for (const auto& [name, examples] : splits_of(data, o.split)) {
-    scores.push_back(
-        {name, o.svg.empty() ? run.folder + "/confusion-" + name + ".svg" : o.svg,
-         scores_of(o, run, data, *examples, name, "evaluating on " + name, device, display)
-             .evaluation});
+    ScoredExamples s =
+        scores_of(o, run, data, *examples, name, "evaluating on " + name, device, display);
+    if (!o.predictions.empty()) write_file(o.predictions, predictions_csv(s));
+    scores.push_back({name, o.svg.empty() ? run.folder + "/confusion-" + name + ".svg" : o.svg,
+                      std::move(s.evaluation)});
     write_confusion_matrix(run, scores.back());
   }
   o.inference.json ? print_json(run, scores) : print_tables(run, scores);

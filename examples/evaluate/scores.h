@@ -17,13 +17,13 @@ std::vector<std::pair<std::string, const std::vector<Example>*>> splits_of(
 
 // The model of `run` on the examples that --limit leaves. `doing`: what the progress says, such as
 // "evaluating on test". DataError if there is no example.
-struct Scores {
+struct ScoredExamples {
   std::vector<Example> examples;
   Evaluation evaluation;
 };
-Scores scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
-                 const std::vector<Example>& examples, const std::string& split,
-                 const std::string& doing, Device device, Display& display);
+ScoredExamples scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
+                         const std::vector<Example>& examples, const std::string& split,
+                         const std::string& doing, Device device, Display& display);
 
 // One run: tables of its splits and classes, or a JSON object, and a confusion matrix per split.
 int evaluate_run(const EvaluateOptions& o);

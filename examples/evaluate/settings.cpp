@@ -8,6 +8,8 @@ namespace skiff {
 
 namespace {
 
+constexpr size_t kLongestLabel = 60;
+
 using Texts = std::map<std::string, std::string>;
 
 double mean_of(std::span<const double> values) {
@@ -118,6 +120,8 @@ std::vector<Setting> settings_of(const std::vector<ScoredRun>& runs) {
   for (size_t i = 0; i < settings.size(); ++i) {
     settings[i].name = name_of(options[i], inits[i], recipes[i], options, recipes);
     if (places.count(i)) settings[i].name += " (" + places[i] + ")";
+    settings[i].label =
+        settings[i].name.size() <= kLongestLabel ? settings[i].name : settings[i].places[0];
   }
   return settings;
 }

@@ -44,7 +44,8 @@ struct ScoredRun {
 };
 
 struct Setting {
-  std::string name;  // the mixer, and the options in which settings of the same recipe differ
+  std::string name;   // the mixer, and the options in which settings of the same recipe differ
+  std::string label;  // the same, or where that is too long for a table, the first of its places
   std::vector<std::string> places;
   std::vector<double> accuracies;  // per run
   std::vector<double> right;       // per example: share of the runs that are right

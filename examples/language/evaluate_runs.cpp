@@ -15,7 +15,7 @@
 
 namespace skiff {
 
-std::vector<std::string> evaluated_splits() { return {"all", "train", "val", "test"}; }
+std::vector<std::string> evaluated_splits() { return {"all", "train", "val", "test", "whole"}; }
 
 namespace {
 
@@ -53,7 +53,7 @@ Scored score_split(const EvaluateLmOptions& o, const OpenedLmRun& run, const std
       name,
       evaluate(&run.model(), text, length, o.evaluation, o.batch_tokens, device, progress)->score,
       {}};
-  const std::vector<int64_t> multiples = multiples_of(o.extrapolate);
+  const std::vector<double> multiples = multiples_of(o.extrapolate);
   if (multiples.empty()) return s;
   s.extrapolation = *extrapolate(&run.model(), text, run.options.windows.length, multiples,
                                  o.batch_tokens, device, progress,
@@ -67,12 +67,6 @@ struct Picture {
   std::string title, file;
 };
 
-void write(const Picture& picture) {
-  AtomicFile file(picture.file);
-  file.write(svg_of(picture.runs, picture.title, NAN));
-  file.publish();
-}
-
 void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device device,
                   Picture& picture) {
   const OpenedLmRun run = open_lm_run(place, device);
@@ -80,11 +74,13 @@ void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device d
                     "' holds a masked model; the rules of evaluation are for causal ones");
   Display display(progressing("auto"), o.quiet);
   display.begin("reading the text", "");
-  const Corpus corpus = corpus_of(run, o.data);
+  const Corpus corpus = corpus_of(run, o.data, o.split == "whole");
   const int64_t length = o.length > 0 ? o.length : run.options.windows.length;
   std::vector<Scored> scores;
   for (const auto& [name, split] :
-       {std::pair{"train", &corpus.train}, {"val", &corpus.val}, {"test", &corpus.test}}) {
+       {std::pair{o.split == "whole" ? "whole" : "train", &corpus.train},
+        {"val", &corpus.val},
+        {"test", &corpus.test}}) {
     if (o.split == "all" ? split->size() == 0 : o.split != name) continue;
     check<DataError>(split->size() > 1, "the ", name, " split of '", corpus.place, "' is empty");
     scores.push_back(score_split(o, run, name, *split, length, device, display));
@@ -118,10 +114,10 @@ void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device d
 // What a run is scored on: the tokens of the split, and what a token is.
 std::string scored_text(const EvaluateLmOptions& o, const std::string& place, Device device) {
   const OpenedLmRun run = open_lm_run(place, device);
-  const Corpus corpus = corpus_of(run, o.data);
-  const TextSplit& split = o.split == "train" ? corpus.train
-                           : o.split == "val" ? corpus.val
-                                              : corpus.test;
+  const Corpus corpus = corpus_of(run, o.data, o.split == "whole");
+  const TextSplit& split = o.split == "train" || o.split == "whole" ? corpus.train
+                           : o.split == "val"                       ? corpus.val
+                                                                    : corpus.test;
   std::string text = unit_of(run.vocabulary);
   std::vector<int32_t> ids;
   for (int64_t first = 0; first < split.size(); first += int64_t(ids.size())) {
@@ -160,7 +156,7 @@ int evaluate_runs(const EvaluateLmOptions& o) {
     if (&place != &o.runs[0] && !o.inference.json) std::printf("\n");
     evaluate_run(o, place, device, picture);
   }
-  if (!picture.runs.empty()) write(picture);
+  if (!picture.runs.empty()) write_file(picture.file, svg_of(picture.runs, picture.title, NAN));
   return 0;
 }
 

@@ -22,8 +22,14 @@ struct EvaluateLmOptions {
   static constexpr const char* kTitle = "Options";
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
-    field({.name = "data", .help = "The text; that of the run if not given"}, o.data);
-    field({.name = "split", .help = "Which part of it", .words = evaluated_splits}, o.split);
+    field({.name = "data",
+           .help = "The text; that of the run if not given. Another one is read in the units and "
+                   "with the vocabulary of the run"},
+          o.data);
+    field({.name = "split",
+           .help = "Which part of it; whole: the text as one, without splits",
+           .words = evaluated_splits},
+          o.split);
     field({.name = "limit", .help = "Tokens per split, from its beginning; 0: all", .low = 0},
           o.limit);
     field({.name = "length",

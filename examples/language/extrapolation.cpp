@@ -12,15 +12,18 @@
 namespace skiff {
 
 std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText& text,
-                                         int64_t train_length,
-                                         const std::vector<int64_t>& multiples,
+                                         int64_t train_length, const std::vector<double>& multiples,
                                          int64_t batch_tokens, Device device,
                                          const EvaluationProgress& progress,
                                          const std::function<void(const std::string&)>& note) {
   Extrapolation e;
   const bool streams = has_kernels(model->options());
-  for (const int64_t multiple : multiples) {
-    const int64_t length = multiple * train_length;
+  for (const double multiple : multiples) {
+    const auto length = int64_t(multiple * double(train_length));
+    if (length < 2) {
+      note("--extrapolate: half a window of " + std::to_string(train_length) + " is left out");
+      continue;
+    }
     if (length >= text.split.size()) {
       note("--extrapolate: windows of " + std::to_string(length) + " are left out: the text has " +
            std::to_string(text.split.size()) + " tokens");

@@ -22,8 +22,7 @@ struct Extrapolation {
 // Lengths that are longer than the text are left out, and `note` says so. Nothing when `progress`
 // stopped it.
 std::optional<Extrapolation> extrapolate(LanguageModel* model, const ScoredText& text,
-                                         int64_t train_length,
-                                         const std::vector<int64_t>& multiples,
+                                         int64_t train_length, const std::vector<double>& multiples,
                                          int64_t batch_tokens, Device device,
                                          const EvaluationProgress& progress,
                                          const std::function<void(const std::string&)>& note);

@@ -54,10 +54,22 @@ OpenedLmRun open_lm_run(const std::string& path, Device device) {
   return run;
 }
 
-Corpus corpus_of(const OpenedLmRun& run, const std::string& place) {
+Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
   LanguageDataOptions options = run.options.data;
-  if (!place.empty()) options.place = place;
+  options.whole = whole;
+  if (!place.empty()) {
+    using Kind = Vocabulary::Kind;
+    options.place = place;
+    options.own_vocabulary = false;
+    const Kind kind = run.vocabulary.kind();
+    if (kind != Kind::Ids)
+      options.units = kind == Kind::Bytes   ? Units::Bytes
+                      : kind == Kind::Words ? Units::Words
+                                            : Units::Characters;
+  }
   Corpus corpus = load_corpus(options);
+  if (!place.empty() && corpus.vocabulary.kind() != Vocabulary::Kind::Ids)
+    corpus = with_vocabulary(corpus, run.vocabulary);
   check<DataError>(corpus.vocabulary == run.vocabulary, "the text in '", options.place,
                    "' gives other ids to its tokens than the text that '", run.checkpoint,
                    "' was trained on; it has ", corpus.vocabulary.size(), " ",

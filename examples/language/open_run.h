@@ -33,6 +33,6 @@ OpenedLmRun open_lm_run(const std::string& path, Device device = Device::CPU);
 
 // The text of a run's options, or of `place` if it is not empty. DataError if its vocabulary is not
 // that of the run.
-Corpus corpus_of(const OpenedLmRun& run, const std::string& place);
+Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole = false);
 
 }  // namespace skiff

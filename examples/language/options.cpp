@@ -22,12 +22,7 @@ std::string LmOptions::mixer_name() const {
 int run_with_lm_options(int argc, char** argv, Flags& flags,
                         const std::function<int(LmCommand&)>& body) {
   return run_command<LmOptions>(argc, argv, flags, "train_lm",
-                                {{"recipe", "mixer", "objective"}, recipe_of}, [&](LmCommand& c) {
-                                  // Who asks for epochs does not want the steps of the recipe.
-                                  if (contains(c.given, "epochs") && !contains(c.given, "steps"))
-                                    c.options.train.steps = 0;
-                                  return body(c);
-                                });
+                                {{"recipe", "mixer", "objective"}, recipe_of}, body);
 }
 
 std::vector<std::string> options_without_effect(const LmCommand& c) {
@@ -64,6 +59,10 @@ std::vector<std::string> options_without_effect(const LmCommand& c) {
 
 void check_options(const LmOptions& o) {
   check<UsageError>(!o.data.place.empty(), "--data: must name a text, got ''");
+  for (const auto& [name, limit] :
+       {std::pair{"eval-limit", o.train.eval_limit}, {"test-limit", o.train.test_limit}})
+    check<UsageError>(limit != 1, "--", name,
+                      ": must be 0 or at least 2 tokens, one to read and one to predict, got 1");
   check<UsageError>(!o.masked() || o.evaluation.rule == EvaluationRule::Blocks,
                     "--eval-rule: a masked model must be scored by blocks, got ",
                     word_for(o.evaluation.rule));
@@ -78,16 +77,16 @@ void check_options(const LmOptions& o) {
   multiples_of(o.report.extrapolate);
 }
 
-std::vector<int64_t> multiples_of(const std::string& text) {
-  std::vector<int64_t> multiples;
+std::vector<double> multiples_of(const std::string& text) {
+  std::vector<double> multiples;
   std::istringstream parts(text);
   for (std::string part; std::getline(parts, part, ',');) {
-    const std::optional<int64_t> value = part.empty() ? std::nullopt : whole_number(part);
-    check<UsageError>(value && *value >= 1 && *value <= 100000,
-                      "--extrapolate: must be whole numbers from 1 to 100000 with commas between "
-                      "them, got '",
+    const double value = part == "0.5" ? 0.5 : double(whole_number(part).value_or(0));
+    check<UsageError>(value == 0.5 || (value >= 1 && value <= 100000),
+                      "--extrapolate: must be 0.5 or whole numbers from 1 to 100000, with commas "
+                      "between them, got '",
                       text, "'");
-    multiples.push_back(*value);
+    multiples.push_back(value);
   }
   check<UsageError>(text.empty() || text.back() != ',',
                     "--extrapolate: must end with a number, got '", text, "'");

@@ -55,9 +55,13 @@ struct LmModelOptions : ModelOptions {
 struct LmTrainOptions : TrainOptions {
   LanguageObjective objective = LanguageObjective::Causal;
   double mask_share = 0.15;
-  double beta1 = 0.9, beta2 = 0.99, eps = 1e-8;
+  double beta1 = 0.9, eps = 1e-8;
   double lr_start = 0, lr_end = 0;
-  Decaying decaying = Decaying::Matrices;
+
+  LmTrainOptions() {
+    beta2 = 0.99;
+    decaying = Decaying::Matrices;
+  }
 
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
@@ -206,7 +210,8 @@ std::vector<std::string> options_without_effect(const LmCommand& c);
 // one has, and the stream of a model without kernels.
 void check_options(const LmOptions& o);
 
-// The numbers of "1,2,4" (--extrapolate), none for "". UsageError for anything else.
-std::vector<int64_t> multiples_of(const std::string& text);
+// The numbers of "0.5,1,2,4" (--extrapolate), none for "": whole ones, and 0.5. UsageError for
+// anything else.
+std::vector<double> multiples_of(const std::string& text);
 
 }  // namespace skiff

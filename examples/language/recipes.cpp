@@ -145,7 +145,7 @@ void print_lm_recipes() {
   }
   std::printf("mixers:");
   for (const std::string& mixer : mixer_names()) std::printf(" %s", mixer.c_str());
-  std::printf(", and fd with --fd-points 64, which has no network\n");
+  std::printf(", and fd with --fd-points 128, which has no network\n");
 }
 
 }  // namespace skiff

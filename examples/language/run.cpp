@@ -19,6 +19,7 @@
 #include "examples/train/agreement.h"
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
+#include "examples/train/open_run.h"
 #include "examples/train/parameter_groups.h"
 #include "examples/train/profile_table.h"
 
@@ -29,6 +30,8 @@ LmRun::LmRun(const LmCommand& command)
       session_(command.session),
       folder_(options_.run.out),
       device_(device_named(session_.device, device_note_)) {
+  other_data_ = contains(command.given, "data") &&
+                known_config(options_.run.out)["data"] != options_.data.place;
   use_ = use_of_folder<LmOptions>(command, folder_, [&] { return recipe_of(options_); });
 }
 
@@ -37,7 +40,7 @@ std::optional<LmResult> LmRun::operator()() {
   display_ = &display;
   if (session_.resume && has_result()) return result_;
   display.begin("reading '" + options_.data.place + "'", "when the text is read");
-  together(processes(), [&] { load_data(); });
+  together_by_host([&] { load_data(); });
   count_ngrams();
   if (!goes_on()) throw Stopped();
   together(processes(), [&] { build(); });
@@ -61,7 +64,7 @@ std::optional<LmResult> LmRun::operator()() {
 bool LmRun::has_result() {
   if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
   result_ = lm_result_from(folder_.read("result.json"));
-  if (!result_) return false;
+  if (!result_ || other_data_) return false;
   result_->folder = options_.run.out;
   display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
   return true;
@@ -326,12 +329,14 @@ void LmRun::finish() {
                                  [&](const std::string& text) { display_->note("note: " + text); });
       if (!e) trainer_->stopped();
       r.extrapolation = *e;
-      trainer_->write_or_warn([&] {
-        folder_.write("extrapolation.svg",
-                      svg_of({{title(), *e, options_.windows.length}}, title(), counting_.val));
-      });
+      if (!e->lengths.empty())
+        trainer_->write_or_warn([&] {
+          folder_.write("extrapolation.svg",
+                        svg_of({{title(), *e, options_.windows.length}}, title(), counting_.val));
+        });
     }
     if (!options_.masked() && options_.report.sample_tokens > 0) r.sample = write_text();
+    if (stop_signal != 0) trainer_->stopped();  // the sample may be cut
   }
   r.peak = largest_peak(peak_memory(device_, peak_before_));
   result_ = r;

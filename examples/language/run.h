@@ -43,8 +43,7 @@ class LmRun : private Objective {
   std::map<std::string, std::string> metadata() const override;
   void check_resumable(const safetensors::File& checkpoint) const override;
   std::string title() const override;
-  double baseline_accuracy() const override { return NAN; }
-  double baseline_loss() const override { return counting_.val; }
+  Baseline baseline() const override { return {.name = "n-grams", .loss = counting_.val}; }
   void write_result() override;
 
   bool has_result();
@@ -68,6 +67,7 @@ class LmRun : private Objective {
   std::string device_note_;  // why the CPU is used
   Device device_;
   FolderUse use_;
+  bool other_data_ = false;  // --data names another place than the run began with
   Corpus corpus_;
   std::string text_;                 // its fingerprint
   ScoredText watched_, val_, test_;  // of validations; of the end

@@ -6,11 +6,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
 #include <iterator>
 
 #include "core/scratch.h"
+#include "data/files/binary_file.h"
 #include "layers/generation/stream.h"
 
 namespace skiff {
@@ -114,9 +114,18 @@ std::string prompt_text(const std::string& prompt, const std::string& file) {
   const std::string place = prompt.starts_with("FILE:") ? prompt.substr(5) : file;
   if (place.empty()) return prompt;
   if (place == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  std::ifstream in(place, std::ios::binary);
-  check<DataError>(in.good(), "--prompt-file: '", place, "' cannot be read");
-  return {std::istreambuf_iterator<char>(in), {}};
+  try {
+    return read_file(place);
+  } catch (const DataError& error) {
+    fail<DataError>("--prompt-file: ", error.what());
+  }
+}
+
+std::string note_of_unknown(const Vocabulary& vocabulary, const std::vector<int32_t>& prompt) {
+  const auto unknown = std::count(prompt.begin(), prompt.end(), vocabulary.unk());
+  if (vocabulary.unk() < 0 || unknown == 0) return "";
+  return std::to_string(unknown) + " of " + std::to_string(prompt.size()) +
+         " words of the prompt are unknown to the model, which reads them as <unk>";
 }
 
 Written write(Generator& generator, const Vocabulary& vocabulary,
@@ -133,7 +142,8 @@ Written write(Generator& generator, const Vocabulary& vocabulary,
 
   std::vector<Growing> all;
   for (int64_t s = 0; s < o.samples; ++s)
-    all.push_back({TextStream(&vocabulary), StopStrings(o.stops), s > 0 || o.keep_first});
+    all.push_back({TextStream(&vocabulary, prompt.empty() ? -1 : prompt.back()),
+                   StopStrings(o.stops), s > 0 || o.keep_first});
   std::vector<int32_t> next(static_cast<size_t>(o.samples));
   const int64_t position = generator.position();
   for (int64_t i = 0; o.tokens < 0 || i < o.tokens; ++i) {

@@ -35,6 +35,9 @@ std::string harmless(const std::string& text);
 // --prompt, which may be FILE:name, or --prompt-file, which may be - for stdin.
 std::string prompt_text(const std::string& prompt, const std::string& file);
 
+// How many words of a prompt are <unk>; "" if none is.
+std::string note_of_unknown(const Vocabulary& vocabulary, const std::vector<int32_t>& prompt);
+
 struct WritingOptions {
   int64_t tokens = 500;  // -1: endless
   uint64_t seed = 1;

@@ -1,4 +1,4 @@
-#include "examples/train/device.h"
+#include "examples/program/device.h"
 
 #include <cstdio>
 

@@ -1,4 +1,4 @@
-#include "examples/train/flags.h"
+#include "examples/program/flags.h"
 
 #include <CLI/CLI.hpp>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "examples/train/program.h"
+#include "examples/program/program.h"
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -11,8 +11,8 @@
 #include "core/processes.h"
 #include "core/version.h"
 #include "data/files/text_file.h"
-#include "examples/train/flags.h"
-#include "examples/train/start.h"
+#include "examples/program/flags.h"
+#include "examples/program/start.h"
 
 namespace skiff {
 
@@ -95,7 +95,9 @@ int run_body(const std::function<int()>& body) {
 
 int run_started(CLI::App& app, const std::function<void()>& parse,
                 const std::function<int()>& body) {
-  app.set_version_flag("--version", std::string("skiff ") + kVersion, "Print the version and exit");
+  app.set_version_flag(
+      "--version", [] { return std::string("skiff ") + kVersion + "\n" + bits_description(); },
+      "Print the version and what this was built with, and exit");
   try {
     parse();
   } catch (const CLI::ParseError& error) {
@@ -135,9 +137,14 @@ CLI::Validator not_negative() {
 }
 
 int refuse_start(const Error& error) {
-  if (processes().rank() == 0) std::fprintf(stderr, "error: %s\n", error.what());
-  end_processes();
-  return error.exit_code();
+  try {
+    if (processes().rank() == 0) std::fprintf(stderr, "error: %s\n", error.what());
+    end_processes();
+    return error.exit_code();
+  } catch (const Error& launch) {  // the processes cannot be had; run() says the same
+    std::fprintf(stderr, "error: %s\n", launch.what());
+    return launch.exit_code();
+  }
 }
 
 int run_program(int argc, char** argv, Flags& flags, const std::function<int()>& body) {

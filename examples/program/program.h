@@ -3,7 +3,7 @@
 //
 //   int main(int argc, char** argv) {
 //     SumOptions options;                       // a struct of options (core/options.h)
-//     Flags flags("Adds numbers.", "sum");      // examples/train/flags.h
+//     Flags flags("Adds numbers.", "sum");      // examples/program/flags.h
 //     flags.add(options);
 //     flags.footer("Example:\n  sum --from 2");
 //     return skiff::run_program(argc, argv, flags, [&] { return sum(options); });
@@ -18,7 +18,7 @@
 
 #include "core/check.h"
 #include "core/options.h"
-#include "examples/train/signals.h"
+#include "examples/program/signals.h"
 
 namespace CLI {
 class App;

@@ -1,4 +1,4 @@
-#include "examples/train/signals.h"
+#include "examples/program/signals.h"
 
 #include <ctime>
 
@@ -42,9 +42,7 @@ void catch_stop_signals() {
     sigaction(signal, nullptr, &before);
     if (signal == SIGHUP && before.sa_handler == SIG_IGN) continue;  // started with nohup
     struct sigaction action = {};
-    // The others may arrive twice without a second request: SIGXCPU arrives every second.
-    const bool ends = signal == SIGINT || signal == SIGTERM;
-    action.sa_handler = ends ? request_stop : note_stop;
+    action.sa_handler = signal == SIGXCPU ? note_stop : request_stop;
     sigaction(signal, &action, nullptr);
   }
   // A progress reader that has closed the pipe, or a limit on file sizes, fails the write alone.

@@ -1,4 +1,4 @@
-#include "examples/train/start.h"
+#include "examples/program/start.h"
 
 #include <limits.h>
 #include <sched.h>

@@ -11,7 +11,7 @@
 #include "core/memory.h"
 #include "core/processes.h"
 #include "core/version.h"
-#include "examples/train/signals.h"
+#include "examples/program/signals.h"
 #include "layers/mixers.h"
 #include "layers/model.h"
 
@@ -51,18 +51,6 @@ void require_same(const std::string& mine, const std::string& before, const std:
                         code);
 }
 
-// Version, compiler and instruction sets that this file is compiled for.
-std::string build_text() {
-  std::ostringstream text;
-  text << "skiff " << kVersion << ", compiler " << __VERSION__ << ", " << fft::description();
-#if defined(__AVX512F__)
-  text << ", AVX-512";
-#elif defined(__AVX2__)
-  text << ", AVX2";
-#endif
-  return text.str();
-}
-
 // The bits of the gradients of a small model with each mixer.
 std::string gradient_bits() {
   constexpr int64_t kExamples = 2, kPositions = 48;
@@ -88,6 +76,15 @@ std::string gradient_bits() {
 
 }  // namespace
 
+void together_by_host(const std::function<void()>& stage) {
+  Processes& all = processes();
+  const bool first = all.rank_on_host() == 0;
+  for (const bool turn : {true, false})
+    together(all, [&] {
+      if (first == turn) stage();
+    });
+}
+
 bool goes_on() {
   Processes& all = processes();
   if (all.size() > 1) {
@@ -106,7 +103,8 @@ void check_same(const std::string& what, const std::string& mine) {
 void check_same_start(const std::string& options) {
   if (processes().size() == 1) return;
   const int code = UsageError("").exit_code();
-  require_same(build_text(), "", "runs another build", "", code);
+  require_same(std::string("skiff ") + kVersion + ", " + build_description(), "",
+               "runs another build", "", code);
   Crc crc;
   crc.add(options.data(), options.size());
   require_same(crc.text(), "", "has other options", "", code);

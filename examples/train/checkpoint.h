@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "core/check.h"
 #include "core/options.h"
@@ -44,5 +45,9 @@ struct CheckpointPlace {
 // `path`: a run folder, whose best weights are taken, or a checkpoint. DataError if it is not
 // there.
 CheckpointPlace checkpoint_at(const std::string& path);
+
+// The same places, but for a folder of runs (of a sweep, of stages) its runs that have best
+// weights, by name.
+std::vector<std::string> runs_in(const std::vector<std::string>& places);
 
 }  // namespace skiff

@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "examples/train/config_file.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
 #include "examples/train/run_folder.h"
 #include "examples/train/run_options.h"
 
@@ -29,6 +29,7 @@ struct Command {
   SessionOptions session;
   std::vector<std::string> given;                 // names, on the command line
   std::vector<std::string> in_file;               // names, in the file of --config
+  std::string config;                             // that file; "": none
   bool is_given(const std::string& name) const {  // in one of both
     return contains(given, name) || contains(in_file, name);
   }
@@ -41,6 +42,36 @@ struct Defaults {
   std::function<Options(const Options&)> make;  // reads them alone
 };
 
+std::string folder_of(const std::string& file);     // "." where no folder is named
+bool is_options_of_run(const std::string& config);  // config.toml or several.toml of a run folder
+
+// The file that --config names, itself or by its run folder. With --resume alone, that of --out.
+std::string config_file(const SessionOptions& session, const std::string& out);
+
+template <class Options>
+bool knows(const Options& options, const std::string& name) {
+  bool known = false;
+  for_each_field(options, [&](const Field& field, const auto&) {
+    known = known || name == field.name || (field.old_name && name == field.old_name);
+  });
+  return known;
+}
+
+// UsageError when a deciding option, such as the recipe, would change nothing but its own name,
+// because the file sets everything that it decides.
+template <class Options>
+void check_decides(const Command<Options>& first, const Flags& look,
+                   const std::vector<ConfigEntry>& entries,
+                   const std::vector<std::string>& deciding, const std::string& file) {
+  if (2 * entries.size() < field_names(first.options).size()) return;
+  const std::map<std::string, std::string> asked = to_texts(first.options);
+  for (const ConfigEntry& e : entries)
+    if (contains(deciding, e.key) && look.given(e.key))
+      check<UsageError>(asked.at(e.key) == e.value, "--", e.key, ": '", file, "' sets all that --",
+                        e.key, " ", e.value, " decides; with --", e.key, " ", asked.at(e.key),
+                        " only its name would change. Leave out one of them");
+}
+
 // The options before the command line is read: those of the recipe, then of the file of --config.
 template <class Options>
 Command<Options> options_before_flags(int argc, char** argv, const char* program,
@@ -51,7 +82,11 @@ Command<Options> options_before_flags(int argc, char** argv, const char* program
   look.add(first.session);
   look.parse_what_is_right(argc, argv);
   std::vector<ConfigEntry> entries;
-  if (!first.session.config.empty()) entries = read_config(first.session.config);
+  c.config = config_file(first.session, first.options.run.out);
+  if (!c.config.empty()) entries = read_config(c.config);
+  if (first.session.config.empty())  // use_of_folder() says what to think of unknown ones
+    std::erase_if(entries, [&](const ConfigEntry& e) { return !knows(first.options, e.key); });
+  check_decides(first, look, entries, defaults.deciding, c.config);
   for (const ConfigEntry& e : entries) {
     c.in_file.push_back(e.key);
     if (!contains(defaults.deciding, e.key) || look.given(e.key)) continue;
@@ -84,6 +119,16 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
   flags.add(command.session);
   return run_program(argc, argv, flags, [&] {
     command.given = flags.given();
+    // Who asks for epochs does not want the steps of the recipe.
+    if (contains(command.given, "epochs")
+            ? !contains(command.given, "steps")
+            : contains(command.in_file, "epochs") && command.options.train.epochs > 0 &&
+                  !command.is_given("steps"))
+      command.options.train.steps = 0;
+    // The folder that holds the options is the run, whatever they say: it may have been moved.
+    if (command.session.resume && !contains(command.given, "out") &&
+        is_options_of_run(command.config))
+      command.options.run.out = folder_of(command.config);
     return body(command);
   });
 }

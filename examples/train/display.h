@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "examples/train/signals.h"
+#include "examples/program/signals.h"
 
 namespace skiff {
 

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "core/processes.h"
+#include "examples/program/signals.h"
 #include "examples/train/in_turn.h"
-#include "examples/train/signals.h"
 #include "layers/shard_pass.h"
 #include "optim/exchange.h"
 
@@ -82,7 +82,7 @@ BatchGradients::Totals sum_of_all(const std::vector<BatchGradients::Totals>& own
     totals.loss += record.loss;
     totals.correct += record.correct;
     totals.seen += record.seen;
-    if (record.stop != 0) stop_signal = std::sig_atomic_t(record.stop);
+    if (record.stop != 0) stop_signal = int(record.stop);
   }
   return totals;
 }

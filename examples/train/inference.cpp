@@ -96,8 +96,12 @@ NamedExample encoded(const OpenedRun& run, const Task& task, const std::string& 
                    run.checkpoint, "' reads text");
   const std::vector<std::string>& vocabulary = run.opened.card.vocabulary;
   NamedExample named{name, {}, 0, 0};
+  // The line end with which an editor closes a file, where the training has never seen one.
+  std::string_view text = input;
+  const bool knows_ends = std::find(vocabulary.begin(), vocabulary.end(), "\n") != vocabulary.end();
+  if (!knows_ends && text.ends_with('\n')) text.remove_suffix(text.ends_with("\r\n") ? 2 : 1);
   try {
-    named.example = task.encode(input, vocabulary, run.options.data);
+    named.example = task.encode(text, vocabulary, run.options.data);
   } catch (const DataError& e) {
     fail<DataError>(name, ": ", e.what());
   }

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "examples/train/device.h"
+#include "examples/program/device.h"
 #include "examples/train/open_run.h"
 
 namespace skiff {

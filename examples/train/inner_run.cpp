@@ -43,7 +43,7 @@ std::optional<Result> run_inside(const CommandLine& asked, Options options,
   c.options.run.out = folder;
   c.options.run.stages.clear();
   c.options.run.sweep.clear();
-  c.session.inner = true;
+  c.session.outer = asked.options.run.out;
   c.session.resume = asked.session.resume && !RunFolder(folder).checkpoints().empty();
   c.session.force = asked.session.force || (asked.session.resume && !c.session.resume);
   LraRun run(c, only_best_test);

@@ -27,12 +27,6 @@ std::string last_component(const std::string& path) {
   return (p.has_filename() ? p : p.parent_path()).filename().string();
 }
 
-void write(const std::string& path, const std::string& text) {
-  AtomicFile file(path);
-  file.write(text);
-  file.publish();
-}
-
 }  // namespace
 
 std::string kept_config(const std::string& config, const std::string& name) {
@@ -91,10 +85,12 @@ std::string keep_run(const std::string& run, const std::string& kept, std::strin
   const std::string metrics = kept_metrics(read_file(run + "/metrics.csv"));
   check<UsageError>(!is_there(config) || read_file(config) == options, "'", folder,
                     "' holds another run of this name; --as gives this one another name");
-  fs::create_directories(folder);
-  write(config, options);
-  write(folder + "/result.json", result);
-  write(folder + "/metrics.csv", metrics);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  check<IoError>(!error, "cannot create the folder '", folder, "': ", error.message());
+  write_file(config, options);
+  write_file(folder + "/result.json", result);
+  write_file(folder + "/metrics.csv", metrics);
   return folder;
 }
 

@@ -73,7 +73,9 @@ bool LraRun::test_is_validation() const {
 
 // The last checkpoint is saved by now: a signal stops at once, and --resume comes back here.
 Scores LraRun::test(const std::string& weights, int64_t step) {
-  if (test_is_validation()) return {row_of(step).val_loss, row_of(step).val_accuracy, ""};
+  const MetricsRow& row = row_of(step);  // lost, if metrics.csv was damaged
+  if (test_is_validation() && !std::isnan(row.val_loss))
+    return {row.val_loss, row.val_accuracy, ""};
   const std::optional<Evaluation> e =
       evaluate_on(data_.test, "testing the " + weights + " weights");
   if (!e) trainer_->stopped();

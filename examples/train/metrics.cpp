@@ -25,9 +25,9 @@ auto cells_of(Row& r) {
 std::string text_of(const MetricsRow& row) {
   std::string line = std::to_string(row.step);
   for (const double* v : cells_of(row)) {
-    char cell[40];
-    std::snprintf(cell, sizeof cell, ",%.9g", *v);
-    line += std::isnan(*v) ? "," : cell;
+    line += ',';
+    char cell[40];  // the shortest digits that are read back as the same number
+    if (!std::isnan(*v)) line.append(cell, std::to_chars(cell, cell + sizeof cell, *v).ptr);
   }
   return line + "\n";
 }
@@ -75,13 +75,12 @@ void thin(charts::Series& series) {
 }  // namespace
 
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       double majority_rate, double baseline_loss,
-                       const std::vector<charts::Mark>& marks) {
+                       const Baseline& baseline, const std::vector<charts::Mark>& marks) {
   using charts::Series;
   Series train_loss{"training", {}, {}, 0}, val_loss{"validation", {}, {}, 1};
   Series train_accuracy = train_loss, val_accuracy = val_loss;
-  Series majority{"majority class", {}, {}, 2, Series::Dashed};
-  Series counting{"n-grams", {}, {}, 2, Series::Dashed};
+  Series majority{baseline.name, {}, {}, 2, Series::Dashed};
+  Series counting = majority;
   // One validation that diverges must not flatten the rest: it is drawn at the upper edge.
   double edge = 0;
   for (const MetricsRow& r : rows)
@@ -96,8 +95,8 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
     add(val_loss, r.step, r.val_loss > edge && edge > 0 ? edge : r.val_loss);
     add(train_accuracy, r.step, r.train_accuracy);
     add(val_accuracy, r.step, r.val_accuracy);
-    add(majority, r.step, majority_rate);
-    add(counting, r.step, baseline_loss);
+    add(majority, r.step, baseline.accuracy);
+    add(counting, r.step, baseline.loss);
   }
   for (Series* series :
        {&train_loss, &val_loss, &train_accuracy, &val_accuracy, &majority, &counting})

@@ -26,10 +26,15 @@ std::string text_of(const MetricsRow& row);  // a line of the file
 // Nothing for a line that is not a whole row; without its end.
 std::optional<MetricsRow> parse_row(std::string_view line);
 
+// What the curves are compared with: dashed lines. NaN: none.
+struct Baseline {
+  std::string name = "majority class";
+  double accuracy = NAN, loss = NAN;
+};
+
 // Loss and accuracy over the steps, as SVG; rows without any accuracy have a chart of the loss
-// alone. A baseline that is NaN is not drawn. marks: steps with a word.
+// alone. marks: steps with a word.
 std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       double majority_rate, double baseline_loss = NAN,
-                       const std::vector<charts::Mark>& marks = {});
+                       const Baseline& baseline, const std::vector<charts::Mark>& marks = {});
 
 }  // namespace skiff

@@ -11,6 +11,7 @@
 #include "autograd/tape.h"
 #include "core/io/safetensors.h"
 #include "core/range.h"
+#include "examples/train/metrics.h"
 
 namespace skiff {
 
@@ -62,9 +63,8 @@ class Objective {
   // Throws when a checkpoint belongs to other data or another model.
   virtual void check_resumable(const safetensors::File& checkpoint) const = 0;
 
-  virtual std::string title() const = 0;         // of the curves
-  virtual double baseline_accuracy() const = 0;  // a line in the curves; NaN: none
-  virtual double baseline_loss() const { return NAN; }
+  virtual std::string title() const = 0;  // of the curves
+  virtual Baseline baseline() const = 0;  // lines in the curves
   // Keeps what is known about the run in result.json: when it begins, stops and ends.
   virtual void write_result() = 0;
 };

@@ -46,10 +46,7 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
       if (contains(c.given, name)) notes.push_back("--" + name + " has no effect " + reason);
   };
   const auto& [model, data, train, pretrain, run] = c.options;
-  if (is_several(data.task)) {
-    needs(false, "with several tasks: each is trained with every mixer", {"mixer"});
-    return notes;
-  }
+  if (is_several(data.task)) return notes;
   const Task& chosen = task_named(data.task);
   const TaskShape& shape = chosen.shape;
   const bool images = shape.height > 0;

@@ -34,8 +34,9 @@ class PretrainRun : public TaskRun {
   std::optional<Scores> validate() override;
   double validations_after_training() const override { return 0; }
   std::string title() const override;
-  double baseline_accuracy() const override { return constant_.accuracy; }
-  double baseline_loss() const override { return constant_.loss; }
+  Baseline baseline() const override {
+    return {"one answer for all positions", constant_.accuracy, constant_.loss};
+  }
 
   PretrainRule rule_;
   ConstantAnswer constant_;  // on the validation split

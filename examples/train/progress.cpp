@@ -14,6 +14,7 @@ namespace skiff {
 namespace {
 // A loss, where the logits of an example overflow; such an example counts as wrong.
 constexpr const char* kNotFinite = "not finite";
+constexpr const char *kBestLoss = "best_loss", *kAverageLoss = "best_average_loss";
 }  // namespace
 
 std::optional<int64_t> whole_number(std::string_view text) {
@@ -43,8 +44,9 @@ std::map<std::string, std::string> to_metadata(const Progress& p) {
                                                  {"correct", std::to_string(p.correct)},
                                                  {"seen", std::to_string(p.seen)},
                                                  {"summed", std::to_string(p.summed)}};
-  if (p.best_averaged)
-    metadata["best_average_loss"] = std::isfinite(p.best_loss) ? exact(p.best_loss) : kNotFinite;
+  if (p.best_step > 0)
+    metadata[p.best_averaged ? kAverageLoss : kBestLoss] =
+        std::isfinite(p.best_loss) ? exact(p.best_loss) : kNotFinite;
   return metadata;
 }
 
@@ -83,11 +85,9 @@ Progress to_progress(const safetensors::File& file) {
   p.position = count("position");
   p.best_score = number("best_accuracy", -1, 1);
   p.best_step = count("best_step");
-  p.best_averaged = file.metadata.count("best_average_loss") > 0;
-  if (p.best_averaged)
-    p.best_loss = text("best_average_loss") == kNotFinite
-                      ? double(NAN)
-                      : number("best_average_loss", 0, kLargest);
+  p.best_averaged = file.metadata.count(kAverageLoss) > 0;
+  if (const char* key = p.best_averaged ? kAverageLoss : kBestLoss; file.metadata.count(key) > 0)
+    p.best_loss = text(key) == kNotFinite ? double(NAN) : number(key, 0, kLargest);
   // Files without it were saved after the validation.
   p.validated = file.metadata.count("validated") ? count("validated") : p.step;
   p.loss_sum = number("loss_sum", -kLargest, kLargest);

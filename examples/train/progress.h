@@ -20,7 +20,7 @@ struct Progress {
   double best_score = -1;  // of all validations; 0 to 1 after the first
   int64_t best_step = 0;
   bool best_averaged = false;  // the average of the weights was better than the weights
-  double best_loss = 0;        // of the average
+  double best_loss = 0;        // at best_step; 0 where an older checkpoint does not have it
   int64_t validated = 0;       // the last step whose validation is in best_score
   // Sums since the last row of metrics.csv, so that a resumed run writes the same rows.
   double loss_sum = 0, norm_sum = 0;

@@ -14,6 +14,7 @@ namespace {
 // What all published recipes share.
 Options paper(Options o) {
   o.train.recipe = "paper";
+  o.train.seed = 2222;
   o.model.norm = NormKind::Batch;
   o.model.encoder_dropout = 0.1;
   o.train.schedule = ScheduleKind::CosineUnclamped;
@@ -147,7 +148,7 @@ std::vector<Recipe> make_recipes() {
                         .encoder_dropout = 0.1,
                         .kernel = {.gamma = 0.99, .rpe = {.width = 32}},
                         .ski = {.inducing_points = 32, .filter = 9}},
-              .data = {.task = "text", .max_length = 4096},
+              .data = {.task = "text", .max_length = 4096, .val_split = 0.1},
               .train = {.batch_size = 16,
                         .epochs = 7,
                         .lr = 2e-3,

@@ -1,6 +1,7 @@
 #include "examples/train/run_folder.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -54,13 +55,9 @@ bool is_of_a_run(const std::string& name) {
 }  // namespace
 
 RunFolder::RunFolder(const std::string& path, int (*lock)(int file, int operation)) : path_(path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  check<IoError>(!error, "cannot create the run folder '", path, "': ", error.message());
-  lock_ = ::open((path + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  check<IoError>(lock_ >= 0, "cannot write in '", path, "': ", std::strerror(errno));
+  for (int again = 0; !open_lock(lock); ++again)
+    check<IoError>(again < 100, "the run folder '", path, "' vanishes again and again");
   try {
-    take_lock(lock);
     remove_temporaries();
   } catch (...) {
     ::close(lock_);
@@ -68,7 +65,42 @@ RunFolder::RunFolder(const std::string& path, int (*lock)(int file, int operatio
   }
 }
 
-RunFolder::~RunFolder() { ::close(lock_); }
+RunFolder::~RunFolder() {
+  std::error_code error;
+  const std::filesystem::directory_iterator end;
+  bool empty = made_;
+  for (std::filesystem::directory_iterator entry(path_, error); empty && !error && entry != end;
+       entry.increment(error))
+    empty = entry->path().filename() == "lock";
+  if (empty && !error) {
+    ::unlink(file("lock").c_str());
+    ::rmdir(path_.c_str());
+  }
+  ::close(lock_);
+}
+
+// False where another start has just removed the folder that it had made: this is then the lock of
+// nothing.
+bool RunFolder::open_lock(int (*lock)(int file, int operation)) {
+  std::error_code error;
+  made_ = std::filesystem::create_directories(path_, error);
+  check<IoError>(!error, "cannot create the run folder '", path_, "': ", error.message());
+  lock_ = ::open(file("lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (lock_ < 0 && errno == ENOENT) return false;
+  check<IoError>(lock_ >= 0, "cannot write in '", path_, "': ", std::strerror(errno));
+  try {
+    take_lock(lock);
+  } catch (...) {
+    ::close(lock_);
+    throw;
+  }
+  struct stat mine = {}, there = {};
+  if (::fstat(lock_, &mine) == 0 && ::stat(file("lock").c_str(), &there) == 0 &&
+      mine.st_ino == there.st_ino)
+    return true;
+  ::close(lock_);
+  return false;
+}
 
 std::vector<std::string> RunFolder::take_notes() { return std::exchange(notes_, {}); }
 
@@ -80,9 +112,7 @@ bool RunFolder::has(const std::string& name) const {
 }
 
 void RunFolder::write(const std::string& name, const std::string& text) const {
-  AtomicFile out(file(name));
-  out.write(text);
-  out.publish();
+  write_file(file(name), text);
 }
 
 std::string RunFolder::read(const std::string& name) const {

@@ -1,4 +1,5 @@
-// The files of a training run:
+// The files of a training run; a run of several (stages, a sweep, several tasks) has its options in
+// several.toml:
 //   config.toml              every option, to be fed back with --config
 //   metrics.csv              one row per logging interval
 //   ckpt-00000120.safetensors  parameters, optimizer state and position, the newest few
@@ -21,13 +22,17 @@
 
 namespace skiff {
 
+inline constexpr const char* kOptionsOfSeveral = "several.toml";
+
 // What cannot be written, removed or listed throws IoError. The folder can still be used then: a
 // row of metrics.csv that could not be written is written with the next one.
 class RunFolder {
  public:
   // Takes the folder; another program that trains in it is an error. `lock`: for tests.
   explicit RunFolder(const std::string& path, int (*lock)(int file, int operation) = ::flock);
-  ~RunFolder();  // also releases the lock
+  // Releases the lock. A folder that this start has made, and in which nothing else was written,
+  // goes with it.
+  ~RunFolder();
   RunFolder(const RunFolder&) = delete;
   RunFolder& operator=(const RunFolder&) = delete;
 
@@ -56,6 +61,7 @@ class RunFolder {
   const std::vector<MetricsRow>& rows() const { return rows_; }
 
  private:
+  bool open_lock(int (*lock)(int file, int operation));
   void take_lock(int (*lock)(int file, int operation));
   void remove_temporaries() const;
   std::vector<std::string> names() const;
@@ -66,6 +72,7 @@ class RunFolder {
 
   std::string path_;
   int lock_ = -1;
+  bool made_ = false;  // this start has made the folder
   std::vector<std::string> notes_;
   std::vector<MetricsRow> rows_;
   bool rows_written_ = false;  // whether metrics.csv holds them

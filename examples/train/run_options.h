@@ -8,7 +8,7 @@
 #include <string>
 
 #include "core/options.h"
-#include "examples/train/device.h"
+#include "examples/program/device.h"
 #include "examples/train/display.h"
 #include "layers/units/norm.h"
 #include "optim/schedule.h"
@@ -242,15 +242,17 @@ struct SessionOptions {
   int64_t threads = 0, stop_at = 0, timeout = 600;
   bool resume = false, force = false, quiet = false, json = false, profile = false, list = false,
        print_config = false;
-  // No options: this is a stage, or one run of a sweep or of several tasks; steps of earlier
-  // stages.
-  bool inner = false;
+  // No options: this is a stage, or one run of a sweep or of several tasks, of the run in this
+  // folder; steps of earlier stages.
+  std::string outer;
   int64_t steps_before = 0;
 
   static constexpr const char* kTitle = "This program only (not in the configuration file)";
   template <class Options, class Visitor>
   static void visit(Options& o, Visitor&& field) {
-    field({.name = "config", .help = "Read options from a file made by --print-config"}, o.config);
+    field({.name = "config",
+           .help = "Read options from a file made by --print-config, or of a run folder"},
+          o.config);
     field({.name = "threads",
            .help = "Threads; 0: OMP_NUM_THREADS or all cores. Changes no result",
            .low = 0,

@@ -7,6 +7,8 @@
 
 #include "data/tasks.h"
 #include "examples/charts/charts.h"
+#include "examples/train/config_file.h"
+#include "examples/train/inner_run.h"
 #include "examples/train/lra.h"
 #include "examples/train/recipes.h"
 #include "layers/mixers.h"
@@ -67,6 +69,7 @@ class Group {
       : asked_(asked), folder_(folder_name(asked)), table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
+    folder_.write(kOptionsOfSeveral, asked_text());
     std::fprintf(table_, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test",
                  "majority", "parameters", "tokens/s", "tensors", "time");
     const std::string& data = asked_.options.data.folder;
@@ -76,7 +79,10 @@ class Group {
                      task.c_str(), data.c_str());
         continue;
       }
-      for (const std::string& mixer : mixer_names()) run_one(task, mixer);
+      const std::string& one = asked_.options.model.mixer;
+      for (const std::string& mixer :
+           asked_.is_given("mixer") ? std::vector<std::string>{one} : mixer_names())
+        run_one(task, mixer);
     }
     check<DataError>(!results_.empty() || worst_ != 0, "--task ", asked_.options.data.task,
                      ": no run reached its end; is there data in '", data, "'?");
@@ -95,6 +101,14 @@ class Group {
     return "runs/" + data.task + "-" + train.recipe + "-" + std::to_string(train.seed);
   }
 
+  // Only what was given: the recipes decide the rest.
+  std::string asked_text() const {
+    std::string text;
+    for (const auto& [name, value] : to_texts(asked_.options))
+      if (asked_.is_given(name)) text += name + "=" + config_value(value) + "\n";
+    return text;
+  }
+
   void run_one(const std::string& task, const std::string& mixer) {
     CommandLine c = command_for(asked_, task, mixer);
     c.options.run.out = folder_.file(task + "-" + mixer);
@@ -103,14 +117,9 @@ class Group {
                    mixer.c_str(), (long long)c.options.data.max_length);
       return;
     }
-    const bool resume = asked_.session.resume;
-    c.session.resume = resume && !RunFolder(c.options.run.out).checkpoints().empty();
-    c.session.force = asked_.session.force || (resume && !c.session.resume);
-    c.session.inner = true;
-    LraRun run(c, /*only_best_test=*/true);
     try {
-      const std::optional<Result> result = run();
-      if (!run.write_error().empty()) worst_ = std::max(worst_, IoError("").exit_code());
+      const std::optional<Result> result =
+          run_inside(c, c.options, c.options.run.out, /*only_best_test=*/true);
       if (result) add(*result);
     } catch (const Stopped&) {
       throw;
@@ -144,6 +153,7 @@ class Group {
 
 int run_several(const CommandLine& asked) {
   refuse_options_of_one_task(asked);
+  if (!asked.options.run.out.empty()) check_folder_of_several(asked.options.run.out);
   return Group(asked).run();
 }
 

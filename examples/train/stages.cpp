@@ -10,7 +10,9 @@
 #include <optional>
 #include <sstream>
 
+#include "data/files/binary_file.h"
 #include "data/tasks.h"
+#include "examples/train/config_file.h"
 #include "examples/train/inner_run.h"
 #include "examples/train/open_run.h"
 #include "examples/train/run_folder.h"
@@ -28,13 +30,6 @@ constexpr const char* kOfAStage[] = {
     "seed",     "eval-every",   "eval-limit",   "test-limit"};
 
 constexpr const char* kStart = "began-with";  // CRC-32 of a checkpoint of the stage before
-
-std::string read_whole(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string bytes(std::istreambuf_iterator<char>(in), {});
-  check<IoError>(in.good() || in.eof(), "cannot read '", path, "'");
-  return bytes;
-}
 
 struct Stage {
   Options options;
@@ -90,6 +85,7 @@ class Run {
       : asked_(asked), stages_(read_stages(asked)), folder_(asked.options.run.out) {}
 
   int operator()() {
+    folder_.write(kOptionsOfSeveral, config_text(asked_.options));
     int64_t before = 0;  // steps of the stages before
     for (Stage& stage : stages_) {
       CommandLine c = asked_;
@@ -126,7 +122,7 @@ class Run {
   // by now, as after --force, what the folder holds belongs to another run.
   void start_anew_where_the_start_differs(const Stage& stage, CommandLine& c) const {
     if (stage.options.train.init.empty() || &stage == stages_.data()) return;
-    const std::string bytes = read_whole(stage.options.train.init);
+    const std::string bytes = read_file(stage.options.train.init);
     const std::string now =
         std::to_string(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
     const RunFolder folder(stage.folder);
@@ -169,9 +165,9 @@ class Run {
       }
     }
     folder_.write("metrics.csv", text);
-    folder_.write("curves.svg",
-                  curves_svg(rows, asked_.options.data.task + ", " + asked_.options.model.mixer,
-                             NAN, NAN, marks));
+    folder_.write(
+        "curves.svg",
+        curves_svg(rows, asked_.options.data.task + ", " + asked_.options.model.mixer, {}, marks));
   }
 
   void print_stages() const {

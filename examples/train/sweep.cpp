@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "examples/charts/charts.h"
+#include "examples/train/config_file.h"
 #include "examples/train/inner_run.h"
 #include "examples/train/run_folder.h"
 
@@ -20,8 +21,8 @@ namespace {
 constexpr int64_t kMostRuns = 10000;
 constexpr int64_t kTimedSteps = 20;
 
-// These decide defaults, or the folders that the sweep chooses.
-constexpr const char* kNotSwept[] = {"task", "recipe", "out", "stages", "sweep"};
+// These decide defaults, what is learnt, or the folders that the sweep chooses.
+constexpr const char* kNotSwept[] = {"task", "recipe", "pretrain", "out", "stages", "sweep"};
 
 struct Axis {
   std::string option;
@@ -148,6 +149,7 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
+    folder_.write(kOptionsOfSeveral, config_text(asked_.options));
     if (grid_.minutes > 0)
       folder_.write(kSweepBudget, value_text(grid_.minutes));
     else

@@ -30,6 +30,8 @@ TaskRun::TaskRun(const CommandLine& command)
       session_(command.session),
       folder_(options_.run.out),
       device_(device_named(session_.device, device_note_)) {
+  other_data_ = contains(command.given, "data") &&
+                known_config(options_.run.out)["data"] != options_.data.folder;
   use_ = use_of_folder<Options>(command, folder_, [&] {
     return recipe_named(options_.train.recipe, options_.data.task).options;
   });
@@ -41,7 +43,7 @@ std::optional<Result> TaskRun::operator()() {
   if (session_.resume && has_result()) return result_;
   display.begin("reading " + options_.data.task + " from '" + options_.data.folder + "'",
                 "when the data is read");
-  together(processes(), [&] { load_data(); });
+  together_by_host([&] { load_data(); });
   if (!goes_on()) throw Stopped();
   together(processes(), [&] { build(); });
   check_same("data", train_data_ + ", " + val_data_);
@@ -70,7 +72,7 @@ std::optional<Result> TaskRun::operator()() {
 bool TaskRun::has_result() {
   if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
   result_ = result_from(folder_.read("result.json"), only_best_test());
-  if (!result_) return false;
+  if (!result_ || other_data_) return false;
   result_->folder = options_.run.out;
   display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
   return true;
@@ -85,9 +87,11 @@ void TaskRun::load_data() {
                      "' is empty");
   keep_lengths();
   prepare_data();
-  check<UsageError>(train.batch_tokens > 0 || int64_t(data_.train.size()) >= train.batch_size,
-                    "--batch-size: ", train.batch_size, " is more than the ", data_.train.size(),
-                    " training examples in '", data.folder, "'");
+  check<UsageError>(
+      train.batch_tokens > 0 || int64_t(data_.train.size()) >= train.batch_size,
+      "--batch-size: ", train.batch_size, " is more than the ", data_.train.size(),
+      " training examples ",
+      pretrain.train_examples > 0 ? "that --train-examples leaves" : "in '" + data.folder + "'");
   if (train.eval_limit > 0) watched_ = evenly_spread(data_.val, train.eval_limit);
   memory::trim(Device::CPU);  // returns memory that reading needed
 }
@@ -106,7 +110,8 @@ void TaskRun::keep_lengths() {
       return length < least || (most > 0 && length > most);
     });
     check<UsageError>(!examples->empty(), "--shortest, --longest: none of the ", all, " ", name,
-                      " examples has a length from ", least, " to ", most);
+                      " examples has a length of at least ", least,
+                      most > 0 ? " and at most " + std::to_string(most) : "");
     data_.note += (data_.note.empty() ? "" : "; ") + std::to_string(examples->size()) + " of " +
                   std::to_string(all) + " " + name + " examples have the asked lengths";
   }
@@ -238,7 +243,7 @@ Result TaskRun::facts() const {
           .best_val = best_row.val_accuracy,
           .last_val = last_row.val_accuracy,
           .train_loss = last_row.train_loss,
-          .best_val_loss = end.best_averaged ? end.best_loss : best_row.val_loss,
+          .best_val_loss = end.best_loss != 0 ? end.best_loss : best_row.val_loss,
           .last_val_loss = last_row.val_loss,
           .val_examples = evaluated ? int64_t(watched().size()) : 0,
           .all_val_examples = int64_t(data_.val.size()),

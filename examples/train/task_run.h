@@ -72,6 +72,7 @@ class TaskRun : protected Objective {
   void describe() const;
 
   FolderUse use_;
+  bool other_data_ = false;            // --data names another place than the run began with
   std::vector<Example> watched_;       // what --eval-limit leaves of validation; empty: all
   std::string train_data_, val_data_;  // fingerprints
   PeakMemory peak_before_;             // before this program resumed the run

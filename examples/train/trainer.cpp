@@ -9,6 +9,8 @@
 #include <sstream>
 
 #include "core/processes.h"
+#include "core/version.h"
+#include "data/files/text_file.h"
 #include "examples/train/agreement.h"
 #include "examples/train/parameter_groups.h"
 #include "examples/train/profile_table.h"
@@ -68,6 +70,7 @@ Trainer::State Trainer::state() const {
   if (average_)
     for (const safetensors::Entry& e : average_->state()) now.tensors.push_back(e);
   now.metadata.merge(objective_.metadata());
+  now.metadata["build"] = bits_description();
   return now;
 }
 
@@ -104,7 +107,11 @@ void Trainer::save_best() {
   for (safetensors::Entry& e : unsaved_best_->tensors) e.tensor = e.tensor.clone();
 }
 
-void Trainer::load_weights(const std::string& file) { load(safetensors::read(folder_.file(file))); }
+void Trainer::load_weights(const std::string& file) {
+  const Progress end = at_;
+  load(safetensors::read(folder_.file(file)));
+  at_ = end;
+}
 
 void Trainer::load(const safetensors::File& file) {
   const Progress progress = to_progress(file);
@@ -146,6 +153,12 @@ void Trainer::resume(bool other_steps) {
   const safetensors::File file = newest_whole(damaged);
   objective_.check_resumable(file);
   load(file);
+  if (const auto then = file.metadata.find("build");
+      then != file.metadata.end() && then->second != bits_description())
+    display_.note(
+        "note: the checkpoint is of another build or processor (" + printable(then->second) +
+        "; this is " + bits_description() +
+        "), so the last bits from here on may differ from those of one run without a stop");
   check<UsageError>(at_.step < steps_ || (at_.step == steps_ && !other_steps),
                     "--steps: the run in '", folder_.path(), "' has taken ", at_.step,
                     " steps already, got ", steps_);
@@ -177,12 +190,13 @@ void Trainer::keep_best() {
   at_.best_score = -1;
   at_.best_step = 0;
   at_.best_averaged = false;
-  MetricsRow unused;
-  if (at_.validated == at_.step && !validate(unused)) throw Stopped();
+  best_is_lost_ = true;
 }
 
 void Trainer::begin(bool clears) {
   share_values(parameters_);
+  MetricsRow unused;
+  if (best_is_lost_ && at_.validated == at_.step && !validate(unused)) throw Stopped();
   if (average_ && average_->steps() == 0) average_->restart();
   objective_.next_batch();  // what can fail before the first step has failed by now
   objective_.set_position(at_.position);
@@ -191,12 +205,10 @@ void Trainer::begin(bool clears) {
 }
 
 void Trainer::stopped() const {
-  const std::string config = folder_.file("config.toml");
-  const bool blank = config.find(' ') != config.npos;
+  const std::string run = session_.outer.empty() ? folder_.path() : session_.outer;
+  const bool blank = run.find(' ') != run.npos;
   display_.note("stopped at step " + std::to_string(session_.steps_before + at_.step) +
-                ", saved; " +
-                (session_.inner ? "" : "--config " + (blank ? "'" + config + "' " : config + " ")) +
-                "--resume goes on");
+                ", saved; --out " + (blank ? "'" + run + "'" : run) + " --resume goes on");
   if (stop_signal != 0) throw Stopped();
 }
 
@@ -248,7 +260,8 @@ bool Trainer::finish_step(MetricsRow row) {
   const bool validates = validates_here();
   const bool saves = at_.step % save_every_ == 0 || last;
   const Progress before = at_;
-  if (logs) check_same_state(state().tensors, at_.step);
+  if (logs || validates || saves || stop_signal != 0 || beyond_stop())
+    check_same_state(state().tensors, at_.step);
   row.seconds = seconds_so_far();
   row.tokens_per_second = speed();
   const Clock::time_point pause = Clock::now();
@@ -401,7 +414,7 @@ void Trainer::keep_if_best(const Scores& scores, bool averaged) {
   at_.best_score = scores.score();
   at_.best_step = at_.step;
   at_.best_averaged = averaged;
-  at_.best_loss = averaged ? scores.loss : 0;
+  at_.best_loss = scores.loss;
   if (averaged) average_->swap();  // the file has the better ones as the weights of the model
   save_best();
   if (averaged) average_->swap();
@@ -445,8 +458,7 @@ void Trainer::show(const MetricsRow& row, bool logs, bool validates) const {
 
 void Trainer::write_curves() {
   folder_.write("curves.svg",
-                curves_svg(folder_.rows(), objective_.title(), objective_.baseline_accuracy(),
-                           objective_.baseline_loss()));
+                curves_svg(folder_.rows(), objective_.title(), objective_.baseline()));
   if (session_.profile) folder_.write("profile.csv", profile_csv(profile_));
 }
 

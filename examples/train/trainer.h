@@ -130,6 +130,7 @@ class Trainer {
   int64_t steps_ = 0, eval_every_ = 0, save_every_ = 0, log_every_ = 0;
   bool validates_ = true;
   bool other_steps_ = false;
+  bool best_is_lost_ = false;  // best.safetensors was not there, or damaged
   Progress at_;
   std::optional<State> unsaved_best_;
   std::string write_error_;

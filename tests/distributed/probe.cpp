@@ -19,9 +19,9 @@
 
 #include "core/processes.h"
 #include "core/random.h"
+#include "examples/program/signals.h"
 #include "examples/train/agreement.h"
 #include "examples/train/divided.h"
-#include "examples/train/signals.h"
 #include "optim/exchange.h"
 
 using namespace skiff;

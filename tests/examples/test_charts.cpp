@@ -201,7 +201,7 @@ TEST_CASE("curves: validations are joined, though most rows have none; the legen
     row.val_loss = row.val_accuracy = step % 3 == 0 ? 0.4 : NAN;
     rows.push_back(row);
   }
-  const std::string svg = curves_svg(rows, "listops, ski", 0.1);
+  const std::string svg = curves_svg(rows, "listops, ski", {.accuracy = 0.1});
   CHECK(well_formed(svg));
   // Of the lines of colour 1, the two of the legend are a move and a stroke; the others join three
   // points.
@@ -223,11 +223,11 @@ TEST_CASE("curves: a run of a hundred thousand rows is drawn in the space of a t
       all.push_back({.step = step, .train_loss = 1 + 1.0 / double(step), .val_loss = 2});
     return all;
   };
-  const std::string small = curves_svg(rows(1000), "a run", NAN);
-  const std::string large = curves_svg(rows(100000), "a run", NAN);
+  const std::string small = curves_svg(rows(1000), "a run", {});
+  const std::string large = curves_svg(rows(100000), "a run", {});
   CHECK(well_formed(large));
   CHECK(large.size() < small.size() + small.size() / 10);
   std::vector<MetricsRow> other = rows(100000);
   other.back().train_loss = 1.5;
-  CHECK(curves_svg(other, "a run", NAN) != large);  // the last row is drawn
+  CHECK(curves_svg(other, "a run", {}) != large);  // the last row is drawn
 }

@@ -1,6 +1,6 @@
 // Configuration files: what is written is what is read, and what cannot be read is named.
+#include "examples/program/flags.h"
 #include "examples/train/config_file.h"
-#include "examples/train/flags.h"
 #include "tests/support/folder.h"
 #include "tests/support/testing.h"
 

@@ -3,8 +3,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "examples/program/signals.h"
 #include "examples/train/display.h"
-#include "examples/train/signals.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;

@@ -203,7 +203,7 @@ TEST_CASE("generate: every wrong command gets one line and its exit code") {
   };
   refused("--prompt 'Z\xc3\xa9'", 3, "U+00E9");
   refused("--prompt a --prompt-file b", 2, "only one of them");
-  refused("--prompt-file /no/such/file", 3, "cannot be read");
+  refused("--prompt-file /no/such/file", 3, "--prompt-file: cannot open '/no/such/file'");
   refused("--tokens -2", 2, "--tokens");
   refused("--top-p 2", 2, "--top-p");
   refused("--method fast", 2, "--method");

@@ -61,7 +61,7 @@ class Documents : public Objective {
   std::map<std::string, std::string> metadata() const override { return {}; }
   void check_resumable(const safetensors::File&) const override {}
   std::string title() const override { return ""; }
-  double baseline_accuracy() const override { return 0; }
+  Baseline baseline() const override { return {}; }
   void write_result() override {}
 
  private:

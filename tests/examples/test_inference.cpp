@@ -200,7 +200,7 @@ TEST_CASE("evaluate: words in brackets are no lists, and a folder of runs is not
   CHECK(contains(place.run("train_lra '[x]'").err, "unexpected argument '[x]'"));
   CHECK(contains(place.run("predict " + place / "run" + " '[MAX 2 9 [MIN 4 7 ] ]'").err,
                  "'[MAX 2 9 [MIN 4 7 ] ]'"));
-  const Outcome o = place.run("evaluate " + place.path.string());
+  const Outcome o = place.run("predict " + place.path.string() + " x");
   CHECK(o.code == 3);
   CHECK(contains(o.err, "is a folder of runs: name one of them, such as"));
 }

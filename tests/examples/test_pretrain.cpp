@@ -147,7 +147,7 @@ TEST_CASE("pretrain: stopped and resumed, or with other threads, it ends with th
                                          "--mask-share 0.2");
   CHECK(other.code == 2);
   CHECK(contains(other.err, "--mask-share is 0.2, was 0.1"));
-  CHECK(contains(place.train_here("whole", "--dropout 0.1 --resume").err,
+  CHECK(contains(place.train_here("whole", "--dropout 0.1 --resume --pretrain none").err,
                  "--pretrain is none, was masked"));
 }
 

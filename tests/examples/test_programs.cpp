@@ -60,7 +60,7 @@ TEST_CASE("programs: --version prints the version of the project") {
   const Place place;
   const Outcome o = place.run("gradcheck --version");
   CHECK(o.code == 0);
-  CHECK(o.out == "skiff " + std::string(kVersion) + "\n");
+  CHECK(o.out == "skiff " + std::string(kVersion) + "\n" + bits_description() + "\n");
 }
 
 TEST_CASE("golden: every reference file agrees, in float64 and float32") {

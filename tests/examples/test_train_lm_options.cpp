@@ -107,9 +107,9 @@ TEST_CASE("train_lm: what cannot be meant is refused before anything is read") {
   refused("--mixer tno --tno-normalize --eval-rule stream",
           "a stream needs mixers that are kernels");
   refused("--sinusoids --eval-rule stream", "a stream needs mixers that are kernels alone");
-  refused("--extrapolate 1,x", "--extrapolate: must be whole numbers from 1 to 100000");
+  refused("--extrapolate 1,x", "--extrapolate: must be 0.5 or whole numbers from 1 to 100000");
   refused("--extrapolate 1,", "--extrapolate: must end with a number");
-  refused("--extrapolate 0", "--extrapolate: must be whole numbers");
+  refused("--extrapolate 0", "--extrapolate: must be 0.5 or whole numbers");
   refused("--eval-rule sliding --eval-stride 17", "--eval-stride: must be at most the 16 tokens");
   refused("--mask-share 2", "--mask-share: must be a number from 0.001 to 0.999, got '2'");
   refused("--length 0", "--length: must be a number from 1");

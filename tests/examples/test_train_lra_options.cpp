@@ -3,8 +3,8 @@
 #include <filesystem>
 
 #include "core/memory.h"
+#include "examples/program/flags.h"
 #include "examples/train/config_file.h"
-#include "examples/train/flags.h"
 #include "examples/train/options.h"
 #include "examples/train/recipes.h"
 #include "tests/support/programs.h"

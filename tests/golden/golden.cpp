@@ -9,9 +9,9 @@
 
 #include "autograd/ops.h"
 #include "core/memory.h"
-#include "examples/train/device.h"
-#include "examples/train/flags.h"
-#include "examples/train/program.h"
+#include "examples/program/device.h"
+#include "examples/program/flags.h"
+#include "examples/program/program.h"
 #include "layers/blocks/gtu.h"
 #include "layers/mixers.h"
 #include "layers/model.h"

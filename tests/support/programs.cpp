@@ -16,7 +16,7 @@
 
 #include "data/tasks/listops.h"
 #include "examples/language/run.h"
-#include "examples/train/flags.h"
+#include "examples/program/flags.h"
 #include "examples/train/task_run.h"
 
 namespace skiff::testing {

@@ -22,7 +22,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  train_lm --data input.txt --recipe demo\n"
     "  train_lm --data wikitext-2-raw-v1.zip --recipe small --mixer ski --extrapolate 1,2,4,8\n"
-    "  train_lm --config runs/input-tiny-fd-1/config.toml --resume\n"
+    "  train_lm --out runs/input-tiny-fd-1 --resume\n"
     "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot "
     "write,\n"
     "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).";

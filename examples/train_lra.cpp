@@ -31,7 +31,7 @@ constexpr const char* kFooter =
     "  train_lra --task all --recipe tiny --data data\n"
     "  train_lra --task pathfinder32 --pretrain masked --out runs/pretrained --data data\n"
     "  train_lra --task pathfinder32 --init runs/pretrained --data data\n"
-    "  train_lra --config runs/listops-tiny-ski-1/config.toml --resume\n"
+    "  train_lra --out runs/listops-tiny-ski-1 --resume\n"
     "Exit codes: 0 done, 2 wrong option, 3 bad data or checkpoint, 4 not a number, 5 cannot "
     "write,\n"
     "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).";

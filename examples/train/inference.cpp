@@ -22,6 +22,21 @@ Device prepare(const InferenceOptions& options) {
   return device_named(options.device);
 }
 
+namespace {
+
+// Where the training found its data, if it is still there. Both places were relative to a folder
+// that the name of the run folder may tell: ../runs/a was runs/a, so data was ../data.
+std::string data_of_training(const std::string& folder) {
+  auto own = known_config(folder);
+  const std::string data = own["data"], out = own["out"];
+  if (data.empty() || is_there(data)) return data;
+  const bool relative = data[0] != '/' && folder.size() > out.size() && folder.ends_with("/" + out);
+  const std::string other = folder.substr(0, folder.size() - out.size()) + data;
+  return relative && is_there(other) ? other : "";
+}
+
+}  // namespace
+
 void choose_data(OpenedRun& run, const std::string& folder, int64_t max_length) {
   DataOptions& data = run.options.data;
   if (max_length > 0) data.max_length = max_length;
@@ -29,8 +44,7 @@ void choose_data(OpenedRun& run, const std::string& folder, int64_t max_length) 
   data.vocabulary = run.opened.card.vocabulary;
   data.folder = data_folder(folder);
   if (folder.empty() && !names_data_folder())
-    if (const auto own = known_config(run.folder); own.count("data"))
-      if (std::filesystem::exists(own.at("data"))) data.folder = own.at("data");
+    if (const std::string own = data_of_training(run.folder); !own.empty()) data.folder = own;
 }
 
 TaskData labelled_data(const OpenedRun& run) {

@@ -22,7 +22,7 @@ struct InferenceOptions {
            .low = 0,
            .high = 4096},
           o.threads);
-    field({.name = "json", .help = "Print JSON instead of a table"}, o.json);
+    field({.name = "json", .help = "Print JSON instead of a table, an object per line"}, o.json);
   }
 };
 

@@ -258,6 +258,22 @@ TEST_CASE(
   CHECK(contains(bad.err, "'pretrain' cannot differ between the runs of a sweep"));
 }
 
+TEST_CASE("evaluate: the data of the training is found from another folder") {
+  const TinyRun place;
+  const Outcome trained = place.run_with(
+      "cd " + place.path.string() + " && ",
+      "train_lra --task listops --data data --out runs/a" + std::string(kTiny) + " --quiet");
+  CAPTURE(trained.err);
+  REQUIRE(trained.code == 0);
+  fs::create_directories(place / "sub");
+  const std::string there = "cd " + place / "sub" + " && ";
+  CHECK(place.run_with(there, "evaluate ../runs/a --quiet").code == 0);
+  fs::rename(place / "data", place / "moved");
+  const Outcome gone = place.run_with(there, "evaluate ../runs/a --quiet");
+  CHECK(gone.code == 3);
+  CHECK(contains(gone.err, "cannot find basic_train.tsv in 'data'"));
+}
+
 TEST_CASE("evaluate_lm: another text is read with the vocabulary of the run, or as one") {
   const TextRun place;
   REQUIRE(place.train("run").code == 0);

@@ -63,7 +63,7 @@ void spill(const std::string& path, const std::string& bytes) {
 
 std::string programs() {
   const char* folder = std::getenv("SKIFF_PROGRAMS");
-  return folder ? folder : "build/cpu";
+  return std::filesystem::absolute(folder ? folder : "build/cpu").string();
 }
 
 Outcome Place::run_with(const std::string& before, const std::string& command) const {

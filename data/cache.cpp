@@ -27,7 +27,7 @@ namespace {
 
 // The file: kMagic, the fingerprint, the data, and the CRC-32 of all that. The last character of
 // kMagic is the version of the format.
-constexpr std::string_view kMagic = "skiffdc5";
+constexpr std::string_view kMagic = "skiffdc6";
 
 // What the file holds for; empty when the source is not there.
 std::string fingerprint_of(const CacheKey& key) {

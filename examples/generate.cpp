@@ -73,9 +73,9 @@ void print_speed(const Written& w, const Generator& g) {
 }
 
 void note_unused(const GenerateOptions& o, const Flags& flags) {
-  if (o.quiet || o.compare || o.generator.method == Method::States) return;
+  const bool unused = !o.quiet && !o.compare && o.generator.method != Method::States;
   for (const char* name : {"states", "exact-lags"})
-    if (flags.given(name))
+    if (unused && flags.given(name))
       std::fprintf(stderr, "note: --%s has no effect without --method states or --compare\n", name);
 }
 
@@ -88,11 +88,11 @@ int generate(GenerateOptions o) {
   if (!given) prompt = {first_token(run.vocabulary)};
   Generator generator(&run.model(), o.generator);
   catch_stop_signals();
-
   const bool json = o.inference.json, raw = o.writing.raw;
   if (given && o.echo && !json) put(beginning, raw);
   if (const std::string note = note_of_unknown(run.vocabulary, prompt); !note.empty() && !o.quiet)
     std::fprintf(stderr, "note: %s\n", note.c_str());
+  o.writing.after_prompt = o.echo && !json && given && !is_blank(beginning.back());
   o.writing.keep_first = json || o.compare;
   const Written w = write(
       generator, run.vocabulary, prompt, o.writing,
@@ -104,8 +104,7 @@ int generate(GenerateOptions o) {
         {"context", generator.lags()}, {"tokens", w.timing.tokens},
         {"seconds", w.timing.seconds}, {"longest_step", w.timing.longest}};
     for (const WrittenSample& s : w.samples) result["samples"].push_back(s.text);
-    const auto replace = nlohmann::ordered_json::error_handler_t::replace;
-    put(result.dump(-1, ' ', false, replace) + "\n", true);
+    put(result.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n", true);
   } else {
     if (!raw) put("\n", raw);
     for (size_t s = 1; s < w.samples.size(); ++s) {
@@ -116,9 +115,8 @@ int generate(GenerateOptions o) {
   }
   if (!o.quiet) print_speed(w, generator);
   if (w.interrupted) throw Stopped();
-  if (o.compare) {
+  if (const std::vector<int32_t>& tokens = w.samples[0].tokens; o.compare) {
     Display display(progressing("auto"), o.quiet);
-    const std::vector<int32_t>& tokens = w.samples[0].tokens;
     const std::vector<Compared> rows =
         compare_methods(&run.model(), o.generator, prompt, tokens, o.writing,
                         [&](const std::string& method) { display.begin(method, ""); });

@@ -71,6 +71,8 @@ int run(LmCommand& command) {
   catch_stop_signals();
   std::vector<std::string> notes;
   together(processes(), [&] {
+    check<DataError>(!session.resume || !command.options.data.place.empty(), "--resume: '",
+                     command.options.run.out, "' holds no run");
     check_options(command.options);
     notes = options_without_effect(command);
   });

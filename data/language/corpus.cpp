@@ -181,17 +181,28 @@ Corpus with_vocabulary(const Corpus& corpus, const Vocabulary& vocabulary) {
   check<DataError>(missing == 0, "'", corpus.place, "' has ", missing, " ", own.name(),
                    " that the model has never seen: ", unknown, missing > 5 ? ", .." : "");
   const auto tokens = std::make_shared<TokenArray>();
+  int64_t unknown_tokens = 0;
   std::vector<int32_t> part;
   for (int64_t first = 0, all = corpus.train.tokens->size(); first < all;
        first += int64_t(part.size())) {
     part.resize(size_t(std::min<int64_t>(all - first, 1 << 16)));
     corpus.train.tokens->copy(first, part);
-    for (int32_t& id : part) id = new_ids[size_t(id)];
+    for (int32_t& id : part) {
+      const bool known = id == own.unk() || new_ids[size_t(id)] != vocabulary.unk();
+      unknown_tokens += !known;
+      id = new_ids[size_t(id)];
+    }
     tokens->append(part);
   }
   Corpus same = corpus;
   same.vocabulary = vocabulary;
-  for (TextSplit* split : {&same.train, &same.val, &same.test}) split->tokens = tokens;
+  for (TextSplit* split : {&same.train, &same.val, &same.test}) {
+    split->tokens = tokens;
+    if (unknown_tokens > 0) split->text_bytes = 0;  // <unk> is not the text
+  }
+  if (unknown_tokens > 0)
+    same.notes.push_back(std::to_string(unknown_tokens) + " of " + std::to_string(tokens->size()) +
+                         " words are unknown to the model and scored as <unk>");
   return same;
 }
 

@@ -40,8 +40,8 @@ struct Corpus {
 Corpus load_corpus(const LanguageDataOptions& options);
 
 // The same text in the ids of another vocabulary of the same kind. Words that it lacks become
-// <unk>. DataError, which names some of them, for characters that it lacks, and words where it has
-// no <unk>.
+// <unk>, which a note counts; how many bytes of text were scored is then not known. DataError,
+// which names some of them, for characters that it lacks, and words where it has no <unk>.
 Corpus with_vocabulary(const Corpus& corpus, const Vocabulary& vocabulary);
 
 // A short text that tells corpora apart, so that a run is not resumed on other data:

@@ -8,6 +8,7 @@
 
 #include "core/io/atomic_file.h"
 #include "core/random.h"
+#include "data/files/text_file.h"
 #include "examples/language/extrapolation.h"
 #include "examples/language/open_run.h"
 #include "examples/language/result.h"
@@ -75,6 +76,7 @@ void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device d
   Display display(progressing("auto"), o.quiet);
   display.begin("reading the text", "");
   const Corpus corpus = corpus_of(run, o.data, o.split == "whole");
+  for (const std::string& note : corpus.notes) display.note("note: " + printable(note));
   const int64_t length = o.length > 0 ? o.length : run.options.windows.length;
   std::vector<Scored> scores;
   for (const auto& [name, split] :

@@ -57,11 +57,14 @@ OpenedLmRun open_lm_run(const std::string& path, Device device) {
 Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
   LanguageDataOptions options = run.options.data;
   options.whole = whole;
+  if (whole) options.split.clear();
   if (!place.empty()) {
     using Kind = Vocabulary::Kind;
-    options.place = place;
-    options.own_vocabulary = false;
     const Kind kind = run.vocabulary.kind();
+    options.place = place;
+    options.split.clear();
+    options.own_vocabulary = false;
+    options.vocab = kind == Kind::Ids ? run.vocabulary.size() : 0;
     if (kind != Kind::Ids)
       options.units = kind == Kind::Bytes   ? Units::Bytes
                       : kind == Kind::Words ? Units::Words

@@ -40,7 +40,7 @@ std::optional<LmResult> LmRun::operator()() {
   display_ = &display;
   if (session_.resume && has_result()) return result_;
   display.begin("reading '" + options_.data.place + "'", "when the text is read");
-  together_by_host([&] { load_data(); });
+  together(processes(), [&] { load_data(); });
   count_ngrams();
   if (!goes_on()) throw Stopped();
   together(processes(), [&] { build(); });

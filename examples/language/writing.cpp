@@ -142,7 +142,7 @@ Written write(Generator& generator, const Vocabulary& vocabulary,
 
   std::vector<Growing> all;
   for (int64_t s = 0; s < o.samples; ++s)
-    all.push_back({TextStream(&vocabulary, prompt.empty() ? -1 : prompt.back()),
+    all.push_back({TextStream(&vocabulary, o.after_prompt && !prompt.empty() ? prompt.back() : -1),
                    StopStrings(o.stops), s > 0 || o.keep_first});
   std::vector<int32_t> next(static_cast<size_t>(o.samples));
   const int64_t position = generator.position();

@@ -39,7 +39,8 @@ std::string prompt_text(const std::string& prompt, const std::string& file);
 std::string note_of_unknown(const Vocabulary& vocabulary, const std::vector<int32_t>& prompt);
 
 struct WritingOptions {
-  int64_t tokens = 500;  // -1: endless
+  bool after_prompt = false;  // no option: the text is printed behind a prompt without a blank
+  int64_t tokens = 500;       // -1: endless
   uint64_t seed = 1;
   int64_t samples = 1;
   std::vector<std::string> stops = {};

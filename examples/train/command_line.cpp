@@ -15,7 +15,8 @@ std::string folder_of(const std::string& file) {
 
 bool is_options_of_run(const std::string& config) {
   const std::string name = fs::path(config).filename().string();
-  return name == "config.toml" || name == kOptionsOfSeveral;
+  return (name == "config.toml" || name == kOptionsOfSeveral) &&
+         is_there(folder_of(config) + "/lock");
 }
 
 std::string config_file(const SessionOptions& session, const std::string& out) {

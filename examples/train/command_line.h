@@ -42,8 +42,9 @@ struct Defaults {
   std::function<Options(const Options&)> make;  // reads them alone
 };
 
-std::string folder_of(const std::string& file);     // "." where no folder is named
-bool is_options_of_run(const std::string& config);  // config.toml or several.toml of a run folder
+std::string folder_of(const std::string& file);  // "." where no folder is named
+// Whether this is config.toml or several.toml of a run, beside the lock of one.
+bool is_options_of_run(const std::string& config);
 
 // The file that --config names, itself or by its run folder. With --resume alone, that of --out.
 std::string config_file(const SessionOptions& session, const std::string& out);
@@ -57,19 +58,17 @@ bool knows(const Options& options, const std::string& name) {
   return known;
 }
 
-// UsageError when a deciding option, such as the recipe, would change nothing but its own name,
-// because the file sets everything that it decides.
+// UsageError when --recipe would change nothing but its own name, because the file sets everything
+// that it decides.
 template <class Options>
-void check_decides(const Command<Options>& first, const Flags& look,
-                   const std::vector<ConfigEntry>& entries,
-                   const std::vector<std::string>& deciding, const std::string& file) {
-  if (2 * entries.size() < field_names(first.options).size()) return;
-  const std::map<std::string, std::string> asked = to_texts(first.options);
+void check_recipe(const Command<Options>& first, const Flags& look,
+                  const std::vector<ConfigEntry>& entries, const std::string& file) {
+  if (2 * entries.size() < field_names(first.options).size() || !look.given("recipe")) return;
+  const std::string& asked = first.options.train.recipe;
   for (const ConfigEntry& e : entries)
-    if (contains(deciding, e.key) && look.given(e.key))
-      check<UsageError>(asked.at(e.key) == e.value, "--", e.key, ": '", file, "' sets all that --",
-                        e.key, " ", e.value, " decides; with --", e.key, " ", asked.at(e.key),
-                        " only its name would change. Leave out one of them");
+    check<UsageError>(e.key != "recipe" || e.value == asked, "--recipe: '", file,
+                      "' sets all that the recipe ", e.value, " decides; with --recipe ", asked,
+                      " only its name would change. Leave out one of them");
 }
 
 // The options before the command line is read: those of the recipe, then of the file of --config.
@@ -86,7 +85,7 @@ Command<Options> options_before_flags(int argc, char** argv, const char* program
   if (!c.config.empty()) entries = read_config(c.config);
   if (first.session.config.empty())  // use_of_folder() says what to think of unknown ones
     std::erase_if(entries, [&](const ConfigEntry& e) { return !knows(first.options, e.key); });
-  check_decides(first, look, entries, defaults.deciding, c.config);
+  if (!first.session.config.empty()) check_recipe(first, look, entries, c.config);
   for (const ConfigEntry& e : entries) {
     c.in_file.push_back(e.key);
     if (!contains(defaults.deciding, e.key) || look.given(e.key)) continue;
@@ -120,14 +119,13 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
   return run_program(argc, argv, flags, [&] {
     command.given = flags.given();
     // Who asks for epochs does not want the steps of the recipe.
-    if (contains(command.given, "epochs")
-            ? !contains(command.given, "steps")
-            : contains(command.in_file, "epochs") && command.options.train.epochs > 0 &&
-                  !command.is_given("steps"))
+    const bool steps = contains(command.given, "epochs") ? contains(command.given, "steps")
+                                                         : command.is_given("steps");
+    if (command.is_given("epochs") && command.options.train.epochs > 0 && !steps)
       command.options.train.steps = 0;
     // The folder that holds the options is the run, whatever they say: it may have been moved.
-    if (command.session.resume && !contains(command.given, "out") &&
-        is_options_of_run(command.config))
+    const bool goes_there = command.session.resume || command.session.force;
+    if (goes_there && !contains(command.given, "out") && is_options_of_run(command.config))
       command.options.run.out = folder_of(command.config);
     return body(command);
   });
@@ -170,6 +168,8 @@ struct FolderUse {
 template <class Options>
 FolderUse use_of_folder(const Command<Options>& c, const RunFolder& folder,
                         const std::function<Options()>& recipe) {
+  check<UsageError>(!folder.has(kOptionsOfSeveral), "--out: '", folder.path(),
+                    "' holds several runs; another one needs another folder");
   const bool used = folder.has("config.toml") || !folder.checkpoints().empty();
   if (c.session.resume) {
     check<DataError>(folder.has("config.toml"), "--resume: '", folder.path(), "' holds no run");

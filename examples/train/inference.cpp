@@ -112,7 +112,10 @@ NamedExample encoded(const OpenedRun& run, const Task& task, const std::string& 
   NamedExample named{name, {}, 0, 0};
   // The line end with which an editor closes a file, where the training has never seen one.
   std::string_view text = input;
-  const bool knows_ends = std::find(vocabulary.begin(), vocabulary.end(), "\n") != vocabulary.end();
+  const auto knows = [&](const char* name) {
+    return std::find(vocabulary.begin(), vocabulary.end(), name) != vocabulary.end();
+  };
+  const bool knows_ends = knows("\n") || knows("<0x0a>");
   if (!knows_ends && text.ends_with('\n')) text.remove_suffix(text.ends_with("\r\n") ? 2 : 1);
   try {
     named.example = task.encode(text, vocabulary, run.options.data);

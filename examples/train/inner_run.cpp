@@ -4,6 +4,7 @@
 
 #include "data/files/text_file.h"
 #include "examples/train/lra.h"
+#include "examples/train/recipes.h"
 
 namespace skiff {
 
@@ -36,6 +37,21 @@ void check_folder_of_several(const std::string& out) {
                     "' holds an ordinary run; a run of several needs another folder");
 }
 
+void keep_options(const CommandLine& asked, const RunFolder& folder, const std::string& text) {
+  if (asked.session.resume && folder.has(kOptionsOfSeveral)) {
+    const std::string& task = asked.options.data.task;
+    Options then = recipe_named(asked.options.train.recipe,
+                                is_several(task) ? several_tasks(task).front() : task)
+                       .options;
+    then.data.task = task;
+    if (is_several(task)) then.model.mixer = asked.options.model.mixer;  // those that are run now
+    if (!differs_in_steps(asked, then, folder.read(kOptionsOfSeveral),
+                          folder.file(kOptionsOfSeveral)))
+      return;
+  }
+  folder.write(kOptionsOfSeveral, text);
+}
+
 std::optional<Result> run_inside(const CommandLine& asked, Options options,
                                  const std::string& folder, bool only_best_test) {
   CommandLine c = asked;
@@ -43,7 +59,7 @@ std::optional<Result> run_inside(const CommandLine& asked, Options options,
   c.options.run.out = folder;
   c.options.run.stages.clear();
   c.options.run.sweep.clear();
-  c.session.outer = asked.options.run.out;
+  if (c.session.outer.empty()) c.session.outer = asked.options.run.out;
   c.session.resume = asked.session.resume && !RunFolder(folder).checkpoints().empty();
   c.session.force = asked.session.force || (asked.session.resume && !c.session.resume);
   LraRun run(c, only_best_test);

@@ -8,6 +8,7 @@
 
 #include "examples/train/options.h"
 #include "examples/train/result.h"
+#include "examples/train/run_folder.h"
 
 namespace skiff {
 
@@ -26,9 +27,14 @@ void set_option(Options& options, const std::string& name, const std::string& va
 // UsageError if --out holds an ordinary run, whose files those of a run of several would replace.
 void check_folder_of_several(const std::string& out);
 
+// Keeps the options of a run of several, `text`, in its folder, for --resume. With --resume,
+// UsageError if they are other ones than those that are kept there, as for a single run.
+void keep_options(const CommandLine& asked, const RunFolder& folder, const std::string& text);
+
 // Trains with these options in this folder, as the session asks: with --resume it goes on where the
 // folder holds checkpoints, begins where it holds none, and returns the result of a finished run at
-// once. Nothing: it was stopped. only_best_test: see LraRun.
+// once. Nothing: it was stopped. only_best_test: see LraRun. What a stopped run says of going on
+// names asked.session.outer, or the folder of `asked` where that is empty.
 std::optional<Result> run_inside(const CommandLine& asked, Options options,
                                  const std::string& folder, bool only_best_test);
 

@@ -69,7 +69,7 @@ class Group {
       : asked_(asked), folder_(folder_name(asked)), table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
-    folder_.write(kOptionsOfSeveral, asked_text());
+    keep_options(asked_, folder_, asked_text());
     std::fprintf(table_, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test",
                  "majority", "parameters", "tokens/s", "tensors", "time");
     const std::string& data = asked_.options.data.folder;
@@ -111,6 +111,7 @@ class Group {
 
   void run_one(const std::string& task, const std::string& mixer) {
     CommandLine c = command_for(asked_, task, mixer);
+    c.session.outer = folder_.path();
     c.options.run.out = folder_.file(task + "-" + mixer);
     if (mixer == "attention" && c.options.data.max_length > kLongestAttention) {
       std::fprintf(table_, "%-14s %-10s left out: attention over %lld positions\n", task.c_str(),

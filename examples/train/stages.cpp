@@ -85,7 +85,7 @@ class Run {
       : asked_(asked), stages_(read_stages(asked)), folder_(asked.options.run.out) {}
 
   int operator()() {
-    folder_.write(kOptionsOfSeveral, config_text(asked_.options));
+    keep_options(asked_, folder_, config_text(asked_.options));
     int64_t before = 0;  // steps of the stages before
     for (Stage& stage : stages_) {
       CommandLine c = asked_;

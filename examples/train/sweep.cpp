@@ -33,6 +33,9 @@ struct Grid {
   std::vector<Axis> axes;
   double minutes = 0;  // per run; 0: the steps of the options
 
+  bool has(const std::string& option) const {
+    return std::any_of(axes.begin(), axes.end(), [&](const Axis& a) { return a.option == option; });
+  }
   int64_t size() const {
     int64_t all = 1;
     for (const Axis& axis : axes) all = std::min(all * int64_t(axis.values.size()), 2 * kMostRuns);
@@ -149,7 +152,7 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
-    folder_.write(kOptionsOfSeveral, config_text(asked_.options));
+    keep_options(asked_, folder_, config_text(asked_.options));
     if (grid_.minutes > 0)
       folder_.write(kSweepBudget, value_text(grid_.minutes));
     else
@@ -214,6 +217,7 @@ class Sweep {
       Options options = asked_.options;
       for (size_t a = 0; a < values.size(); ++a)
         set_option(options, grid_.axes[a].option, values[a], asked_.options.run.sweep);
+      if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
       const auto result = run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true);
       if (!result) return;  // --stop-at

@@ -63,6 +63,11 @@ double Trainer::rate(int64_t step) const { return train_.lr * schedule_(step); }
 
 // ---- checkpoints ----
 
+std::string Trainer::bits() const {
+  const Device device = parameters_.all().front().variable.value().device();
+  return bits_description() + (device == Device::CUDA ? ", on cuda" : "");
+}
+
 Trainer::State Trainer::state() const {
   State now{parameters_.values(), to_metadata(at_)};
   for (const safetensors::Entry& e : adam_ ? adam_->state() : sgd_->state())
@@ -70,7 +75,7 @@ Trainer::State Trainer::state() const {
   if (average_)
     for (const safetensors::Entry& e : average_->state()) now.tensors.push_back(e);
   now.metadata.merge(objective_.metadata());
-  now.metadata["build"] = bits_description();
+  now.metadata["build"] = bits();
   return now;
 }
 
@@ -154,10 +159,10 @@ void Trainer::resume(bool other_steps) {
   objective_.check_resumable(file);
   load(file);
   if (const auto then = file.metadata.find("build");
-      then != file.metadata.end() && then->second != bits_description())
+      then != file.metadata.end() && then->second != bits())
     display_.note(
         "note: the checkpoint is of another build or processor (" + printable(then->second) +
-        "; this is " + bits_description() +
+        "; this is " + bits() +
         "), so the last bits from here on may differ from those of one run without a stop");
   check<UsageError>(at_.step < steps_ || (at_.step == steps_ && !other_steps),
                     "--steps: the run in '", folder_.path(), "' has taken ", at_.step,

@@ -86,6 +86,7 @@ class Trainer {
     std::vector<safetensors::Entry> tensors;
     std::map<std::string, std::string> metadata;
   };
+  std::string bits() const;  // what decides the last bits here
   State state() const;
   void write(const std::string& name, const State& state) const;
   void save_checkpoint();

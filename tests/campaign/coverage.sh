@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Which lines the tests run, by folder: gcov on a build of its own, in which nothing is inlined.
+# Run:     tests/campaign/coverage.sh [TESTS]        half an hour; TESTS: a filter of doctest, e.g. '--test-case=*rfft*'
+# Expect:  a table; at least 92 % of the library's lines, 97 % of the parsers' and the checkpoints'. build/coverage/lines.csv
+#          has every file, build/coverage/missed.txt the lines that no test reached
+set -u
+cd "$(dirname "$0")/../.." || exit
+command -v gcovr >/dev/null || { echo "skipped: gcovr was not found; 'apt-get install gcovr' installs it"; exit 77; }
+build=build/coverage
+make=(make PCH=0 OPT=-O0 EXTRA="--coverage -fprofile-update=atomic -fno-inline" BUILD=$build)
+"${make[@]}" -s all tests || { echo '0 passed, 1 failed'; exit 1; }
+find $build -name '*.gcda' -delete
+SKIFF_PROGRAMS=$build $build/skiff_tests --test-case-exclude='slow:*' "$@" >$build/tests.log 2>&1 ||
+  { tail -n 20 $build/tests.log; echo '0 passed, 1 failed'; exit 1; }
+tail -n 1 $build/tests.log
+$build/golden tests/reference >/dev/null
+gcovr --root . --object-directory $build --exclude-unreachable-branches --exclude-throw-branches --csv --output $build/lines.csv \
+  --txt $build/missed.txt --filter '(core|autograd|layers|optim|data|examples)/' $build || { echo '0 passed, 1 failed'; exit 1; }
+# Folders, then the library and what reads files and keeps runs; 'below' marks what misses its limit.
+awk -F, '
+  NR == 1 { next }
+  {
+    n = split($1, part, "/")
+    folder = part[1] (n > 2 ? "/" part[2] : "")
+    if ($1 ~ /^autograd\/ops\//) folder = "autograd/ops"
+    total[folder] += $2; covered[folder] += $3
+    if ($1 !~ /^examples\//) { total["~library"] += $2; covered["~library"] += $3 }
+    if ($1 ~ /^(core\/io|data\/files|data\/tasks)\// || $1 ~ /^data\/(cache|language\/(text_|token_|vocabulary))/ ||
+        $1 ~ /^examples\/train\/(checkpoint|config_file|run_folder|metrics|result)\./) {
+      total["~parsers and checkpoints"] += $2; covered["~parsers and checkpoints"] += $3
+    }
+  }
+  END { for (f in total) printf "%s|%d|%d\n", f, total[f], covered[f] }' $build/lines.csv | sort |
+  awk -F'|' '
+    BEGIN { limit["~library"] = 92; limit["~parsers and checkpoints"] = 97; printf "%-28s %8s %8s %8s\n", "folder", "lines", "run", "percent" }
+    {
+      percent = 100 * $3 / $2; name = $1; sub("~", "", name)
+      below = ($1 in limit) && percent < limit[$1]
+      printf "%-28s %8d %8d %8.1f%s\n", name, $2, $3, percent, below ? "  below " limit[$1] : ""
+      if ($1 in limit) below ? failed++ : passed++
+    }
+    END { printf "%d passed, %d failed\n", passed, failed; exit failed > 0 }'

@@ -44,7 +44,7 @@ bool is_temporary(const std::string& name) {
   const std::string of = name.substr(0, at);
   if (std::find(std::begin(kFiles), std::end(kFiles), of) != std::end(kFiles)) return true;
   return of == "results.csv" || of == "results.svg" || of == kOptionsOfSeveral ||
-         step_of(of).has_value();  // the first two: of several runs
+         step_of(of).has_value();  // the first three: of several runs
 }
 
 bool is_of_a_run(const std::string& name) {

@@ -41,25 +41,11 @@ std::vector<std::string> from_lines(const std::string& text) {
   return symbols;
 }
 
+// Every option of the file must be known.
 template <class Options>
-void add_options(Metadata& metadata, const std::string& prefix, const Options& options) {
-  for_each_field(options, [&](const Field& field, const auto& value) {
-    if (field.changes_result) metadata[prefix + field.name] = value_text(value);
-  });
-}
-
-template <class Options>
-void read_options(const safetensors::File& file, const std::string& prefix, Options& options) {
-  Metadata texts;
-  for (const auto& [key, text] : file.metadata)
-    if (key.starts_with(prefix)) texts[key.substr(prefix.size())] = text;
-  std::vector<std::string> unknown;
-  try {
-    unknown = from_texts(options, texts);
-  } catch (const UsageError& e) {
-    fail<DataError>(file.path, ": metadata '", prefix, "': ", e.what());
-  }
-  check<DataError>(unknown.empty(), file.path, ": the option '", prefix,
+void read_all_options(const safetensors::File& file, const std::string& group, Options& options) {
+  const std::vector<std::string> unknown = read_options(file.metadata, file.path, group, options);
+  check<DataError>(unknown.empty(), file.path, ": the option '", group, ".",
                    unknown.empty() ? "" : unknown[0], "' does not exist");
 }
 
@@ -69,9 +55,9 @@ void add_card(Metadata& metadata, const ModelCard& card) {
   metadata[kVersionKey] = std::to_string(kVersion);
   metadata["task"] = card.task;
   metadata["vocabulary"] = as_lines(card.vocabulary);
-  add_options(metadata, "model.", card.options);
-  add_options(metadata, "input.", card.shape);
-  if (card.language) add_options(metadata, "language.", *card.language);
+  add_options(metadata, "model", card.options);
+  add_options(metadata, "input", card.shape);
+  if (card.language) add_options(metadata, "language", *card.language);
 }
 
 bool has_card(const safetensors::File& file) { return file.metadata.count(kVersionKey) > 0; }
@@ -92,11 +78,11 @@ ModelCard card_of(const safetensors::File& file) {
   };
   card.task = text("task");
   card.vocabulary = from_lines(text("vocabulary"));
-  read_options(file, "model.", card.options);
-  read_options(file, "input.", card.shape);
+  read_all_options(file, "model", card.options);
+  read_all_options(file, "input", card.shape);
   for (const auto& [key, value] : file.metadata)
     if (key.starts_with("language.")) card.language.emplace();
-  if (card.language) read_options(file, "language.", *card.language);
+  if (card.language) read_all_options(file, "language", *card.language);
   return card;
 }
 

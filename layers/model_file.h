@@ -18,12 +18,35 @@ namespace skiff {
 
 using Metadata = std::map<std::string, std::string>;
 
+// The options of a group that change the result, under "GROUP.NAME".
+template <class Group>
+void add_options(Metadata& metadata, const std::string& group, const Group& options) {
+  for_each_field(options, [&](const Field& field, const auto& value) {
+    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
+  });
+}
+
+// Reads them; one that the metadata lacks stays as it is. Returns the names in the metadata that
+// are no option. DataError, which names the file, for a value that its option does not allow.
+template <class Group>
+std::vector<std::string> read_options(const Metadata& metadata, const std::string& file,
+                                      const std::string& group, Group& options) {
+  Metadata texts;
+  for (const auto& [key, value] : metadata)
+    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
+  try {
+    return from_texts(options, texts);
+  } catch (const UsageError& e) {
+    fail<DataError>(file, ": ", e.what());
+  }
+}
+
 // What a model is, apart from the values of its parameters.
 struct ModelCard {
   ModelOptions options;
   InputShape shape;
   std::string task = {};                         // name of the data it was trained on
-  std::vector<std::string> vocabulary = {};      // by token id; empty for images and bytes
+  std::vector<std::string> vocabulary = {};      // by token id; empty for images
   std::optional<LanguageOptions> language = {};  // of a language model
 };
 

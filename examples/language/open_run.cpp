@@ -1,6 +1,7 @@
 #include "examples/language/open_run.h"
 
 #include "examples/train/checkpoint.h"
+#include "layers/model_file.h"
 
 namespace skiff {
 

@@ -4,6 +4,7 @@
 
 #include "examples/language/recipes.h"
 #include "examples/train/progress.h"
+#include "examples/train/without_effect.h"
 #include "layers/generation/stream.h"
 #include "layers/mixers.h"
 
@@ -26,35 +27,22 @@ int run_with_lm_options(int argc, char** argv, Flags& flags,
 }
 
 std::vector<std::string> options_without_effect(const LmCommand& c) {
-  std::vector<std::string> notes;
-  const auto without = [&](bool holds, const std::string& reason,
-                           const std::vector<std::string>& names) {
-    for (const std::string& name : names)
-      if (!holds && contains(c.given, name))
-        notes.push_back("--" + name + " has no effect " + reason);
-  };
+  WithoutEffect without(c.given);
   const LmOptions& o = c.options;
   const ScheduleKind schedule = o.train.schedule;
   const bool ends = schedule == ScheduleKind::Cosine || schedule == ScheduleKind::Polynomial;
-  without(o.masked(), "with --objective causal", {"mask-share"});
-  without(!o.masked(), "with --objective masked: the model writes no text",
-          {"sample-every", "sample-tokens", "temperature"});
-  without(!o.masked(), "with --objective masked: n-grams predict the next token", {"ngram"});
-  without(false, "with --mixer " + o.model.mixer, unread_options(o.model));
-  without(o.train.steps == 0, "beside --steps", {"epochs"});
-  without(ends || schedule == ScheduleKind::CosineUnclamped,
-          "with --schedule " + value_text(schedule), {"horizon"});
-  without(ends, "with --schedule " + value_text(schedule), {"lr-end"});
-  without(o.train.shards > 1, "with --shards 1", {"sync-norm"});
-  without(o.model.norm == NormKind::Batch, "with --norm " + value_text(o.model.norm),
-          {"sync-norm"});
-  without(o.train.warmup > 0, "without --warmup", {"lr-start"});
-  without(o.train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd",
-          {"beta1", "beta2", "eps", "decaying"});
-  without(o.evaluation.rule == EvaluationRule::Sliding,
-          "with --eval-rule " + value_text(o.evaluation.rule), {"eval-stride"});
-  without(!o.model.postnorm, "with --postnorm", {"final-norm"});
-  return notes;
+  without.unless(o.masked(), "with --objective causal", {"mask-share"});
+  without.unless(!o.masked(), "with --objective masked: the model writes no text",
+                 {"sample-every", "sample-tokens", "temperature"});
+  without.unless(!o.masked(), "with --objective masked: n-grams predict the next token", {"ngram"});
+  without.unless(false, "with --mixer " + o.model.mixer, unread_options(o.model));
+  without.unless(ends, "with --schedule " + value_text(schedule), {"lr-end"});
+  without.unless(o.train.warmup > 0, "without --warmup", {"lr-start"});
+  without.of_training(o.train, o.model);
+  without.unless(o.evaluation.rule == EvaluationRule::Sliding,
+                 "with --eval-rule " + value_text(o.evaluation.rule), {"eval-stride"});
+  without.unless(!o.model.postnorm, "with --postnorm", {"final-norm"});
+  return without.notes();
 }
 
 void check_options(const LmOptions& o) {

@@ -1,5 +1,5 @@
-// What a checkpoint of a run says about it, apart from the model: the options of a group under
-// "GROUP.NAME"; and where the checkpoint of a run is.
+// What a checkpoint of a run says about it, apart from the model; and where the checkpoint of a run
+// is.
 #pragma once
 
 #include <map>
@@ -11,33 +11,11 @@
 
 namespace skiff {
 
-template <class Group>
-void add_options(std::map<std::string, std::string>& metadata, const std::string& group,
-                 const Group& options) {
-  for_each_field(options, [&](const Field& field, const auto& value) {
-    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
-  });
-}
-
 // Leaves out what newer options say while they have their defaults, which older checkpoints do not
 // have either: the checkpoints of a run keep their bytes from version to version. `more`: those
 // that only one program has, with their defaults.
 void leave_out_defaults(std::map<std::string, std::string>& metadata,
                         std::map<std::string, std::string> more = {});
-
-// DataError, which names the file, for a value that its option does not allow.
-template <class Group>
-void read_options(const std::map<std::string, std::string>& metadata, const std::string& file,
-                  const std::string& group, Group& options) {
-  std::map<std::string, std::string> texts;
-  for (const auto& [key, value] : metadata)
-    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
-  try {
-    from_texts(options, texts);
-  } catch (const UsageError& e) {
-    fail<DataError>(file, ": ", e.what());
-  }
-}
 
 struct CheckpointPlace {
   std::string file, folder;  // folder: that the file lies in

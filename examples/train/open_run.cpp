@@ -8,6 +8,7 @@
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
 #include "examples/train/recipes.h"
+#include "layers/model_file.h"
 
 namespace skiff {
 

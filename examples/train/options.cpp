@@ -6,6 +6,7 @@
 #include "core/check.h"
 #include "data/tasks.h"
 #include "examples/train/recipes.h"
+#include "examples/train/without_effect.h"
 #include "layers/mixers.h"
 
 namespace skiff {
@@ -38,15 +39,9 @@ int run_with_options(int argc, char** argv, Flags& flags,
 }
 
 std::vector<std::string> options_without_effect(const CommandLine& c) {
-  std::vector<std::string> notes;
-  const auto needs = [&](bool holds, const std::string& reason,
-                         const std::vector<const char*>& names) {
-    if (holds) return;
-    for (const std::string name : names)
-      if (contains(c.given, name)) notes.push_back("--" + name + " has no effect " + reason);
-  };
+  WithoutEffect without(c.given);
   const auto& [model, data, train, pretrain, run] = c.options;
-  if (is_several(data.task)) return notes;
+  if (is_several(data.task)) return {};
   const Task& chosen = task_named(data.task);
   const TaskShape& shape = chosen.shape;
   const bool images = shape.height > 0;
@@ -54,11 +49,11 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   const std::string one_size = task + ": its images have one size";
   for (const std::string& name : field_names(data))
     if (name != "task" && name != "data" && !contains(chosen.reads, name))
-      needs(false, name == "max-length" ? one_size : task, {name.c_str()});
-  needs(!images, one_size, {"mask-padding", "bucket"});
-  needs(images, task + ": it has no images", {"layout"});
-  needs(!images || mixer_named(model.mixer).reads_images(),
-        mixer + ": it reads an image as one sequence", {"layout"});
+      without.unless(false, name == "max-length" ? one_size : task, {name});
+  without.unless(!images, one_size, {"mask-padding", "bucket"});
+  without.unless(images, task + ": it has no images", {"layout"});
+  without.unless(!images || mixer_named(model.mixer).reads_images(),
+                 mixer + ": it reads an image as one sequence", {"layout"});
   const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;
   const bool warp = model.mixer == "ski" && model.ski.warp == Warp::Auto;
   for (const std::string& name : unread_options(model)) {
@@ -67,23 +62,16 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
                                : warp && name == "gamma"   ? "with --warp auto"
                                : decay ? "with --tno-decay " + value_text(model.tno.decay)
                                        : mixer;
-    needs(false, reason, {name.c_str()});
+    without.unless(false, reason, {name});
   }
-  needs(train.steps == 0, "beside --steps", {contains(c.given, "steps") ? "epochs" : ""});
-  needs(train.schedule != ScheduleKind::Constant && train.schedule != ScheduleKind::InverseSqrt,
-        "with --schedule " + value_text(train.schedule), {"horizon"});
-  needs(train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd", {"beta2", "decaying"});
-  const bool kernels = model.mixer != "attention" && model.mixer != "none";
-  needs(kernels, mixer + ": it has no kernels", {"kernel-lr"});
-  needs(train.shards > 1, "with --shards 1", {"sync-norm"});
-  needs(model.norm == NormKind::Batch, "with --norm " + value_text(model.norm), {"sync-norm"});
-  needs(train.batch_tokens == 0, "beside --batch-tokens", {"bucket"});
-  needs(!train.init.empty(), "without --init", {"init-moments"});
+  without.of_training(train, model);
+  without.unless(train.batch_tokens == 0, "beside --batch-tokens", {"bucket"});
+  without.unless(!train.init.empty(), "without --init", {"init-moments"});
   const bool masked = pretrain.objective == Pretrain::Masked;
   const std::string objective = "with --pretrain " + value_text(pretrain.objective);
-  needs(masked, objective, {"mask-share"});
-  needs(!pretrains(c.options), objective + ": no label is read",
-        {"train-examples", "readout", "test-limit", "label-smoothing"});
+  without.unless(masked, objective, {"mask-share"});
+  without.unless(!pretrains(c.options), objective + ": no label is read",
+                 {"train-examples", "readout", "test-limit", "label-smoothing"});
   check<UsageError>(pretrain.objective != Pretrain::Causal || model.kernel.causal,
                     "--pretrain causal: needs --causal: without it every position sees the ones "
                     "after it, which it has to predict");
@@ -96,7 +84,7 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
                       positions, " inducing points fit the ", positions,
                       " positions of a sequence, got ", model.ski.inducing_points);
   }
-  return notes;
+  return without.notes();
 }
 
 }  // namespace skiff

@@ -68,7 +68,7 @@ class Trainer {
 
   const Progress& at() const { return at_; }
   bool best_is_last() const { return at_.best_step == at_.step && !at_.best_averaged; }
-  void load_weights(const std::string& file);  // and optimizer and position, of this run
+  void load_weights(const std::string& file);  // and of the optimizer; the position stays
   // Everything is saved: says so, and throws Stopped if a signal was the reason.
   void stopped() const;
 
@@ -90,8 +90,7 @@ class Trainer {
   State state() const;
   void write(const std::string& name, const State& state) const;
   void save_checkpoint();
-  template <class Save>
-  bool saved(const Save& save);
+  bool saved(const std::function<void()>& save);
   void save_best();
   void load(const safetensors::File& file);
   safetensors::File newest_whole(std::vector<std::pair<std::string, std::string>>& damaged) const;

@@ -18,8 +18,14 @@ using Names = std::vector<std::string>;
 
 constexpr const char* kAccepted =
     "expected wiki.{train,valid,test}.tokens or .raw, train.bin and val.bin, enwik8, text8, "
-    "input.txt, folders train and test of .txt files, or .txt files, there or one level below, or "
-    "an archive of them";
+    "input.txt, folders train and test of .txt files, .txt files, or else files such as .md, .tex, "
+    ".html or .py, there or one level below, or an archive of them";
+
+// What is text in a folder without .txt files.
+constexpr const char* kTexts[] = {
+    ".md", ".rst", ".tex", ".html", ".htm",  ".xml",  ".json", ".csv",  ".tsv",  ".log",   ".c",
+    ".h",  ".cc",  ".cpp", ".hpp",  ".cu",   ".py",   ".rs",   ".go",   ".java", ".js",    ".ts",
+    ".sh", ".rb",  ".pl",  ".lua",  ".toml", ".yaml", ".yml",  ".conf", ".el",   ".tokens"};
 
 struct Single {
   const char* name;
@@ -204,12 +210,27 @@ std::string known_archive_in(const TextFiles& files) {
 
 TextLayout text_files_in(const TextFiles& files) {
   TextLayout layout;
-  Names texts;
-  for (const std::string& name : files.names())
-    if (name.ends_with(".txt")) texts.push_back(name);
+  Names texts, others;
+  for (const std::string& name : files.names()) {
+    const bool text = std::any_of(std::begin(kTexts), std::end(kTexts),
+                                  [&](const char* ending) { return name.ends_with(ending); });
+    if (name.ends_with(".txt"))
+      texts.push_back(name);
+    else if (text)
+      others.push_back(name);
+  }
+  if (texts.empty())
+    texts.swap(others);
+  else if (!others.empty())
+    layout.notes.push_back(std::to_string(others.size()) +
+                           " files beside the .txt files are left out, such as " + others[0]);
   if (files.kind() == TextFiles::Kind::Archive && files.names().size() == 1) texts = files.names();
   check<DataError>(!texts.empty(), files.place(), ": no text found; ", kAccepted);
-  if (texts.size() == 1) return layout_of_file(texts[0]);
+  if (texts.size() == 1) {
+    TextLayout one = layout_of_file(texts[0]);
+    one.notes.insert(one.notes.end(), layout.notes.begin(), layout.notes.end());
+    return one;
+  }
   layout.name = std::to_string(texts.size()) + " text files";
   layout.files[0] = std::move(texts);
   return layout;

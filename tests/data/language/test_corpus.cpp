@@ -278,6 +278,23 @@ TEST_CASE("corpus: many small files, the last 5 % of each folder for validation,
   CHECK(text_of(three, three.test) == "e6\ne7\ne8\ne9\nr6\nr7\nr8\nr9\n");
 }
 
+TEST_CASE(
+    "corpus: a folder without .txt files is its other texts; beside them those are left out") {
+  const Folder folder;
+  folder.write("b.py", "print('some code, long enough')\n");
+  folder.write("a.md", "# A title\n\nSome words for a text.\n");
+  folder.write("c.png", "\x89PNG no text");
+  const Corpus sources = load_corpus({.place = folder.name()});
+  CHECK(sources.name == "2 text files");
+  CHECK(sources.train.size() + sources.val.size() + sources.test.size() == 66);
+  CHECK(sources.train[0] == '#');
+  folder.write("text.txt", std::string(200, 'x'));
+  const Corpus text = load_corpus({.place = folder.name()});
+  CHECK(text.train.size() + text.val.size() + text.test.size() == 200);
+  REQUIRE(text.notes.size() == 1);
+  CHECK(text.notes[0] == "2 files beside the .txt files are left out, such as a.md");
+}
+
 TEST_CASE("corpus: many small files of an archive take about the memory of their text") {
   const Folder folder;
   std::vector<std::pair<std::string, std::string>> files;

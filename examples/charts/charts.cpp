@@ -279,8 +279,10 @@ class Drawing {
       bars += "M" + point(x_.at(s.x[i]), y_.at(s.low[i])) + "V" + coordinate(y_.at(s.high[i]));
       dots += "M" + point(x_.at(s.x[i]), y_.at(s.y[i])) + "h0";
     }
-    if (drawn == 1) d += "h0";  // with round ends a dot
-    s_ += path(classes_of(s), d);
+    if (drawn == 1)  // with round ends a dot
+      s_ += "<path class=\"" + classes_of(s) + "\" style=\"stroke-width:6\" d=\"" + d + "h0\"/>\n";
+    else
+      s_ += path(classes_of(s), d);
     if (!bars.empty())
       s_ += "<path class=\"s c" + std::to_string(s.color) + "\" style=\"stroke-width:1.2\" d=\"" +
             bars + "\"/><path class=\"s c" + std::to_string(s.color) +

@@ -111,7 +111,11 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
                       .series = {train_accuracy, val_accuracy},
                       .percent = true});
   if (classes && !majority.x.empty()) charts.back().series.push_back(majority);
-  for (charts::Chart& chart : charts) chart.marks = marks;
+  for (charts::Chart& chart : charts) {
+    chart.marks = marks;
+    if (!rows.empty())  // the legend does not name what is not drawn
+      std::erase_if(chart.series, [](const Series& s) { return s.x.empty(); });
+  }
   return charts::file(title, charts);
 }
 

@@ -216,6 +216,17 @@ TEST_CASE("curves: validations are joined, though most rows have none; the legen
   CHECK(count_of(svg, "translate(56 274)") == 1);
 }
 
+TEST_CASE("curves: a single validation is a dot, and what has no points no name") {
+  const std::vector<MetricsRow> rows = {
+      {.step = 1, .train_loss = 2},
+      {.step = 2, .train_loss = 1, .val_loss = 1, .val_accuracy = 0.5}};
+  const std::string svg = curves_svg(rows, "pretraining", {"one answer", 0.2, 3});
+  CHECK(well_formed(svg));
+  CHECK(count_of(svg, "stroke-width:6") == 2);
+  CHECK(count_of(svg, ">one answer</text>") == 2);
+  CHECK(count_of(svg, ">training</text>") == 1);  // no accuracy of training
+}
+
 TEST_CASE("curves: a run of a hundred thousand rows is drawn in the space of a thousand") {
   const auto rows = [](int64_t count) {
     std::vector<MetricsRow> all;

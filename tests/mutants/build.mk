@@ -2,7 +2,7 @@
 MUTANTS  := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(wildcard tests/mutants/*.patch))
 SHOWN_MUTANTS := $(patsubst tests/mutants/%.patch,$(BUILD)/mutants/%.json,$(shell grep -l '^report: yes' tests/mutants/*.patch))
 MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/% $(BUILD)/data/%,$(OBJECTS)) \
-                  $(addprefix $(BUILD)/,optim/shards.o optim/exchange.o optim/adam.o optim/average.o $(patsubst %,examples/train/%.o,coroutine gradients in_turn signals)) \
+                  $(addprefix $(BUILD)/,optim/shards.o optim/exchange.o optim/adam.o optim/average.o examples/program/signals.o $(patsubst %,examples/train/%.o,coroutine gradients in_turn)) \
                   $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_forgetting.o autograd/test_sequence_ops.o autograd/test_ops_generic.o autograd/test_network_ops.o \
                     layers/test_causal_sum.o layers/test_generator.o layers/test_mixers.o data/language/test_windows.o data/language/test_corpus.o data/test_batches.o \
                     optim/test_shards.o optim/test_exchange.o optim/test_average.o layers/test_kernel_inputs.o layers/test_shard_pass.o examples/test_gradients.o)

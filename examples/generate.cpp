@@ -89,9 +89,9 @@ int generate(GenerateOptions o) {
   Generator generator(&run.model(), o.generator);
   catch_stop_signals();
   const bool json = o.inference.json, raw = o.writing.raw;
-  if (given && o.echo && !json) put(beginning, raw);
   if (const std::string note = note_of_unknown(run.vocabulary, prompt); !note.empty() && !o.quiet)
     std::fprintf(stderr, "note: %s\n", note.c_str());
+  if (given && o.echo && !json) put(beginning, raw);
   o.writing.after_prompt = o.echo && !json && given && !is_blank(beginning.back());
   o.writing.keep_first = json || o.compare;
   const Written w = write(

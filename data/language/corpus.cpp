@@ -108,7 +108,8 @@ Corpus load_corpus(const LanguageDataOptions& options) {
   TextSource source = find_text(options.place);
   TextLayout& layout = source.layout;
   const bool given = layout.split == TextLayout::Split::Files;
-  check<UsageError>(!given || options.split.empty(), "--split: the splits of ", layout.name,
+  check<UsageError>(!given || options.split.empty() || !options.own_vocabulary,
+                    "--split: the splits of ", layout.name,
                     " are its files, so it must be empty, got ", options.split);
   const Kind kind = kind_for(options.units, layout);
   check<UsageError>(kind == Kind::Ids || options.vocab == 0, "--vocab: is for token files, but '",
@@ -202,7 +203,7 @@ Corpus with_vocabulary(const Corpus& corpus, const Vocabulary& vocabulary) {
   }
   if (unknown_tokens > 0)
     same.notes.push_back(std::to_string(unknown_tokens) + " of " + std::to_string(tokens->size()) +
-                         " words are unknown to the model and scored as <unk>");
+                         " words of the whole text are unknown to the model, and scored as <unk>");
   return same;
 }
 

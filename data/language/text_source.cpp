@@ -223,7 +223,7 @@ TextLayout text_files_in(const TextFiles& files) {
     texts.swap(others);
   else if (!others.empty())
     layout.notes.push_back(std::to_string(others.size()) +
-                           " files beside the .txt files are left out, such as " + others[0]);
+                           " other texts beside the .txt files are left out, such as " + others[0]);
   if (files.kind() == TextFiles::Kind::Archive && files.names().size() == 1) texts = files.names();
   check<DataError>(!texts.empty(), files.place(), ": no text found; ", kAccepted);
   if (texts.size() == 1) {

@@ -63,7 +63,6 @@ Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
     using Kind = Vocabulary::Kind;
     const Kind kind = run.vocabulary.kind();
     options.place = place;
-    options.split.clear();
     options.own_vocabulary = false;
     options.vocab = kind == Kind::Ids ? run.vocabulary.size() : 0;
     if (kind != Kind::Ids)

@@ -32,6 +32,10 @@ LmRun::LmRun(const LmCommand& command)
       device_(device_named(session_.device, device_note_)) {
   other_data_ = contains(command.given, "data") &&
                 known_config(options_.run.out)["data"] != options_.data.place;
+  for (const char* name : {"extrapolate", "ngram", "sample-tokens", "temperature"})
+    other_report_ = other_report_ ||
+                    (contains(command.given, name) &&
+                     known_config(options_.run.out)[name] != to_texts(options_.report).at(name));
   use_ = use_of_folder<LmOptions>(command, folder_, [&] { return recipe_of(options_); });
 }
 
@@ -64,7 +68,10 @@ std::optional<LmResult> LmRun::operator()() {
 bool LmRun::has_result() {
   if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
   result_ = lm_result_from(folder_.read("result.json"));
-  if (!result_ || other_data_) return false;
+  if (!result_ || other_data_ || other_report_) {
+    result_.reset();
+    return false;
+  }
   result_->folder = options_.run.out;
   display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
   return true;

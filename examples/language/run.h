@@ -67,7 +67,8 @@ class LmRun : private Objective {
   std::string device_note_;  // why the CPU is used
   Device device_;
   FolderUse use_;
-  bool other_data_ = false;  // --data names another place than the run began with
+  bool other_data_ = false;    // --data names another place than the run began with
+  bool other_report_ = false;  // something else is to be reported of the same weights
   Corpus corpus_;
   std::string text_;                 // its fingerprint
   ScoredText watched_, val_, test_;  // of validations; of the end

@@ -13,10 +13,16 @@ std::string folder_of(const std::string& file) {
   return folder.empty() ? "." : folder;
 }
 
+std::string clean_path(const std::string& path) {
+  std::string clean = fs::path(path).lexically_normal().string();
+  while (clean.size() > 1 && clean.back() == '/') clean.pop_back();
+  return clean;
+}
+
 bool is_options_of_run(const std::string& config) {
-  const std::string name = fs::path(config).filename().string();
+  const std::string name = fs::path(config).filename().string(), folder = folder_of(config);
   return (name == "config.toml" || name == kOptionsOfSeveral) &&
-         is_there(folder_of(config) + "/lock");
+         (is_there(folder + "/lock") || is_there(folder + "/best.safetensors"));
 }
 
 std::string config_file(const SessionOptions& session, const std::string& out) {

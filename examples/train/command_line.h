@@ -42,8 +42,9 @@ struct Defaults {
   std::function<Options(const Options&)> make;  // reads them alone
 };
 
-std::string folder_of(const std::string& file);  // "." where no folder is named
-// Whether this is config.toml or several.toml of a run, beside the lock of one.
+std::string folder_of(const std::string& file);   // "." where no folder is named
+std::string clean_path(const std::string& path);  // "runs/a" for "./runs//a/"; "" stays
+// Whether this is config.toml or several.toml of a run, beside other files of one.
 bool is_options_of_run(const std::string& config);
 
 // The file that --config names, itself or by its run folder. With --resume alone, that of --out.
@@ -125,8 +126,10 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
       command.options.train.steps = 0;
     // The folder that holds the options is the run, whatever they say: it may have been moved.
     const bool goes_there = command.session.resume || command.session.force;
-    if (goes_there && !contains(command.given, "out") && is_options_of_run(command.config))
+    if (goes_there && !contains(command.given, "out") &&
+        (command.config != command.session.config || is_options_of_run(command.config)))
       command.options.run.out = folder_of(command.config);
+    command.options.run.out = clean_path(command.options.run.out);
     return body(command);
   });
 }
@@ -139,14 +142,17 @@ template <class Options>
 bool differs_in_steps(const Command<Options>& c, Options then, const std::string& config,
                       const std::string& file) {
   for (const ConfigEntry& e : parse_config(config, file))
-    check<UsageError>(from_texts(then, {{e.key, e.value}}).empty(), "--resume: '", file, "' sets '",
-                      e.key, "', which this program does not know; a newer one started this run");
+    check<UsageError>(
+        from_texts(then, {{e.key, e.value}}).empty(), "--resume: '", file, "' sets '", e.key,
+        "', which this program does not know; a newer one, or another one, started this run");
   std::map<std::string, std::string> before = to_texts(then);
   bool other_steps = false;
   std::string differences;
   for_each_field(c.options, [&](const Field& field, const auto& value) {
     const std::string name = field.name, now = value_text(value);
     if (!field.changes_result || before[name] == now) return;
+    // Where the stage before lies now; what it is, stages.cpp compares.
+    if (name == "init" && !c.session.outer.empty()) return;
     if (name == "steps" && contains(c.given, name) && c.options.train.steps > 0) {
       other_steps = true;
       return;
@@ -176,8 +182,10 @@ FolderUse use_of_folder(const Command<Options>& c, const RunFolder& folder,
     return {.other_steps = differs_in_steps(c, recipe(), folder.read("config.toml"),
                                             folder.file("config.toml"))};
   }
-  check<UsageError>(!used || c.session.force, "'", folder.path(),
-                    "' holds a run already; --resume goes on with it, --force starts over");
+  check<UsageError>(
+      !used || c.session.force, "'", folder.path(), "' holds a run already; ",
+      folder.checkpoints().empty() ? "it has no checkpoint, so " : "--resume goes on with it, ",
+      "--force starts over");
   return {.clears = used};
 }
 

@@ -25,14 +25,20 @@ Device prepare(const InferenceOptions& options) {
 namespace {
 
 // Where the training found its data, if it is still there. Both places were relative to a folder
-// that the name of the run folder may tell: ../runs/a was runs/a, so data was ../data.
+// that the place of the run tells: ../runs/a was runs/a, so data was ../data.
 std::string data_of_training(const std::string& folder) {
+  namespace fs = std::filesystem;
   auto own = known_config(folder);
-  const std::string data = own["data"], out = own["out"];
-  if (data.empty() || is_there(data)) return data;
-  const bool relative = data[0] != '/' && folder.size() > out.size() && folder.ends_with("/" + out);
-  const std::string other = folder.substr(0, folder.size() - out.size()) + data;
-  return relative && is_there(other) ? other : "";
+  const std::string data = own["data"];
+  if (data.empty() || data[0] == '/') return data.empty() || is_there(data) ? data : "";
+  std::error_code error;
+  const std::string run = fs::canonical(folder, error).string();
+  const std::string ending = "/" + fs::path(own["out"]).lexically_normal().string();
+  if (!error && run.ends_with(ending)) {
+    const fs::path other = fs::path(run.substr(0, run.size() - ending.size())) / data;
+    if (is_there(other)) return fs::proximate(other, error).string();
+  }
+  return is_there(data) ? data : "";
 }
 
 }  // namespace
@@ -110,12 +116,9 @@ NamedExample encoded(const OpenedRun& run, const Task& task, const std::string& 
                    run.checkpoint, "' reads text");
   const std::vector<std::string>& vocabulary = run.opened.card.vocabulary;
   NamedExample named{name, {}, 0, 0};
-  // The line end with which an editor closes a file, where the training has never seen one.
+  // The line end with which an editor closes a file. The texts of the benchmark have none.
   std::string_view text = input;
-  const auto knows = [&](const char* name) {
-    return std::find(vocabulary.begin(), vocabulary.end(), name) != vocabulary.end();
-  };
-  const bool knows_ends = knows("\n") || knows("<0x0a>");
+  const bool knows_ends = std::find(vocabulary.begin(), vocabulary.end(), "\n") != vocabulary.end();
   if (!knows_ends && text.ends_with('\n')) text.remove_suffix(text.ends_with("\r\n") ? 2 : 1);
   try {
     named.example = task.encode(text, vocabulary, run.options.data);
@@ -124,7 +127,8 @@ NamedExample encoded(const OpenedRun& run, const Task& task, const std::string& 
   }
   const std::vector<uint16_t> tokens = named.example.tokens.values();
   named.tokens = int64_t(tokens.size());
-  if (!vocabulary.empty()) named.unknown = std::count(tokens.begin(), tokens.end(), kUnknownId);
+  if (vocabulary.size() > size_t(kUnknownId) && vocabulary[kUnknownId] == "<unk>")
+    named.unknown = std::count(tokens.begin(), tokens.end(), kUnknownId);
   return named;
 }
 

@@ -1,7 +1,9 @@
 #include "examples/train/inner_run.h"
 
+#include <filesystem>
 #include <sstream>
 
+#include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 #include "examples/train/lra.h"
 #include "examples/train/recipes.h"
@@ -37,19 +39,36 @@ void check_folder_of_several(const std::string& out) {
                     "' holds an ordinary run; a run of several needs another folder");
 }
 
-void keep_options(const CommandLine& asked, const RunFolder& folder, const std::string& text) {
-  if (asked.session.resume && folder.has(kOptionsOfSeveral)) {
-    const std::string& task = asked.options.data.task;
-    Options then = recipe_named(asked.options.train.recipe,
-                                is_several(task) ? several_tasks(task).front() : task)
-                       .options;
-    then.data.task = task;
-    if (is_several(task)) then.model.mixer = asked.options.model.mixer;  // those that are run now
-    if (!differs_in_steps(asked, then, folder.read(kOptionsOfSeveral),
-                          folder.file(kOptionsOfSeveral)))
-      return;
+OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder,
+                                   const std::string& text)
+    : folder_(folder), text_(text) {
+  const bool there = folder.has(kOptionsOfSeveral), resume = asked.session.resume;
+  bool runs = false;
+  for (const std::string& name : names_in(folder.path()))
+    runs = runs || is_there(std::filesystem::path(folder.path()) / name / "config.toml");
+  check<UsageError>(!runs || resume || asked.session.force, "'", folder.path(),
+                    "' holds runs already; --resume goes on with them, --force starts over");
+  if (!there || !resume) {
+    accept();
+    return;
   }
-  folder.write(kOptionsOfSeveral, text);
+  const std::string& task = asked.options.data.task;
+  Options then = recipe_named(asked.options.train.recipe,
+                              is_several(task) ? several_tasks(task).front() : task)
+                     .options;
+  then.data.task = task;
+  if (is_several(task)) then.model.mixer = asked.options.model.mixer;  // those that are run now
+  const std::string before = folder.read(kOptionsOfSeveral), file = folder.file(kOptionsOfSeveral);
+  if (!differs_in_steps(asked, then, before, file)) return;
+  apply_config(then, parse_config(before, file));
+  check<UsageError>(asked.options.train.steps >= then.train.steps, "--steps: the runs in '",
+                    folder.path(), "' have ", then.train.steps, " steps already, got ",
+                    asked.options.train.steps);
+}
+
+void OptionsOfSeveral::accept() {
+  if (!kept_) folder_.write(kOptionsOfSeveral, text_);
+  kept_ = true;
 }
 
 std::optional<Result> run_inside(const CommandLine& asked, Options options,

@@ -27,9 +27,20 @@ void set_option(Options& options, const std::string& name, const std::string& va
 // UsageError if --out holds an ordinary run, whose files those of a run of several would replace.
 void check_folder_of_several(const std::string& out);
 
-// Keeps the options of a run of several, `text`, in its folder, for --resume. With --resume,
-// UsageError if they are other ones than those that are kept there, as for a single run.
-void keep_options(const CommandLine& asked, const RunFolder& folder, const std::string& text);
+// The options of a run of several, as its folder keeps them for --resume.
+class OptionsOfSeveral {
+ public:
+  // text: of the options. UsageError, before anything is written, if the folder holds runs and
+  // neither --resume nor --force is given, and with --resume for what shapes the result and
+  // differs, or for fewer steps. A new run is kept at once.
+  OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder, const std::string& text);
+  void accept();  // a run has taken them: now they are kept in any case
+
+ private:
+  const RunFolder& folder_;
+  const std::string text_;
+  bool kept_ = false;
+};
 
 // Trains with these options in this folder, as the session asks: with --resume it goes on where the
 // folder holds checkpoints, begins where it holds none, and returns the result of a finished run at

@@ -21,10 +21,25 @@ namespace {
 constexpr int64_t kLongestAttention = 8192;
 
 // What may be said of all tasks at once; their recipes decide the rest.
-constexpr const char* kOfAllTasks[] = {
-    "task",       "data",       "protocol",  "bytes", "val-split",  "mixer",
-    "recipe",     "seed",       "init",      "steps", "eval-every", "eval-limit",
-    "test-limit", "save-every", "log-every", "keep",  "out",        "checkpoint-activations"};
+constexpr const char* kOfAllTasks[] = {"task",
+                                       "data",
+                                       "protocol",
+                                       "bytes",
+                                       "aan-decode",
+                                       "val-split",
+                                       "mixer",
+                                       "recipe",
+                                       "seed",
+                                       "init",
+                                       "steps",
+                                       "eval-every",
+                                       "eval-limit",
+                                       "test-limit",
+                                       "save-every",
+                                       "log-every",
+                                       "keep",
+                                       "out",
+                                       "checkpoint-activations"};
 
 bool of_all_tasks(const std::string& name) {
   return std::find(std::begin(kOfAllTasks), std::end(kOfAllTasks), name) != std::end(kOfAllTasks);
@@ -69,7 +84,6 @@ class Group {
       : asked_(asked), folder_(folder_name(asked)), table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
-    keep_options(asked_, folder_, asked_text());
     std::fprintf(table_, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test",
                  "majority", "parameters", "tokens/s", "tensors", "time");
     const std::string& data = asked_.options.data.folder;
@@ -84,8 +98,9 @@ class Group {
            asked_.is_given("mixer") ? std::vector<std::string>{one} : mixer_names())
         run_one(task, mixer);
     }
-    check<DataError>(!results_.empty() || worst_ != 0, "--task ", asked_.options.data.task,
-                     ": no run reached its end; is there data in '", data, "'?");
+    check<DataError>(!results_.empty() || worst_ != 0 || stopped_, "--task ",
+                     asked_.options.data.task, ": no run reached its end; is there data in '", data,
+                     "'?");
     if (asked_.session.json) print_json(results_);
     if (!results_.empty())
       std::fprintf(table_, "table: %s/results.csv, chart: %s/results.svg\n", folder_.path().c_str(),
@@ -102,10 +117,10 @@ class Group {
   }
 
   // Only what was given: the recipes decide the rest.
-  std::string asked_text() const {
+  static std::string asked_text(const CommandLine& asked) {
     std::string text;
-    for (const auto& [name, value] : to_texts(asked_.options))
-      if (asked_.is_given(name)) text += name + "=" + config_value(value) + "\n";
+    for (const auto& [name, value] : to_texts(asked.options))
+      if (asked.is_given(name)) text += name + "=" + config_value(value) + "\n";
     return text;
   }
 
@@ -121,6 +136,8 @@ class Group {
     try {
       const std::optional<Result> result =
           run_inside(c, c.options, c.options.run.out, /*only_best_test=*/true);
+      kept_.accept();
+      stopped_ = stopped_ || !result;
       if (result) add(*result);
     } catch (const Stopped&) {
       throw;
@@ -145,9 +162,11 @@ class Group {
 
   const CommandLine& asked_;
   const RunFolder folder_;
+  OptionsOfSeveral kept_{asked_, folder_, asked_text(asked_)};
   std::FILE* const table_;
   std::vector<Result> results_;
-  int worst_ = 0;  // exit code of the runs that went wrong
+  bool stopped_ = false;  // --stop-at
+  int worst_ = 0;         // exit code of the runs that went wrong
 };
 
 }  // namespace

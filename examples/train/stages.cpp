@@ -85,7 +85,6 @@ class Run {
       : asked_(asked), stages_(read_stages(asked)), folder_(asked.options.run.out) {}
 
   int operator()() {
-    keep_options(asked_, folder_, config_text(asked_.options));
     int64_t before = 0;  // steps of the stages before
     for (Stage& stage : stages_) {
       CommandLine c = asked_;
@@ -97,6 +96,7 @@ class Run {
       start_anew_where_the_start_differs(stage, c);
       try {
         stage.result = run_inside(c, stage.options, stage.folder, &stage != &stages_.back());
+        kept_.accept();
       } catch (const Stopped&) {
         write_metrics();
         throw;
@@ -201,6 +201,7 @@ class Run {
   const CommandLine& asked_;
   std::vector<Stage> stages_;
   const RunFolder folder_;
+  OptionsOfSeveral kept_{asked_, folder_, config_text(asked_.options)};
 };
 
 }  // namespace

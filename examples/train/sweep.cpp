@@ -152,7 +152,6 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
-    keep_options(asked_, folder_, config_text(asked_.options));
     if (grid_.minutes > 0)
       folder_.write(kSweepBudget, value_text(grid_.minutes));
     else
@@ -220,6 +219,7 @@ class Sweep {
       if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
       const auto result = run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true);
+      kept_.accept();
       if (!result) return;  // --stop-at
       points_.push_back({values, *result});
       print(points_.back());
@@ -263,6 +263,7 @@ class Sweep {
   const CommandLine& asked_;
   const Grid grid_;
   const RunFolder folder_;
+  OptionsOfSeveral kept_{asked_, folder_, config_text(asked_.options)};
   std::FILE* const table_;
   std::vector<Point> points_;
   int worst_ = 0;  // exit code of the runs that went wrong

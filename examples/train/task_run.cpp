@@ -73,7 +73,10 @@ std::optional<Result> TaskRun::operator()() {
 bool TaskRun::has_result() {
   if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
   result_ = result_from(folder_.read("result.json"), only_best_test());
-  if (!result_ || other_data_) return false;
+  if (!result_ || other_data_) {
+    result_.reset();
+    return false;
+  }
   result_->folder = options_.run.out;
   display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
   return true;

@@ -127,7 +127,59 @@ TEST_CASE("going on: what a sweep refuses does not change what it goes on with")
                               place / "several --steps 4 --stop-at 2 --mixer none";
   const Outcome stopped = place.run(several);
   CHECK(contains(stopped.err, "saved; --out " + place / "several --resume goes on"));
+  CHECK(stopped.code == 0);
   CHECK(place.run("train_lra --resume --out " + place / "several").code == 0);
+}
+
+TEST_CASE("going on: a run of several keeps its options, whatever else is tried") {
+  const TinyRun place;
+  place.write("grid.txt", "mixer none conv\n");
+  const std::string sweep = "--steps 4 --eval-every 2 --quiet --sweep " + place / "grid.txt";
+  REQUIRE(place.train("sweep", sweep + " --stop-at 2").code == 0);
+  const std::string kept = slurp(place / "sweep/several.toml");
+  const Outcome again = place.train("sweep", sweep + " --lr 0.01");  // without --resume
+  CHECK(again.code == 2);
+  CHECK(contains(again.err, "holds runs already; --resume goes on with them, --force starts over"));
+  CHECK(slurp(place / "sweep/several.toml") == kept);
+  REQUIRE(place.run("train_lra --resume --quiet --out " + place / "sweep").code == 0);
+  const Outcome fewer = place.run("train_lra --resume --steps 2 --out " + place / "sweep");
+  CHECK(fewer.code == 2);
+  CHECK(contains(fewer.err, "have 4 steps already, got 2"));
+  CHECK(slurp(place / "sweep/several.toml") == kept);
+  fs::rename(place / "data", place / "moved");
+  REQUIRE(place
+              .run("train_lra --resume --quiet --steps 6 --out " + place / "sweep --data " +
+                   place / "moved")
+              .code == 0);
+  CHECK(contains(slurp(place / "sweep/several.toml"), "data=\"" + place / "moved" + "\""));
+  CHECK(place.run("train_lra --resume --quiet --out " + place / "sweep").code == 0);
+}
+
+TEST_CASE("going on: stages that were moved, or are named in another way, go on") {
+  const TinyRun place;
+  place.write("stages.txt", "steps lr\n4 1e-3\n4 5e-4\n");
+  REQUIRE(
+      place.train("stages", "--stop-at 6 --eval-every 2 --stages " + place / "stages.txt").code ==
+      0);
+  fs::rename(place / "stages", place / "moved");
+  const Outcome o = place.run("train_lra --resume --quiet --stop-at 7 --out " + place / "moved//");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(fs::exists(place / "moved/stage-2/ckpt-00000003.safetensors"));
+  CHECK_FALSE(fs::exists(place / "stages"));
+  CHECK(place.run("train_lra --resume --quiet --config " + place / "moved/").code == 0);
+  CHECK(fs::exists(place / "moved/stage-2/ckpt-00000004.safetensors"));
+}
+
+TEST_CASE("going on: a copy without the lock is the run that is named") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run", "--stop-at 10").code == 0);
+  fs::create_directories(place / "bak");
+  for (const char* name : {"config.toml", "metrics.csv", "ckpt-00000010.safetensors"})
+    fs::copy(place / ("run/" + std::string(name)), place / ("bak/" + std::string(name)));
+  REQUIRE(train_lra_here(place, "--config " + place / "bak --resume --stop-at 12").code == 0);
+  CHECK(fs::exists(place / "bak/ckpt-00000012.safetensors"));
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000012.safetensors"));
 }
 
 TEST_CASE("going on: a recipe beside a file that sets everything would only change its own name") {
@@ -310,6 +362,8 @@ TEST_CASE("evaluate: the data of the training is found from another folder") {
   fs::create_directories(place / "sub");
   const std::string there = "cd " + place / "sub" + " && ";
   CHECK(place.run_with(there, "evaluate ../runs/a --quiet").code == 0);
+  CHECK(place.run_with(there, "evaluate ../runs/a/ --quiet").code == 0);
+  CHECK(place.run_with("cd " + place / "runs/a" + " && ", "evaluate . --quiet").code == 0);
   fs::rename(place / "data", place / "moved");
   const Outcome gone = place.run_with(there, "evaluate ../runs/a --quiet");
   CHECK(gone.code == 3);

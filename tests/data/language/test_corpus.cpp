@@ -292,7 +292,7 @@ TEST_CASE(
   const Corpus text = load_corpus({.place = folder.name()});
   CHECK(text.train.size() + text.val.size() + text.test.size() == 200);
   REQUIRE(text.notes.size() == 1);
-  CHECK(text.notes[0] == "2 files beside the .txt files are left out, such as a.md");
+  CHECK(text.notes[0] == "2 other texts beside the .txt files are left out, such as a.md");
 }
 
 TEST_CASE("corpus: many small files of an archive take about the memory of their text") {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# clang's ThreadSanitizer with four threads: the samples of every op, the tests of core, autograd, layers and optim, and a short training
-# with every mixer. Archer tells it what OpenMP's barriers order. OpenBLAS, FFTW and libomp are not instrumented.
+# clang's ThreadSanitizer with four threads: the samples of every op, the tests of core, autograd, layers and optim, and a
+# short training with every mixer. Archer tells it what OpenMP's barriers order. OpenBLAS, FFTW and libomp are not instrumented.
 # Run:     tests/campaign/threads.sh                 half an hour, most of it compiling
 # Expect:  no report; a planted race is found, so that no report means something; "N passed, N failed"
 set -u
@@ -29,16 +29,18 @@ cat >"$work/race.cpp" <<'END'
 #include "core/parallel.h"
 int main(int argc, char**) {
   double sum = 0, parts[64] = {};
-  skiff::parallel_for(64, [&](int64_t i) { parts[i] += double(i); });
-  if (argc > 1) skiff::parallel_for(100000, [&](int64_t i) { sum += double(i); });
+  skiff::parallel_for(skiff::Device::CPU, 64, [&](int64_t i) { parts[i] += double(i); });
+  if (argc > 1) skiff::parallel_for(skiff::Device::CPU, 1000, [&](int64_t i) { sum += double(i); });
   return parts[1] + sum < 0;
 }
 END
 build=build/tsan
-make=(make CXX="${CXX:-clang++}" PCH=0 OPT=-O1 EXTRA="-fsanitize=thread -DSKIFF_PARALLEL_GRAIN=64" BUILD=$build)
+tsan="-fsanitize=thread -DSKIFF_PARALLEL_GRAIN=64"
+make=(make CXX="${CLANG:-clang++}" PCH=0 OPT=-O1 EXTRA="$tsan" BUILD=$build)
 "${make[@]}" -s $build/{gradcheck,train_lra,lra_data,skiff_tests} || { echo '0 passed, 1 failed'; exit 1; }
 sources=$(printf '*tests/%s/*,' core autograd layers optim)
-"${CXX:-clang++}" -std=c++20 -O1 -g -fopenmp -fsanitize=thread -I. "$work/race.cpp" -o "$work/race" 2>"$work/log" ||
+# shellcheck disable=SC2086
+clang++ -std=c++20 -O1 -g -fopenmp $tsan -I. "$work/race.cpp" -o "$work/race" 2>"$work/log" ||
   { cat "$work/log"; echo '0 passed, 1 failed'; exit 1; }
 verdict "a loop without a race" 0 "$work/race"
 verdict "a planted race is found" 66 "$work/race" planted

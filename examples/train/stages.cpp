@@ -122,7 +122,7 @@ class Run {
   // by now, as after --force, what the folder holds belongs to another run.
   void start_anew_where_the_start_differs(const Stage& stage, CommandLine& c) const {
     if (stage.options.train.init.empty() || &stage == stages_.data()) return;
-    const std::string bytes = read_file(stage.options.train.init);
+    const std::string bytes = read_file(stage.options.train.init, int64_t(1) << 40);
     const std::string now =
         std::to_string(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
     const RunFolder folder(stage.folder);

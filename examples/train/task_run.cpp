@@ -45,6 +45,7 @@ std::optional<Result> TaskRun::operator()() {
                 "when the data is read");
   processes().set_place("while data is read, on each host by one process after the other");
   together_by_host([&] { load_data(); });
+  processes().set_place("");
   if (!goes_on()) throw Stopped();
   together(processes(), [&] { build(); });
   check_same("data", train_data_ + ", " + val_data_);

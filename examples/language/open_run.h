@@ -31,8 +31,9 @@ struct OpenedLmRun {
 // `path`: a run folder, whose best weights are taken, or a checkpoint.
 OpenedLmRun open_lm_run(const std::string& path, Device device = Device::CPU);
 
-// The text of a run's options, or of `place` if it is not empty. DataError if its vocabulary is not
-// that of the run.
+// The text of a run's options; DataError if its vocabulary is not that of the run. Or the text of
+// `place`, if that is not empty, in the units and ids of the run (with_vocabulary). whole: without
+// splits, as `train`.
 Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole = false);
 
 }  // namespace skiff

@@ -1,6 +1,6 @@
 // Controls: what a Toeplitz operator is compared with in the same trunk, to see what its long lags
 // are worth. ShortConv is SKI's filter alone, without the interpolated part:
-//   y[i] = sum_k c[k] x[i-k],  |k| <= (m-1)/2;  causal: 0 <= k <= (m-1)/2     k the lag
+//   y[i] = sum_k c[k] x[i-k] over the lags |k| <= (m-1)/2;  causal: 0 <= k <= (m-1)/2
 // NoMixing leaves every position as it is.
 #pragma once
 

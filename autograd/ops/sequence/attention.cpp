@@ -17,12 +17,13 @@
 //             gq[i, c] = a sum_j gs[i, j] k[j, c]
 //             gk[j, c] = a sum_i gs[i, j] q[i, c]
 //
-// A row of p needs that row of q and all of k; with all of v it makes a row of y. So a piece of p,
-// some of its rows, is made, used while it is in the cache, and overwritten by the next. The
-// backward makes the pieces again, from m and z, and knows d before the first of them, from y.
-// (FlashAttention, arXiv 2205.14135, does this with pieces of rows and columns, because a GPU's
-// fast memory is smaller than one core's cache.) A causal piece has no columns beyond its last row:
-// about half of all products are not computed.
+// A row of p needs that row of q and all of k; with all of v it makes a row of
+// y. So a piece of p, some of its rows, is made, used while it is in the cache,
+// and overwritten by the next. The backward makes the pieces again, from m and
+// z, and knows d before the first of them, from y. (FlashAttention, arXiv
+// 2205.14135, does this with pieces of rows and columns, because a GPU's fast
+// memory is smaller than one core's cache.) A causal piece has no columns
+// beyond its last row: about half of all products are not computed.
 //
 // The rows of a piece follow from the sizes alone. On the CPU a thread takes a
 // few neighbouring heads of a sequence from beginning to end, so that it reads

@@ -27,8 +27,17 @@ namespace fs = std::filesystem;
 
 constexpr const char* kOwnFolder = "skiff-process-";
 
-// Removes the folders of processes that were killed: those whose lock (run_folder.h) is free. A
-// process takes the lock at once when it has made its folder; the minute leaves time for that.
+// The open folder, locked; -1 where another process has the lock. The lock is on the folder
+// itself, so that no moment passes in which the folder is there and the file to lock is not.
+int lock_folder(const fs::path& folder) {
+  const int lock = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+  if (lock < 0 || ::flock(lock, LOCK_EX | LOCK_NB) == 0) return lock;
+  ::close(lock);
+  return -1;
+}
+
+// Removes the folders of processes that were killed: those whose lock is free. The minute leaves
+// time between making a folder and locking it.
 void remove_left_over() {
   std::error_code ignored;
   for (const fs::directory_entry& entry :
@@ -36,9 +45,9 @@ void remove_left_over() {
     if (!entry.path().filename().string().starts_with(kOwnFolder)) continue;
     const auto age = fs::file_time_type::clock::now() - entry.last_write_time(ignored);
     if (ignored || age < std::chrono::minutes(1)) continue;
-    const int lock = ::open((entry.path() / "lock").c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    const int lock = lock_folder(entry.path());
     if (lock < 0) continue;
-    if (::flock(lock, LOCK_EX | LOCK_NB) == 0) fs::remove_all(entry.path(), ignored);
+    fs::remove_all(entry.path(), ignored);
     ::close(lock);
   }
 }
@@ -126,23 +135,28 @@ Launched::Launched(RunOptions& run, SessionOptions& session, const std::string& 
   if (session.threads == 0) session.threads = threads_of_process();
   if (all.rank() > 0) {
     remove_left_over();
-    std::string place = fs::temp_directory_path() / (kOwnFolder + std::string("XXXXXX"));
-    check<IoError>(::mkdtemp(place.data()) != nullptr, "cannot create '", place, "'");
-    own_folder_ = place;
+    own_folder_.emplace();
   }
-  if (session.resume) copy_files(run.out, own_folder_);
+  if (session.resume) copy_files(run.out, own_folder_ ? own_folder_->path() : "");
   if (all.rank() == 0) {
     if (!session.quiet) describe(session.threads > 0 ? session.threads : omp_get_max_threads());
     return;
   }
-  run.out = own_folder_;
+  run.out = own_folder_->path();
   session.quiet = true;
   session.force = false;
 }
 
-Launched::~Launched() {
+Launched::OwnFolder::OwnFolder()
+    : path_(fs::temp_directory_path() / (kOwnFolder + std::string("XXXXXX"))) {
+  check<IoError>(::mkdtemp(path_.data()) != nullptr, "cannot create '", path_, "'");
+  lock_ = lock_folder(path_);
+}
+
+Launched::OwnFolder::~OwnFolder() {
   std::error_code ignored;
-  if (!own_folder_.empty()) fs::remove_all(own_folder_, ignored);
+  fs::remove_all(path_, ignored);
+  if (lock_ >= 0) ::close(lock_);
 }
 
 }  // namespace skiff

@@ -6,6 +6,7 @@
 // need not be shared.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "examples/train/run_options.h"
@@ -18,12 +19,23 @@ class Launched {
   // process calls it before it opens the run folder. `options`: what shapes the result, the same
   // on all processes.
   Launched(RunOptions& run, SessionOptions& session, const std::string& options);
-  ~Launched();
-  Launched(const Launched&) = delete;
-  Launched& operator=(const Launched&) = delete;
 
  private:
-  std::string own_folder_;  // of the other processes
+  // A new folder, locked until it is removed, when this object ends.
+  class OwnFolder {
+   public:
+    OwnFolder();
+    ~OwnFolder();
+    OwnFolder(const OwnFolder&) = delete;
+    OwnFolder& operator=(const OwnFolder&) = delete;
+    const std::string& path() const { return path_; }
+
+   private:
+    std::string path_;
+    int lock_;
+  };
+
+  std::optional<OwnFolder> own_folder_;  // of the other processes
 };
 
 }  // namespace skiff

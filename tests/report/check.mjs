@@ -38,7 +38,9 @@ function expect(what, problems) {
   for (const p of list.slice(0, 12)) console.log(`        ${p}`);
 }
 
+const patience = 120000;  // ms: the machine may be busy
 const browser = await chromium.launch({  // with a fresh profile of its own
+  timeout: patience,
   executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
   headless: true,
   args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
@@ -47,6 +49,7 @@ const browser = await chromium.launch({  // with a fresh profile of its own
 
 async function open(path, { scripts = true, scheme = 'light', width = 1280 } = {}) {
   const context = await browser.newContext({ javaScriptEnabled: scripts, colorScheme: scheme, viewport: { width, height: 900 } });
+  context.setDefaultTimeout(patience);
   const page = await context.newPage();
   const log = [], requests = [];
   page.on('console', (m) => ['error', 'warning'].includes(m.type()) && log.push(`${m.type()}: ${m.text()}`));

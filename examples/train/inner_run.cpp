@@ -1,5 +1,6 @@
 #include "examples/train/inner_run.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <sstream>
 
@@ -9,6 +10,8 @@
 #include "examples/train/recipes.h"
 
 namespace skiff {
+
+constexpr int64_t kMostOfPlan = 1 << 20;  // bytes
 
 std::vector<WordRow> read_words(const std::string& path) {
   std::vector<WordRow> rows;
@@ -21,6 +24,15 @@ std::vector<WordRow> read_words(const std::string& path) {
   }
   check<UsageError>(!rows.empty(), "'", path, "' holds no rows");
   return rows;
+}
+
+std::string plan_file(const CommandLine& asked) {
+  const RunOptions& run = asked.options.run;
+  const std::string name = run.stages.empty() ? "sweep" : "stages";
+  const std::string kept = run.out + "/" + kPlan;
+  const bool named = std::find(asked.given.begin(), asked.given.end(), name) != asked.given.end();
+  if (asked.session.resume && !named && is_there(kept)) return kept;
+  return run.stages.empty() ? run.sweep : run.stages;
 }
 
 void set_option(Options& options, const std::string& name, const std::string& value,
@@ -41,7 +53,9 @@ void check_folder_of_several(const std::string& out) {
 
 OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder,
                                    const std::string& text)
-    : folder_(folder), text_(text) {
+    : folder_(folder),
+      text_(text),
+      plan_(plan_file(asked).empty() ? "" : read_file(plan_file(asked), kMostOfPlan)) {
   const bool there = folder.has(kOptionsOfSeveral), resume = asked.session.resume;
   bool runs = false;
   for (const std::string& name : names_in(folder.path()))
@@ -68,6 +82,7 @@ OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& fo
 
 void OptionsOfSeveral::accept() {
   if (!kept_) folder_.write(kOptionsOfSeveral, text_);
+  if (!kept_ && !plan_.empty()) folder_.write(kPlan, plan_);
   kept_ = true;
 }
 

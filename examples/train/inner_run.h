@@ -20,6 +20,11 @@ struct WordRow {
 // Every line that has words. UsageError for a file without any.
 std::vector<WordRow> read_words(const std::string& path);
 
+// The file that says what the run of several consists of: that of --stages or --sweep; with
+// --resume and without a name on the command line the copy in the run folder, since the first one
+// may have been changed or moved. Empty for runs of several tasks.
+std::string plan_file(const CommandLine& asked);
+
 // Sets an option; UsageError names the place of the word.
 void set_option(Options& options, const std::string& name, const std::string& value,
                 const std::string& place);
@@ -27,7 +32,7 @@ void set_option(Options& options, const std::string& name, const std::string& va
 // UsageError if --out holds an ordinary run, whose files those of a run of several would replace.
 void check_folder_of_several(const std::string& out);
 
-// The options of a run of several, as its folder keeps them for --resume.
+// The options and the plan of a run of several, as its folder keeps them for --resume.
 class OptionsOfSeveral {
  public:
   // text: of the options. UsageError, before anything is written, if the folder holds runs and
@@ -38,7 +43,7 @@ class OptionsOfSeveral {
 
  private:
   const RunFolder& folder_;
-  const std::string text_;
+  const std::string text_, plan_;
   bool kept_ = false;
 };
 

@@ -43,12 +43,12 @@ bool is_temporary(const std::string& name) {
   if (at == name.npos || !whole_number(std::string_view(name).substr(at + 5))) return false;
   const std::string of = name.substr(0, at);
   if (std::find(std::begin(kFiles), std::end(kFiles), of) != std::end(kFiles)) return true;
-  return of == "results.csv" || of == "results.svg" || of == kOptionsOfSeveral ||
-         step_of(of).has_value();  // the first three: of several runs
+  return of == "results.csv" || of == "results.svg" || of == kOptionsOfSeveral || of == kPlan ||
+         step_of(of).has_value();  // the first four: of several runs
 }
 
 bool is_of_a_run(const std::string& name) {
-  return name == "lock" || name == kOptionsOfSeveral || is_temporary(name) ||
+  return name == "lock" || name == kOptionsOfSeveral || name == kPlan || is_temporary(name) ||
          step_of(name).has_value() ||
          std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
 }

@@ -38,8 +38,7 @@ struct Stage {
 };
 
 std::vector<Stage> read_stages(const CommandLine& asked) {
-  const std::string& path = asked.options.run.stages;
-  const std::vector<WordRow> rows = read_words(path);
+  const std::vector<WordRow> rows = read_words(plan_file(asked));
   const std::vector<std::string>& names = rows[0].words;
   for (const std::string& name : names)
     check<UsageError>(

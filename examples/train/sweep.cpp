@@ -55,7 +55,7 @@ struct Grid {
 
 Grid read_grid(const CommandLine& asked) {
   Grid grid;
-  for (const auto& [words, place] : read_words(asked.options.run.sweep)) {
+  for (const auto& [words, place] : read_words(plan_file(asked))) {
     const std::string& name = words[0];
     check<UsageError>(words.size() > 1, place, ": '", name, "' needs at least one value");
     if (name == "minutes") {
@@ -82,7 +82,7 @@ Grid read_grid(const CommandLine& asked) {
     }
     grid.axes.push_back(axis);
   }
-  check<UsageError>(!grid.axes.empty() && grid.size() <= kMostRuns, "'", asked.options.run.sweep,
+  check<UsageError>(!grid.axes.empty() && grid.size() <= kMostRuns, "'", plan_file(asked),
                     "': a sweep has 1 to ", kMostRuns, " runs");
   return grid;
 }
@@ -215,7 +215,7 @@ class Sweep {
     try {
       Options options = asked_.options;
       for (size_t a = 0; a < values.size(); ++a)
-        set_option(options, grid_.axes[a].option, values[a], asked_.options.run.sweep);
+        set_option(options, grid_.axes[a].option, values[a], plan_file(asked_));
       if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
       const auto result = run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true);

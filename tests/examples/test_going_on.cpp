@@ -77,6 +77,7 @@ TEST_CASE("going on: a sweep and stages, too") {
   place.write("grid.txt", "mixer none conv\n");
   REQUIRE(place.train("sweep", "--steps 4 --eval-every 2 --stop-at 2 --sweep " + place / "grid.txt")
               .code == 0);
+  fs::remove(place / "grid.txt");  // the folder has a copy
   const Outcome sweep = place.run("train_lra --resume --quiet --out " + place / "sweep");
   CAPTURE(sweep.err);
   REQUIRE(sweep.code == 0);
@@ -86,10 +87,16 @@ TEST_CASE("going on: a sweep and stages, too") {
       place.train("stages", "--stop-at 6 --eval-every 2 --stages " + place / "stages.txt");
   REQUIRE(stopped.code == 0);
   CHECK(contains(stopped.err, "stopped at step 6, saved; --out " + place / "stages --resume goes"));
+  place.write("stages.txt", "steps lr\n4 1e-3\n4 0.5\n");  // not those of the run
   const Outcome stages = place.run("train_lra --resume --quiet --out " + place / "stages");
   CAPTURE(stages.err);
   REQUIRE(stages.code == 0);
   CHECK(fs::exists(place / "stages/stage-2/ckpt-00000004.safetensors"));
+  const Outcome named = place.run("train_lra --resume --quiet --out " + place / "stages" +
+                                  " --stages " + place / "stages.txt");
+  CAPTURE(named.err);
+  CHECK(named.code == 2);
+  CHECK(contains(named.err, "--lr is 0.5, was 5e-04"));
 }
 
 TEST_CASE(

@@ -40,40 +40,13 @@ template <class T>
   }
 }
 
-template <class T>
-T activated(Activation activation, T x) {
-  switch (activation) {
-    case Activation::None:
-      return x;
-    case Activation::Relu:
-      return x > 0 ? x : T(0);
-    case Activation::Silu:
-      return math::silu(x);
-    case Activation::Gelu:
-      return x * T(0.5) * T(1 + std::erf(x * T(std::sqrt(0.5))));
-    case Activation::Sigmoid:
-      return math::sigmoid(x);
-    case Activation::Tanh:
-      return std::tanh(x);
-    case Activation::Exp:
-      return math::exp(x);
-    case Activation::Elu:
-      return x > 0 ? x : std::expm1(x);
-  }
-  return x;
-}
-
 // Row by row, so that an element is in the vector part of the loop or in its rest whatever the
 // number of rows: the two may round differently.
 template <class T>
-void activate_rows(Activation activation, T* x, int64_t rows, int64_t width) {
+void silu_rows(T* x, int64_t rows, int64_t width) {
   for (int64_t row = 0; row < rows; ++row, x += width) {
-    if (activation == Activation::Silu) {
 #pragma omp simd
-      for (int64_t i = 0; i < width; ++i) x[i] = math::silu(x[i]);
-    } else {
-      for (int64_t i = 0; i < width; ++i) x[i] = activated(activation, x[i]);
-    }
+    for (int64_t i = 0; i < width; ++i) x[i] = math::silu(x[i]);
   }
 }
 
@@ -186,12 +159,14 @@ TokenModel<T>::TokenModel(LanguageModel* model)
     const Block& block = model->trunk.blocks[i];
     const Gtu& gtu = *units[i];
     const Glu& glu = block.glu;
+    check(gtu.activation == Activation::Silu && glu.activation == Activation::Silu,
+          "generation: the units of layer ", i, " must have the activation silu");
     layers_.push_back(
         {RowNorm<T>(block.unit_norm.get()), RowNorm<T>(block.glu_norm.get()),
          RowLinear<T>(gtu.u_proj.weight, gtu.u_proj.bias),
          RowLinear<T>(gtu.v_proj.weight, gtu.v_proj.bias), RowLinear<T>(gtu.o.weight, gtu.o.bias),
          RowLinear<T>(glu.l1.weight, glu.l1.bias), RowLinear<T>(glu.l2.weight, glu.l2.bias),
-         RowLinear<T>(glu.l3.weight, glu.l3.bias), gtu.activation, glu.activation});
+         RowLinear<T>(glu.l3.weight, glu.l3.bias)});
     const Layer& l = layers_.back();
     for (const RowLinear<T>* linear : {&l.u, &l.v, &l.o, &l.l1, &l.l2, &l.l3})
       weight_bytes_ += linear->bytes();
@@ -208,28 +183,28 @@ void TokenModel<T>::reserve(int64_t samples) {
   reserved_ = samples;
 }
 
-// y = o( act(u a) * T act(v a) )
+// y = o( silu(u a) * T silu(v a) )
 template <class T>
 void TokenModel<T>::mix(const Layer& l, std::vector<CausalSumPtr<T>>& sums, const T* a, T* y,
                         int64_t n) {
   const int64_t inner = l.v.out();
   T *wide = wide_.data<T>(), *gate = gate_.data<T>();
   l.v(a, gate, n);
-  activate_rows(l.unit_activation, gate, n, inner);
+  silu_rows(gate, n, inner);
   for (int64_t s = 0; s < n; ++s) sums[size_t(s)]->step(gate + s * inner, wide + s * inner);
   l.u(a, gate, n);
-  activate_rows(l.unit_activation, gate, n, inner);
+  silu_rows(gate, n, inner);
   multiply(wide, gate, n * inner);
   l.o(wide, y, n);
 }
 
-// y = l3( act(l1 a) * l2 a )
+// y = l3( silu(l1 a) * l2 a )
 template <class T>
 void TokenModel<T>::glu(const Layer& l, const T* a, T* y, int64_t n) {
   const int64_t inner = l.l1.out();
   T *wide = wide_.data<T>(), *gate = gate_.data<T>();
   l.l1(a, wide, n);
-  activate_rows(l.glu_activation, wide, n, inner);
+  silu_rows(wide, n, inner);
   l.l2(a, gate, n);
   multiply(wide, gate, n * inner);
   l.l3(wide, y, n);

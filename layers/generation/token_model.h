@@ -57,7 +57,6 @@ class TokenModel {
   struct Layer {
     RowNorm<T> unit_norm, glu_norm;
     RowLinear<T> u, v, o, l1, l2, l3;
-    Activation unit_activation, glu_activation;
   };
   void reserve(int64_t samples);
   void mix(const Layer& layer, std::vector<CausalSumPtr<T>>& sums, const T* a, T* y, int64_t n);

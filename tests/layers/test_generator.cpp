@@ -137,7 +137,7 @@ TEST_CASE("generator: beyond the window all ways agree, for prompts of any lengt
   }
 }
 
-TEST_CASE("generator: every norm, placement, activation and end of the model is that of training") {
+TEST_CASE("generator: every norm, placement and end of the model is that of training") {
   const auto check = [](const ModelOptions& base, const LanguageOptions& l) {
     SmallModel small(with_type(base, DType::Float64), l);
     const std::vector<int32_t> text = some_text(12);

@@ -100,7 +100,11 @@ try {
 
   for (const width of [360, 768, 1280]) {
     const narrow = await open(file, { width });
-    await narrow.page.evaluate(() => document.querySelectorAll('details').forEach((d) => { d.open = true; }));
+    await narrow.page.evaluate(() => {
+      document.querySelectorAll('details').forEach((d) => { d.open = true; });
+      // A model may write words of any length, and a run may have any name.
+      document.querySelectorAll('.sample, p strong').forEach((e) => e.append('w'.repeat(200)));
+    });
     const wide = await narrow.page.evaluate(() => {
       const limit = document.documentElement.clientWidth, bad = [];
       if (document.documentElement.scrollWidth > limit) bad.push(`the page is ${document.documentElement.scrollWidth} wide`);

@@ -35,7 +35,7 @@ int main(int argc, char**) {
 }
 END
 build=build/tsan
-tsan="-fsanitize=thread -DSKIFF_PARALLEL_GRAIN=64"
+tsan="-fsanitize=thread -D__SANITIZE_THREAD__ -DSKIFF_PARALLEL_GRAIN=64"  # g++ defines the second, clang does not
 make=(make CXX="${CLANG:-clang++}" PCH=0 OPT=-O1 EXTRA="$tsan" BUILD=$build)
 "${make[@]}" -s $build/{gradcheck,train_lra,lra_data,skiff_tests} || { echo '0 passed, 1 failed'; exit 1; }
 sources=$(printf '*tests/%s/*,' core autograd layers optim)

@@ -27,6 +27,14 @@ std::string description();  // "fftw-3.3.10-sse2-avx" or "builtin": what serves 
 bool use_lanes(int64_t F, int64_t channels);
 Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
+// r2c of w c2r, in one walk over memory: out = b r2c(w c2r(a in)). `in` (.., F/2 + 1, ..), real for
+// a spectrum without imaginary parts; w the weights of the first samples, at most F, 0 beyond; the
+// result complex, or its real part.
+struct BinScale {
+  double ends = 1, others = 1;  // bins 0 and F/2; all between
+};
+Tensor lanes_weighted(const Tensor& in, BinScale a, const Tensor& w, BinScale b, bool real,
+                      int64_t F, int64_t axis);
 Tensor any_length_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor any_length_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
 Tensor cuda_r2c(const Tensor& x, int64_t F, int64_t axis);

@@ -8,6 +8,7 @@
 #include <map>
 #include <mutex>
 #include <numbers>
+#include <type_traits>
 #include <vector>
 
 #include "core/fft/fft.h"
@@ -77,12 +78,11 @@ template struct Plan<double>;
 
 namespace {
 
-// A block's signals to their spectra; X is that of the block's first channel, bins `inner` apart.
-template <class T>
+// A block's signals to their spectra: put(k, value) takes bin k.
+template <class T, class Put>
 struct Analysis {
   Signal<T> x;
-  Complex<T>* X;
-  int64_t inner, width;
+  Put put_bin;
 
   using Four = typename Signal<T>::Four;
   void split(int64_t at, int64_t length) const { x.split(at, length); }
@@ -91,25 +91,28 @@ struct Analysis {
   void put(int64_t, Four&) const {}
   void ends(Four& u) const {
     const int64_t M = x.plan.M;
-    store_complex(X, Numbers<T>{u.v[0].re + u.v[0].im, {}}, width);
-    store_complex(X + M * inner, Numbers<T>{u.v[0].re - u.v[0].im, {}}, width);
-    store_complex(X + M / 2 * inner, conj(u.v[1]), width);
+    put_bin(0, Numbers<T>{u.v[0].re + u.v[0].im, {}});
+    put_bin(M, Numbers<T>{u.v[0].re - u.v[0].im, {}});
+    put_bin(M / 2, conj(u.v[1]));
   }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
     const int64_t M = x.plan.M, k = bin_of(slot, M);
     const Pair<T> two = to_spectrum(u.v[i], v.v[j], x.plan.rotation + 2 * slot);
     const T half = T(0.5);
-    store_complex(X + k * inner, Numbers<T>{half * two.a.re, half * two.a.im}, width);
-    store_complex(X + (M - k) * inner, Numbers<T>{half * two.b.re, -half * two.b.im}, width);
+    put_bin(k, Numbers<T>{half * two.a.re, half * two.a.im});
+    put_bin(M - k, Numbers<T>{half * two.b.re, -half * two.b.im});
   }
 };
+template <class T, class Put>
+void analyse(const Plan<T>& plan, Numbers<T>* z, const Put& put) {
+  walk(plan, Analysis<T, Put>{{plan, z}, put});
+}
 
-// The inverse, unnormalised: twice what the passes make of Z.
-template <class T>
+// The inverse, unnormalised: twice what the passes make of Z. bin(k) gives bin k.
+template <class T, class Bin>
 struct Synthesis {
   Signal<T> x;
-  const Complex<T>* X;
-  int64_t inner, width;
+  Bin bin;
 
   using Four = typename Signal<T>::Four;
   void split(int64_t, int64_t) const {}
@@ -118,18 +121,20 @@ struct Synthesis {
   [[gnu::always_inline]] void put(int64_t at, Four& four) const { x.put(at, four); }
   void ends(Four& u) const {
     const int64_t M = x.plan.M;
-    const Vector<T> first = load_complex(X, width).re, last = load_complex(X + M * inner, width).re;
-    const Numbers<T> middle = load_complex(X + M / 2 * inner, width);
+    const Vector<T> first = bin(0).re, last = bin(M).re;
+    const Numbers<T> middle = bin(M / 2);
     u.v[0] = {first + last, first - last};
     u.v[1] = conj(middle + middle);
   }
   [[gnu::always_inline]] void pair(Four& u, int i, Four& v, int j, int64_t slot) const {
     const int64_t M = x.plan.M, k = bin_of(slot, M);
-    const Pair<T> bins{load_complex(X + k * inner, width),
-                       conj(load_complex(X + (M - k) * inner, width))};
-    from_spectrum(bins, u.v[i], v.v[j], x.plan.rotation + 2 * slot);
+    from_spectrum(Pair<T>{bin(k), conj(bin(M - k))}, u.v[i], v.v[j], x.plan.rotation + 2 * slot);
   }
 };
+template <class T, class Bin>
+void synthesise(const Plan<T>& plan, Numbers<T>* z, const Bin& bin) {
+  walk(plan, Synthesis<T, Bin>{{plan, z}, bin});
+}
 
 // body(work rows, row, block) for all blocks.
 template <class T, class Body>
@@ -150,7 +155,9 @@ void r2c(const T* x, Complex<T>* X, AxisView v, int64_t F) {
     from.n = std::min(from.n, F);
     enter(plan, z, from);
     const Block<Complex<T>> to = blocks.block(X, F / 2 + 1, row, block);
-    walk(plan, Analysis<T>{{plan, z}, to.data, to.stride, to.channels});
+    analyse(plan, z, [to](int64_t k, const Numbers<T>& value) SKIFF_INLINED {
+      store_complex(to.data + k * to.stride, value, to.channels);
+    });
   });
 }
 
@@ -160,12 +167,54 @@ void c2r(const Complex<T>* X, T* x, AxisView v, int64_t F) {
   const ChannelBlocks blocks(v, v.inner, kWidth<T>);
   for_each_block<T>(blocks, plan.M, [&](Numbers<T>* z, int64_t row, int64_t block) {
     const Block<const Complex<T>> from = blocks.block(X, F / 2 + 1, row, block);
-    walk(plan, Synthesis<T>{{plan, z}, from.data, from.stride, from.channels});
+    synthesise(plan, z, [from](int64_t k) SKIFF_INLINED {
+      return load_complex(from.data + k * from.stride, from.channels);
+    });
     Block<T> to = blocks.block(x, row, block);
     for (int64_t j = F; j < to.n; ++j)
       store_some<T>(to.data + j * to.stride, Vector<T>{}, to.channels);
     to.n = std::min(to.n, F);
     leave(plan, z, to);
+  });
+}
+
+// Both transforms while the samples of a block are in cache. Numbers are those of c2r, the weights
+// and r2c, one after the other.
+template <class T, class In, class Out>
+void weighted(const In* in, fft::BinScale a, const T* w, int64_t n, Out* out, fft::BinScale b,
+              AxisView v, int64_t F) {
+  const Plan<T> plan(F);
+  const ChannelBlocks blocks(v, v.inner, kWidth<T>);
+  const Scratch<T> samples(omp_get_max_threads() * n * kWidth<T>);
+  const auto scale = [F](fft::BinScale s, int64_t k) {
+    return T(k == 0 || 2 * k == F ? s.ends : s.others);
+  };
+  for_each_block<T>(blocks, plan.M, [&](Numbers<T>* z, int64_t row, int64_t block) {
+    const Block<const In> from = blocks.block(in, row, block);
+    synthesise(plan, z, [=](int64_t k) SKIFF_INLINED {
+      const In* bin = from.data + k * from.stride;
+      const T s = scale(a, k);
+      if constexpr (std::is_same_v<In, T>) {
+        return Numbers<T>{s * load_some(bin, from.channels), {}};
+      } else {
+        const Numbers<T> value = load_complex(bin, from.channels);
+        return Numbers<T>{s * value.re, s * value.im};
+      }
+    });
+    T* x = samples + omp_get_thread_num() * n * kWidth<T>;
+    leave(plan, z, Block<T>{x, n, kWidth<T>, kWidth<T>});
+    for (int64_t t = 0; t < n; ++t)
+      for (int64_t i = 0; i < kWidth<T>; ++i) x[t * kWidth<T> + i] *= w[t];
+    enter(plan, z, Block<const T>{x, n, kWidth<T>, kWidth<T>});
+    const Block<Out> to = blocks.block(out, row, block);
+    analyse(plan, z, [=](int64_t k, const Numbers<T>& value) SKIFF_INLINED {
+      const T s = scale(b, k);
+      Out* bin = to.data + k * to.stride;
+      if constexpr (std::is_same_v<Out, T>)
+        store_some<T>(bin, s * value.re, to.channels);
+      else
+        store_complex(bin, Numbers<T>{s * value.re, s * value.im}, to.channels);
+    });
   });
 }
 
@@ -190,6 +239,23 @@ Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n) {
   dispatch(
       X, [&]<class T> { lanes::c2r<T>(X.data<Complex<T>>(), x.data<T>(), axis_view(x, axis), F); });
   return x;
+}
+
+Tensor lanes_weighted(const Tensor& in, BinScale a, const Tensor& w, BinScale b, bool real,
+                      int64_t F, int64_t axis) {
+  const DType dtype = w.dtype();
+  Tensor out(in.shape(), real ? dtype : complex_type(dtype));
+  dispatch(w, [&]<class T> {
+    const auto run = [&]<class In, class Out>(const In* from, Out* to) {
+      lanes::weighted<T>(from, a, w.data<T>(), w.size(), to, b, axis_view(in, axis), F);
+    };
+    if (in.is_complex())
+      real ? run(in.data<Complex<T>>(), out.data<T>())
+           : run(in.data<Complex<T>>(), out.data<Complex<T>>());
+    else
+      real ? run(in.data<T>(), out.data<T>()) : run(in.data<T>(), out.data<Complex<T>>());
+  });
+  return out;
 }
 
 }  // namespace skiff::fft

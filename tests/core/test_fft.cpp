@@ -195,3 +195,43 @@ TEST_CASE("fft: any length, from several threads at once and inside a parallel r
   }
   omp_set_num_threads(threads);
 }
+
+TEST_CASE("fft: c2r, weights and r2c in one walk have the bits of one after the other") {
+  for (const DType dtype : {DType::Float32, DType::Float64})
+    for (const int64_t F : {32, 64, 512})
+      for (const bool complex_in : {false, true})
+        for (const bool real_out : {false, true}) {
+          CAPTURE(F);
+          CAPTURE(complex_in);
+          CAPTURE(real_out);
+          const int64_t bins = F / 2 + 1, channels = 19, n = F / 4 + 3;
+          Tensor X = random_normal({2, bins, channels}, complex_type(dtype), 1);
+          const Tensor w = random_normal({n}, dtype, 2);
+          Tensor in = X, signal;  // a spectrum without imaginary parts may come as a real tensor
+          dispatch(w, [&]<class T> {
+            if (!complex_in) {
+              in = random_normal(X.shape(), dtype, 3);
+              for (int64_t i = 0; i < X.size(); ++i)
+                X.data<Complex<T>>()[i] = {in.data<T>()[i], T(0)};
+            }
+            signal = fft::c2r(X, F, 1, n);
+            for (int64_t i = 0; i < signal.size(); ++i)
+              signal.data<T>()[i] *= w.data<T>()[i / channels % n];
+          });
+          const Tensor expected = fft::r2c(signal, F, 1);
+          const Tensor out = fft::lanes_weighted(in, {}, w, {1, 0.5}, real_out, F, 1);
+          dispatch(w, [&]<class T> {
+            for (int64_t i = 0; i < X.size(); ++i) {
+              const int64_t k = i / channels % bins;
+              const T scale = k == 0 || 2 * k == F ? T(1) : T(0.5);
+              const Complex<T> bin = expected.data<Complex<T>>()[i];
+              if (real_out) {
+                REQUIRE(out.data<T>()[i] == scale * bin.re);
+              } else {
+                REQUIRE(out.data<Complex<T>>()[i].re == scale * bin.re);
+                REQUIRE(out.data<Complex<T>>()[i].im == scale * bin.im);
+              }
+            }
+          });
+        }
+}

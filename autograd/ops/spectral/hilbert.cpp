@@ -23,6 +23,10 @@
 //             gR[k] = c[k]/F Re rfft(ge)[k],   c = 1 at k = 0 and 2k = F,
 //                                              2 otherwise
 //
+// Where fft::use_lanes says so, the three factors run in one walk over memory,
+// a block of channels at a time (fft::lanes_weighted): the same numbers, the
+// same bits. Elsewhere they run one after the other.
+//
 // CausalWindow::Published: the released causal_spectrum doubles e[F/2] as
 // well, so Re A = R + (-1)^k e[F/2]. With n <= F/2 that sample never meets an
 // output, and y and its gradients are the same.
@@ -78,6 +82,8 @@ struct Hilbert {
     check_real(name, "R", R);
     check(F >= 1 && R.size(axis) == F / 2 + 1, "hilbert: length F = ", F, " needs ", F / 2 + 1,
           " bins along axis ", axis, ", got ", R);
+    if (in_one_walk(R))
+      return fft::lanes_weighted(R, {}, weights(R, 1.0 / double(F)), {}, false, F, axis);
     Tensor spectrum(R.shape(), complex_type(R.dtype()), R.device());
     dispatch(R, [&]<class T> { to_complex_kernel<T>(R, spectrum); });
     Tensor h = fft::c2r(spectrum, F, axis, F);  // F e
@@ -85,12 +91,24 @@ struct Hilbert {
     return fft::r2c(h, F, axis);
   }
   Grads backward(const Tensor& gA, Needs) const {
+    if (in_one_walk(gA))
+      return {fft::lanes_weighted(gA, {1, 0.5}, weights(gA, 1), {1 / double(F), 2 / double(F)},
+                                  true, F, axis)};
     Tensor g = fft::c2r(scale_bins(gA, F, axis, 1, 0.5), F, axis, F);  // gh
     window(g, 1);                                                      // ge
     const Tensor spectrum = fft::r2c(g, F, axis);
     Tensor gR(gA.shape(), real_part_type(gA.dtype()), gA.device());
     dispatch(gR, [&]<class T> { real_part_kernel<T>(spectrum, gR, axis_view(gR, axis), F); });
     return {gR};
+  }
+  bool in_one_walk(const Tensor& bins) const {
+    return bins.device() == Device::CPU && fft::use_lanes(F, axis_view(bins, axis).inner);
+  }
+  // s w[t] for t <= F/2, the type that of the bins
+  Tensor weights(const Tensor& bins, double s) const {
+    Tensor w = full({F / 2 + 1, 1}, 1, real_part_type(bins.dtype()));
+    Hilbert{F, -2, kind}.window(w, s);
+    return w;
   }
   void window(Tensor& h, double s) const {
     dispatch(h, [&]<class T> {
@@ -114,14 +132,18 @@ struct Hilbert {
     return A;
   }
   static std::vector<Sample<Hilbert>> samples() {
-    return {{"even", {.F = 8}, {randn({5, 3})}},
-            {"odd", {.F = 7}, {randn({4, 3})}},
-            {"length 1", {.F = 1}, {randn({1, 2})}},
-            {"length 2", {.F = 2}, {randn({2, 2})}},
-            {"length 3", {.F = 3}, {randn({2, 2})}},
-            {"published", {.F = 8, .kind = CausalWindow::Published}, {randn({5, 3})}},
-            {"batch", {.F = 6}, {randn({2, 4, 3})}},
-            {"columns", {.F = 6, .axis = -3}, {randn({4, 2, 3})}}};
+    return {
+        {"even", {.F = 8}, {randn({5, 3})}},
+        {"odd", {.F = 7}, {randn({4, 3})}},
+        {"length 1", {.F = 1}, {randn({1, 2})}},
+        {"length 2", {.F = 2}, {randn({2, 2})}},
+        {"length 3", {.F = 3}, {randn({2, 2})}},
+        {"published", {.F = 8, .kind = CausalWindow::Published}, {randn({5, 3})}},
+        {"in one walk", {.F = 32}, {randn({17, 19})}},
+        {"in one walk, published", {.F = 64, .kind = CausalWindow::Published}, {randn({33, 12})}},
+        {"in one walk, columns", {.F = 32, .axis = -3}, {randn({17, 2, 7})}},
+        {"batch", {.F = 6}, {randn({2, 4, 3})}},
+        {"columns", {.F = 6, .axis = -3}, {randn({4, 2, 3})}}};
   }
 };
 

@@ -178,8 +178,7 @@ void c2r(const Complex<T>* X, T* x, AxisView v, int64_t F) {
   });
 }
 
-// Both transforms while the samples of a block are in cache. Numbers are those of c2r, the weights
-// and r2c, one after the other.
+// Both transforms while the samples of a block are in cache.
 template <class T, class In, class Out>
 void weighted(const In* in, fft::BinScale a, const T* w, int64_t n, Out* out, fft::BinScale b,
               AxisView v, int64_t F) {

@@ -24,8 +24,8 @@
 //                                              2 otherwise
 //
 // Where fft::use_lanes says so, the three factors run in one walk over memory,
-// a block of channels at a time (fft::lanes_weighted): the same numbers, the
-// same bits. Elsewhere they run one after the other.
+// a block of channels at a time (fft::lanes_weighted). Elsewhere they run one
+// after the other.
 //
 // CausalWindow::Published: the released causal_spectrum doubles e[F/2] as
 // well, so Re A = R + (-1)^k e[F/2]. With n <= F/2 that sample never meets an

@@ -236,7 +236,7 @@ std::vector<Recipe> make_recipes() {
                         .weight_decay = 0.02,
                         .warmup = 600,
                         .eval_limit = 2000}}),
-       {}},
+       {{"fd", 0.755}}},
 
       {tiny({.model = {.layers = 2,
                        .dim = 48,

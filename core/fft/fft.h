@@ -27,9 +27,10 @@ std::string description();  // "fftw-3.3.10-sse2-avx" or "builtin": what serves 
 bool use_lanes(int64_t F, int64_t channels);
 Tensor lanes_r2c(const Tensor& x, int64_t F, int64_t axis);
 Tensor lanes_c2r(const Tensor& X, int64_t F, int64_t axis, int64_t n);
-// r2c of w c2r, in one walk over memory: out = b r2c(w c2r(a in)). `in` (.., F/2 + 1, ..), real for
-// a spectrum without imaginary parts; w the weights of the first samples, at most F, 0 beyond; the
-// result complex, or its real part.
+// c2r, a weight on every sample, and r2c, in one walk over memory: out = b r2c(w c2r(a in)).
+// `in` (.., F/2 + 1, ..) is complex, or real where all imaginary parts are 0. w has the weights of
+// the first samples, at most F; further samples become 0. The result has the shape of `in`, and is
+// complex or, with `real`, its real part. a and b scale bins.
 struct BinScale {
   double ends = 1, others = 1;  // bins 0 and F/2; all between
 };

@@ -78,7 +78,7 @@ template struct Plan<double>;
 
 namespace {
 
-// A block's signals to their spectra: put(k, value) takes bin k.
+// A block's signals to their spectra: put_bin(k, value) takes bin k.
 template <class T, class Put>
 struct Analysis {
   Signal<T> x;

@@ -104,7 +104,7 @@ struct Hilbert {
   bool in_one_walk(const Tensor& bins) const {
     return bins.device() == Device::CPU && fft::use_lanes(F, axis_view(bins, axis).inner);
   }
-  // s w[t] for t <= F/2, the type that of the bins
+  // s w[t] for t <= F/2, in the number type of the bins
   Tensor weights(const Tensor& bins, double s) const {
     Tensor w = full({F / 2 + 1, 1}, 1, real_part_type(bins.dtype()));
     Hilbert{F, -2, kind}.window(w, s);

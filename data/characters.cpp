@@ -140,7 +140,6 @@ TextEncoder::TextEncoder(Encoding encoding, int64_t max_length, int64_t min_freq
       given_(vocabulary) {
   check_length(encoding, max_length);
   if (encoding != Encoding::Characters) return;
-  number_of_character_.resize(kCharacters, 0);
   character_of_number_.resize(kFirst, 0);
   count_of_number_.resize(kFirst, 0);
 }

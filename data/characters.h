@@ -3,6 +3,7 @@
 // long-range-arena, lra_benchmarks).
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -25,6 +26,19 @@ char32_t next_character(std::string_view text, size_t* at);
 bool read_character(std::string_view text, size_t* at, char32_t* character);
 std::string to_utf8(char32_t character);
 int64_t count_characters(std::string_view text);  // DataError as next_character()
+
+// A number for each character: `none` until it is set. As long as the largest character so far.
+template <class Number, Number none>
+class CharacterTable {
+ public:
+  Number& operator[](char32_t character) {
+    if (character >= numbers_.size()) numbers_.resize(std::bit_ceil(size_t(character) + 1), none);
+    return numbers_[character];
+  }
+
+ private:
+  std::vector<Number> numbers_;
+};
 
 // One text with the vocabulary of a training, as TextEncoder would have given it. `cut` as there.
 std::vector<uint16_t> encode_text(std::string_view text, Encoding encoding, int64_t max_length,
@@ -50,8 +64,8 @@ class TextEncoder {
 
   Encoding encoding_;
   int64_t max_length_, min_frequency_;
-  std::vector<std::string> given_;             // the vocabulary, if it is given
-  std::vector<uint16_t> number_of_character_;  // provisional; 0: not seen yet
+  std::vector<std::string> given_;                   // the vocabulary, if it is given
+  CharacterTable<uint16_t, 0> number_of_character_;  // provisional; 0: not seen yet
   std::vector<char32_t> character_of_number_;
   std::vector<int64_t> count_of_number_;
 };

@@ -13,7 +13,7 @@
 namespace skiff {
 
 namespace {
-constexpr size_t kChunk = size_t(1) << 20;
+constexpr size_t kChunk = size_t(1) << 16;
 constexpr size_t kLongestLine = size_t(1) << 24;
 }  // namespace
 

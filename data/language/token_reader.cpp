@@ -19,7 +19,6 @@ namespace {
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kBuffer = size_t(1) << 14;
 constexpr size_t kLongestWord = size_t(1) << 16;
-constexpr char32_t kCharacters = 0x110000;
 // llm.c, llmc/dataloader.h: 256 numbers of 32 bits, of which the first three count.
 constexpr int32_t kMagic = 20240520, kVersion = 1;
 constexpr int64_t kHeaderBytes = 1024;
@@ -39,9 +38,7 @@ int32_t number_at(std::string_view bytes, size_t index) {
 
 }  // namespace
 
-TokenReader::TokenReader(Kind kind, int64_t ids) : kind_(kind), ids_(ids) {
-  if (kind == Kind::Characters) number_of_character_.resize(kCharacters, -1);
-}
+TokenReader::TokenReader(Kind kind, int64_t ids) : kind_(kind), ids_(ids) {}
 
 void TokenReader::begin(const std::string& place) {
   place_ = place;

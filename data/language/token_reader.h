@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "data/characters.h"
 #include "data/language/tokens.h"
 #include "data/language/vocabulary.h"
 
@@ -62,8 +63,8 @@ class TokenReader {
   bool has_header_ = false;    // of llm.c
   int64_t header_count_ = -1;  // tokens by the header, or by what would be the header
 
-  std::vector<int32_t> number_of_character_;  // -1: not seen yet
-  std::vector<char32_t> characters_;          // by number
+  CharacterTable<int32_t, -1> number_of_character_;  // -1: not seen yet
+  std::vector<char32_t> characters_;                 // by number
   WordIds id_of_word_;
   std::vector<std::string> words_;  // by id
   int32_t largest_id_ = 0;

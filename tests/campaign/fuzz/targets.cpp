@@ -263,7 +263,7 @@ const std::map<std::string, Target>& targets() {
           return Seeds{encode_png({2, 3, {0, 1, 2, 3, 4, 5}})};
         }}},
       {"config",
-       {[](std::string_view bytes) { read_config(file_of(bytes)); },
+       {[](std::string_view text) { parse_config(text, "input"); },
         given({"task = \"text\"\nsteps = 7\nlr = 0.5\n", "# c\nout='a\"b'\nmask-padding=false\n"})}},
       {"corpus",
        {read_corpus, given({"a text of some words\nand lines\n", "\xEF\xBB\xBF" "a\r\nb\r\n",

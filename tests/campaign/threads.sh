@@ -6,8 +6,9 @@
 set -u
 cd "$(dirname "$0")/../.." || exit
 archer=$(ls /usr/lib/llvm-*/lib/libarcher.so 2>/dev/null | tail -n 1)
-if ! command -v clang++ >/dev/null || [ -z "$archer" ]; then
-  echo "skipped: clang++ or libarcher.so was not found; 'apt-get install clang libomp-dev' installs them"; exit 77
+clang=${CLANG:-clang++}
+if ! command -v "$clang" >/dev/null || [ -z "$archer" ]; then
+  echo "skipped: $clang or libarcher.so was not found; 'apt-get install clang libomp-dev' installs them"; exit 77
 fi
 passed=0 failed=0 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -36,13 +37,13 @@ int main(int argc, char**) {
 END
 build=build/tsan
 tsan="-fsanitize=thread -D__SANITIZE_THREAD__ -DSKIFF_PARALLEL_GRAIN=64"  # g++ defines the second, clang does not
-make=(make CXX="${CLANG:-clang++}" PCH=0 OPT=-O1 EXTRA="$tsan" BUILD=$build)
+make=(make CXX="$clang" PCH=0 OPT=-O1 EXTRA="$tsan" BUILD=$build)
 "${make[@]}" -s $build/{gradcheck,train_lra,lra_data,skiff_tests} || { echo '0 passed, 1 failed'; exit 1; }
 # What ThreadSanitizer itself needs of memory would be counted.
 memory='memory: steps of nearly*,out of memory*'
 sources=$(printf '*tests/%s/*,' core autograd layers optim)
 # shellcheck disable=SC2086
-clang++ -std=c++20 -O1 -g -fopenmp $tsan -I. "$work/race.cpp" -o "$work/race" 2>"$work/log" ||
+"$clang" -std=c++20 -O1 -g -fopenmp $tsan -I. "$work/race.cpp" -o "$work/race" 2>"$work/log" ||
   { cat "$work/log"; echo '0 passed, 1 failed'; exit 1; }
 verdict "a loop without a race" 0 "$work/race"
 verdict "a planted race is found" 66 "$work/race" planted
@@ -50,7 +51,7 @@ verdict "the samples of every op" 0 $build/gradcheck
 verdict "the tests of core, autograd, layers and optim" 0 env SKIFF_PROGRAMS=$build \
   $build/skiff_tests --test-case-exclude="slow:*,$memory" --source-file="${sources%,}"
 $build/lra_data generate listops --out "$work/data/listops" --train 200 --val 40 --test 40 --min-length 20 --max-length 60 >/dev/null 2>&1
-for mixer in ski tno fd attention conv; do
+for mixer in ski tno fd attention conv none; do
   verdict "a training with $mixer" 0 $build/train_lra --data "$work/data" --mixer $mixer --dim 32 --layers 2 --batch-size 16 --steps 4 \
     --max-length 64 --threads 4 --norm batch --dropout 0.1 --quiet --out "$work/$mixer"
 done

@@ -46,7 +46,7 @@ struct ModelCard {
   ModelOptions options;
   InputShape shape;
   std::string task = {};                         // name of the data it was trained on
-  std::vector<std::string> vocabulary = {};      // by token id; empty for images
+  std::vector<std::string> vocabulary = {};      // of the texts of a task, by token id
   std::optional<LanguageOptions> language = {};  // of a language model
 };
 

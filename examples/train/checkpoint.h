@@ -11,9 +11,9 @@
 
 namespace skiff {
 
-// Leaves out what newer options say while they have their defaults, which older checkpoints do not
-// have either: the checkpoints of a run keep their bytes from version to version. `more`: those
-// that only one program has, with their defaults.
+// Leaves out what newer options say while they have their defaults: older checkpoints do not have
+// them either, so the options in a checkpoint keep their text from version to version. `more`:
+// those that only one program has, with their defaults.
 void leave_out_defaults(std::map<std::string, std::string>& metadata,
                         std::map<std::string, std::string> more = {});
 

@@ -43,7 +43,7 @@ std::optional<Result> TaskRun::operator()() {
   if (session_.resume && has_result()) return result_;
   display.begin("reading " + options_.data.task + " from '" + options_.data.folder + "'",
                 "when the data is read");
-  processes().set_place("while data is read, on each host by one process after the other");
+  processes().set_place("while data is read, on each host by one process, then by the others");
   together_by_host([&] { load_data(); });
   processes().set_place("");
   if (!goes_on()) throw Stopped();

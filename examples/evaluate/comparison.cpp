@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "core/io/atomic_file.h"
 #include "core/random.h"
@@ -14,7 +15,7 @@
 #include "examples/evaluate/scores.h"
 #include "examples/evaluate/settings.h"
 #include "examples/train/result.h"
-#include "examples/train/sweep.h"
+#include "examples/train/run_folder.h"
 #include "layers/mixers.h"
 
 namespace skiff {
@@ -57,15 +58,16 @@ int64_t newest_step(const std::string& folder) {
 }
 
 // What kind of pretraining or earlier run this is, whatever its seed; the place itself where that
-// is not known any more.
-std::string kind_of_start(const std::string& init) {
-  if (init.empty()) return "";
+// is not known any more. A run may have begun with one that was replaced since by a run that began
+// with it, so `after` holds those on the way here.
+std::string kind_of_start(const std::string& init, std::set<std::string> after = {}) {
+  if (init.empty() || !after.insert(init).second) return init;
   const bool folder = fs::is_directory(init);
   auto values = known_config(folder ? init : fs::path(init).parent_path().string());
   if (values.empty()) return init;
   std::string text;
   for (const char* name : kNoSetting) values.erase(name);
-  if (values["init"] != init) values["init"] = kind_of_start(values["init"]);
+  values["init"] = kind_of_start(values["init"], after);
   for (const auto& [name, value] : values) text += name + "=" + value + ";";
   char hash[24];
   std::snprintf(hash, sizeof hash, "%016llx", (unsigned long long)hash_name(text));

@@ -134,6 +134,9 @@ int evaluate_run(const EvaluateOptions& o) {
   check<UsageError>(o.svg.empty() || o.split != "all", "--svg: one file needs one --split");
   check<UsageError>(o.predictions.empty() || o.split != "all",
                     "--predictions: one file needs one --split");
+  // What cannot be written shows before anything is computed.
+  for (const std::string& file : {o.svg, o.predictions})
+    if (!file.empty()) AtomicFile writable(file);
   const Device device = prepare(o.inference);
   OpenedRun run = open_run(o.runs.at(0), device);
   Display display(progressing("auto"), o.quiet);
@@ -148,9 +151,10 @@ int evaluate_run(const EvaluateOptions& o) {
     if (!o.predictions.empty()) write_file(o.predictions, predictions_csv(s));
     scores.push_back({name, o.svg.empty() ? run.folder + "/confusion-" + name + ".svg" : o.svg,
                       std::move(s.evaluation)});
-    write_confusion_matrix(run, scores.back());
   }
   o.inference.json ? print_json(run, scores) : print_tables(run, scores);
+  for (const SplitScores& s : scores)
+    write_confusion_matrix(run, s);  // the folder may be read-only
   return 0;
 }
 

@@ -59,11 +59,13 @@ Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
   LanguageDataOptions options = run.options.data;
   options.whole = whole;
   if (whole) options.split.clear();
+  // What the model has never seen is <unk> to it, or an error: text of its validation, too.
+  const bool other = whole || !place.empty();
+  if (other) options.own_vocabulary = false;
   if (!place.empty()) {
     using Kind = Vocabulary::Kind;
     const Kind kind = run.vocabulary.kind();
     options.place = place;
-    options.own_vocabulary = false;
     options.vocab = kind == Kind::Ids ? run.vocabulary.size() : 0;
     if (kind != Kind::Ids)
       options.units = kind == Kind::Bytes   ? Units::Bytes
@@ -71,7 +73,7 @@ Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
                                             : Units::Characters;
   }
   Corpus corpus = load_corpus(options);
-  if (!place.empty() && corpus.vocabulary.kind() != Vocabulary::Kind::Ids)
+  if (other && corpus.vocabulary.kind() != Vocabulary::Kind::Ids)
     corpus = with_vocabulary(corpus, run.vocabulary);
   check<DataError>(corpus.vocabulary == run.vocabulary, "the text in '", options.place,
                    "' gives other ids to its tokens than the text that '", run.checkpoint,

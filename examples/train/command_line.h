@@ -125,9 +125,11 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
     if (command.is_given("epochs") && command.options.train.epochs > 0 && !steps)
       command.options.train.steps = 0;
     // The folder that holds the options is the run, whatever they say: it may have been moved.
+    // --resume finds out whether a folder that is named is a run; --force must know, as it clears.
+    const bool resumes = command.session.resume && command.config != command.session.config;
     const bool goes_there = command.session.resume || command.session.force;
-    if (goes_there && !contains(command.given, "out") &&
-        (command.config != command.session.config || is_options_of_run(command.config)))
+    if (!contains(command.given, "out") &&
+        (resumes || (goes_there && is_options_of_run(command.config))))
       command.options.run.out = folder_of(command.config);
     command.options.run.out = clean_path(command.options.run.out);
     return body(command);

@@ -86,8 +86,13 @@ void OptionsOfSeveral::accept() {
   kept_ = true;
 }
 
-std::optional<Result> run_inside(const CommandLine& asked, Options options,
-                                 const std::string& folder, bool only_best_test) {
+void InnerRun::check_written() const {
+  check<IoError>(write_error.empty(),
+                 "the run has ended, but not everything was written: ", write_error);
+}
+
+InnerRun run_inside(const CommandLine& asked, Options options, const std::string& folder,
+                    bool only_best_test, OptionsOfSeveral* kept) {
   CommandLine c = asked;
   c.options = std::move(options);
   c.options.run.out = folder;
@@ -96,11 +101,11 @@ std::optional<Result> run_inside(const CommandLine& asked, Options options,
   if (c.session.outer.empty()) c.session.outer = asked.options.run.out;
   c.session.resume = asked.session.resume && !RunFolder(folder).checkpoints().empty();
   c.session.force = asked.session.force || (asked.session.resume && !c.session.resume);
+  if (kept != nullptr) c.session.taken = [kept] { kept->accept(); };
   LraRun run(c, only_best_test);
   const std::optional<Result> result = run();
-  check<IoError>(run.write_error().empty(),
-                 "the run has ended, but not everything was written: ", run.write_error());
-  return result;
+  if (kept != nullptr) kept->accept();  // a finished run has taken them, too
+  return {result, run.write_error()};
 }
 
 }  // namespace skiff

@@ -39,7 +39,7 @@ class OptionsOfSeveral {
   // neither --resume nor --force is given, and with --resume for what shapes the result and
   // differs, or for fewer steps. A new run is kept at once.
   OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder, const std::string& text);
-  void accept();  // a run has taken them: now they are kept in any case
+  void accept();  // one of the runs has taken them: now they are kept in any case
 
  private:
   const RunFolder& folder_;
@@ -47,11 +47,18 @@ class OptionsOfSeveral {
   bool kept_ = false;
 };
 
+struct InnerRun {
+  std::optional<Result> result;  // nothing: it was stopped
+  std::string write_error;       // what could not be written on the way; empty: nothing
+
+  void check_written() const;  // IoError for a write error
+};
 // Trains with these options in this folder, as the session asks: with --resume it goes on where the
 // folder holds checkpoints, begins where it holds none, and returns the result of a finished run at
-// once. Nothing: it was stopped. only_best_test: see LraRun. What a stopped run says of going on
-// names asked.session.outer, or the folder of `asked` where that is empty.
-std::optional<Result> run_inside(const CommandLine& asked, Options options,
-                                 const std::string& folder, bool only_best_test);
+// once. only_best_test: see LraRun. What a stopped run says of going on names asked.session.outer,
+// or the folder of `asked` where that is empty. `kept` are accepted before the run keeps its own
+// options; nullptr: there are none.
+InnerRun run_inside(const CommandLine& asked, Options options, const std::string& folder,
+                    bool only_best_test, OptionsOfSeveral* kept);
 
 }  // namespace skiff

@@ -28,6 +28,10 @@ namespace {
 constexpr const char* kFiles[] = {"best.safetensors", "metrics.csv", "curves.svg",
                                   "config.toml",      "profile.csv", "result.json",
                                   "extrapolation.svg"};
+// Those of a run of several, besides metrics.csv and curves.svg.
+constexpr const char* kFilesOfSeveral[] = {kOptionsOfSeveral, kPlan,         kSweepBudget,
+                                           "results.csv",     "results.svg", "sweep.csv",
+                                           "sweep.svg",       "stages.csv"};
 
 // 120 for ckpt-00000120.safetensors; nothing for any other name.
 std::optional<int64_t> step_of(std::string_view name) {
@@ -43,8 +47,9 @@ bool is_temporary(const std::string& name) {
   if (at == name.npos || !whole_number(std::string_view(name).substr(at + 5))) return false;
   const std::string of = name.substr(0, at);
   if (std::find(std::begin(kFiles), std::end(kFiles), of) != std::end(kFiles)) return true;
-  return of == "results.csv" || of == "results.svg" || of == kOptionsOfSeveral || of == kPlan ||
-         step_of(of).has_value();  // the first four: of several runs
+  return std::find(std::begin(kFilesOfSeveral), std::end(kFilesOfSeveral), of) !=
+             std::end(kFilesOfSeveral) ||
+         step_of(of).has_value();
 }
 
 bool is_of_a_run(const std::string& name) {
@@ -192,10 +197,10 @@ void RunFolder::take_lock(int (*lock)(int file, int operation)) {
 
 // A program that was killed while it wrote leaves its unfinished file. In a folder without a run
 // nothing is touched: those files belong to the user. A run that was killed before it wrote
-// config.toml has a folder with nothing but files of a run.
+// config.toml has a folder with nothing but files of a run; one of several, too, or it has options.
 void RunFolder::remove_temporaries() const {
   const std::vector<std::string> all = names();
-  if (!has("config.toml") && !has("results.csv") &&
+  if (!has("config.toml") && !has(kOptionsOfSeveral) && !has("results.csv") &&
       !std::all_of(all.begin(), all.end(), is_of_a_run))
     return;
   std::error_code ignored;

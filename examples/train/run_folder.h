@@ -25,6 +25,8 @@ namespace skiff {
 inline constexpr const char* kOptionsOfSeveral = "several.toml";
 // A copy of the file of --stages or --sweep.
 inline constexpr const char* kPlan = "plan.txt";
+// Of a sweep with a budget: its minutes.
+inline constexpr const char* kSweepBudget = "minutes";
 
 // What cannot be written, removed or listed throws IoError. The folder can still be used then: a
 // row of metrics.csv that could not be written is written with the next one.

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 
@@ -246,6 +247,7 @@ struct SessionOptions {
   // folder; steps of earlier stages.
   std::string outer;
   int64_t steps_before = 0;
+  std::function<void()> taken;  // called when the run keeps its options in its folder
 
   static constexpr const char* kTitle = "This program only (not in the configuration file)";
   template <class Options, class Visitor>

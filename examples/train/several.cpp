@@ -81,7 +81,9 @@ std::string bubble_chart(const std::vector<Result>& results) {
 class Group {
  public:
   explicit Group(const CommandLine& asked)
-      : asked_(asked), folder_(folder_name(asked)), table_(asked.session.json ? stderr : stdout) {}
+      : asked_(asked),
+        folder_(asked.options.run.out),
+        table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
     std::fprintf(table_, "%-14s %-10s %9s %9s %11s %10s %10s %8s\n", "task", "mixer", "test",
@@ -110,12 +112,6 @@ class Group {
   }
 
  private:
-  static std::string folder_name(const CommandLine& asked) {
-    const auto& [model, data, train, pretrain, run] = asked.options;
-    if (!run.out.empty()) return run.out;
-    return "runs/" + data.task + "-" + train.recipe + "-" + std::to_string(train.seed);
-  }
-
   // Only what was given: the recipes decide the rest.
   static std::string asked_text(const CommandLine& asked) {
     std::string text;
@@ -134,11 +130,11 @@ class Group {
       return;
     }
     try {
-      const std::optional<Result> result =
-          run_inside(c, c.options, c.options.run.out, /*only_best_test=*/true);
-      kept_.accept();
-      stopped_ = stopped_ || !result;
-      if (result) add(*result);
+      const InnerRun run =
+          run_inside(c, c.options, c.options.run.out, /*only_best_test=*/true, &kept_);
+      stopped_ = stopped_ || !run.result;
+      if (run.result) add(*run.result);
+      run.check_written();
     } catch (const Stopped&) {
       throw;
     } catch (const std::exception& e) {  // the other runs need not suffer
@@ -173,8 +169,13 @@ class Group {
 
 int run_several(const CommandLine& asked) {
   refuse_options_of_one_task(asked);
-  if (!asked.options.run.out.empty()) check_folder_of_several(asked.options.run.out);
-  return Group(asked).run();
+  CommandLine c = asked;
+  std::string& out = c.options.run.out;
+  if (out.empty())
+    out = "runs/" + c.options.data.task + "-" + c.options.train.recipe + "-" +
+          std::to_string(c.options.train.seed);
+  check_folder_of_several(out);
+  return Group(c).run();
 }
 
 }  // namespace skiff

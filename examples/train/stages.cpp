@@ -94,13 +94,15 @@ class Run {
       note(stage);
       start_anew_where_the_start_differs(stage, c);
       try {
-        stage.result = run_inside(c, stage.options, stage.folder, &stage != &stages_.back());
-        kept_.accept();
+        const InnerRun run =
+            run_inside(c, stage.options, stage.folder, &stage != &stages_.back(), &kept_);
+        stage.result = run.result;
+        write_metrics();
+        run.check_written();
       } catch (const Stopped&) {
         write_metrics();
         throw;
       }
-      write_metrics();
       if (!stage.result) return 0;
       before += steps;
     }

@@ -198,7 +198,7 @@ class Sweep {
     quiet.session.resume = false;
     quiet.session.stop_at = 0;
     const std::string place = folder_.file("timing");
-    run_inside(quiet, timed, place, /*only_best_test=*/true);
+    run_inside(quiet, timed, place, /*only_best_test=*/true, nullptr);
     // The first step also plans transforms and gets memory.
     std::vector<MetricsRow> rows;
     std::istringstream lines(folder_.read("timing/metrics.csv"));
@@ -218,13 +218,15 @@ class Sweep {
         set_option(options, grid_.axes[a].option, values[a], plan_file(asked_));
       if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
-      const auto result = run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true);
-      kept_.accept();
-      if (!result) return;  // --stop-at
-      points_.push_back({values, *result});
-      print(points_.back());
-      folder_.write("sweep.csv", csv());
-      folder_.write("sweep.svg", sweep_svg(grid_, points_));
+      const InnerRun run =
+          run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true, &kept_);
+      if (run.result) {  // not stopped by --stop-at
+        points_.push_back({values, *run.result});
+        print(points_.back());
+        folder_.write("sweep.csv", csv());
+        folder_.write("sweep.svg", sweep_svg(grid_, points_));
+      }
+      run.check_written();
     } catch (const Stopped&) {
       throw;
     } catch (const std::exception& e) {  // the other runs need not suffer

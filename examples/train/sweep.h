@@ -15,9 +15,6 @@
 
 namespace skiff {
 
-// In the folder of a sweep with a budget: its minutes.
-inline constexpr const char* kSweepBudget = "minutes";
-
 // Prints a line per run and, sorted by the accuracy on validation, the table OUT/sweep.csv; a chart
 // per option is in OUT/sweep.svg. A run that fails does not keep the others from running. Returns
 // the exit code of the worst.

@@ -90,7 +90,9 @@ bool Trainer::beyond_stop() const { return session_.stop_at > 0 && at_.step >= s
 
 bool Trainer::train(const std::string& config) {
   bool again = validation_is_due();
-  if (at_.step < steps_) objective_.write_result();  // that of fewer steps does not count any more
+  if (session_.taken) session_.taken();
+  // An earlier result is one of fewer steps, of other data, or of another report.
+  objective_.write_result();
   folder_.write("config.toml", config);
   first_ = at_.step;
   seconds_before_ = folder_.rows().empty() ? 0 : folder_.rows().back().seconds;

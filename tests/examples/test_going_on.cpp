@@ -1,12 +1,14 @@
 // Going on with what was begun: the folder that holds the options is the run, its options need not
 // be said again, and what cannot be meant is refused.
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 
 #include <nlohmann/json.hpp>
 
 #include "core/io/safetensors.h"
 #include "core/version.h"
+#include "examples/program/signals.h"
 #include "examples/train/metrics.h"
 #include "tests/support/testing.h"
 #include "tests/support/text_run.h"
@@ -160,6 +162,47 @@ TEST_CASE("going on: a run of several keeps its options, whatever else is tried"
               .code == 0);
   CHECK(contains(slurp(place / "sweep/several.toml"), "data=\"" + place / "moved" + "\""));
   CHECK(place.run("train_lra --resume --quiet --out " + place / "sweep").code == 0);
+}
+
+TEST_CASE("going on: a run of several keeps the steps that one of its runs has taken") {
+  const TinyRun place;
+  place.write("grid.txt", "mixer none\n");
+  const std::string sweep = place / "sweep", file = sweep + "/mixer=none/ckpt-00000008.safetensors";
+  REQUIRE(place.train("sweep", "--steps 4 --eval-every 2 --sweep " + place / "grid.txt").code == 0);
+  // The options can be written, the checkpoint of the last step cannot.
+  const Outcome full =
+      place.run_with("ulimit -f 8;", "train_lra --resume --steps 8 --quiet --out " + sweep);
+  CAPTURE(full.out);
+  CHECK(full.code == 5);
+  CHECK_FALSE(fs::exists(file));
+  const Outcome o = place.run("train_lra --resume --quiet --out " + sweep);
+  CAPTURE(o.out);
+  CHECK(o.code == 0);
+  CHECK(fs::is_regular_file(file));
+}
+
+TEST_CASE("going on: --force clears a folder of options only where a program trained in it") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run", "--stop-at 10").code == 0);
+  fs::create_directories(place / "kept");
+  for (const char* name : {"config.toml", "metrics.csv"})
+    fs::copy(place / ("run/" + std::string(name)), place / ("kept/" + std::string(name)));
+  REQUIRE(train_lra_here(place, "--config " + place / "kept --force --stop-at 2").code == 0);
+  CHECK(fs::exists(place / "kept/metrics.csv"));
+  CHECK_FALSE(fs::exists(place / "kept/lock"));
+  CHECK(fs::exists(place / "run/ckpt-00000002.safetensors"));
+  CHECK_FALSE(fs::exists(place / "run/ckpt-00000010.safetensors"));
+}
+
+TEST_CASE("going on: a report that was asked for anew and stopped is made by the next --resume") {
+  const TextRun place;
+  REQUIRE(place.train("run").code == 0);
+  const std::string words = place.words("run", "--resume --extrapolate 1,2");
+  CHECK(train_lm_here(place, words, [] { stop_signal = SIGINT; }).code == 128 + SIGINT);
+  stop_signal = 0;
+  REQUIRE(train_lm_here(place, words).code == 0);
+  CHECK(fs::exists(place / "run/extrapolation.svg"));
+  CHECK(nlohmann::json::parse(slurp(place / "run/result.json")).contains("extrapolation_stream"));
 }
 
 TEST_CASE("going on: stages that were moved, or are named in another way, go on") {
@@ -359,6 +402,29 @@ TEST_CASE(
   CHECK(contains(bad.err, "'pretrain' cannot differ between the runs of a sweep"));
 }
 
+TEST_CASE("evaluate: what cannot be written costs no evaluation") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run").code == 0);
+  const std::string evaluate = "evaluate --split test --quiet " + place / "run";
+  const Outcome nowhere = place.run(evaluate + " --predictions " + place / "none/p.csv");
+  CHECK(nowhere.code == 5);
+  CHECK(nowhere.out.empty());  // it shows at once
+  fs::create_directories(place / "run/confusion-test.svg");
+  const Outcome last = place.run(evaluate);
+  CHECK(last.code == 5);
+  CHECK(contains(last.out, "accuracy"));
+}
+
+TEST_CASE("evaluate: two runs that began with each other's folder are compared") {
+  const TinyRun place;
+  REQUIRE(place.train_here("a").code == 0);
+  REQUIRE(place.train_here("b", "--init " + place / "a").code == 0);
+  REQUIRE(place.train_here("a", "--force --init " + place / "b").code == 0);
+  const Outcome o = place.run("evaluate --split test --quiet " + place / "a " + place / "b");
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+}
+
 TEST_CASE("evaluate: the data of the training is found from another folder") {
   const TinyRun place;
   const Outcome trained = place.run_with(
@@ -402,6 +468,22 @@ TEST_CASE("evaluate_lm: another text is read with the vocabulary of the run, or 
   const Outcome half = place.run("evaluate_lm " + place / "run --quiet --extrapolate 0.5,1");
   CHECK(half.code == 0);
   CHECK(contains(half.out, "     8 "));
+}
+
+TEST_CASE("evaluate_lm: a word that only the validation has is <unk> in the whole text, too") {
+  const Place place;
+  std::string text;
+  for (int i = 0; i < 200; ++i) text += i % 7 == 0 ? "he <unk> there\n" : "he was there\n";
+  spill(place / "words.txt", text + "he was elsewhere\n");
+  REQUIRE(train_lm_here(place,
+                        "--recipe demo --mixer tno --dim 8 --layers 1 --steps 2 --length 16 "
+                        "--batch-size 2 --units words --ngram 0 --data " +
+                            place / "words.txt --out " + place / "run")
+              .code == 0);
+  const Outcome o = place.run("evaluate_lm " + place / "run --quiet --json --split whole");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(nlohmann::json::parse(o.out).at("splits")[0].at("targets") == 4 * 201);
 }
 
 TEST_CASE("generate: words keep their distance to the prompt, and unknown ones are counted") {

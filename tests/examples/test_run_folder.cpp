@@ -84,6 +84,17 @@ TEST_CASE(
   CHECK(fs::exists(folder.path / "metrics.csv.tmp.12"));
 }
 
+TEST_CASE("run folder: those of a sweep that was killed go, too") {
+  const Folder folder;
+  fs::create_directories(folder.path / "seed=1");
+  for (const char* name :
+       {"several.toml", "several.toml.tmp.4", "sweep.csv.tmp.4", "minutes.tmp.4", "thesis.tmp.4"})
+    folder.write(name, "x");
+  { RunFolder run(folder.name()); }
+  CHECK(names_in(folder.path) ==
+        std::vector<std::string>{"lock", "seed=1", "several.toml", "thesis.tmp.4"});
+}
+
 TEST_CASE("run folder: a checkpoint is named by digits, and the newest has the largest number") {
   const Folder folder;
   const RunFolder run(folder.name());

@@ -131,11 +131,13 @@ Outcome train_lra_here(const Place& place, const std::string& words) {
   });
 }
 
-Outcome train_lm_here(const Place& place, const std::string& words) {
-  return run_here(place, "train_lm " + words, [](int argc, char** argv) {
+Outcome train_lm_here(const Place& place, const std::string& words,
+                      const std::function<void()>& taken) {
+  return run_here(place, "train_lm " + words, [&](int argc, char** argv) {
     Flags flags("", "train_lm");
-    return run_with_lm_options(argc, argv, flags, [](LmCommand& c) {
+    return run_with_lm_options(argc, argv, flags, [&](LmCommand& c) {
       check_options(c.options);
+      c.session.taken = taken;
       return trained(c, [](const LmCommand& lm) { return std::make_unique<LmRun>(lm); });
     });
   });

@@ -3,6 +3,7 @@
 // program itself.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "tests/support/folder.h"
@@ -46,8 +47,9 @@ struct TinyRun : Place {
 // not printed.
 Outcome train_lra_here(const Place& place, const std::string& words);
 
-// train_lm, likewise.
-Outcome train_lm_here(const Place& place, const std::string& words);
+// train_lm, likewise. `taken`: called when the run keeps its options in its folder.
+Outcome train_lm_here(const Place& place, const std::string& words,
+                      const std::function<void()>& taken = {});
 
 // metrics.csv without its last two columns, which are times.
 std::string without_times(const std::string& csv);

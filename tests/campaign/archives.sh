@@ -12,11 +12,11 @@ review=aclImdb/train/neg/1_1.txt
 mkdir "$work/make" "$work/text"
 
 harmless() {
-  local split label
+  local split label i
   rm -rf "$work/make"; mkdir "$work/make"
   for split in train test; do for label in neg pos; do
     mkdir -p "$work/make/aclImdb/$split/$label"
-    seq -s " $label $split " 100 >"$work/make/aclImdb/$split/$label/1_1.txt"
+    for ((i = 1; i <= 20; ++i)); do seq -s " $label $split " 100 >"$work/make/aclImdb/$split/$label/${i}_1.txt"; done
   done; done
 }
 pack() { tar -C "$work/make" -czf "$work/hostile.tar.gz" "$@" 2>"$work/err"; }
@@ -28,10 +28,10 @@ reads() {  # MB PROGRAM
   rm -rf "$work/text"; mkdir "$work/text"; cp "$work/hostile.tar.gz" "$work/text/aclImdb_v1.tar.gz"
   # shellcheck disable=SC2016,SC2046
   attempt bash -c 'ulimit -v "$0"; ulimit -t 10; exec "$@"' $((limit * 1024)) "$build/$2" check \
-    $([ "$2" = lra_data ] && echo "$work/text" || echo "$work/text/aclImdb_v1.tar.gz --split 0.8,0.1,0.1")
+    $([ "$2" = lra_data ] && echo "$work/text" || echo "$work/text/aclImdb_v1.tar.gz")
 }
 declare -A least=()
-for program in lra_data; do
+for program in lra_data lm_data; do
   for ((least[$program] = 400; least[$program] < 1000; least[$program] += 10)); do
     reads "${least[$program]}" $program
     [ "$code" = 0 ] && break

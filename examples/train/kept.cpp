@@ -58,7 +58,7 @@ std::string kept_metrics(const std::string& metrics) {
   std::string line, kept;
   std::getline(in, kept);
   kept += "\n";
-  std::vector<MetricsRow> rows;
+  MetricsRows rows;
   while (std::getline(in, line))
     if (const std::optional<MetricsRow> row = parse_row(line)) rows.push_back(*row);
   const auto has_validation = [](const MetricsRow& r) { return !std::isnan(r.val_loss); };

@@ -57,25 +57,27 @@ std::optional<MetricsRow> parse_row(std::string_view line) {
 
 namespace {
 
-// A chart is a few hundred pixels wide, so it shows at most about a thousand points of a long run,
-// evenly spread, and the last one. Drawing after each validation then costs no more as a run grows.
-void thin(charts::Series& series) {
+// The values of a column where it has one. A chart is a few hundred pixels wide, so it shows at
+// most about a thousand points of a long run, evenly spread, and the last one: drawing after each
+// validation costs no more as a run grows.
+template <class Value>
+void fill(charts::Series& series, const MetricsRows& rows, const Value& value) {
   constexpr size_t kMostPoints = 1000;
-  const size_t n = series.x.size(), every = (n + kMostPoints - 1) / kMostPoints;
-  if (every <= 1) return;
-  size_t kept = 0;
-  for (size_t i = 0; i < n; ++i) {
-    if (i % every != 0 && i + 1 != n) continue;
-    series.x[kept] = series.x[i], series.y[kept] = series.y[i];
-    ++kept;
+  size_t count = 0, at = 0;
+  for (const MetricsRow& r : rows) count += !std::isnan(value(r));
+  const size_t every = (count + kMostPoints - 1) / kMostPoints;
+  for (const MetricsRow& r : rows) {
+    if (std::isnan(value(r))) continue;
+    if (at % every == 0 || at + 1 == count)
+      series.x.push_back(double(r.step)), series.y.push_back(value(r));
+    ++at;
   }
-  series.x.resize(kept), series.y.resize(kept);
 }
 
 }  // namespace
 
-std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       const Baseline& baseline, const std::vector<charts::Mark>& marks) {
+std::string curves_svg(const MetricsRows& rows, const std::string& title, const Baseline& baseline,
+                       const std::vector<charts::Mark>& marks) {
   using charts::Series;
   Series train_loss{"training", {}, {}, 0}, val_loss{"validation", {}, {}, 1};
   Series train_accuracy = train_loss, val_accuracy = val_loss;
@@ -86,21 +88,13 @@ std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& t
   for (const MetricsRow& r : rows)
     if (std::isfinite(r.train_loss)) edge = std::max(edge, 2 * r.train_loss);
   // Most rows have no validation: its line joins those that do.
-  const auto add = [](Series& series, int64_t step, double value) {
-    if (std::isnan(value)) return;
-    series.x.push_back(double(step)), series.y.push_back(value);
-  };
-  for (const MetricsRow& r : rows) {
-    add(train_loss, r.step, r.train_loss);
-    add(val_loss, r.step, r.val_loss > edge && edge > 0 ? edge : r.val_loss);
-    add(train_accuracy, r.step, r.train_accuracy);
-    add(val_accuracy, r.step, r.val_accuracy);
-    add(majority, r.step, baseline.accuracy);
-    add(counting, r.step, baseline.loss);
-  }
-  for (Series* series :
-       {&train_loss, &val_loss, &train_accuracy, &val_accuracy, &majority, &counting})
-    thin(*series);
+  fill(train_loss, rows, [](const MetricsRow& r) { return r.train_loss; });
+  fill(val_loss, rows,
+       [&](const MetricsRow& r) { return r.val_loss > edge && edge > 0 ? edge : r.val_loss; });
+  fill(train_accuracy, rows, [](const MetricsRow& r) { return r.train_accuracy; });
+  fill(val_accuracy, rows, [](const MetricsRow& r) { return r.val_accuracy; });
+  fill(majority, rows, [&](const MetricsRow&) { return baseline.accuracy; });
+  fill(counting, rows, [&](const MetricsRow&) { return baseline.loss; });
   std::vector<charts::Chart> charts = {
       {.title = title + ": loss", .x_label = "step", .series = {train_loss, val_loss}}};
   if (!counting.x.empty()) charts[0].series.push_back(counting);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,8 @@ struct MetricsRow {
   double epoch = 0, train_loss = NAN, train_accuracy = NAN, lr = NAN, gradient_norm = NAN;
   double val_loss = NAN, val_accuracy = NAN, seconds = 0, tokens_per_second = 0;
 };
+// A deque, since a vector would need three times its memory for a moment whenever it grows.
+using MetricsRows = std::deque<MetricsRow>;
 inline constexpr const char* kMetricsHeader =  // with its line end
     "step,epoch,train_loss,train_accuracy,lr,gradient_norm,val_loss,val_accuracy,seconds,"
     "tokens_per_second\n";
@@ -34,7 +37,7 @@ struct Baseline {
 
 // Loss and accuracy over the steps, as SVG; rows without any accuracy have a chart of the loss
 // alone. marks: steps with a word.
-std::string curves_svg(const std::vector<MetricsRow>& rows, const std::string& title,
-                       const Baseline& baseline, const std::vector<charts::Mark>& marks = {});
+std::string curves_svg(const MetricsRows& rows, const std::string& title, const Baseline& baseline,
+                       const std::vector<charts::Mark>& marks = {});
 
 }  // namespace skiff

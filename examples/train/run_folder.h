@@ -62,7 +62,7 @@ class RunFolder {
   // Starts metrics.csv, or cuts it back to the rows up to `step`, so that no row occurs twice.
   void start_metrics(int64_t step);
   void add_row(const MetricsRow& row);
-  const std::vector<MetricsRow>& rows() const { return rows_; }
+  const MetricsRows& rows() const { return rows_; }
 
  private:
   bool open_lock(int (*lock)(int file, int operation));
@@ -78,7 +78,7 @@ class RunFolder {
   int lock_ = -1;
   bool made_ = false;  // this start has made the folder
   std::vector<std::string> notes_;
-  std::vector<MetricsRow> rows_;
+  MetricsRows rows_;
   bool rows_written_ = false;  // whether metrics.csv holds them
 };
 

@@ -143,7 +143,7 @@ class Run {
   // stands where a stage begins.
   void write_metrics() const {
     std::string text = kMetricsHeader;
-    std::vector<MetricsRow> rows;
+    MetricsRows rows;
     std::vector<charts::Mark> marks;
     MetricsRow end;
     for (const Stage& stage : stages_) {

@@ -192,7 +192,7 @@ TEST_CASE("charts: labels of bubbles keep clear of all bubbles") {
 }
 
 TEST_CASE("curves: validations are joined, though most rows have none; the legend stays inside") {
-  std::vector<MetricsRow> rows;
+  MetricsRows rows;
   for (int64_t step = 1; step <= 9; ++step) {
     MetricsRow row;
     row.step = step;
@@ -217,9 +217,8 @@ TEST_CASE("curves: validations are joined, though most rows have none; the legen
 }
 
 TEST_CASE("curves: a single validation is a dot, and what has no points no name") {
-  const std::vector<MetricsRow> rows = {
-      {.step = 1, .train_loss = 2},
-      {.step = 2, .train_loss = 1, .val_loss = 1, .val_accuracy = 0.5}};
+  const MetricsRows rows = {{.step = 1, .train_loss = 2},
+                            {.step = 2, .train_loss = 1, .val_loss = 1, .val_accuracy = 0.5}};
   const std::string svg = curves_svg(rows, "pretraining", {"one answer", 0.2, 3});
   CHECK(well_formed(svg));
   CHECK(count_of(svg, "stroke-width:6") == 2);
@@ -229,7 +228,7 @@ TEST_CASE("curves: a single validation is a dot, and what has no points no name"
 
 TEST_CASE("curves: a run of a hundred thousand rows is drawn in the space of a thousand") {
   const auto rows = [](int64_t count) {
-    std::vector<MetricsRow> all;
+    MetricsRows all;
     for (int64_t step = 1; step <= count; ++step)
       all.push_back({.step = step, .train_loss = 1 + 1.0 / double(step), .val_loss = 2});
     return all;
@@ -238,7 +237,7 @@ TEST_CASE("curves: a run of a hundred thousand rows is drawn in the space of a t
   const std::string large = curves_svg(rows(100000), "a run", {});
   CHECK(well_formed(large));
   CHECK(large.size() < small.size() + small.size() / 10);
-  std::vector<MetricsRow> other = rows(100000);
+  MetricsRows other = rows(100000);
   other.back().train_loss = 1.5;
   CHECK(curves_svg(other, "a run", {}) != large);  // the last row is drawn
 }

@@ -1,5 +1,6 @@
 #include "data/files/npy.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 
@@ -36,9 +37,13 @@ void read_npy_strings(std::string_view bytes, const std::string& name, int64_t m
                    " columns are needed, got ", columns);
   const size_t unit = kind == 'U' ? 4 : 1, item = unit * size_t(length);
   const std::string_view data = bytes.substr(kStart + header_size);
-  check<DataError>(columns <= 1000 && data.size() == size_t(rows) * size_t(columns) * item, name,
-                   ": ", rows, " x ", columns, " strings of ", item, " bytes are announced, got ",
-                   data.size(), " bytes");
+  // By division: the product of the three numbers may be too large for 64 bits.
+  const size_t row_bytes = size_t(std::min(columns, 1000LL)) * item;
+  const bool whole = columns == 0
+                         ? data.empty()
+                         : data.size() % row_bytes == 0 && data.size() / row_bytes == size_t(rows);
+  check<DataError>(columns <= 1000 && whole, name, ": ", rows, " x ", columns, " strings of ", item,
+                   " bytes are announced, got ", data.size(), " bytes");
   std::vector<std::string> row(static_cast<size_t>(columns));
   size_t at = 0;
   for (long long i = 0; i < rows; ++i) {

@@ -53,6 +53,9 @@ TEST_CASE("npy: other arrays and broken headers end with the reason") {
       {header("'<U1'", "False", "(9223372036854775807, 9)"), "must have 2 dimensions"},
       {header("'<U1'", "False", "(999999999, 9)"),
        "999999999 x 9 strings of 4 bytes are announced"},
+      // Products that are 0 in 64 bits.
+      {header("'|S536870912'", "False", "(536870912, 512)"), "are announced, got 0 bytes"},
+      {header("'<U67108864'", "False", "(536870912, 128)"), "are announced, got 0 bytes"},
       {header("'<U1'", "True", "(1, 1)"), "in row-major order"},
       {header("'<U1'", "False", "(1,)"), "must have 2 dimensions"},
       {header("'<U1'", "False", "()"), "must have 2 dimensions"},

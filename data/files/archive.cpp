@@ -106,7 +106,7 @@ ArchiveReader::ArchiveReader(const std::string& path) : path_(path) {
   check<DataError>(error || size > 0, path, ": the file is empty");
   stream_ = std::make_unique<Stream>(path);
   stream_->open(path);
-  most_kept_ = (int64_t(1) << 26) + (error ? 0 : 4 * int64_t(size));
+  most_kept_ = most_unpacked(error ? 0 : int64_t(size));
 }
 
 ArchiveReader::~ArchiveReader() = default;

@@ -10,6 +10,10 @@
 
 namespace skiff {
 
+// How many bytes may come out of a packed file of `bytes`: 48 MiB and 16 times its size. Texts,
+// marks and images shrink less, and a small archive must not fill the memory.
+constexpr int64_t most_unpacked(int64_t bytes) { return (int64_t(3) << 24) + 16 * bytes; }
+
 // The bytes of a file, unpacked if it is gzipped whatever its name.
 class GzipReader {
  public:
@@ -43,9 +47,8 @@ class ArchiveReader {
 
   // The next bytes of the file; 0 at its end. DataError when it is encrypted.
   size_t read(char* into, size_t count);
-  // The rest of the file; DataError when it has more than max_bytes, or when all that was read so
-  // has more than 64 MiB and four times the bytes of the archive: real texts and images do not
-  // shrink that much, and a small archive must not fill the memory.
+  // The rest of the file; DataError when it has more than max_bytes, or all that was read so has
+  // more than most_unpacked() of the archive.
   std::string read_all(int64_t max_bytes = int64_t(1) << 30);
 
  private:

@@ -31,7 +31,8 @@ Kind kind_for(Units units, const TextLayout& layout) {
                                       : layout.kind;
 }
 
-// Cuts the files of each folder by shares. `names` must be sorted.
+// Cuts the files of each folder by shares; the first one is of training in any case. `names` must
+// be sorted.
 std::array<Names, 3> cut_folders(const Names& names, const Shares& shares) {
   std::array<Names, 3> parts;
   for (auto begin = names.begin(); begin != names.end();) {
@@ -39,7 +40,9 @@ std::array<Names, 3> cut_folders(const Names& names, const Shares& shares) {
     const auto end = std::find_if(begin, names.end(), [&](const std::string& name) {
       return name.substr(0, name.rfind('/') + 1) != folder;
     });
-    const auto [val, test] = borders(shares, end - begin);
+    auto [val, test] = borders(shares, end - begin);
+    val = std::max<int64_t>(val, 1);
+    test = std::max(test, val);
     parts[0].insert(parts[0].end(), begin, begin + val);
     parts[1].insert(parts[1].end(), begin + val, begin + test);
     parts[2].insert(parts[2].end(), begin + test, end);
@@ -53,13 +56,17 @@ struct Ends {
   std::array<int64_t, 3> tokens{}, bytes{};
 };
 
+// Among the files of one text empty ones are left out; one that is a split of its own is an error.
 Ends read_files(const TextSource& source, const std::array<Names, 3>& parts, TokenReader* reader) {
   Names all;
   for (const Names& names : parts) all.insert(all.end(), names.begin(), names.end());
   Ends ends;
   size_t count = 0;
   const bool join = all.size() > 1;
+  const bool one_text = join && source.layout.split != TextLayout::Split::Files;
   source.files.read(all, join, reader, [&] {
+    check<DataError>(one_text || reader->empty_files() == 0, source.files.path_of(all[count]),
+                     ": the file is empty");
     ++count;
     size_t border = 0;
     for (size_t split = 0; split < parts.size(); ++split) {
@@ -94,6 +101,7 @@ void add_notes(const TokenReader& reader, const TextLayout& layout, Corpus* corp
     if (count > 0) corpus->notes.push_back(text + std::to_string(count));
   };
   note("byte order marks left out: ", reader.marks());
+  note("empty files left out: ", reader.empty_files());
   note("carriage returns, which Windows writes at line ends: ", reader.carriage_returns());
   note("words outside training that became <unk>: ", reader.replaced());
   if (layout.published_bytes > 0 && reader.text_bytes() != layout.published_bytes) {
@@ -118,7 +126,12 @@ Corpus load_corpus(const LanguageDataOptions& options) {
   if (options.whole && layout.split == TextLayout::Split::SharesOfFiles)
     layout.files = {layout.files[0], {}, {}};
   else if (layout.split == TextLayout::Split::SharesOfFiles) {
-    layout.files = cut_folders(layout.files[0], shares);
+    const std::array<Names, 3> cut = cut_folders(layout.files[0], shares);
+    const bool too_few = cut[1].empty() && shares[1] > 0;  // files for a validation
+    if (too_few)
+      layout.split = TextLayout::Split::Shares;
+    else
+      layout.files = cut;
   }
 
   TokenReader reader(kind, options.vocab);

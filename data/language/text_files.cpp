@@ -95,8 +95,7 @@ void TextFiles::list_archive() {
 void TextFiles::feed(const std::string& name, const Source& source, TokenReader* reader) const {
   std::error_code error;
   const auto size = fs::file_size(kind_ == Kind::Folder ? path_of(name) : place_, error);
-  // A small archive must not fill the memory: text shrinks three to ten times.
-  const int64_t most = (int64_t(1) << 26) + (error ? 0 : 16 * int64_t(size));
+  const int64_t most = most_unpacked(error ? 0 : int64_t(size));
   int64_t total = 0;
   std::string piece(kTextPiece, '\0');
   reader->begin(path_of(name));

@@ -22,7 +22,7 @@ class TokenReader {
 
   // For each file: begin(), its pieces, end(). `place` names the file in messages. A byte order
   // mark at the start of a file is left out. close_line: a file that does not end with a line end
-  // gets one. Of words, every file gets one.
+  // gets one. Of words, every file gets one. An empty file adds nothing.
   void begin(const std::string& place);
   void add(std::string_view piece);
   void end(bool close_line);
@@ -31,6 +31,7 @@ class TokenReader {
   int64_t text_bytes() const { return text_bytes_; }  // so far, without byte order marks
   int64_t marks() const { return marks_; }            // byte order marks
   int64_t carriage_returns() const { return carriage_returns_; }
+  int64_t empty_files() const { return empty_files_; }
 
   // The vocabulary, and the tokens as its ids. Characters are sorted by code point. Words are in
   // the order of their first appearance; a word that does not appear in the first `train` tokens
@@ -53,7 +54,7 @@ class TokenReader {
   const int64_t ids_;
   TokenArray tokens_;
   std::vector<int32_t> buffer_;  // tokens on their way into the array
-  int64_t text_bytes_ = 0, marks_ = 0, carriage_returns_ = 0, replaced_ = 0;
+  int64_t text_bytes_ = 0, marks_ = 0, carriage_returns_ = 0, replaced_ = 0, empty_files_ = 0;
 
   // The file that is read.
   std::string place_;

@@ -364,3 +364,29 @@ TEST_CASE("corpus: a score in bits, per byte and per word is that of the text th
   CHECK(score.bits_per_byte() == doctest::Approx(4));
   CHECK(score.word_perplexity() == doctest::Approx(std::exp2(8.0 / 3)));
 }
+
+TEST_CASE(
+    "corpus: the first file of a folder is of training, and too few files are cut by tokens") {
+  const Folder folder;
+  folder.write("train/all.txt", repeated("training ", 3000));
+  for (int i = 0; i < 20; ++i) folder.write("test/" + std::to_string(i) + ".txt", "small\n");
+  const Corpus many = load(folder.name());
+  CHECK(text_of(many, many.train).find("training") != std::string::npos);
+  CHECK(text_of(many, many.val) == "small\n");
+  const Folder two;
+  two.write("train/all.txt", repeated("training ", 3000));
+  two.write("test/all.txt", repeated("test ", 1000));
+  const Corpus few = load(two.name());
+  CHECK(few.train.size() == 3800 + 1);  // 95 % of all, with a line end after each file
+  CHECK(few.val.size() == 201);
+}
+
+TEST_CASE("corpus: empty files among those of one text are left out, and a note counts them") {
+  const Folder folder;
+  folder.write("package/__init__.py", "");
+  folder.write("package/a.py", repeated("a = 1\n", 300));
+  folder.write("package/b.py", repeated("b = 2\n", 300));
+  const Corpus corpus = load(folder.file("package"));
+  CHECK(joined(corpus).find("b = 2") != std::string::npos);
+  CHECK(corpus.notes == std::vector<std::string>{"empty files left out: 1"});
+}

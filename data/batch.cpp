@@ -71,10 +71,14 @@ std::string problem_of(const Example& example, const InputFormat& format) {
   if (format.pairs && second.empty()) return "has no second document";
   if (!format.pairs && !second.empty()) return "is a pair of documents";
   if (format.images() && int64_t(tokens.size()) != format.height * format.width) {
-    return "is not an image of height x width pixels";
+    return "has " + std::to_string(tokens.size()) + " pixels, but an image has " +
+           std::to_string(format.height) + " x " + std::to_string(format.width);
   }
   const int64_t length = length_of(example);
-  if (format.pad_to > 0 && length > format.pad_to) return "is longer than pad_to";
+  if (format.pad_to > 0 && length > format.pad_to) {
+    return "has the length " + std::to_string(length) + ", but all are padded to " +
+           std::to_string(format.pad_to);
+  }
   if (format.max_length > 0 && length > format.max_length) {
     return "has the length " + std::to_string(length) + ", but the max length is " +
            std::to_string(format.max_length);

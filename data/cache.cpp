@@ -274,8 +274,9 @@ bool save_cache(const CacheKey& key, const TaskData& data) {
 TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read) {
   TaskData data;
   if (use && load_cache(key, &data)) return data;
-  data = read();
-  if (use) save_cache(key, data);
+  const std::string before = use ? fingerprint_of(key) : "";
+  data = read();  // takes minutes, in which the archive may be replaced
+  if (use && fingerprint_of(key) == before) save_cache(key, data);
   return data;
 }
 

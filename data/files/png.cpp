@@ -2,6 +2,8 @@
 
 #include <png.h>
 
+#include <algorithm>
+
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "data/files/binary_file.h"
@@ -83,9 +85,11 @@ ColorImage decode_color_png(std::string_view bytes, const std::string& name) {
 GrayImage read_png(const std::string& path) { return decode_png(read_file(path), path); }
 
 std::string encode_png(const GrayImage& image) {
-  check(image.height >= 1 && image.width >= 1 && image.height <= kLargestSide * 16 &&
-            image.width <= kLargestSide * 16 &&
-            int64_t(image.pixels.size()) == image.height * image.width,
+  const int64_t most = kLargestSide * 16;
+  check<UsageError>(
+      std::min(image.height, image.width) >= 1 && std::max(image.height, image.width) <= most,
+      "encode_png: the sides must lie in 1..", most, ", got ", image.height, " x ", image.width);
+  check(int64_t(image.pixels.size()) == image.height * image.width,
         "encode_png: the pixels must be height x width, got ", image.pixels.size(), " for ",
         image.height, " x ", image.width);
   Control control;

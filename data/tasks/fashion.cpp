@@ -114,7 +114,7 @@ std::vector<Example> read_images(const fs::path& folder, const Files& files, con
 
 TaskData read(const std::string& place, const Refuse& refuse) {
   std::vector<Example> train = read_images(place, kTrain, refuse);
-  const int64_t total = int64_t(train.size()), val = total == 60000 ? 5000 : total / 12;
+  const int64_t total = int64_t(train.size()), val = total / 12;
   TaskData data = split_images(kSet, std::move(train), {total - val, val, 0}, Protocol::S4);
   data.test = read_images(place, kTest, refuse);
   const int64_t all = total + int64_t(data.test.size());

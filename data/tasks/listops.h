@@ -97,9 +97,10 @@ struct Record {
 // that is the value of the source. DataError names the first bad line.
 std::vector<Record> read_tsv(const std::string& file, bool check_values = false);
 
-// The folder that holds basic_train.tsv: `folder` itself, or in it listops, listops-1000,
-// lra_release/listops-1000, lra_release/lra_release/listops-1000. Else the archive of
-// find_release() (data/files/archive.h). Empty if there is none.
+// The folder that holds basic_train.tsv: `folder` itself, or in it listops, lra_release/
+// lra_release/listops-1000, lra_release/listops-1000, listops-1000: of the two nested folders of
+// the release the inner one counts. Else the archive of find_release() (data/files/archive.h).
+// Empty if there is none.
 std::string find(const std::string& folder);
 
 struct LoadOptions {

@@ -24,8 +24,8 @@ namespace {
 const SplitFiles& split_files() {
   static const SplitFiles files = {
       {{{"train", "basic_train.tsv"}, {"val", "basic_val.tsv"}, {"test", "basic_test.tsv"}}},
-      {"", "listops", "listops-1000", "lra_release/lra_release/listops-1000",
-       "lra_release/listops-1000"},
+      {"", "listops", "lra_release/lra_release/listops-1000", "lra_release/listops-1000",
+       "listops-1000"},
       "'lra_data generate listops --out DIR' writes the files",
       /*deepest=*/true};
   return files;

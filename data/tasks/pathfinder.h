@@ -24,8 +24,8 @@ struct LoadOptions {
 };
 
 // The folder of the level of pathfinder<side> (it holds imgs and metadata), or lra_release.gz; ""
-// if there is none. Looks in `folder` for pathfinder/pathfinder32, pathfinder32 and the same in
-// lra_release and lra_release/lra_release, else for the archive. `folder` may also be
+// if there is none. Looks for pathfinder32 in the folders pathfinder, lra_release/lra_release and
+// lra_release of `folder` and in itself, else for the archive. `folder` may also be
 // pathfinder32, its level or the archive.
 std::string find(const std::string& folder, int64_t side);
 

@@ -47,6 +47,12 @@ void add_metadata(LevelFiles& files, const std::string& file, const std::string&
                   std::string bytes) {
   const int64_t number = metadata_number(file);
   check<DataError>(number >= 0, name, ": a metadata file must be called <number>.npy");
+  for (auto& other : files.metadata) {
+    if (other.number != number) continue;
+    check<DataError>(other.name == name, name, ": ", other.name, " has the same number");
+    other.bytes = std::move(bytes);  // an archive with the file twice: the last one counts
+    return;
+  }
   files.metadata.push_back({number, name, std::move(bytes)});
 }
 

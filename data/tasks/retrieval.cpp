@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdio>
 #include <sstream>
 #include <utility>
 
@@ -20,8 +21,8 @@ const SplitFiles& split_files() {
   static const SplitFiles files = {{{{"train", "new_aan_pairs.train.tsv"},
                                      {"val", "new_aan_pairs.eval.tsv"},
                                      {"test", "new_aan_pairs.test.tsv"}}},
-                                   {"", "aan", "tsv_data", "retrieval",
-                                    "lra_release/lra_release/tsv_data", "lra_release/tsv_data"},
+                                   {"", "aan", "retrieval", "lra_release/lra_release/tsv_data",
+                                    "lra_release/tsv_data", "tsv_data"},
                                    "the files are in the folder tsv_data of lra_release.gz "
                                    "(https://storage.googleapis.com/long-range-arena/"
                                    "lra_release.gz)"};
@@ -150,21 +151,35 @@ std::string unescape(std::string_view literal) {
   return bytes;
 }
 
+std::string literal_of(std::string_view bytes) {
+  const bool double_quotes = bytes.find('\'') != bytes.npos && bytes.find('"') == bytes.npos;
+  const char quote = double_quotes ? '"' : '\'';
+  std::string text = std::string("b") + quote;
+  for (const char c : bytes) {
+    char code[8];
+    std::snprintf(code, sizeof code, "\\x%02x", unsigned(uint8_t(c)));
+    if (c == quote || c == '\\')
+      text += {'\\', c};
+    else if (c == '\n' || c == '\r' || c == '\t')
+      text += c == '\n' ? "\\n" : c == '\r' ? "\\r" : "\\t";
+    else if (uint8_t(c) < 0x20 || uint8_t(c) >= 0x7f)
+      text += code;
+    else
+      text += c;
+  }
+  return text + quote;
+}
+
 // ---- Loading
 
 namespace {
 
-std::vector<uint16_t> encode(std::string_view text, bool train, const LoadOptions& options,
-                             TextEncoder* encoder, bool* cut) {
-  if (!options.decode) return encoder->read(text, train, cut);
-  const std::string bytes = unescape(text);
-  const bool characters = options.encoding == Encoding::Characters;
-  return encoder->read(characters ? valid_utf8(bytes) : bytes, train, cut);
+// What is encoded of a literal: itself, or the text that it stands for.
+std::string encoded_text(std::string_view literal, bool decode, Encoding encoding) {
+  if (!decode) return std::string(literal);
+  const std::string bytes = unescape(literal);
+  return encoding == Encoding::Characters ? valid_utf8(bytes) : bytes;
 }
-
-}  // namespace
-
-namespace {
 
 TaskData read(const std::string& place, const LoadOptions& options) {
   TextEncoder encoder(options.encoding, options.max_length, options.min_frequency,
@@ -175,8 +190,12 @@ TaskData read(const std::string& place, const LoadOptions& options) {
                                 const SplitFiles::RefuseLine& refuse) {
     const auto take = [&](const Row& row) {
       Example example{{}, {}, row.label};
-      example.tokens = encode(row.texts[0], i == 0, options, &encoder, &example.cut);
-      example.second = encode(row.texts[1], i == 0, options, &encoder, &example.cut);
+      const auto encode = [&](std::string_view text) {
+        return encoder.read(encoded_text(text, options.decode, options.encoding), i == 0,
+                            &example.cut);
+      };
+      example.tokens = encode(row.texts[0]);
+      example.second = encode(row.texts[1]);
       check<DataError>(!example.tokens.empty() && !example.second.empty(), "a document is empty");
       examples_of_split[i]->push_back(std::move(example));
     };
@@ -233,11 +252,14 @@ Encoding encoding_of(const DataOptions& o) {
   return o.protocol == Protocol::Original ? Encoding::Original : Encoding::Characters;
 }
 
+// A document in the form of the files, or as it is.
 Example encode_one(std::string_view input, const std::vector<std::string>& vocabulary,
                    const DataOptions& o) {
   check<DataError>(!input.empty(), "the document is empty");
+  const std::string literal = begins_literal(input) ? std::string(input) : literal_of(input);
   Example example;
-  example.tokens = encode_text(input, encoding_of(o), o.max_length, vocabulary, &example.cut);
+  example.tokens = encode_text(encoded_text(literal, o.aan_decode, encoding_of(o)), encoding_of(o),
+                               o.max_length, vocabulary, &example.cut);
   return example;
 }
 

@@ -14,14 +14,16 @@ namespace skiff::retrieval {
 
 inline constexpr int64_t kClasses = 2;
 
-// The folder that holds new_aan_pairs.train.tsv: `folder` itself, or in it aan, tsv_data,
-// retrieval, lra_release/tsv_data, lra_release/lra_release/tsv_data. Else the archive of
+// The folder that holds new_aan_pairs.train.tsv: `folder` itself, or in it aan, retrieval,
+// lra_release/lra_release/tsv_data, lra_release/tsv_data, tsv_data. Else the archive of
 // find_release(). Empty if there is none. A path of one of the files or of an archive is found as
 // it is.
 std::string find(const std::string& folder);
 
 // b'a\n\xc3\xa9' without quotes and escapes, as bytes. DataError if it is no such literal.
 std::string unescape(std::string_view literal);
+// The literal of these bytes, as Python prints it.
+std::string literal_of(std::string_view bytes);
 
 struct LoadOptions {
   int64_t max_length = 4000;  // longer documents lose their end; end mark included

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <exception>
 #include <filesystem>
+#include <optional>
 
 #include "core/check.h"
 #include "data/files/archive.h"
@@ -41,9 +42,13 @@ void SplitFiles::read(const std::string& place, const Scan& scan) const {
       throw_problem(files[i].split, path, line, reason);
     });
   };
-  for_each(place, use, [&](size_t, const std::string& path) {
+  const Unusable absent = [&](size_t, const std::string& path, const std::string&) {
     fail<DataError>("cannot find '", path, "'; ", hint);
-  });
+  };
+  const Unusable unreadable = [&](size_t i, const std::string& path, const std::string& reason) {
+    throw_problem(files[i].split, path, 0, reason);
+  };
+  for_each(place, use, absent, unreadable);
 }
 
 bool SplitFiles::check(const std::string& place, const Scan& scan, ReportBuilder* report) const {
@@ -60,28 +65,39 @@ bool SplitFiles::check(const std::string& place, const Scan& scan, ReportBuilder
     }
   };
   size_t missing = 0;
+  const Unusable unreadable = [&](size_t i, const std::string& path, const std::string& reason) {
+    report->begin(files[i].split, path);
+    refuse(files[i].split, path, 0, reason);
+  };
+  const Unusable absent = [&](size_t i, const std::string& path, const std::string&) {
+    unreadable(i, path, "the file is missing");
+    ++missing;
+  };
   try {
-    for_each(place, use, [&](size_t i, const std::string& path) {
-      report->begin(files[i].split, path);
-      refuse(files[i].split, path, 0, "the file is missing");
-      ++missing;
-    });
+    for_each(place, use, absent, unreadable);
   } catch (const DataError& error) {
     refuse("train", place, 0, error.what());
   }
   return missing < files.size();
 }
 
-void SplitFiles::for_each(const std::string& place, const Use& use, const Absent& absent) const {
+void SplitFiles::for_each(const std::string& place, const Use& use, const Unusable& absent,
+                          const Unusable& unreadable) const {
   if (!is_file(place)) {
     for (size_t i = 0; i < files.size(); ++i) {
       const std::string path = (fs::path(place) / files[i].name).string();
       if (!is_there(path)) {
-        absent(i, path);
+        absent(i, path, "");
         continue;
       }
-      LineReader reader(path);
-      use(i, path, reader);
+      std::optional<LineReader> reader;
+      try {
+        reader.emplace(path);
+      } catch (const DataError& error) {
+        unreadable(i, path, error.what());
+        continue;
+      }
+      use(i, path, *reader);
     }
     return;
   }
@@ -108,7 +124,7 @@ void SplitFiles::for_each(const std::string& place, const Use& use, const Absent
     }
   }
   for (size_t i = 0; i < files.size(); ++i) {
-    if (depths[i] < 0) absent(i, place + ": " + files[i].name);
+    if (depths[i] < 0) absent(i, place + ": " + files[i].name, "");
     if (errors[i]) std::rethrow_exception(errors[i]);
   }
 }

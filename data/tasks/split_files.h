@@ -42,8 +42,11 @@ struct SplitFiles {
 
  private:
   using Use = std::function<void(size_t i, const std::string& path, LineReader& reader)>;
-  using Absent = std::function<void(size_t i, const std::string& path)>;
-  void for_each(const std::string& place, const Use& use, const Absent& absent) const;
+  using Unusable =
+      std::function<void(size_t i, const std::string& path, const std::string& reason)>;
+  // absent: the file is not there; unreadable: it cannot be opened.
+  void for_each(const std::string& place, const Use& use, const Unusable& absent,
+                const Unusable& unreadable) const;
   size_t index_of(const std::string& path) const;  // 3: none
 };
 

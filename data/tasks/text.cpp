@@ -68,7 +68,7 @@ using Counts = std::array<int64_t, 4>;  // of reviews in each part
 // refuse() for what cannot be read or used. Of an archive that is damaged, uses what comes before
 // the damage.
 template <class Use>
-Counts read_reviews(const std::string& place, const Refuse& refuse, const Use& use) {
+Counts read_reviews(const std::string& place, const Refuse& refuse, const Use& use, bool* damaged) {
   Counts counts{};
   const auto take = [&](size_t i, const std::string& file, const auto& text_of_file) {
     try {
@@ -95,11 +95,17 @@ Counts read_reviews(const std::string& place, const Refuse& refuse, const Use& u
       std::string name;
       while (archive.next()) {
         const size_t i = part_of(archive.name(), &name);
-        if (i < kParts.size()) texts[{i, name}] = archive.read_all(kLongestReview);
+        if (i == kParts.size()) continue;
+        try {
+          texts[{i, name}] = archive.read_all(kLongestReview);
+        } catch (const DataError& error) {  // too long; a damaged archive fails at next(), too
+          refuse(kParts[i].split, archive.place(), 0, error.what());
+        }
       }
     }
   } catch (const DataError& error) {
     refuse("train", place, 0, error.what());
+    *damaged = true;
   }
   for (auto& [key, text] : texts) {
     const auto& [i, name] = key;
@@ -159,7 +165,8 @@ TaskData read(const std::string& folder, const LoadOptions& options) {
     example.tokens = encoder.read(text, train, &example.cut);
     (train ? data.train : data.test).push_back(std::move(example));
   };
-  const Counts counts = read_reviews(place, throw_problem, use);
+  bool damaged = false;
+  const Counts counts = read_reviews(place, throw_problem, use, &damaged);
   for (size_t i = 0; i < kParts.size(); ++i) {
     check<DataError>(counts[i] > 0, "'", place, "' has no reviews in ", kParts[i].folder, "; ",
                      kHint);
@@ -191,12 +198,15 @@ TaskReport check_files(const std::string& folder) {
   if (place.empty()) return {};
   ReportBuilder report(place, kClasses, {"train", "test"});
   const Refuse refuse = report.refuse();
-  const Counts counts = read_reviews(place, refuse, [&](size_t i, const std::string& text) {
+  bool damaged = false;
+  const auto use = [&](size_t i, const std::string& text) {
     report.add_row(kParts[i].split, kParts[i].label, {count_characters(text)}, hash_name(text));
-  });
+  };
+  const Counts counts = read_reviews(place, refuse, use, &damaged);
   if (!report.any()) return {};  // an archive of other tasks
   for (size_t i = 0; i < kParts.size(); ++i) {
-    if (counts[i] == 0) refuse(kParts[i].split, kParts[i].folder, 0, "there are no reviews");
+    if (counts[i] == 0 && !damaged)
+      refuse(kParts[i].split, place + ": " + kParts[i].folder, 0, "there are no reviews");
   }
   report.add_note("validation is the test split, unless training reviews are held out");
   if (const std::string warning = warning_of(counts); !warning.empty()) report.add_note(warning);

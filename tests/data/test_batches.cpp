@@ -176,8 +176,8 @@ TEST_CASE("batches: pad_to fixes the length") {
   CHECK(Batches(format, &examples, 4, 1).next().input.shape() == Shape{4, 64});
   CHECK(EvaluationBatches(format, &examples, 8)[0].input.shape() == Shape{8, 64});
   format.pad_to = 5;
-  CHECK_THROWS_WITH_AS(Batches(format, &examples, 4, 1), doctest::Contains("longer than pad_to"),
-                       DataError);
+  CHECK_THROWS_WITH_AS(Batches(format, &examples, 4, 1),
+                       doctest::Contains("has the length 30, but all are padded to 5"), DataError);
 }
 
 TEST_CASE("batches: padding_share counts the positions without a token") {
@@ -246,8 +246,8 @@ TEST_CASE("batches: images are float32 (B, n, 1), shifted and scaled") {
   CHECK(batch.input.data<float>()[8] == doctest::Approx((61 - 122.6) / 61));
   CHECK(padding_share(batch) == 0);
   const InputFormat larger = {.height = 3, .width = 3};
-  CHECK_THROWS_WITH_AS(Batches(larger, &examples, 1, 1), doctest::Contains("not an image"),
-                       DataError);
+  CHECK_THROWS_WITH_AS(Batches(larger, &examples, 1, 1),
+                       doctest::Contains("has 6 pixels, but an image has 3 x 3"), DataError);
 }
 
 TEST_CASE("batches: ids, pixels, labels and lengths out of range are refused with their value") {

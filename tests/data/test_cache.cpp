@@ -250,3 +250,19 @@ TEST_CASE("cache: a pipe in its place is not waited for") {
           return std::string(load_cache(key, &read) ? "used" : "not used");
         }) == "not used");
 }
+
+TEST_CASE("cache: what was read while the archive was replaced is not kept") {
+  const Folder folder;
+  const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
+  const auto read = [&](const std::string& archive) {
+    return cached(true, key, [&] {
+      folder.write("a.gz", archive);
+      return pairs_of(5);
+    });
+  };
+  TaskData data;
+  read("another archive");
+  CHECK_FALSE(load_cache(key, &data));
+  cached(true, key, [&] { return pairs_of(5); });
+  CHECK(load_cache(key, &data));
+}

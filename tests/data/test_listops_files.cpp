@@ -399,3 +399,27 @@ TEST_CASE("listops: a check of a folder without the task finds nothing") {
   CHECK_FALSE(report.usable());
   CHECK(report.splits.empty());
 }
+
+TEST_CASE("listops: of the folders of the release the inner one counts, in the outer one, too") {
+  const Folder folder;
+  for (const char* file : {"basic_train.tsv", "basic_val.tsv", "basic_test.tsv"}) {
+    folder.write(std::string("rel/lra_release/listops-1000/") + file, kRows);
+    folder.write(std::string("rel/lra_release/lra_release/listops-1000/") + file, kRows);
+  }
+  const std::string inner = "lra_release/lra_release/listops-1000";
+  CHECK(find(folder.file("rel")) == folder.file("rel/" + inner));
+  CHECK(find(folder.file("rel/lra_release")) == folder.file("rel/" + inner));
+}
+
+TEST_CASE(
+    "listops: a check goes on after a file that cannot be opened, in the split it belongs to") {
+  const Folder folder;
+  folder.write("basic_train.tsv", kRows);
+  fs::create_directories(folder.path / "basic_val.tsv");
+  folder.write("basic_test.tsv", "Source\tTarget\nx\t4\n");
+  const TaskReport report = check_files(folder.name());
+  REQUIRE(report.splits.size() == 3);
+  CHECK(report.splits[0].problem_count == 0);
+  CHECK(report.splits[1].problem_count == 1);
+  CHECK(report.splits[2].problem_count == 1);
+}

@@ -310,3 +310,19 @@ TEST_CASE("pathfinder: Path-X is the same with 128 pixels per side") {
   CHECK(pathfinder::check_files(folder.name(), 128).usable());
   CHECK_FALSE(pathfinder::check_files(folder.name(), 32).found());
 }
+
+TEST_CASE("pathfinder: a metadata file that is there twice does not double its images") {
+  const Folder folder;
+  std::vector<std::pair<std::string, std::string>> members;
+  for (const auto& [name, content] : level_files()) members.emplace_back(kSet + name, content);
+  members.push_back(members[8]);  // metadata/0.npy once more, as `tar rf` adds it
+  REQUIRE(members.back().first.ends_with("metadata/0.npy"));
+  folder.write("lra_release.gz", gzip_of(tar_of(members)));
+  const TaskData data = pathfinder::load(folder.name(), kSide);
+  CHECK(data.train.size() + data.val.size() + data.test.size() == 24);
+  const Folder two;
+  write_level(two, "pathfinder32/curv_contour_length_14");
+  two.write(kSet + "metadata/00.npy", level_files()[8].second);
+  const std::string message = message_of([&] { pathfinder::load(two.name(), kSide); });
+  CHECK(message.find("has the same number") != std::string::npos);
+}

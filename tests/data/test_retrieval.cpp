@@ -258,3 +258,27 @@ TEST_CASE("retrieval: a check counts classes, lengths, duplicates and texts with
   REQUIRE(report.notes.size() == 2);
   CHECK(report.notes[1].starts_with("1 texts are not byte literals"));
 }
+
+TEST_CASE("retrieval: a document alone is encoded as in the files, printed or decoded") {
+  CHECK(retrieval::literal_of("it's \xC3\xA9\n\\") == "b\"it's \\xc3\\xa9\\n\\\\\"");
+  CHECK(retrieval::literal_of("'\"") == "b'\\'\"'");
+  CHECK(unescape(retrieval::literal_of("it's \"\xFF\t\"")) == "it's \"\xFF\t\"");
+  const Folder folder;
+  write_files(folder, "");
+  const Task task = retrieval::task();
+  for (const bool decode : {false, true}) {
+    CAPTURE(decode);
+    const TaskData data =
+        load(folder.name(), {.min_frequency = 1, .decode = decode, .cache = false});
+    DataOptions options;
+    options.aan_decode = decode;
+    options.max_length = data.max_length;
+    const auto ids = [&](std::string_view text) {
+      return task.encode(text, data.vocabulary, options).tokens.values();
+    };
+    CHECK(ids("it's \xC3\xA9") == data.train[0].second.values());
+    CHECK(ids("b\"it's \\xc3\\xa9\"") == data.train[0].second.values());
+    CHECK(ids("a\nb \"x\"") == data.train[1].tokens.values());
+    CHECK_FALSE(ids("a\xFF").empty());  // no UTF-8: as in a file, where it is replaced
+  }
+}

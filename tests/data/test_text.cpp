@@ -322,7 +322,7 @@ TEST_CASE("text: a check counts the reviews before the place where an archive is
   const TaskReport report = check_files(folder.name());
   CHECK(report.splits[0].rows() == 2);
   CHECK(report.splits[1].rows() == 2);
-  REQUIRE(report.splits[0].problem_count == 2);  // and no review in train/neg
+  REQUIRE(report.splits[0].problem_count == 1);  // train/neg was not reached
   CHECK(report.splits[0].problems[0].file == folder.file("aclImdb_v1.tar.gz"));
   CHECK(report.splits[0].problems[0].reason.starts_with("the archive is damaged or cut"));
 }
@@ -340,4 +340,16 @@ TEST_CASE("text: a folder of reviews that may not be read is no empty one") {
           fail(to_string(report.splits[0].problems.at(0)));
         }).find("Permission denied") != std::string::npos);
   std::filesystem::permissions(closed, std::filesystem::perms(0755));
+}
+
+TEST_CASE("text: a check goes on after a review of an archive that is too long") {
+  const Folder folder;
+  auto files = kFiles;
+  files.insert(files.begin() + 1, {"aclImdb/test/neg/1_1.txt", std::string((1 << 20) + 1, 'x')});
+  folder.write("aclImdb_v1.tar.gz", archive_of(files));
+  const TaskReport report = check_files(folder.name());
+  REQUIRE(report.splits.size() == 2);
+  CHECK(report.splits[0].problem_count == 0);
+  CHECK(report.splits[1].problem_count == 1);
+  CHECK(report.splits[1].rows() == 2);
 }

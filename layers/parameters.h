@@ -72,8 +72,9 @@ class Parameters {
   ShardPass* shard() const { return shard_; }
   void set_shard(ShardPass* shard) { shard_ = shard; }
 
-  // Values for a checkpoint, and back: every missing, extra or misshapen name in one DataError,
-  // and then nothing is changed. `ignored` names, by prefix, what else the file may hold.
+  // Values for a checkpoint, and back: missing, extra or misshapen names are one DataError, of
+  // which it names up to five, and then nothing is changed. `ignored` names, by prefix, what else
+  // the file may hold.
   std::vector<safetensors::Entry> values() const;
   void load(const safetensors::File& file, const std::vector<std::string>& ignored = {});
 

@@ -12,8 +12,10 @@ namespace skiff {
 std::vector<double> choice_probabilities(std::span<const double> logits, const ChoiceOptions& o) {
   const size_t V = logits.size();
   check(V >= 1, "choice of a token: there are no logits");
-  for (const double v : logits)
-    check<NumericalError>(std::isfinite(v), "the model's logits are not finite");
+  for (size_t i = 0; i < V; ++i)
+    check<NumericalError>(std::isfinite(logits[i]),
+                          "the model's logits are not finite: that of token ", i, " is ",
+                          logits[i]);
   const double largest = *std::max_element(logits.begin(), logits.end());
   std::vector<double> p(V, 0.0);
   if (o.temperature == 0) {

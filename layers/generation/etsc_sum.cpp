@@ -103,6 +103,9 @@ template <class T>
 CausalSumPtr<T> etsc_sum(const Tensor& kernel, double gamma) {
   rows::check_kernel<T>(kernel);
   check<UsageError>(gamma > 0 && gamma <= 1, "etsc: the decay must lie in (0, 1], got ", gamma);
+  const double last = -double(kernel.size(0) - 1) * std::log(gamma);  // gamma^-(M-1) = e^this
+  check<UsageError>(last < 700, "etsc: gamma^-lag must fit into a number, got a kernel of ",
+                    kernel.size(0), " lags for gamma ", gamma);
   return std::make_unique<EtscSum<T>>(kernel, gamma);
 }
 

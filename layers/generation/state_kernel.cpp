@@ -150,7 +150,7 @@ std::vector<Ritz> eigenpairs(const Group& group, int64_t wanted) {
   return found;
 }
 
-// The kernel in float64, and the lags beyond which next to nothing is left.
+// The lags beyond which next to nothing is left of a kernel in float64.
 int64_t horizon_of(const Tensor& t, int64_t exact) {
   const int64_t M = t.size(0), channels = t.size(1);
   const double* taps = t.data<double>();

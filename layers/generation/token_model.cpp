@@ -13,9 +13,6 @@ namespace {
 using lanes::kWidth;
 using lanes::Vector;
 
-// From here on, in multiply-adds, a product is divided among threads.
-constexpr int64_t kGrain = 1 << 18;
-
 // Outputs of a panel of weights.
 constexpr int kVectors = 4;
 template <class T>
@@ -83,7 +80,7 @@ template <class T>
 void RowLinear<T>::operator()(const T* x, T* y, int64_t count) const {
   const int64_t n = in(), m = out(), panels = panels_.size(0);
   const T *W = panels_.data<T>(), *bias = bias_.data<T>();
-  rows::for_each(panels, count * n * m >= kGrain, [&](int64_t p) {
+  rows::for_each(panels, count * n * m >= rows::kGrain, [&](int64_t p) {
     const int64_t first = p * kPanel<T>;
     for (int64_t row = 0; row < count; ++row) {
       Vector<T> sums[kVectors];

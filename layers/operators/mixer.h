@@ -9,10 +9,12 @@
 
 namespace skiff {
 
-// The kernel of a causal mixer at another length than in training (ski; others have one answer).
+// The kernel of a causal mixer at another length than in training: of ski, and of tno whose network
+// reads l/(n-1); others have one answer.
 enum class Beyond {
-  Extend,  // inducing points keep their distance, and more follow: the first lags do not change
-  Rescale  // the same number of inducing points, farther apart, as published
+  Extend,  // the first lags do not change: inducing points keep their distance and more follow, and
+           // n is that of training
+  Rescale  // as many inducing points farther apart, as published, and n is the new length
 };
 
 struct Mixer {
@@ -28,7 +30,8 @@ struct Mixer {
 // What the place of a mixer in a model fixes.
 struct MixerShape {
   int64_t channels = 0;
-  int64_t train_length = 0;  // most positions along the axis in training; only ski asks for it
+  int64_t train_length =
+      0;  // most positions along the axis in training; only ski and tno ask for it
 };
 
 using MakeMixer = std::function<std::unique_ptr<Mixer>(const Scope&, const MixerShape&)>;

@@ -131,8 +131,9 @@ MixerEntry ski_mixer() {
           .options =
               [](const ModelOptions& o) {
                 std::vector<std::string> names = field_names(o.ski);
-                if (o.ski.warp == Warp::Gamma || o.ski.form == SkiForm::Published)
-                  names.push_back("gamma");
+                const bool published = !o.kernel.causal && o.ski.form == SkiForm::Published;
+                if (o.ski.warp == Warp::Gamma || published) names.push_back("gamma");
+                if (o.kernel.causal) std::erase(names, "ski");  // there is one causal form
                 return names;
               }};
 }

@@ -48,6 +48,7 @@ Initializer spectrum() {
 
 Tno::Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel, const TnoOptions& o)
     : channels(shape.channels),
+      train_length(shape.train_length),
       kernel_options(kernel),
       options(o),
       rpe(make_rpe(s, channels, kernel.rpe, o.network)) {
@@ -94,7 +95,7 @@ Variable Tno::decay(const std::vector<double>& lags) const {
   return fixed_.table;
 }
 
-Variable Tno::kernel(int64_t n) const {
+Variable Tno::kernel(int64_t n, int64_t length) const {
   const bool causal = kernel_options.causal;
   const int64_t reach = options.max_lag > 0 ? std::min(options.max_lag, n - 1) : n - 1;
   std::vector<double> lags;
@@ -104,7 +105,8 @@ Variable Tno::kernel(int64_t n) const {
 
   const Variable& weight =
       std::visit([](const auto& net) -> const Variable& { return net.pos_proj.weight; }, rpe);
-  const std::vector<double> positions = positions_of(lags, options.positions, n);
+  const std::vector<double> positions =
+      positions_of(lags, options.positions, length > 0 ? length : n);
   const Variable s =
       kernel_options.rpe.input == KernelInput::Log
           ? position_columns(positions, logarithms_of(lags), weight.dtype(), weight.device())
@@ -121,11 +123,11 @@ Variable Tno::kernel(int64_t n) const {
   return concat({slice(t, 0, 0, reach + 1), gap, slice(t, 0, reach + 1, t.size(0))}, 0);
 }
 
-Tensor Tno::causal_taps(int64_t lags, Beyond) const {
+Tensor Tno::causal_taps(int64_t lags, Beyond beyond) const {
   check<UsageError>(kernel_options.causal && !options.normalize,
                     "tno: only a causal operator without normalisation has a causal kernel");
   const Tape::Pause pause;
-  return kernel(lags).value();
+  return kernel(lags, beyond == Beyond::Extend ? train_length : lags).value();
 }
 
 Variable Tno::operator()(const Variable& x, int64_t axis) const {

@@ -76,7 +76,7 @@ struct TnoOptions {
 };
 
 struct Tno : Mixer {
-  int64_t channels;
+  int64_t channels, train_length;
   KernelOptions kernel_options;
   TnoOptions options;
   std::variant<Rpe, LraRpe> rpe;
@@ -84,8 +84,9 @@ struct Tno : Mixer {
 
   Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
       const TnoOptions& o = {});
-  // The kernel for sequences of length n, laid out as toeplitz() wants it.
-  Variable kernel(int64_t n) const;
+  // The kernel for sequences of length n, laid out as toeplitz() wants it. length: n of the
+  // positions l/(n-1), if it is another one.
+  Variable kernel(int64_t n, int64_t length = 0) const;
   Variable operator()(const Variable& x, int64_t axis = -2) const override;
   Tensor causal_taps(int64_t lags, Beyond beyond = Beyond::Extend) const override;
 

@@ -18,7 +18,9 @@ void accumulate(GradSlot& slot, const Tensor& g) {
   }
   check(slot.grad.shape() == g.shape() && slot.grad.dtype() == g.dtype(),
         "backward: gradients of one value must agree, got ", slot.grad, " and ", g);
-  Tensor sum = slot.owned ? slot.grad : empty_like(g);
+  // Who asked for the gradient may still hold it, and expects it not to change.
+  const bool in_place = slot.owned && slot.grad.is_sole();
+  Tensor sum = in_place ? slot.grad : empty_like(g);
   const int64_t reals = g.size() * (g.is_complex() ? 2 : 1);
   dispatch(g, [&]<class T> {
     add_reals(g.device(), reals, static_cast<const T*>(slot.grad.raw()),

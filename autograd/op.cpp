@@ -46,6 +46,9 @@ Tensor randint(Shape shape, int64_t limit) {
 void check_real(const char* op, const char* what, const Tensor& x) {
   check(x && x.is_real(), op, ": ", what, " must be real, got ", x);
 }
+void check_floating(const char* op, const Tensor& x) {
+  check(x && x.dtype() != DType::Int32, op, ": a real or complex tensor is needed, got ", x);
+}
 void check_complex(const char* op, const char* what, const Tensor& x) {
   check(x && x.is_complex(), op, ": ", what, " must be complex, got ", x);
 }

@@ -183,6 +183,7 @@ Variable apply(Op op, const Inputs&... inputs) {
 // Requirements that many ops share.
 void check_real(const char* op, const char* what, const Tensor& x);
 void check_complex(const char* op, const char* what, const Tensor& x);
+void check_floating(const char* op, const Tensor& x);               // real or complex
 void check_like(const char* op, const Tensor& a, const Tensor& b);  // same dtype and device
 
 }  // namespace skiff

@@ -53,7 +53,7 @@ class Variable {
   explicit operator bool() const { return bool(value_); }
   const Tensor& value() const { return value_; }
   bool requires_grad() const { return slot_ != nullptr; }
-  const Tensor& grad() const;  // empty if none has arrived; later ones are added to the same tensor
+  const Tensor& grad() const;  // the sum of those that have arrived; empty if none has
   void zero_grad() const;      // drops the gradient
   // Moves the gradient out, and in: in the place of what is there; an empty one is none.
   Gradient take_grad() const;

@@ -86,7 +86,7 @@ void cpu_gemm(const Gemm& g, const T* a, const T* b, T* c) {
         c[i * g.stride_c + j] = g.beta == 0 ? T(0) : T(g.beta) * c[i * g.stride_c + j];
     return;
   }
-  if (g.batch == 1 && g.m <= kRowsPerPiece && g.k >= 2 * kSumsPerPiece)
+  if (!g.whole_sum && g.batch == 1 && g.m <= kRowsPerPiece && g.k >= 2 * kSumsPerPiece)
     return gemm_long_sum(g, a, b, c, lda, ldb);
   const int64_t per_matrix = (g.m + kRowsPerPiece - 1) / kRowsPerPiece;
   const int64_t pieces = per_matrix * g.batch;

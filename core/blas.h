@@ -16,6 +16,9 @@ struct Gemm {
   int64_t m, n, k;
   double alpha = 1, beta = 0;
   int64_t batch = 1, stride_a = 0, stride_b = 0, stride_c = 0;
+  // A long sum over k is not cut into pieces, which need memory: for products inside a parallel
+  // region, where nothing may be allocated.
+  bool whole_sum = false;
 };
 
 // The result does not depend on the number of threads: work is cut into pieces by size alone.

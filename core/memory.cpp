@@ -84,8 +84,8 @@ void* allocate(Device device, size_t bytes) {
     p.free_blocks.erase(found);
     p.stats.cached -= int64_t(size);
   } else {
-    // Sizes that vary from batch to batch would let the cache grow without end: keep it below the
-    // peak of live memory.
+    // Sizes that vary from batch to batch would let the cache grow without end: all memory together
+    // stays below the peak of live memory, a quarter of it and 64 MiB.
     const int64_t slack = p.stats.peak / 4 + (int64_t(64) << 20);
     if (p.stats.live + p.stats.cached + int64_t(size) > p.stats.peak + slack)
       trim_locked(p, device);

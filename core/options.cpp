@@ -6,8 +6,6 @@
 
 namespace skiff {
 
-// Steps from a to b by inserting, leaving out or replacing a character or swapping two neighbours
-// (Damerau and Levenshtein; a swapped pair is not changed again).
 int edit_distance(std::string_view a, std::string_view b) {
   const size_t n = a.size(), m = b.size();
   std::vector<std::vector<int>> steps(n + 1, std::vector<int>(m + 1));
@@ -25,12 +23,11 @@ int edit_distance(std::string_view a, std::string_view b) {
   return steps[n][m];
 }
 
-// The known word within two steps of `word`, the nearest one; "" if there is none.
 std::string nearest(std::string_view word, const std::vector<std::string>& known) {
   std::string best;
   int best_distance = 3;
   for (const std::string& candidate : known) {
-    // A word of one or two letters is two steps from everything.
+    // Two steps turn a word of two letters into any other: nothing of it would be left.
     const int distance = edit_distance(word, candidate);
     if (distance < best_distance && distance < int(word.size())) {
       best = candidate;

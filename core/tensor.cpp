@@ -65,7 +65,7 @@ Shape::Shape(std::span<const int64_t> sizes) {
     check(size >= 0, "shape: sizes must not be negative, got ", size);
     check(!__builtin_mul_overflow(total, size == 0 ? 1 : size, &total) &&
               total <= std::numeric_limits<int64_t>::max() / 16,
-          "shape: too many elements");
+          "shape: too many elements: the sizes up to ", size, " have more than 2^59");
     sizes_[size_t(rank_++)] = size;
   }
 }
@@ -172,8 +172,8 @@ void Tensor::forget() {
 
 void Tensor::remember(Tensor again) {
   check(storage_ != nullptr && storage_->forgotten, "remember: ", *this, " was not forgotten");
-  check(again && again.storage_->bytes == storage_->bytes && again.device_ == device_ &&
-            again.storage_.use_count() == 1,
+  check(again && !again.storage_->forgotten && again.storage_->bytes == storage_->bytes &&
+            again.dtype_ == dtype_ && again.device_ == device_ && again.is_sole(),
         "remember: a tensor of its own like ", *this, " is needed, got ", again);
   storage_->block = again.storage_->block;
   storage_->forgotten = false;

@@ -4,7 +4,8 @@
 // Tensor: a shared handle to a contiguous, row-major array with a shape (at most 5 sizes), an
 // element type known at run time, and a device. Copying a Tensor copies no data. There are no
 // strides: reshape() is a view, every other rearrangement copies, every kernel is a plain loop.
-// A tensor is not changed after the op that made it returns.
+// An op does not change its inputs. What training keeps is changed in place: parameters, gradients,
+// running statistics, averages.
 #pragma once
 
 #include <array>
@@ -116,6 +117,7 @@ class Tensor {
   Tensor to(DType dtype) const;       // converted; the same tensor when nothing changes
   Tensor to(Device device) const;     // moved; the same tensor when nothing changes
   bool shares_storage(const Tensor& other) const { return storage_ == other.storage_; }
+  bool is_sole() const { return storage_.use_count() == 1; }  // no other Tensor shares its memory
 
   // Gives the memory back while the handles stay: to read or write through any of them is an error
   // until remember(), which takes the memory of an equal tensor that nobody else holds.

@@ -201,8 +201,9 @@ void Adam::load(const safetensors::File& file) {
   const Tensor steps({}, DType::Int32);
   state.emplace_back("optimizer.steps", steps);
   const Tensor* saved = file.find("optimizer.steps");
-  check<DataError>(!saved || saved->size() != 1 || item(*saved) >= 0, file.path,
-                   ": 'optimizer.steps' must not be negative");
+  if (saved && saved->dtype() == DType::Int32 && saved->size() == 1)
+    check<DataError>(item(*saved) >= 0, file.path, ": 'optimizer.steps' must not be negative, got ",
+                     item(*saved));
   restore(state, file);
   steps_ = int64_t(item(steps));
 }

@@ -55,13 +55,17 @@ void Average::load(const safetensors::File& file) {
   for (const Pair& pair : pairs_) {
     const std::string name = "optimizer.average." + pair.parameter.name;
     const Tensor* saved = file.find(name);
+    check<DataError>(saved, file.path, ": '", name, "' is missing");
     check<DataError>(
-        saved && saved->shape() == pair.average.shape() && saved->dtype() == pair.average.dtype(),
-        file.path, ": '", name, "' is missing or does not fit");
+        saved->shape() == pair.average.shape() && saved->dtype() == pair.average.dtype(), file.path,
+        ": '", name, "' must be like ", pair.average, ", got ", *saved);
   }
   const Tensor* steps = file.find("optimizer.average_steps");
-  check<DataError>(steps && steps->size() == 1 && item(*steps) >= 0, file.path,
-                   ": 'optimizer.average_steps' must be a number of steps");
+  check<DataError>(steps, file.path, ": 'optimizer.average_steps' is missing");
+  check<DataError>(steps->dtype() == DType::Int32 && steps->size() == 1, file.path,
+                   ": 'optimizer.average_steps' must be one int32, got ", *steps);
+  check<DataError>(item(*steps) >= 0, file.path,
+                   ": 'optimizer.average_steps' must not be negative, got ", item(*steps));
   for (const Pair& pair : pairs_)
     copy(pair.average, file.at("optimizer.average." + pair.parameter.name));
   steps_ = int64_t(item(*steps));

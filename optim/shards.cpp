@@ -62,8 +62,10 @@ void TreeSum::add(Range node, Tensor sum) {
 }
 
 const Tensor& TreeSum::total() const {
-  check(stack_.size() == 1 && stack_[0].range == Range{0, shards_}, "TreeSum: not all of the ",
-        shards_, " shards are added");
+  check(!stack_.empty(), "TreeSum: none of the ", shards_, " shards is added");
+  check(stack_[0].range == Range{0, shards_}, "TreeSum: all of the ", shards_,
+        " shards must be added, the first ones without a gap are ", stack_[0].range.first, " to ",
+        stack_[0].range.end - 1);
   return stack_[0].sum;
 }
 

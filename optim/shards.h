@@ -34,11 +34,12 @@ inline Range shards_of(int64_t process, int64_t processes, int64_t shards) {
 bool is_node(Range node, int64_t shards);
 
 // The fewest nodes that make up the range, in order: those whose sums a process that computes these
-// shards keeps. One for a power of two at a multiple of its size; at most 2 log2(shards).
+// shards keeps. One for a power of two at a multiple of its size; at most
+// 2 log2(shards) + 1.
 std::vector<Range> nodes_of(Range range, int64_t shards);
 
 // Adds sums of nodes that arrive in order of their shards, each as soon as the tree allows it: at
-// most floor(log2 shards) + 1 of them are kept at a time.
+// most 2 log2(shards) + 1 of them are kept at a time, and log2(shards) + 1 of a range from 0 on.
 //
 //   TreeSum sum(shards);
 //   for (s : range) sum.add(s, gradient of shard s);

@@ -19,6 +19,7 @@ inline Variable operator-(const Variable& a, const Variable& b) { return sub(a, 
 inline Variable operator*(const Variable& a, const Variable& b) { return mul(a, b); }
 inline Variable operator/(const Variable& a, const Variable& b) { return div(a, b); }
 
+// With a number: x is real, but for s x and -x.
 Variable operator+(const Variable& x, double s);
 Variable operator-(const Variable& x, double s);
 Variable operator-(double s, const Variable& x);

@@ -20,6 +20,7 @@ struct SignalIndex {
 // body(signals, number of the first one, count) for all signals, some neighbours at a time.
 template <class T, class Body>
 void for_each_block(const Transform<T>& t, AxisView v, const Body& body) {
+  if (v.outer * v.inner == 0) return;
   const ChannelBlocks blocks = v.inner == 1 ? ChannelBlocks({1, v.n, v.outer}, v.outer, t.batch)
                                             : ChannelBlocks(v, v.inner, kSignals);
   const int64_t tasks = blocks.rows * blocks.count;

@@ -1,5 +1,5 @@
 // Real transforms of any length F of signals that each are contiguous in memory: what FFTW and the
-// builtin transform have in common. Private to the _cpu files of core.
+// builtin transform have in common. For the files that compute on the CPU.
 #pragma once
 
 #include <algorithm>

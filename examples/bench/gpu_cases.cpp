@@ -76,8 +76,8 @@ std::vector<GpuCase> gpu_cases(const GpuSizes& s, Device device) {
        [](Inputs v) { return toeplitz(v[0], v[1], Direction::Bidirectional); }},
       {"ski, r = 64, filter 33",
        shape,
-       {4.5 * T, 2 * E * double(K + 4)},
-       {7 * T, 4 * E * double(K + 2)},
+       {3.5 * T, 2 * E * double(K + 4)},
+       {6 * T, 4 * E * double(K + 2)},
        {leaf(x, 1), leaf({K, D}, 2), leaf({2 * R, D}, 3)},
        [](Inputs v) { return ski(v[0], v[1], v[2]); }},
   };

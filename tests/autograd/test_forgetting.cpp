@@ -185,6 +185,11 @@ TEST_CASE("forget and remember: only a forgotten tensor takes the memory of one 
   CHECK_THROWS_WITH_AS(x.remember(random64({5}, 2)), doctest::Contains("got float64 (5)"), Error);
   const Tensor held = random64({4}, 2);
   CHECK_THROWS_WITH_AS(x.remember(held), doctest::Contains("of its own"), Error);
+  Tensor other = random64({4}, 2);
+  other.forget();
+  CHECK_THROWS_WITH_AS(x.remember(std::move(other)), doctest::Contains("of its own"), Error);
+  CHECK_THROWS_WITH_AS(x.remember(random64({8}, 2).to(DType::Float32)),
+                       doctest::Contains("got float32 (8)"), Error);
   x.remember(random64({4}, 2));
   CHECK(to_vector(view) == to_vector(held));
   CHECK(memory::stats(Device::CPU).live >= live);

@@ -332,6 +332,11 @@ TEST_CASE(
   }
 }
 
+TEST_CASE("dropout: a first row without the number of rows is refused") {
+  CHECK_THROWS_WITH_AS(dropout(ones({4, 2}), {.rate = 0.5, .rows = {.first = 3}}),
+                       doctest::Contains("rows from 3 on of a batch need their number"), Error);
+}
+
 TEST_CASE("dropout: what has no elements stays as it is") {
   for (const Shape& shape : {Shape{0, 3}, Shape{2, 0}, Shape{0}})
     CHECK(dropout(ones(shape), {0.25, 1, 2, 3}).shape() == shape);

@@ -95,3 +95,12 @@ struct OpCases : doctest::IReporter {
 REGISTER_LISTENER("op cases", 2, OpCases);
 
 }  // namespace
+
+TEST_CASE("ops: what has no elements is transposed and transformed into what has none") {
+  CHECK(transpose(zeros({0, 3, 4}, DType::Float64), 1, 2).shape() == Shape{0, 4, 3});
+  CHECK(transpose(zeros({2, 0, 4}, DType::Float64), 0, 1).shape() == Shape{0, 2, 4});
+  CHECK(rfft(zeros({0, 8}, DType::Float64), 8, -1).shape() == Shape{0, 5});
+  CHECK(rfft(zeros({2, 8, 0}, DType::Float64), 8, -2).shape() == Shape{2, 5, 0});
+  CHECK(irfft(zeros({0, 5}, DType::Complex128), 8, -1).shape() == Shape{0, 8});
+  CHECK(hilbert(zeros({0, 5}, DType::Float64), 8, -1).shape() == Shape{0, 5});
+}

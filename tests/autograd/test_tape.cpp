@@ -66,6 +66,21 @@ TEST_CASE("tape: adding in place leaves shared gradients alone") {
   CHECK(to_vector(a.grad()) == std::vector<double>{40, 400});
 }
 
+TEST_CASE("tape: adding in place leaves a gradient alone that somebody holds") {
+  const Variable w = number(1), v = number(1);
+  for (int i = 0; i < 2; ++i) {
+    Tape tape;
+    tape.backward(2.0 * w);
+  }
+  const Tensor held = w.grad();
+  Tape tape;
+  const Variable y = w + v;
+  tape.backward(y, w.grad());
+  CHECK(item(held) == 4);
+  CHECK(item(v.grad()) == 4);
+  CHECK(item(w.grad()) == 8);
+}
+
 TEST_CASE("tape: gradients of a leaf add up over tapes until they are dropped") {
   const Variable a = number(5);
   for (int i = 1; i <= 3; ++i) {

@@ -192,7 +192,7 @@ TEST_CASE("gemm: equals the sum of its definition, all transposes, pieces of row
            {std::array<int64_t, 3>{3, 4, 5}, {1, 1, 1}, {600, 2, 7}, {3, 2, 9000}, {5, 4, 0}}) {
         const Tensor a = random64({ta ? k : m, ta ? m : k}, 1),
                      b = random64({tb ? n : k, tb ? k : n}, 2);
-        Tensor c = random64({m, n}, 3);
+        Tensor c = random64({m, n}, 3), whole = c.clone();
         std::vector<double> want = to_vector(c);
         for (int64_t i = 0; i < m; ++i)
           for (int64_t j = 0; j < n; ++j) {
@@ -207,6 +207,16 @@ TEST_CASE("gemm: equals the sum of its definition, all transposes, pieces of row
             {.transpose_a = ta, .transpose_b = tb, .m = m, .n = n, .k = k, .beta = 0.5},
             a.data<double>(), b.data<double>(), c.data<double>());
         CHECK(distance(c, want) < 1e-13);
+        blas::gemm<double>(Device::CPU,
+                           {.transpose_a = ta,
+                            .transpose_b = tb,
+                            .m = m,
+                            .n = n,
+                            .k = k,
+                            .beta = 0.5,
+                            .whole_sum = true},
+                           a.data<double>(), b.data<double>(), whole.data<double>());
+        CHECK(distance(whole, want) < 1e-13);
       }
     }
   }

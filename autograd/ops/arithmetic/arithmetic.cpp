@@ -21,6 +21,7 @@
 
 #include "autograd/op.h"
 #include "autograd/ops/arithmetic.h"
+#include "autograd/ops/detail/combine.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "core/parallel.h"
 
@@ -51,24 +52,6 @@ struct Over {
     return a / b;
   }
 };
-
-template <class E, class F>
-void combine(const Tensor& a_tensor, const Tensor& b_tensor, Tensor& y_tensor, F f) {
-  const E *a = a_tensor.data<E>(), *b = b_tensor.data<E>();
-  E* y = y_tensor.data<E>();
-  const Device device = a_tensor.device();
-  const int64_t size = a_tensor.size(), D = b_tensor.size();
-  if (D == size) {
-    parallel_for(device, size, [=] SKIFF_KERNEL(int64_t i) { y[i] = f(a[i], b[i]); });
-  } else if (D == 1) {
-    parallel_for(device, size, [=] SKIFF_KERNEL(int64_t i) { y[i] = f(a[i], b[0]); });
-  } else {
-    parallel_rows(device, size / D, D, [=] SKIFF_KERNEL(Row row) {
-      const int64_t o = row.index * D;
-      row.for_each(D, [&](int64_t d) { y[o + d] = f(a[o + d], b[d]); });
-    });
-  }
-}
 
 template <class F>
 Tensor combined(const Tensor& a, const Tensor& b, F f) {
@@ -104,15 +87,6 @@ Tensor scaled(const Tensor& x, double s) {
 Tensor product_over_leading(const Tensor& a, const Tensor& b, const Shape& suffix) {
   if (suffix.size() == a.size()) return combined(a, b, Times{}).reshape(suffix);
   return sum_leading_product(a, b, suffix);
-}
-
-void check_operands(const char* name, const Tensor& a, const Tensor& b) {
-  check_like(name, a, b);
-  check(b.size() == 1 || a.shape().ends_with(b.shape()), name,
-        ": b's shape must be the end of a's, or b a single number, got ", a, " and ", b);
-}
-void check_floating(const char* name, const Tensor& x) {
-  check(x && x.dtype() != DType::Int32, name, ": a real or complex tensor is needed, got ", x);
 }
 
 struct Add {

@@ -46,8 +46,14 @@ template <class T>
 void map_rows(Device device, int64_t count, const Tensor& W, const Tensor& b, const T* x, T* y) {
   const int64_t out = W.size(0), in = W.size(1);
   if (b) fill_rows<T>(device, count, out, b.data<T>(), y);
-  blas::gemm(device, {.transpose_b = true, .m = count, .n = out, .k = in, .beta = b ? 1.0 : 0.0}, x,
-             W.data<T>(), y);
+  blas::gemm(device,
+             {.transpose_b = true,
+              .m = count,
+              .n = out,
+              .k = in,
+              .beta = b ? 1.0 : 0.0,
+              .whole_sum = true},
+             x, W.data<T>(), y);
 }
 template void map_rows(Device, int64_t, const Tensor&, const Tensor&, const float*, float*);
 template void map_rows(Device, int64_t, const Tensor&, const Tensor&, const double*, double*);
@@ -55,8 +61,10 @@ template void map_rows(Device, int64_t, const Tensor&, const Tensor&, const doub
 template <class T>
 void input_gradient_rows(Device device, int64_t count, const Tensor& W, const T* gy, T* gx,
                          bool add) {
-  blas::gemm(device, {.m = count, .n = W.size(1), .k = W.size(0), .beta = add ? 1.0 : 0.0}, gy,
-             W.data<T>(), gx);
+  blas::gemm(
+      device,
+      {.m = count, .n = W.size(1), .k = W.size(0), .beta = add ? 1.0 : 0.0, .whole_sum = true}, gy,
+      W.data<T>(), gx);
 }
 template void input_gradient_rows(Device, int64_t, const Tensor&, const float*, float*, bool);
 template void input_gradient_rows(Device, int64_t, const Tensor&, const double*, double*, bool);
@@ -81,7 +89,8 @@ void RowSums::add(const Piece& piece, const T* gy, const T* x) {
                 .m = out_,
                 .n = in_,
                 .k = piece.count,
-                .beta = piece.starts_group ? 0.0 : 1.0},
+                .beta = piece.starts_group ? 0.0 : 1.0,
+                .whole_sum = true},
                gy, x, W_.data<T>() + piece.group * out_ * in_);
   }
   if (!b_) return;

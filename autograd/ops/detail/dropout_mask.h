@@ -8,12 +8,13 @@
 
 namespace skiff {
 
-// Which rows of a whole batch the rows of a tensor are, by its leading axis of R rows. Row r is row
-// first + r; of a batch of two halves (pairs) it is so for r < half, and whole + first + (r - half)
-// after that. half = 0: the tensor is the whole batch.
+// Which rows of a whole batch the rows of a tensor are, by its leading axis of R rows. half = 0:
+// the tensor is the whole batch. Else row r is row first + r for r < half; of a batch of two halves
+// (pairs) it is row whole + first + (r - half) after that.
 struct BatchRows {
-  int64_t first = 0;
-  int64_t half = 0, whole = 0;  // rows of a half, in the tensor and in the whole batch
+  int64_t first = 0;            // only with half > 0
+  int64_t half = 0, whole = 0;  // rows of a half, in the tensor and in the whole batch; of a batch
+                                // without halves, all rows
 };
 
 // k[i] = 0 with probability `rate`, otherwise 1 / (1 - rate). The mask depends on (seed, step,

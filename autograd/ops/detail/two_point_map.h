@@ -31,8 +31,6 @@ class TwoPointMap {
   Tensor apply(const Tensor& x, int64_t axis) const;  // (.., columns, ..) -> (.., rows, ..)
   // (.., rows, ..) -> (.., columns, ..)
   Tensor apply_transposed(const Tensor& g, int64_t axis) const;
-  int64_t rows() const { return rows_; }
-  int64_t columns() const { return columns_; }
 
  private:
   int64_t rows_, columns_;

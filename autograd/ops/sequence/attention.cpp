@@ -207,7 +207,8 @@ struct SoftmaxAttention {
                    .batch = piece.pairs.count,
                    .stride_a = A.stride,
                    .stride_b = B.stride,
-                   .stride_c = stride},
+                   .stride_c = stride,
+                   .whole_sum = true},
                   A.first, B.first, C);
   }
 

@@ -103,10 +103,6 @@ void dispatch_elements(const Tensor& x, const Body& body) {
   });
 }
 
-void check_floating(const char* name, const Tensor& x) {
-  check(x && x.dtype() != DType::Int32, name, ": a real or complex tensor is needed, got ", x);
-}
-
 Tensor sliced(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
   const AxisView v = axis_view(x, axis);
   Tensor y(x.shape().with(axis, end - begin), x.dtype(), x.device());
@@ -227,10 +223,9 @@ struct Transpose {
     const int b = std::max(x.shape().axis_index(axis_a), x.shape().axis_index(axis_b));
     if (a == b) return x;
     const AxisView at_a = axis_view(x, a), at_b = axis_view(x, b);
-    const Swap swap{at_a.outer, at_a.n, at_b.outer / (at_a.outer * std::max<int64_t>(at_a.n, 1)),
-                    at_b.n, at_b.inner};
     Tensor y(x.shape().with(a, at_b.n).with(b, at_a.n), x.dtype(), x.device());
     if (y.size() == 0) return y;
+    const Swap swap{at_a.outer, at_a.n, at_b.outer / (at_a.outer * at_a.n), at_b.n, at_b.inner};
     dispatch_elements(x, [&]<class E> { swap_axes<E>(x, y, swap); });
     return y;
   }

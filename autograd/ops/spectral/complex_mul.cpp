@@ -8,6 +8,7 @@
 //             gb[d] = sum_r conj(a[r, d]) gy[r, d]
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/combine.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "autograd/ops/spectral.h"
 #include "core/parallel.h"
@@ -28,29 +29,11 @@ struct ConjugateProduct {
   }
 };
 
-template <class T, class F>
-void combine(const Tensor& a_tensor, const Tensor& b_tensor, Tensor& y_tensor, F f) {
-  const Complex<T>*a = a_tensor.data<Complex<T>>(), *b = b_tensor.data<Complex<T>>();
-  Complex<T>* y = y_tensor.data<Complex<T>>();
-  const Device device = a_tensor.device();
-  const int64_t size = a_tensor.size(), D = b_tensor.size();
-  if (D == size) {
-    parallel_for(device, size, [=] SKIFF_KERNEL(int64_t i) { y[i] = f(a[i], b[i]); });
-  } else if (D == 1) {
-    parallel_for(device, size, [=] SKIFF_KERNEL(int64_t i) { y[i] = f(a[i], b[0]); });
-  } else {
-    parallel_rows(device, size / D, D, [=] SKIFF_KERNEL(Row row) {
-      const int64_t o = row.index * D;
-      row.for_each(D, [&](int64_t d) { y[o + d] = f(a[o + d], b[d]); });
-    });
-  }
-}
-
 template <class F>
 Tensor combined(const Tensor& a, const Tensor& b, F f) {
   Tensor y = empty_like(a);
   if (y.size() == 0) return y;
-  dispatch(a, [&]<class T> { combine<T>(a, b, y, f); });
+  dispatch(a, [&]<class T> { combine<Complex<T>>(a, b, y, f); });
   return y;
 }
 
@@ -72,9 +55,7 @@ struct ComplexMul {
 
   Tensor forward(const Tensor& a, const Tensor& b) {
     check_complex(name, "a", a);
-    check_like(name, a, b);
-    check(b.size() == 1 || a.shape().ends_with(b.shape()), name,
-          ": b's shape must be the end of a's, or b a single number, got ", a, " and ", b);
+    check_operands(name, a, b);
     this->a = a;
     this->b = b;
     return combined(a, b, Product{});

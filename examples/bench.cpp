@@ -53,23 +53,32 @@ void make_folder(const std::string& folder) {
 
 void say(const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); }
 
+// What cannot be written shows before anything is measured.
+std::string writable(const BenchOptions& o, const std::string& name) {
+  if (o.json == "-") return "";
+  make_folder(o.out);
+  const std::string file = o.json.empty() || o.generation ? o.out + "/" + name : o.json;
+  AtomicFile unused(file);
+  return file;
+}
+
 int run_generation(const BenchOptions& o) {
+  const std::string file = writable(o, "generation.jsonl");
   GenerationSizes sizes;
   if (o.quick) sizes = {.dim = 16, .layers = 1, .positions = {16, 64}};
   const std::vector<TokenCost> costs = measure_generation(sizes, say);
   std::string lines;
   for (const TokenCost& c : costs) lines += json_line(c) + "\n";
-  make_folder(o.out);
-  write_file(o.out + "/generation.jsonl", lines);
+  std::printf("%lld layers of width %lld, float32, %d threads\n%s", (long long)sizes.layers,
+              (long long)sizes.dim, omp_get_max_threads(), table_of(costs).c_str());
+  write_file(file, lines);
   write_file(o.out + "/generation.svg", chart(costs));
-  std::printf(
-      "%lld layers of width %lld, float32, %d threads\n%s\nrows and chart: %s/generation.*\n",
-      (long long)sizes.layers, (long long)sizes.dim, omp_get_max_threads(), table_of(costs).c_str(),
-      o.out.c_str());
+  std::printf("\nrows and chart: %s/generation.*\n", o.out.c_str());
   return 0;
 }
 
 int run_epoch(const BenchOptions& o) {
+  const std::string json = writable(o, "epoch.jsonl");
   const std::vector<EpochCost> costs = measure_epoch(o.epoch, o.repeats, o.save_batches, say);
   std::string lines;
   for (const EpochCost& c : costs) lines += json_line(c) + "\n";
@@ -77,12 +86,10 @@ int run_epoch(const BenchOptions& o) {
     std::fputs(lines.c_str(), stdout);
     return 0;
   }
-  make_folder(o.out);
-  const std::string json = o.json.empty() ? o.out + "/epoch.jsonl" : o.json;
+  std::printf("%d threads, %s, %s\n%s", omp_get_max_threads(), blas::description().c_str(),
+              fft::description().c_str(), table_of(costs).c_str());
   write_file(json, lines);
-  std::printf("%d threads, %s, %s\n%s\nrows: %s\n", omp_get_max_threads(),
-              blas::description().c_str(), fft::description().c_str(), table_of(costs).c_str(),
-              json.c_str());
+  std::printf("\nrows: %s\n", json.c_str());
   return 0;
 }
 
@@ -97,6 +104,7 @@ int run(BenchOptions& o, const Flags& flags) {
     return 0;
   }
   cases = for_each_count(cases, o.thread_counts);
+  const std::string json = writable(o, "bench.jsonl");
   const std::vector<Row> rows = measure(cases, o.repeats, o.seconds);
   std::string lines;
   for (const Row& r : rows) lines += json_line(r) + "\n";
@@ -104,11 +112,10 @@ int run(BenchOptions& o, const Flags& flags) {
     std::fputs(lines.c_str(), stdout);
     return 0;
   }
-  make_folder(o.out);
-  const std::string json = o.json.empty() ? o.out + "/bench.jsonl" : o.json, svg = chart(rows);
+  print_table(rows, o.sizes);
+  const std::string svg = chart(rows);
   write_file(json, lines);
   if (!svg.empty()) write_file(o.out + "/bench.svg", svg);
-  print_table(rows, o.sizes);
   std::printf("\nrows: %s%s\n", json.c_str(),
               svg.empty() ? "" : (", chart: " + o.out + "/bench.svg").c_str());
   return 0;

@@ -86,6 +86,7 @@ int generate(GenerateOptions o) {
   std::vector<int32_t> prompt = run.vocabulary.encode(beginning);
   const bool given = !prompt.empty();
   if (!given) prompt = {first_token(run.vocabulary)};
+  check_finite(run);
   Generator generator(&run.model(), o.generator);
   catch_stop_signals();
   const bool json = o.inference.json, raw = o.writing.raw;

@@ -94,10 +94,13 @@ void print(const Rows<LmResult>& rows) {
       "|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (const auto& [key, row] : rows) {
     const LmResult& r = row.first;
-    std::printf("| %s | %s | %s | %s | %lld | %lld | %lld | %zu | %s | %s | %.3f |\n",
-                row.name.c_str(), r.data.c_str(), r.recipe.c_str(), r.mixer.c_str(),
-                (long long)r.parameters, (long long)r.steps, (long long)r.best_step, row.val.size(),
-                r.rule.c_str(), range_of(row.val, 1, 3).c_str(), r.counting.val);
+    char counting[24] = "";  // none for masked models
+    if (r.counting.order > 0) std::snprintf(counting, sizeof counting, "%.3f", r.counting.val);
+    std::printf("| %s | %s%s | %s | %s | %lld | %lld | %lld | %zu | %s | %s | %s |\n",
+                row.name.c_str(), r.data.c_str(), r.objective == "masked" ? ", masked" : "",
+                r.recipe.c_str(), r.mixer.c_str(), (long long)r.parameters, (long long)r.steps,
+                (long long)r.best_step, row.val.size(), r.rule.c_str(),
+                range_of(row.val, 1, 3).c_str(), counting);
   }
 }
 

@@ -38,7 +38,7 @@ Box free_place(const std::vector<Box>& anchors, double width, double height,
 }
 
 std::string circle(int group, double x, double y, double r) {
-  return "<circle class=\"f" + std::to_string(group % 4) + "\" fill-opacity=\".45\" cx=\"" +
+  return "<circle class=\"f" + std::to_string(group % 6) + "\" fill-opacity=\".45\" cx=\"" +
          coordinate(x) + "\" cy=\"" + coordinate(y) + "\" r=\"" + coordinate(r) + "\"/>\n";
 }
 

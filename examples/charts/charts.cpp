@@ -104,7 +104,8 @@ class Drawing {
     }
     if (!(y1 > y0)) {
       const double middle = std::isfinite(y0) ? y0 : 1;
-      y0 = c_.log_y ? middle / 3 : middle - 1, y1 = c_.log_y ? middle * 3 : middle + 1;
+      const double room = std::max(1.0, 1e-6 * std::abs(middle));
+      y0 = c_.log_y ? middle / 3 : middle - room, y1 = c_.log_y ? middle * 3 : middle + room;
     }
     if (c_.growth) y0 /= 3;  // the guides start below the series
     if (c_.log_y) {
@@ -192,7 +193,7 @@ class Drawing {
     };
     const std::pair<const char*, Points> guides[] = {
         {"n", guide([](double n) { return n; })},
-        {"n log n", guide([](double n) { return n * std::log(n); })},
+        {"n log n", guide([](double n) { return n * std::log(std::max(n, 2.0)); })},
         {"n²", guide([](double n) { return n * n; })}};
     Points ink = points_of_series();
     for (const auto& [name, line] : guides) ink.insert(ink.end(), line.begin(), line.end());

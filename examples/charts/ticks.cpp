@@ -43,8 +43,11 @@ std::vector<Tick> linear_ticks(double low, double high, int about) {
     if (raw <= f * power * (1 + 1e-9)) step = f * power;
   const double largest = std::max(std::abs(low), std::abs(high));
   std::vector<Tick> all;
-  for (double i = std::ceil(low / step - 1e-9); i <= high / step + 1e-9; ++i)
+  const double first = std::ceil(low / step - 1e-9);
+  for (int k = 0; first + k <= high / step + 1e-9 && k <= 2 * about; ++k) {
+    const double i = first + k;
     all.push_back({i == 0 ? 0 : i * step, on_axis(i * step, step, largest)});
+  }
   return all;
 }
 

@@ -85,7 +85,7 @@ ScoredRun described(const OpenedRun& run) {
   const auto config = known_config(run.folder);
   for (const char* name : {"steps", "epochs"})
     if (config.count(name)) r.options[name] = config.at(name);
-  const std::string budget = fs::path(run.folder).parent_path() / kSweepBudget;
+  const std::string budget = fs::canonical(run.folder).parent_path() / kSweepBudget;
   if (fs::exists(budget)) {
     r.options.erase("steps");
     r.options["minutes"] = read_file(budget);
@@ -254,8 +254,8 @@ int compare_runs(const EvaluateOptions& o) {
   if (!o.svg.empty()) AtomicFile writable(o.svg);
   const Comparison all = scored(o, runs, device);
   const std::vector<Setting> settings = settings_of(all.runs);
-  if (!o.svg.empty()) write_file(o.svg, chart(o, all, settings));
   o.inference.json ? print_json(o, all, settings) : print_table(o, all, settings);
+  if (!o.svg.empty()) write_file(o.svg, chart(o, all, settings));
   return 0;
 }
 

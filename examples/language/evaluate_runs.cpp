@@ -71,8 +71,6 @@ struct Picture {
 void evaluate_run(const EvaluateLmOptions& o, const std::string& place, Device device,
                   Picture& picture) {
   const OpenedLmRun run = open_lm_run(place, device);
-  check<UsageError>(!run.options.masked(), "'", place,
-                    "' holds a masked model; the rules of evaluation are for causal ones");
   Display display(progressing("auto"), o.quiet);
   display.begin("reading the text", "");
   const Corpus corpus = corpus_of(run, o.data, o.split == "whole");
@@ -150,13 +148,24 @@ int evaluate_runs(const EvaluateLmOptions& o) {
                     "--extrapolate: one picture needs one --split");
   check<UsageError>(o.runs.size() == 1 || o.extrapolate.empty() || !o.svg.empty(),
                     "--svg: must name the file of the picture that ", o.runs.size(), " runs share");
+  check<UsageError>(o.svg.empty() || !o.extrapolate.empty(),
+                    "--svg: is the picture of --extrapolate, which is not given");
+  if (o.evaluation.stride > 0 && o.evaluation.rule != EvaluationRule::Sliding && !o.quiet)
+    std::fprintf(stderr, "note: --eval-stride has no effect without --eval-rule sliding\n");
   multiples_of(o.extrapolate);  // a wrong one is refused before anything is computed
   const Device device = prepare(o.inference);
+  // What cannot be read or written shows before anything is computed.
+  for (const std::string& place : o.runs)
+    check<UsageError>(!open_lm_run(place, device).options.masked(), "'", place,
+                      "' holds a masked model; the rules of evaluation are for causal ones");
+  if (!o.svg.empty()) AtomicFile writable(o.svg);
   if (o.runs.size() > 1 && !o.extrapolate.empty()) check_same_text(o, device);
   Picture picture{{}, "", o.svg};
   for (const std::string& place : o.runs) {
     if (&place != &o.runs[0] && !o.inference.json) std::printf("\n");
     evaluate_run(o, place, device, picture);
+    std::fflush(
+        stdout);  // a signal during the next one costs nothing; who cannot write says so below
   }
   if (!picture.runs.empty()) write_file(picture.file, svg_of(picture.runs, picture.title, NAN));
   return 0;

@@ -55,6 +55,12 @@ OpenedLmRun open_lm_run(const std::string& path, Device device) {
   return run;
 }
 
+void check_finite(const OpenedLmRun& run) {
+  for (const Parameter& p : run.opened.parameters->all())
+    check<NumericalError>(all_finite(p.variable.value()), run.checkpoint, ": the parameter ",
+                          p.name, " is not finite, so the model can write nothing");
+}
+
 Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
   LanguageDataOptions options = run.options.data;
   options.whole = whole;

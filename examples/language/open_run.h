@@ -30,10 +30,12 @@ struct OpenedLmRun {
 
 // `path`: a run folder, whose best weights are taken, or a checkpoint.
 OpenedLmRun open_lm_run(const std::string& path, Device device = Device::CPU);
+// NumericalError that names the first parameter which holds a NaN or an infinity.
+void check_finite(const OpenedLmRun& run);
 
 // The text of a run's options; DataError if its vocabulary is not that of the run. Or the text of
 // `place`, if that is not empty, in the units and ids of the run (with_vocabulary). whole: without
-// splits, as `train`.
+// splits, as `train`, in the ids of the run.
 Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole = false);
 
 }  // namespace skiff

@@ -21,6 +21,7 @@ void for_each_value(R& r, const F& f) {
   f("data", r.data), f("unit", r.unit), f("mixer", r.mixer), f("recipe", r.recipe);
   f("objective", r.objective), f("rule", r.rule), f("seed", r.seed);
   f("parameters", r.parameters), f("steps", r.steps), f("best_step", r.best_step);
+  if (r.best_averaged) f("best_averaged", r.best_averaged);
   f("train_loss", r.train_loss), f("last_val_loss", r.last_val_loss);
   f("val_nats", r.val.nats), f("val_targets", r.val.targets);
   f("val_text_bytes", r.val.text_bytes), f("val_words", r.val.words);
@@ -66,11 +67,13 @@ LanguageScore with_loss(LanguageScore score, double loss) {
 void print_scores(const LmResult& r) {
   const std::string counting = std::to_string(r.counting.order) + "-grams (counted)";
   print_score_header("per " + r.unit + ", " + r.rule);
-  print_score("validation, weights of step " + std::to_string(r.best_step), r.val);
+  const std::string weights =
+      (r.best_averaged ? "average up to step " : "weights of step ") + std::to_string(r.best_step);
+  print_score("validation, " + weights, r.val);
   if (r.counting.order > 0)
     print_score("validation, " + counting, with_loss(r.val, r.counting.val));
   if (r.test.targets == 0) return;
-  print_score("test, weights of step " + std::to_string(r.best_step), r.test);
+  print_score("test, " + weights, r.test);
   if (r.counting.order > 0) print_score("test, " + counting, with_loss(r.test, r.counting.test));
 }
 
@@ -160,6 +163,7 @@ std::optional<LmResult> lm_result_from(const std::string& text) {
         if (json.at(name).is_null()) return void(value = NAN);
       json.at(name).get_to(value);
     });
+    result.best_averaged = json.value("best_averaged", false);
   } catch (const nlohmann::json::exception&) {
     return {};
   }

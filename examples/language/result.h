@@ -16,7 +16,7 @@ namespace skiff {
 
 // "character", "byte", "word", or "token" of unknown ids.
 std::string unit_of(const Vocabulary& vocabulary);
-// "blocks of 128", "windows of 128 every 32", "the stream, kernels of 128 lags".
+// "blocks of 128 tokens", "windows of 128 tokens, 32 apart", ..
 std::string words_for(const EvaluationOptions& rule, int64_t length);
 
 // Text of a model for a terminal: control characters but line ends and tabs as \xNN.
@@ -36,7 +36,8 @@ struct LmResult {
   std::string data, unit, mixer, recipe, objective, rule, folder;
   uint64_t seed = 0;
   int64_t parameters = 0, steps = 0, best_step = 0;
-  LanguageScore val, test;  // of the best weights; no targets: not scored
+  bool best_averaged = false;  // the best weights are an average over the steps (--average)
+  LanguageScore val, test;     // of the best weights; no targets: not scored
   double train_loss = NAN, last_val_loss = NAN;
   Counting counting;
   std::vector<double> by_position;  // LanguageEvaluation::by_position(), validation by blocks

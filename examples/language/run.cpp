@@ -66,14 +66,15 @@ std::optional<LmResult> LmRun::operator()() {
 
 // Whether the run had finished; then this is its result, and nothing is computed again.
 bool LmRun::has_result() {
-  if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
+  if (use_.other_steps || !folder_.has("result.json")) return false;
   result_ = lm_result_from(folder_.read("result.json"));
   if (!result_ || other_data_ || other_report_) {
     result_.reset();
     return false;
   }
   result_->folder = options_.run.out;
-  display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
+  display_->note("'" + options_.run.out + "' holds a finished run; this is its result" +
+                 (session_.profile ? ", and no step is left to measure" : ""));
   return true;
 }
 
@@ -231,8 +232,7 @@ int64_t LmRun::sample_every() const {
   const auto& [ngram, every, tokens, temperature, multiples] = options_.report;
   if (options_.masked() || tokens == 0) return 0;
   if (every > 0) return every;
-  const int64_t validation = options_.train.eval_every;
-  return validation > 0 ? validation : std::max<int64_t>(1, trainer_->steps() / 10);
+  return trainer_->eval_every();
 }
 
 std::string LmRun::write_text() {
@@ -301,6 +301,7 @@ LmResult LmRun::facts() const {
              .parameters = parameters_->trained_count(),
              .steps = at.step,
              .best_step = at.best_step,
+             .best_averaged = at.best_averaged,
              .counting = counting_,
              .threads = omp_get_max_threads(),
              .seconds = std::round(trainer_->train_seconds() * 10) / 10,

@@ -255,12 +255,13 @@ std::string table_of(const std::vector<Compared>& rows, int64_t written, double 
                 "per token", "longest", "prompt tok/s", "state", "difference", "same tokens");
   std::string table = line;
   for (const Compared& r : rows) {
-    const double per_token = r.timing.tokens > 0 ? r.timing.seconds / double(r.timing.tokens) : NAN;
-    std::snprintf(
-        line, sizeof line, "%-8s %10.0f %12s %12s %12.0f %7.2f MB %12.1e  %s\n", word_for(r.method),
-        1 / per_token, seconds_text(per_token).c_str(), seconds_text(r.timing.longest).c_str(),
-        double(r.timing.prompt_tokens) / r.timing.prompt_seconds, double(r.state_bytes) / 1e6,
-        r.difference, r.same == written ? "all" : std::to_string(r.same).c_str());
+    const double per_token = r.timing.tokens > 0 ? r.timing.seconds / double(r.timing.tokens) : 0;
+    std::snprintf(line, sizeof line, "%-8s %10.0f %12s %12s %12.0f %7.2f MB %12.1e  %s\n",
+                  word_for(r.method), per_token > 0 ? 1 / per_token : 0,
+                  seconds_text(per_token).c_str(), seconds_text(r.timing.longest).c_str(),
+                  double(r.timing.prompt_tokens) / r.timing.prompt_seconds,
+                  double(r.state_bytes) / 1e6, r.difference,
+                  r.same == written ? "all" : std::to_string(r.same).c_str());
     table += line;
     if (r.method == Method::States) {
       std::snprintf(line, sizeof line,

@@ -1,8 +1,11 @@
 #include "examples/program/flags.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
+
+#include "core/check.h"
 
 namespace skiff {
 
@@ -36,7 +39,46 @@ struct HelpFormatter : CLI::Formatter {
   }
 };
 
+// The option of this name, in the program or in one of its commands; nullptr: none.
+const CLI::Option* option_named(const CLI::App& app, const std::string& word) {
+  if (word.size() < 2 || word[0] != '-') return nullptr;
+  if (const CLI::Option* option = app.get_option_no_throw(word)) return option;
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; }))
+    if (const CLI::Option* option = option_named(*sub, word)) return option;
+  return nullptr;
+}
+
 }  // namespace
+
+// CLI11 takes "[a,b]" for a list of two and drops the brackets, but an expression of ListOps or the
+// end of a text may look like that. A character that no argument has keeps them in its place.
+std::vector<std::string> arguments_for(const CLI::App& app, int argc, char** argv) {
+  std::vector<std::string> arguments;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--") {  // only arguments without a name follow
+      arguments.insert(arguments.end(), argv + i, argv + argc);
+      break;
+    }
+    const size_t equals = word.find('=');
+    const CLI::Option* option = option_named(app, word.substr(0, equals));
+    const bool takes_value = option != nullptr && option->get_expected_max() > 0;
+    if (takes_value && equals != word.npos && equals + 1 == word.size()) {
+      arguments.push_back(word.substr(0, equals));
+      arguments.push_back(std::string(1, kShield));
+      continue;
+    }
+    arguments.push_back(word.starts_with('[') ? kShield + word : word);
+    if (!takes_value || equals != word.npos || i + 1 == argc) continue;
+    const std::string value = argv[++i];
+    check<UsageError>(option_named(app, value.substr(0, value.find('='))) == nullptr, word,
+                      ": a value must follow, got the option '", value, "'; ", word, "=", value,
+                      " would give it as the value");
+    arguments.push_back(value.starts_with('[') ? kShield + value : value);
+  }
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
 
 Flags::Flags(const std::string& description, const std::string& program)
     : app_(std::make_unique<CLI::App>(description, program)) {
@@ -89,13 +131,8 @@ void Flags::also(const std::string& name, const std::vector<std::string>& names)
 }
 void Flags::footer(const std::string& text) { app_->footer(text); }
 
-// CLI11 takes "[a,b]" for a list of two and drops the brackets, but an expression of ListOps or the
-// end of a text may look like that. A character that no argument has keeps them in its place.
 void Flags::parse_arguments(int argc, char** argv) {
-  std::vector<std::string> arguments;  // CLI11 takes them from the back
-  for (int i = argc - 1; i > 0; --i)
-    arguments.push_back(argv[i][0] == '[' ? kShield + std::string(argv[i]) : argv[i]);
-  app_->parse(std::move(arguments));
+  app_->parse(arguments_for(*app_, argc, argv));
   const auto unshield = [](std::string& text) {
     if (text.starts_with(kShield)) text.erase(0, 1);
   };
@@ -116,6 +153,8 @@ void Flags::parse_what_is_right(int argc, char** argv) {
   try {
     parse_arguments(argc, argv);
   } catch (const CLI::ParseError&) {
+    return;
+  } catch (const UsageError&) {
     return;
   }
   set_fields(/*skip_wrong=*/true);

@@ -28,6 +28,11 @@ namespace skiff {
 // Stands in front of an argument that begins with a bracket while CLI11 reads it (flags.cpp).
 inline constexpr char kShield = '\x02';
 
+// The arguments in the order in which CLI11 takes them, the last one first. UsageError where an
+// option stands in the place of a value, which CLI11 would take for it. "--name=" gives an empty
+// text, with kShield in it.
+std::vector<std::string> arguments_for(const CLI::App& app, int argc, char** argv);
+
 class Flags {
  public:
   Flags(const std::string& description, const std::string& program);

@@ -102,7 +102,7 @@ int run_started(CLI::App& app, const std::function<void()>& parse,
     parse();
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)  // --help: prints to stdout
-      return processes().rank() > 0 ? 0 : app.exit(error);
+      return run_body([&] { return processes().rank() > 0 ? 0 : app.exit(error); });
     const std::string unknown = unknown_word(named_command(&app));
     return refuse(unknown.empty() ? error.what() : unknown, app);
   } catch (const UsageError& error) {
@@ -136,9 +136,14 @@ CLI::Validator not_negative() {
       "");
 }
 
+std::string argument_for(const std::string& path) {
+  return path.find(' ') == path.npos ? path : "'" + path + "'";
+}
+
 int refuse_start(const Error& error) {
   try {
-    if (processes().rank() == 0) std::fprintf(stderr, "error: %s\n", error.what());
+    if (processes().rank() == 0)
+      std::fprintf(stderr, "error: %s\n", printable(error.what()).c_str());
     end_processes();
     return error.exit_code();
   } catch (const Error& launch) {  // the processes cannot be had; run() says the same
@@ -154,7 +159,15 @@ int run_program(int argc, char** argv, Flags& flags, const std::function<int()>&
 
 int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body) {
   return run(
-      app, [&] { app.parse(argc, argv); }, body);
+      app,
+      [&] {
+        std::vector<std::string> arguments = arguments_for(app, argc, argv);
+        for (const std::string& argument : arguments)
+          check<UsageError>(argument != std::string(1, kShield), "a value must follow '='");
+        for (std::string& argument : arguments) std::erase(argument, kShield);
+        app.parse(std::move(arguments));
+      },
+      body);
 }
 
 }  // namespace skiff

@@ -15,6 +15,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "core/check.h"
 #include "core/options.h"
@@ -35,6 +36,8 @@ int run_program(int argc, char** argv, Flags& flags, const std::function<int()>&
 int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body);
 // For an error before that, which all processes meet alike: prints it, returns its exit code.
 int refuse_start(const Error& error);
+// A path as a word of a command line: in quotes where it has a blank.
+std::string argument_for(const std::string& path);
 // The check of such a program's unsigned options: without it "-1" is read as the largest number.
 CLI::Validator not_negative();
 

@@ -29,7 +29,11 @@ Measurements read_bench(const std::string& path) {
     try {
       const nlohmann::json j = nlohmann::json::parse(line);
       if (j.at("kind") != "op" || j.at("pass") != "train") continue;
-      m.batch = j.at("batch"), m.dim = j.at("dim"), m.threads = j.at("threads");
+      // Of measurements with several numbers of threads, those with most of them.
+      const int64_t threads = j.at("threads");
+      if (threads < m.threads) continue;
+      if (threads > m.threads) m.lines.clear();
+      m.batch = j.at("batch"), m.dim = j.at("dim"), m.threads = threads;
       m.lines[j.at("name")].push_back(
           {j.at("n").get<double>(), 1e3 * j.at("median_s").get<double>(),
            1e3 * j.at("q1_s").get<double>(), 1e3 * j.at("q3_s").get<double>(),

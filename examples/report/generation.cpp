@@ -262,7 +262,8 @@ std::string sample(Page& page, OpenedLmRun& run) {
 }  // namespace
 
 void check_text_run(const std::string& folder) {
-  if (!folder.empty()) open_lm_run(folder);
+  check<UsageError>(folder.empty() || !open_lm_run(folder).options.masked(), "--text-run: '",
+                    folder, "' holds a masked model, which writes no text");
 }
 
 void add_generation(Page& page, const std::string& folder, uint64_t seed) {

@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "data/tasks.h"
 #include "examples/bench/cases.h"
+#include "examples/bench/measure.h"
 #include "examples/train/recipes.h"
 #include "layers/model.h"
 #include "optim/adam.h"
@@ -26,11 +27,6 @@ double seconds_of(const std::function<void()>& f) {
   const auto start = std::chrono::steady_clock::now();
   f();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
 }
 
 struct Batch {
@@ -89,9 +85,11 @@ StepTimes measure_step(const std::string& task, const std::string& recipe, const
       shard[i].push_back(gradients);
       update.push_back(step);
     }
-  StepTimes times{.parameters = parameters.trained_count(), .shard = {}, .update = median(update)};
+  StepTimes times{.parameters = parameters.trained_count(),
+                  .shard = {},
+                  .update = bench::quantile(update, 0.5)};
   for (size_t i = 0; i < examples.size(); ++i)
-    times.shard.emplace_back(examples[i], median(shard[i]));
+    times.shard.emplace_back(examples[i], bench::quantile(shard[i], 0.5));
   return times;
 }
 
@@ -105,7 +103,7 @@ double measure_exchange(Processes& processes, int64_t shards, int64_t numbers, i
     const double time = seconds_of([&] { exchange(sum); });
     if (round >= 0) seconds.push_back(time);
   }
-  return median(seconds);
+  return bench::quantile(seconds, 0.5);
 }
 
 VirtualRun run_virtually(int64_t processes, int64_t shards, int64_t numbers) {

@@ -19,7 +19,10 @@ std::vector<std::string> several_tasks(const std::string& text) {
   if (text == "all") return names_of(tasks());
   std::vector<std::string> names;
   std::istringstream parts(text);
-  for (std::string name; std::getline(parts, name, ',');) names.push_back(task_named(name).name);
+  for (std::string name; std::getline(parts, name, ',');) {
+    task_named(name);  // an unknown task gets its own message
+    if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  }
   return names;
 }
 

@@ -1,4 +1,5 @@
 #include "examples/train/result.h"
+#include "examples/program/program.h"
 
 #include <sys/resource.h>
 
@@ -206,7 +207,7 @@ void print_table(const Result& r) {
   std::printf("curves: %s/curves.svg\n", r.folder.c_str());
   if (!r.pretrain.empty())
     std::printf("--init %s trains on labels from here; give it the same options of the model\n",
-                r.folder.c_str());
+                argument_for(r.folder).c_str());
   if (!r.profile.empty()) std::printf("\n%s", r.profile.c_str());
 }
 

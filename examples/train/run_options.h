@@ -203,7 +203,8 @@ struct RunOptions {
   static void visit(Options& o, Visitor&& field) {
     field({.name = "out",
            .help = "Run folder; runs/TASK-RECIPE-MIXER-SEED if not given, with -masked or -causal "
-                   "after it for a pretraining",
+                   "after it for a pretraining, -stages or -sweep for those, and without the mixer "
+                   "for several tasks",
            .changes_result = false},
           o.out);
     field(

@@ -50,8 +50,8 @@ void refuse_options_of_one_task(const CommandLine& asked) {
     check<UsageError>(
         !asked.is_given(name) || of_all_tasks(name), "--", name, ": several tasks take the '",
         asked.options.train.recipe,
-        "' recipe of each; of its numbers only --steps, --eval-limit and --test-limit can be "
-        "given");
+        "' recipe of each; of its numbers only --steps and those of limits, saving and "
+        "logging can be given");
 }
 
 // The run of one task and mixer, as if its options had been given alone.
@@ -69,11 +69,16 @@ CommandLine command_for(const CommandLine& asked, const std::string& task,
 
 // Speed against accuracy, area = memory: the figure this field knows.
 std::string bubble_chart(const std::vector<Result>& results) {
-  const std::vector<std::string> mixers = mixer_names();
+  std::vector<std::string> mixers = mixer_names();
+  for (const std::string& word : mixer_words())  // controls, if one was run
+    if (std::find(mixers.begin(), mixers.end(), word) == mixers.end() &&
+        std::any_of(results.begin(), results.end(), [&](auto& r) { return r.mixer == word; }))
+      mixers.push_back(word);
   std::vector<charts::Bubble> bubbles;
   for (const Result& r : results)
-    bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, double(r.peak.tensors),
-                       int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
+    if (r.tokens_per_second > 0)  // none was measured where the last step had been made before
+      bubbles.push_back({r.task, r.tokens_per_second / 1000, r.best_test, double(r.peak.tensors),
+                         int(std::find(mixers.begin(), mixers.end(), r.mixer) - mixers.begin())});
   return charts::bubbles_svg("test accuracy against speed; area: peak memory of tensors",
                              "thousand tokens/s (log)", bubbles, mixers);
 }

@@ -190,11 +190,16 @@ class Run {
     std::ostringstream out;
     out << "stage,steps,lr,best_val_accuracy,last_val_accuracy,best_test_accuracy,seconds,"
            "run_folder\n";
+    const auto cell = [](double value) {  // empty where --profile measured the steps alone
+      std::ostringstream text;
+      if (!std::isnan(value)) text << value;
+      return text.str();
+    };
     for (const Stage& stage : stages_) {
       const Result& r = *stage.result;
       out << &stage - stages_.data() + 1 << ',' << r.steps << ',' << stage.options.train.lr << ','
-          << r.best_val << ',' << r.last_val << ',' << r.best_test << ',' << r.seconds << ','
-          << stage.folder << '\n';
+          << cell(r.best_val) << ',' << cell(r.last_val) << ',' << cell(r.best_test) << ','
+          << r.seconds << ',' << stage.folder << '\n';
     }
     return out.str();
   }

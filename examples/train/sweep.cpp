@@ -9,6 +9,7 @@
 #include <optional>
 #include <sstream>
 
+#include "data/files/binary_file.h"
 #include "examples/charts/charts.h"
 #include "examples/train/config_file.h"
 #include "examples/train/inner_run.h"
@@ -82,6 +83,11 @@ Grid read_grid(const CommandLine& asked) {
     }
     grid.axes.push_back(axis);
   }
+  if (grid.minutes > 0)
+    for (const char* name : {"steps", "epochs"})
+      check<UsageError>(!grid.has(name), "'", plan_file(asked),
+                        "': the steps of a run follow from ", "'minutes', so '", name,
+                        "' cannot have a row");
   check<UsageError>(!grid.axes.empty() && grid.size() <= kMostRuns, "'", plan_file(asked),
                     "': a sweep has 1 to ", kMostRuns, " runs");
   return grid;
@@ -135,8 +141,12 @@ std::string sweep_svg(const Grid& grid, const std::vector<Point>& points) {
                       .series = {runs, mean},
                       .log_x = found && *least > 0 && *most > 8 * *least,
                       .percent = true,
-                      .x0 = found ? NAN : *least - 0.4,
-                      .x1 = found ? NAN : *most + 0.4,
+                      .x0 = !found           ? *least - 0.4
+                            : *least < *most ? *least
+                                             : NAN,
+                      .x1 = !found           ? *most + 0.4
+                            : *least < *most ? *most
+                                             : NAN,
                       .x_names = names,
                       .width = std::max(360.0, 110 + 66 * double(names.size()))});
   }
@@ -152,8 +162,19 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
+    if (grid_.minutes > 0 && !asked_.session.quiet)
+      for (const char* name : {"steps", "epochs"})
+        if (contains(asked_.given, name))
+          std::fprintf(stderr, "note: --%s has no effect beside the row 'minutes'\n", name);
+    const std::string before = folder_.has(kSweepBudget) ? folder_.read(kSweepBudget) : "0";
+    const std::string now = value_text(grid_.minutes);
+    bool began = false;
+    for (const std::string& name : names_in(folder_.path()))
+      began = began || folder_.has(name + "/config.toml");
+    check<UsageError>(!asked_.session.resume || !began || before == now, "--resume: the runs in '",
+                      folder_.path(), "' have ", before, " minutes each, got ", now);
     if (grid_.minutes > 0)
-      folder_.write(kSweepBudget, value_text(grid_.minutes));
+      folder_.write(kSweepBudget, now);
     else
       std::filesystem::remove(folder_.file(kSweepBudget));  // of a sweep that --force replaces
     for (int64_t i = 0; i < grid_.size(); ++i) run_one(grid_.values(i));
@@ -198,13 +219,19 @@ class Sweep {
     quiet.session.resume = false;
     quiet.session.stop_at = 0;
     const std::string place = folder_.file("timing");
+    struct Removal {
+      const std::string& place;
+      ~Removal() {
+        std::error_code ignored;
+        std::filesystem::remove_all(place, ignored);
+      }
+    } const removal{place};
     run_inside(quiet, timed, place, /*only_best_test=*/true, nullptr);
     // The first step also plans transforms and gets memory.
     std::vector<MetricsRow> rows;
     std::istringstream lines(folder_.read("timing/metrics.csv"));
     for (std::string line; std::getline(lines, line);)
       if (const std::optional<MetricsRow> row = parse_row(line)) rows.push_back(*row);
-    std::filesystem::remove_all(place);
     const double seconds = rows.back().seconds - rows.front().seconds;
     const double steps = double(rows.back().step - rows.front().step);
     return std::max<int64_t>(1, int64_t(60 * grid_.minutes / seconds * steps));
@@ -246,8 +273,9 @@ class Sweep {
   std::string csv() const {
     std::ostringstream out;
     for (const Axis& axis : grid_.axes) out << axis.option << ',';
-    out << "best_val_accuracy,best_test_accuracy,best_step,steps,parameters,tokens_per_second,"
-           "seconds\n";
+    out << "best_val_accuracy,best_test_accuracy,best_step,"
+        << (grid_.has("steps") ? "steps_taken" : "steps")
+        << ",parameters,tokens_per_second,seconds\n";
     std::vector<const Point*> sorted;
     for (const Point& p : points_) sorted.push_back(&p);
     std::stable_sort(sorted.begin(), sorted.end(), [](const Point* a, const Point* b) {

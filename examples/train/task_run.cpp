@@ -72,14 +72,15 @@ std::optional<Result> TaskRun::operator()() {
 
 // Whether the run had finished; then this is its result, and nothing is computed again.
 bool TaskRun::has_result() {
-  if (use_.other_steps || session_.profile || !folder_.has("result.json")) return false;
+  if (use_.other_steps || !folder_.has("result.json")) return false;
   result_ = result_from(folder_.read("result.json"), only_best_test());
   if (!result_ || other_data_) {
     result_.reset();
     return false;
   }
   result_->folder = options_.run.out;
-  display_->note("'" + options_.run.out + "' holds a finished run; this is its result");
+  display_->note("'" + options_.run.out + "' holds a finished run; this is its result" +
+                 (session_.profile ? ", and no step is left to measure" : ""));
   return true;
 }
 

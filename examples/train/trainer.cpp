@@ -1,4 +1,5 @@
 #include "examples/train/trainer.h"
+#include "examples/program/program.h"
 
 #include <algorithm>
 #include <cmath>
@@ -69,9 +70,8 @@ void Trainer::begin(bool clears) {
 
 void Trainer::stopped() const {
   const std::string run = session_.outer.empty() ? folder_.path() : session_.outer;
-  const bool blank = run.find(' ') != run.npos;
   display_.note("stopped at step " + std::to_string(session_.steps_before + at_.step) +
-                ", saved; --out " + (blank ? "'" + run + "'" : run) + " --resume goes on");
+                ", saved; --out " + argument_for(run) + " --resume goes on");
   if (stop_signal != 0) throw Stopped();
 }
 

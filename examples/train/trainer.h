@@ -51,8 +51,9 @@ class Trainer {
           Objective& objective, Parameters& parameters, RunFolder& folder, Display& display,
           const TrainerDetails& details = {});
 
-  int64_t steps() const { return steps_; }  // of the whole run
-  double rate(int64_t step) const;          // learning rate
+  int64_t steps() const { return steps_; }            // of the whole run
+  int64_t eval_every() const { return eval_every_; }  // steps between validations
+  double rate(int64_t step) const;                    // learning rate
   bool validates() const { return validates_; }
   void always_validate() { validates_ = true; }  // also with --profile
 

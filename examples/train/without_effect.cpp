@@ -14,6 +14,10 @@ void WithoutEffect::unless(bool holds, const std::string& reason,
 
 void WithoutEffect::of_training(const TrainOptions& train, const ModelOptions& model) {
   unless(train.steps == 0, "beside --steps", {"epochs"});
+  check<UsageError>(train.schedule != ScheduleKind::CosineUnclamped || train.horizon == 0 ||
+                        train.horizon > train.warmup,
+                    "--horizon: with --schedule cosine_unclamped it must be above the ",
+                    train.warmup, " steps of --warmup, got ", train.horizon);
   unless(train.schedule != ScheduleKind::Constant && train.schedule != ScheduleKind::InverseSqrt,
          "with --schedule " + value_text(train.schedule), {"horizon"});
   unless(train.optimizer != OptimizerKind::Sgd, "with --optimizer sgd",

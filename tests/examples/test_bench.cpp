@@ -59,6 +59,19 @@ TEST_CASE("bench: every case runs; a table, a chart and JSON lines with the name
   CHECK(kinds["floor"] == 2 * 2 + 3);
 }
 
+TEST_CASE("bench: a file that cannot be written shows before anything is measured") {
+  const Place place;
+  const Outcome o = place.run("bench --quick --filter op/ski --json " + place / "no/such.jsonl");
+  CHECK(o.code == 5);
+  CHECK_FALSE(contains(o.err, "op/ski"));
+}
+
+TEST_CASE("bench: --n 2 is drawn, too") {
+  const Place place;
+  REQUIRE(place.run("bench --quick --filter op/ski --n 2 --out " + place / "bench").code == 0);
+  CHECK_FALSE(contains(slurp(place / "bench/bench.svg"), "nan"));
+}
+
 TEST_CASE("bench: --json - prints JSON lines alone; a filter leaves the rest out") {
   const Place place;
   const Outcome o = place.run(

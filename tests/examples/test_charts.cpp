@@ -216,6 +216,11 @@ TEST_CASE("curves: validations are joined, though most rows have none; the legen
   CHECK(count_of(svg, "translate(56 274)") == 1);
 }
 
+TEST_CASE("curves: a single value is drawn, however large") {
+  for (const double loss : {1.0, 1e12, 1e17, 1e300})
+    CHECK(well_formed(curves_svg({{.step = 2, .train_loss = loss}}, "a run", {})));
+}
+
 TEST_CASE("curves: a single validation is a dot, and what has no points no name") {
   const MetricsRows rows = {{.step = 1, .train_loss = 2},
                             {.step = 2, .train_loss = 1, .val_loss = 1, .val_accuracy = 0.5}};

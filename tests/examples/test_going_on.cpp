@@ -194,6 +194,16 @@ TEST_CASE("going on: --force clears a folder of options only where a program tra
   CHECK_FALSE(fs::exists(place / "run/ckpt-00000010.safetensors"));
 }
 
+TEST_CASE("going on: --profile of a finished run keeps its result") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run").code == 0);
+  const std::string before = slurp(place / "run/result.json");
+  const Outcome o = place.train_here("run", "--resume --profile");
+  CHECK(o.code == 0);
+  CHECK(contains(o.err, "this is its result, and no step is left to measure"));
+  CHECK(slurp(place / "run/result.json") == before);
+}
+
 TEST_CASE("going on: a report that was asked for anew and stopped is made by the next --resume") {
   const TextRun place;
   REQUIRE(place.train("run").code == 0);

@@ -134,3 +134,19 @@ TEST_CASE(
   CHECK(strict.code == 6);
   CHECK(contains(strict.out, "FAILED"));
 }
+
+TEST_CASE("programs: an option is no value of another one, and an empty value is none") {
+  const TinyRun place;
+  const Outcome option = place.run("train_lra --task listops --out --resume");
+  CHECK(option.code == 2);
+  CHECK(contains(option.err, "--out: a value must follow, got the option '--resume'"));
+  const Outcome empty = place.run("train_lra --task listops --out= --print-config");
+  CHECK(empty.code == 0);
+  CHECK(contains(empty.out, "out=\"runs/listops-tiny-ski-1\""));
+  const Outcome tool = place.run("lra_data generate listops --out= --force");
+  CHECK(tool.code == 2);
+  CHECK(contains(tool.err, "a value must follow '='"));
+  CHECK(place.run("lra_data generate listops --out --force").code == 2);
+  CHECK(place.run("predict " + place / "run -- --resume").code == 3);  // no run, but no option
+  CHECK(place.run_with("", "train_lra --help >/dev/full").code == 5);
+}

@@ -158,6 +158,24 @@ TEST_CASE("sweep: a budget of minutes fixes the steps of a run once") {
   CHECK_FALSE(fs::exists(place / "all/minutes"));
 }
 
+TEST_CASE("sweep: a budget of minutes and a number of steps exclude each other") {
+  const TinyRun place;
+  place.write("both.txt", "minutes 0.002\nsteps 10 20\n");
+  const Outcome both = place.train("both", "--sweep " + place / "both.txt");
+  CHECK(both.code == 2);
+  CHECK(contains(both.err, "the steps of a run follow from 'minutes', so 'steps' cannot have"));
+  place.write("grid.txt", "minutes 0.002\nlr 1e-3 1e25\n");  // the second one diverges at once
+  const std::string sweep = "--eval-every 1000 --sweep " + place / "grid.txt";
+  const Outcome first = place.train("all", sweep);
+  CHECK(first.code == 4);
+  CHECK(contains(first.err, "note: --steps has no effect beside the row 'minutes'"));
+  CHECK_FALSE(fs::exists(place / "all/timing"));
+  place.write("grid.txt", "minutes 0.004\nlr 1e-3 1e25\n");
+  const Outcome other = place.train("all", sweep + " --resume");
+  CHECK(other.code == 2);
+  CHECK(contains(other.err, "have 0.002 minutes each, got 0.004"));
+}
+
 TEST_CASE("sweep: a wrong file is refused with its line") {
   const TinyRun place;
   for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{

@@ -295,10 +295,9 @@ TEST_CASE(
 
   const Outcome model = place.run(command + " --resume --dim 8");
   CHECK(model.code == 2);
-  CHECK(
-      contains(model.err,
-               "--dim: several tasks take the 'tiny' recipe of each; of its numbers only --steps, "
-               "--eval-limit and --test-limit can be given"));
+  CHECK(contains(model.err,
+                 "--dim: several tasks take the 'tiny' recipe of each; of its numbers only --steps "
+                 "and those of limits, saving and logging can be given"));
   const Outcome mixed = place.run(command + " --resume --json --mixer fd");
   REQUIRE(mixed.code == 0);
   const auto runs = nlohmann::json::parse(mixed.out);

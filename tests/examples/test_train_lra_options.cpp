@@ -86,6 +86,8 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"--dropout 1", "must be a number from 0 to 0.999, got '1'"},
       {"--gamma 1.5", "--gamma"},
       {"--norm batc", "did you mean 'batch'"},
+      {"--schedule cosine_unclamped --warmup 20 --horizon 20",
+       "it must be above the 20 steps of --warmup, got 20"},
       {"--schedule cosin", "did you mean 'cosine'"},
       {"--seed -3", "--seed"},
       {"--rank 1", "--inducing-points: must be a number from 2"},

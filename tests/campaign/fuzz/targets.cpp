@@ -292,7 +292,9 @@ const std::map<std::string, Target>& targets() {
           read_npy_strings(bytes, "input", 1, [](const std::vector<std::string>&) {});
         },
         given({testing::npy_of({testing::row_of(0, 1, 0)}, 'U'),
-               testing::npy_of({testing::row_of(0, 1, 0), testing::row_of(1, 2, 1)}, 'S')})}},
+               testing::npy_of({testing::row_of(0, 1, 0), testing::row_of(1, 2, 1)}, 'S'),
+               testing::npy_header(
+                   "{'descr': '|S536870912', 'fortran_order': False, 'shape': (536870912, 512)}")})}},
       {"pairs",
        {read_pairs, given({"1.0\t1\t2\tb'a text'\tb\"another\"\n0.0\t3\t4\tb'\\xc3'\tb'x'\n"})}},
       {"pickle",

@@ -312,6 +312,7 @@ help:
 	@echo 'make clean      removes build/'
 	@echo 'variants: CXX=clang++  CUDA=1  MPI=1 (several processes; MPICC=mpicc.mpich; with CUDA=1 also NCCL=1)  SAN=1 (address + undefined)  FFT=builtin (no FFTW)  ORDER=reverse  ARCH=x86-64-v2  WERROR=1  V=1  PCH=0'
 
+.DELETE_ON_ERROR:
 .PHONY: all deps demo demo-lm results-table tests test test-slow test-random test-cuda-host test-barriers cuda-host test-cuda-static test-gpu bench-gpu gradcheck golden bench mutants report puzzles layering lib install uninstall format format-check compdb tidy clean help
 .PRECIOUS: %.o
 -include $(wildcard $(BUILD)/tests/mutants/*.d) $(patsubst %.o,%.d,$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o $(COMMON)/tests/campaign/fuzz/targets.o)

@@ -28,7 +28,8 @@ remove "$place"
 for program in "$@"; do put 755 "$build/$program" "bin/skiff-$program"; done
 put 644 "$build/libskiff.a" lib/libskiff.a
 
-for header in $(${CXX:-g++} -std=c++20 -I. -MM examples/skiff.h | tr -d '\\' | cut -d: -f2); do
+headers=$(${CXX:-g++} -std=c++20 -I. -MM examples/skiff.h | tr -d '\\' | cut -d: -f2)  # a failure ends this here
+for header in $headers; do
   sed -E 's,^(#include ")((core|autograd|layers|optim|data)/),\1skiff/\2,' "$header" >"$work/header.h"
   put 644 "$work/header.h" "include/skiff/${header#examples/}"
 done

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
       std::printf("FAILED: %lld bytes of tensors are still alive after the last test\n", live);
       ++failed;
     }
+  if (passed + failed == 0) std::printf("FAILED: no test has this name\n"), ++failed;
   std::printf("%d passed, %d failed\n", passed, failed);
   return failed == 0 ? result : 1;
 }

@@ -144,7 +144,7 @@ TEST_CASE("forgetting: a gated unit has the gradients of its formula, whatever i
       REQUIRE(ours.size() == expected.size());
       double worst = 0, largest = 0;
       for (size_t i = 0; i < ours.size(); ++i) {
-        worst = std::max(worst, std::abs(ours[i] - expected[i]));
+        worst = larger(worst, std::abs(ours[i] - expected[i]));
         largest = std::max(largest, std::abs(expected[i]));
       }
       CHECK(worst < 1e-12 * largest);

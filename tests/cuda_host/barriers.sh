@@ -35,7 +35,7 @@ cut -f 1 "$work/barriers" | cat -n | xargs -P "$(nproc)" -L 1 bash -c 'one "$@"'
 passed=0 failed=0 number=0
 while IFS=$'\t' read -r where line; do
   number=$((number + 1)) caught=$(cat "$work/$number")
-  if [ "$caught" = 'NOT CAUGHT' ]; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
+  if [ "${caught:=NOT TRIED}" = 'NOT CAUGHT' ] || [ "$caught" = 'NOT TRIED' ]; then failed=$((failed + 1)); else passed=$((passed + 1)); fi
   printf '%-26s  %-60s  %s\n' "$where" "$line" "$caught"
 done <"$work/barriers"
 echo "$passed passed, $failed failed"

@@ -74,7 +74,7 @@ double difference(const Rows& a, const Rows& b) {
   REQUIRE(a.size() == b.size());
   double value = 0;
   for (size_t i = 0; i < a.size(); ++i)
-    for (size_t c = 0; c < a[i].size(); ++c) value = std::max(value, std::abs(a[i][c] - b[i][c]));
+    for (size_t c = 0; c < a[i].size(); ++c) value = larger(value, std::abs(a[i][c] - b[i][c]));
   return value;
 }
 
@@ -420,7 +420,7 @@ TEST_CASE("states: the printed error bounds every output, and falls with the sta
     for (size_t c = 0; c < 20; ++c) {
       double off = 0, input = 0;
       for (size_t i = 0; i < x.size(); ++i) {
-        off = std::max(off, std::abs(y[i][c] - expected[i][c]));
+        off = larger(off, std::abs(y[i][c] - expected[i][c]));
         input = std::max(input, std::abs(x[i][c]));
       }
       CHECK(off <= error[c] * input * (1 + 1e-9) + 1e-12);

@@ -17,8 +17,7 @@ double leak(const LanguageModel& model) {
     for (int64_t b = 0; b < 2; ++b)
       std::copy_n(tokens.data<int32_t>() + 16 * b, i + 1, changed.data<int32_t>() + 16 * b);
     const Tensor after = model.logits(model.features(changed)).value();
-    worst =
-        std::max(worst, distance(positions_of(after, 0, i + 1), positions_of(before, 0, i + 1)));
+    worst = larger(worst, distance(positions_of(after, 0, i + 1), positions_of(before, 0, i + 1)));
     CHECK(distance(after, before) > 1e-6);  // the rest does
   }
   return worst;
@@ -36,10 +35,10 @@ double leak_of_gradient(const LanguageModel& model) {
     tape.backward(logits, random64(logits.shape(), 3));
     double past = 0, future = 0;
     for (const double g : to_vector(positions_of(x.grad(), 0, i + 1)))
-      past = std::max(past, std::abs(g));
+      past = larger(past, std::abs(g));
     for (const double g : to_vector(positions_of(x.grad(), i + 1, 16)))
-      future = std::max(future, std::abs(g));
-    worst = std::max(worst, future / past);
+      future = larger(future, std::abs(g));
+    worst = larger(worst, future / past);
   }
   return worst;
 }

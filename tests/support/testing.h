@@ -13,6 +13,9 @@
 
 namespace skiff::testing {
 
+// The larger one; NaN if one of them is, which std::max would lose.
+inline double larger(double a, double b) { return std::isnan(a) || a > b ? a : b; }
+
 // Largest |a - b|, relative to the largest |b| (at least 1e-2).
 inline double distance(const std::vector<double>& a, const std::vector<double>& b) {
   if (a.size() != b.size()) return INFINITY;

@@ -164,8 +164,9 @@ int evaluate_runs(const EvaluateLmOptions& o) {
   for (const std::string& place : o.runs) {
     if (&place != &o.runs[0] && !o.inference.json) std::printf("\n");
     evaluate_run(o, place, device, picture);
-    std::fflush(
-        stdout);  // a signal during the next one costs nothing; who cannot write says so below
+    // A signal during the next one costs nothing; the end of the program says if it cannot be
+    // written.
+    std::fflush(stdout);
   }
   if (!picture.runs.empty()) write_file(picture.file, svg_of(picture.runs, picture.title, NAN));
   return 0;

@@ -47,6 +47,7 @@ while read -r call number fault; do
   try "$call $number $fault" ended_well "$fault" || continue
   said=$(cat "$work/err")
   same_end whole run && continue
+  try "$call $number $fault: exit code 0 says that all is written" test "$code" != 0 || continue
   again=$((again + 1))
   go_on run --log-every 1
   try "$call $number $fault, without the fault" whole_again || echo "before, it said: $said"

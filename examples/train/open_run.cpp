@@ -114,7 +114,10 @@ std::string data_folder(const std::string& given) {
 std::map<std::string, std::string> known_config(const std::string& folder) {
   std::map<std::string, std::string> values;
   const std::string path = folder + "/config.toml";
-  if (!fs::exists(path)) return values;
+  std::error_code error;
+  const bool there = fs::exists(path, error);
+  check<IoError>(!error, "cannot look for '", path, "': ", error.message());
+  if (!there) return values;
   try {
     for (const ConfigEntry& e : read_config(path)) values[e.key] = e.value;
   } catch (const Error&) {

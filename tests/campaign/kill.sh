@@ -23,7 +23,15 @@ recent() {
   local step; step=$(newest_step run)
   [ "$(last_row)" -le $((${step:-0} + every)) ]
 }
-same_again() { ! says 'kept as' && same_end whole run; }
+# A stop saves at its own step. Such a checkpoint may still be one of the newest three at the end; the whole run has none.
+drop_own_checkpoints() {
+  local file step
+  for file in "$work"/run/ckpt-*.safetensors; do
+    step=${file##*ckpt-} step=${step%.safetensors}
+    [ $((10#$step % every)) = 0 ] || rm "$file"
+  done
+}
+same_again() { ! says 'kept as' && drop_own_checkpoints && same_end whole run; }
 goes_on() { run run go_on; try "$1, and went on" same_again; }
 
 # ---- SIGKILL and signals at random times ----

@@ -162,8 +162,9 @@ int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>
       app,
       [&] {
         std::vector<std::string> arguments = arguments_for(app, argc, argv);
-        for (const std::string& argument : arguments)
-          check<UsageError>(argument != std::string(1, kShield), "a value must follow '='");
+        for (size_t i = 0; i < arguments.size(); ++i)  // the last one first
+          if (arguments[i] == std::string(1, kShield))
+            fail<UsageError>(arguments.at(i + 1), ": a value must follow '='");
         for (std::string& argument : arguments) std::erase(argument, kShield);
         app.parse(std::move(arguments));
       },

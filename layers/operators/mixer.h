@@ -30,8 +30,7 @@ struct Mixer {
 // What the place of a mixer in a model fixes.
 struct MixerShape {
   int64_t channels = 0;
-  int64_t train_length =
-      0;  // most positions along the axis in training; only ski and tno ask for it
+  int64_t train_length = 0;  // most positions along the axis in training; for ski and tno
 };
 
 using MakeMixer = std::function<std::unique_ptr<Mixer>(const Scope&, const MixerShape&)>;

@@ -145,7 +145,7 @@ TEST_CASE("programs: an option is no value of another one, and an empty value is
   CHECK(contains(empty.out, "out=\"runs/listops-tiny-ski-1\""));
   const Outcome tool = place.run("lra_data generate listops --out= --force");
   CHECK(tool.code == 2);
-  CHECK(contains(tool.err, "a value must follow '='"));
+  CHECK(contains(tool.err, "--out: a value must follow '='"));
   CHECK(place.run("lra_data generate listops --out --force").code == 2);
   CHECK(place.run("predict " + place / "run -- --resume").code == 3);  // no run, but no option
   CHECK(place.run_with("", "train_lra --help >/dev/full").code == 5);

@@ -29,7 +29,9 @@ inline constexpr int64_t kMostBlocks = 7;
 #else
 inline constexpr int64_t kMostBlocks = 1 << 20;
 #endif
-inline constexpr int64_t kBlockRow = 1024;  // a row with this much work is shared by a whole block
+// A row with this much work is shared by a whole block, if there are so few rows that a warp each
+// would leave a large GPU idle: 132 multiprocessors hold 64 warps each.
+inline constexpr int64_t kBlockRow = 1024, kFewRows = 132 * 64;
 
 // All launches go through this one call (no <<<>>>), into the default stream.
 struct Grid {
@@ -91,7 +93,7 @@ __global__ void rows_kernel(int64_t rows, Body body) {
 template <class Row, class Body>
 void launch_rows(int64_t rows, int64_t work_per_row, const Body& body) {
   if (rows <= 0) return;
-  const bool whole = work_per_row >= kBlockRow;
+  const bool whole = work_per_row >= kBlockRow && rows < kFewRows;
   const int64_t at_once = whole ? 1 : kThreads / kWarp;
   const dim3 threads = whole ? dim3(kThreads) : dim3(kWarp, kThreads / kWarp);
   launch({std::min((rows + at_once - 1) / at_once, kMostBlocks), threads,

@@ -95,6 +95,24 @@ TEST_CASE("sums over leading axes: equal the naive sum for narrow, wide and many
   }
 }
 
+TEST_CASE("sums over leading axes: by lanes, as a GPU takes them, equal the naive sum") {
+  for (const AxisView v : {AxisView{1, 1, 1}, AxisView{1, 31, 3}, AxisView{1, 1000, 1},
+                           AxisView{3, 130, 5}, AxisView{2, 700, 66}, AxisView{4, 0, 2}}) {
+    CAPTURE(v.n);
+    const Tensor x = random64({v.outer, v.n, v.inner}, uint64_t(v.n));
+    const std::vector<double> values = to_vector(x);
+    const auto count = [=](int64_t o) { return v.n - o * v.n / 7; };
+    std::vector<double> expected(static_cast<size_t>(v.outer * v.inner), 0.0);
+    for (int64_t o = 0; o < v.outer; ++o)
+      for (int64_t r = 0; r < count(o); ++r)
+        for (int64_t c = 0; c < v.inner; ++c)
+          expected[size_t(o * v.inner + c)] += values[size_t((o * v.n + r) * v.inner + c)];
+    const Tensor sums =
+        detail::sums_by_lanes<1>(Device::CPU, v, count, Value<double>{x.data<double>()});
+    CHECK(distance(sums, expected) < 1e-12);
+  }
+}
+
 TEST_CASE("sums over leading axes: do not depend on the number of threads") {
   const Tensor x = random_normal({9000, 33}, DType::Float32, 1);
   const Tensor weight = random_normal({33}, DType::Float32, 2);

@@ -16,7 +16,7 @@ using namespace skiff::testing;
 
 namespace {
 
-// Sums on the device have another order (rows by threads, column sums by blocks, cuBLAS, cuFFT),
+// Sums on the device have another order (rows by threads, column sums by lanes, cuBLAS, cuFFT),
 // and its functions (exp, sqrt) are others; the samples are small enough for the same limit.
 constexpr double kFloat32 = 1e-5, kFloat64 = 1e-12;
 

@@ -9,8 +9,8 @@
 // The adjoint scatters, and positions with one id write one row. So that the
 // order of the sum is fixed and no two tasks write one element, a task owns
 // some channels and walks the positions. A GPU needs more tasks than that
-// gives: there the positions are cut into parts with a table each, and the
-// tables are added in their order.
+// gives: there the positions are cut into parts with a table each, a thread
+// walks one part of one channel, and the tables are added.
 
 #include <algorithm>
 
@@ -22,14 +22,13 @@
 namespace skiff {
 namespace {
 
-struct Cut {
-  int64_t channels, parts;  // of a task; of the positions
-};
-Cut cut(Device device, int64_t positions, const Shape& weight) {
-  if (device == Device::CPU) return {16, 1};
-  const int64_t most =
-      std::max<int64_t>(1, (int64_t(64) << 20) / 8 / std::max<int64_t>(1, weight.size()));
-  return {128, std::clamp<int64_t>(positions / 256, 1, std::min<int64_t>(64, most))};
+constexpr int64_t kChannelsPerTask = 16;  // of a CPU
+
+// Parts of the positions, on a GPU: as many as tables fit into 64 MB, with 64 positions at least.
+int64_t parts_of(Device device, int64_t positions, const Shape& weight) {
+  if (device == Device::CPU) return 1;
+  const int64_t fit = (int64_t(64) << 20) / 8 / std::max<int64_t>(1, weight.size());
+  return std::clamp<int64_t>(positions / 64, 1, std::clamp<int64_t>(fit, 1, 1024));
 }
 
 template <class T>
@@ -48,19 +47,28 @@ void gather_rows(const Tensor& ids_tensor, const Tensor& weight_tensor, Tensor& 
 // Into float64 tables (parts, V, D): most positions of a batch may hold one token,
 // the padding.
 template <class T>
-void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Cut cut, Tensor& tables_tensor) {
+void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Tensor& tables_tensor) {
   const int32_t* ids = ids_tensor.data<int32_t>();
   const T* gy = gy_tensor.data<T>();
   double* tables = tables_tensor.data<double>();
-  const int64_t V = tables_tensor.size(1), D = tables_tensor.size(2), positions = ids_tensor.size();
-  const int64_t channels = cut.channels, parts = cut.parts, tasks = (D + channels - 1) / channels;
-  const int64_t work = positions / parts * channels;
-  parallel_rows(gy_tensor.device(), parts * tasks, work, [=] SKIFF_KERNEL(Row row) {
-    const int64_t part = row.index / tasks, first = row.index % tasks * channels;
+  const int64_t parts = tables_tensor.size(0), V = tables_tensor.size(1), D = tables_tensor.size(2);
+  const int64_t positions = ids_tensor.size();
+  if (gy_tensor.device() == Device::CUDA) {
+    parallel_for(Device::CUDA, parts * D, [=] SKIFF_KERNEL(int64_t i) {
+      const int64_t part = i / D, c = i % D;
+      double* to = tables + part * V * D + c;
+      for (int64_t p = part * positions / parts; p < (part + 1) * positions / parts; ++p)
+        to[int64_t(ids[p]) * D] += double(gy[p * D + c]);
+    });
+    return;
+  }
+  const int64_t channels = kChannelsPerTask, tasks = (D + channels - 1) / channels;
+  parallel_rows(Device::CPU, tasks, positions * channels, [=] SKIFF_KERNEL(Row row) {
+    const int64_t first = row.index * channels;
     const int64_t count = D - first < channels ? D - first : channels;
-    for (int64_t p = part * positions / parts; p < (part + 1) * positions / parts; ++p) {
+    for (int64_t p = 0; p < positions; ++p) {
       const T* from = gy + p * D + first;
-      double* to = tables + (part * V + int64_t(ids[p])) * D + first;
+      double* to = tables + int64_t(ids[p]) * D + first;
       row.for_each(count, [&](int64_t c) { to[c] += double(from[c]); });
     }
   });
@@ -91,9 +99,9 @@ struct Embedding {
     return y;
   }
   Grads backward(const Tensor& gy, Needs) const {
-    const Cut c = cut(gy.device(), ids.size(), weight_shape);
-    Tensor tables = zeros(concat({c.parts}, weight_shape), DType::Float64, gy.device());
-    dispatch(gy, [&]<class T> { add_rows<T>(ids, gy, c, tables); });
+    const int64_t parts = parts_of(gy.device(), ids.size(), weight_shape);
+    Tensor tables = zeros(concat({parts}, weight_shape), DType::Float64, gy.device());
+    dispatch(gy, [&]<class T> { add_rows<T>(ids, gy, tables); });
     const Tensor sums = sum_leading(tables, weight_shape);
     return {Tensor(), sums_row(sums.reshape({1, sums.size()}), 0, weight_shape, gy.dtype())};
   }

@@ -2,8 +2,11 @@
 //
 // A sum does not depend on the number of threads: rows are cut into blocks by their number alone,
 // a block is added row after row, vectorised across columns, and the blocks are added in order.
-// All sums are taken in double.
+// On a GPU a column is dealt out to lanes instead, a thread each, as that has far more threads than
+// columns; their number depends on the shape alone. All sums are taken in double.
 #pragma once
+
+#include <algorithm>
 
 #include "core/parallel.h"
 #include "core/tensor.h"
@@ -38,6 +41,12 @@ Tensor column_sums(Device device, int64_t rows, int64_t D, F f);
 // Row k of sums as a tensor of this shape and type; a complex one takes pairs.
 Tensor sums_row(const Tensor& sums, int64_t k, const Shape& shape, DType dtype);
 
+// Every row, as a count of sum_middle.
+struct WholeAxis {
+  int64_t n;
+  SKIFF_HOST_DEVICE int64_t operator()(int64_t) const { return n; }
+};
+
 // total[o, c] = sum_{i < count(o)} x[o, i, c],  x seen as v -> float64 (outer, inner).
 template <class T, class Count>
 Tensor sum_middle(const Tensor& x, AxisView v, Count count);
@@ -49,11 +58,49 @@ constexpr int64_t kNarrow = 64;         // a narrower matrix is read with severa
 constexpr int64_t kStepsPerBlock = 32;  // at least
 constexpr int64_t kMostBlocks = 128;
 constexpr int64_t kColumnsPerTask = 256;
+// On a GPU: rows of a lane, at least, and threads, at most. 2^17 fill half of the largest one.
+constexpr int64_t kRowsPerLane = 32;
+constexpr int64_t kMostThreads = 1 << 17;
+
+// sums[k, o, c] = sum_{r < count(o)} f(i, r, c).value[k],  i = (o n + r) inner + c -> float64
+// (K, outer inner). Lane l of L adds rows l, l + L, .., so that neighbouring threads read
+// neighbouring elements, also of narrow matrices. Then a row of threads adds the lanes of a sum.
+template <int K, class Count, class F>
+Tensor sums_by_lanes(Device device, AxisView v, Count count, F f) {
+  const int64_t sums_each = v.outer * v.inner;
+  if (sums_each == 0) return Tensor({K, 0}, DType::Float64, device);
+  const int64_t most = std::max<int64_t>(1, kMostThreads / sums_each);
+  const int64_t lanes = std::clamp<int64_t>(v.n / kRowsPerLane, 1, most);
+  Tensor partial({K, v.outer, lanes, v.inner}, DType::Float64, device);
+  double* all = partial.data<double>();
+  const int64_t threads = sums_each * lanes;
+  parallel_for(device, threads, [=] SKIFF_KERNEL(int64_t i) {
+    const int64_t c = i % v.inner, lane = i / v.inner % lanes, o = i / v.inner / lanes;
+    double s[K] = {};
+    const int64_t n = count(o);
+    for (int64_t r = lane; r < n; r += lanes) {
+      const Terms<K> terms = f((o * v.n + r) * v.inner + c, r, c);
+      for (int k = 0; k < K; ++k) s[k] += terms.value[k];
+    }
+    for (int k = 0; k < K; ++k) all[k * threads + i] = s[k];
+  });
+  if (lanes == 1) return partial.reshape({K, sums_each});
+  Tensor sums({K, sums_each}, DType::Float64, device);
+  double* out = sums.data<double>();
+  parallel_rows(device, K * sums_each, lanes, [=] SKIFF_KERNEL(Row row) {
+    const int64_t c = row.index % v.inner, ko = row.index / v.inner;
+    const double* from = all + ko * lanes * v.inner + c;
+    out[row.index] = row.sum(lanes, [&](int64_t lane) { return from[lane * v.inner]; });
+  });
+  return sums;
+}
 }  // namespace detail
 
 template <int K, class F>
 Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
   if (D == 0) return Tensor({K, 0}, DType::Float64, device);
+  if (device == Device::CUDA)
+    return detail::sums_by_lanes<K>(device, AxisView{1, rows, D}, WholeAxis{rows}, f);
   const int64_t fold = D < detail::kNarrow ? (detail::kNarrow + D - 1) / D : 1;
   const int64_t width = fold * D, size = rows * D;
   const int64_t steps = (rows + fold - 1) / fold;
@@ -110,6 +157,9 @@ Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
 
 template <class T, class Count>
 Tensor sum_middle(const Tensor& x, AxisView v, Count count) {
+  if (x.device() == Device::CUDA)
+    return detail::sums_by_lanes<1>(x.device(), v, count, Value<T>{x.data<T>()})
+        .reshape({v.outer, v.inner});
   const int64_t chunk = detail::kColumnsPerTask, chunks = (v.inner + chunk - 1) / chunk;
   Tensor sums({v.outer, v.inner}, DType::Float64, x.device());
   const T* in = x.data<T>();

@@ -15,11 +15,6 @@
 namespace skiff {
 namespace {
 
-struct WholeAxis {
-  int64_t n;
-  SKIFF_HOST_DEVICE int64_t operator()(int64_t) const { return n; }
-};
-
 template <class T>
 void sum_rows(const Tensor& x_tensor, int64_t n, Tensor& y_tensor) {
   const T* x = x_tensor.data<T>();

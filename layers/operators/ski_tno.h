@@ -18,6 +18,7 @@
 //                    O(1), at the start and in training.
 #pragma once
 
+#include "layers/operators/host_values.h"
 #include "layers/operators/mixer.h"
 #include "layers/operators/rpe.h"
 
@@ -92,7 +93,7 @@ struct SkiTno : Mixer {
 
   SkiTno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
          const SkiOptions& o = {});
-  double warp_base() const { return item(gamma); }
+  double warp_base() const { return gamma_values_.of(gamma)[0]; }
   // The kernel between inducing points, k at lags (p - q) H, laid out as toeplitz() wants it:
   // (2r, channels), causal (r, channels).
   Variable inducing_kernel(int64_t n) const;
@@ -103,6 +104,8 @@ struct SkiTno : Mixer {
  private:
   Variable published_product(const Variable& x, int64_t axis) const;
   Variable causal_product(const Variable& x, int64_t axis) const;
+
+  mutable HostValues gamma_values_;
 };
 
 }  // namespace skiff

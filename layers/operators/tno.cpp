@@ -73,7 +73,7 @@ Variable Tno::decay(const std::vector<double>& lags) const {
     return powers((1 - least) * sigmoid(reshape(gamma, {channels})) + least, distances);
   }
   // The buffer, not the option: a checkpoint may hold another decay.
-  const std::vector<double> g = to_vector(gamma.value());
+  const std::vector<double>& g = gamma_values_.of(gamma.value());
   if (g == fixed_.gamma && lags == fixed_.lags) return fixed_.table;
   if (g != fixed_.gamma) fixed_.powers.clear();
   std::vector<double>& powers = fixed_.powers;

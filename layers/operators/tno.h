@@ -6,6 +6,7 @@
 
 #include <variant>
 
+#include "layers/operators/host_values.h"
 #include "layers/operators/mixer.h"
 #include "layers/operators/rpe.h"
 
@@ -98,6 +99,7 @@ struct Tno : Mixer {
     std::vector<double> powers;  // of gamma: (distances, channels), as many as were needed so far
   };
   mutable FixedDecay fixed_;
+  mutable HostValues gamma_values_;
 };
 
 }  // namespace skiff

@@ -337,6 +337,29 @@ TEST_CASE("ski: the warp 'auto' puts the farthest lag on the first entry that is
   CHECK(64 * std::pow(ski.warp_base(), 2047) == doctest::Approx(1).epsilon(1e-12));
 }
 
+TEST_CASE("tno and ski: a decay or warp that is written after use counts from then on") {
+  Parameters store(1, DType::Float64);
+  const Tno tno(store.root() / "tno", {.channels = 2, .train_length = 8}, {.gamma = 0.5}, {});
+  const Tensor before = tno.kernel(4).value();
+  Tensor gamma = tno.gamma.value();
+  gamma.data<double>()[0] = 0.25;
+  gamma.data<double>()[1] = 0.25;
+  const std::vector<double> b = to_vector(before), a = to_vector(tno.kernel(4).value());
+  for (int64_t row = 0; row < before.size(0); ++row) {
+    const int64_t lag = std::min(row, before.size(0) - row);  // rows: 0 .. 3, then -3 .. -1
+    for (int64_t c = 0; c < 2; ++c) {
+      const size_t i = size_t(row * 2 + c);
+      CHECK(a[i] == doctest::Approx(b[i] * std::pow(0.5, double(lag))));
+    }
+  }
+  const SkiTno ski(store.root() / "ski", {.channels = 1, .train_length = 8}, {},
+                   {.inducing_points = 4});
+  CHECK(ski.warp_base() != 0.75);
+  Tensor base = ski.gamma;
+  base.data<double>()[0] = 0.75;
+  CHECK(ski.warp_base() == 0.75);
+}
+
 namespace {
 // Section 5.7: the causally masked product with W A W^T by prefix sums, and its backward.
 struct PrefixSums {

@@ -136,7 +136,10 @@ void trim(Device device) noexcept {
   Pool& p = pool(device);
   const std::lock_guard lock(p.mutex);
   trim_locked(p, device);
-  if (device == Device::CPU) ::malloc_trim(0);
+  if (device == Device::CPU)
+    ::malloc_trim(0);
+  else
+    cuda_trim();
 }
 
 void copy(Device to, void* destination, Device from, const void* source, size_t bytes) {

@@ -37,6 +37,7 @@ void choose_cuda_device(int number);
 void use_chosen_cuda_device();      // on this thread: a new one begins with the first GPU
 void* cuda_allocate(size_t bytes);  // nullptr when device memory is out
 void cuda_release(void* block) noexcept;
+void cuda_trim() noexcept;  // waits for the device
 void cuda_copy(Device to, void* destination, Device from, const void* source, size_t bytes);
 void cuda_fill_zero(void* block, size_t bytes);
 

@@ -40,6 +40,17 @@ std::string find_device() {
   } else if (status == cudaErrorInsufficientDriver) {
     what = "the CUDA driver is too old";
   }
+  // Sizes that vary from batch to batch make the block cache give blocks back and ask for others.
+  // What it gives back stays with the process until trim(); by default each wait for the stream
+  // would return it to the system.
+  cudaMemPool_t pool;
+  uint64_t threshold = UINT64_MAX;
+  if (status == cudaSuccess) {
+    what = "the CUDA device has no memory pool";
+    status = cudaDeviceGetDefaultMemPool(&pool, chosen);
+  }
+  if (status == cudaSuccess)
+    status = cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &threshold);
   in_use = status == cudaSuccess;
   if (in_use) return "";
   (void)cudaGetLastError();
@@ -124,6 +135,13 @@ void* cuda_allocate(size_t bytes) {
 }
 
 void cuda_release(void* block) noexcept { (void)cudaFreeAsync(block, nullptr); }
+
+void cuda_trim() noexcept {
+  cudaMemPool_t pool;
+  if (in_use && cudaDeviceSynchronize() == cudaSuccess &&
+      cudaDeviceGetDefaultMemPool(&pool, chosen) == cudaSuccess)
+    (void)cudaMemPoolTrimTo(pool, 0);
+}
 
 void cuda_copy(Device to, void* destination, Device from, const void* source, size_t bytes) {
   if (from == Device::CPU) return staging().copy_to_device(destination, source, bytes);

@@ -17,6 +17,7 @@ void choose_cuda_device(int) {}
 void use_chosen_cuda_device() {}
 void* cuda_allocate(size_t) { no_cuda(); }
 void cuda_release(void*) noexcept {}
+void cuda_trim() noexcept {}
 void cuda_copy(Device, void*, Device, const void*, size_t) { no_cuda(); }
 void cuda_fill_zero(void*, size_t) { no_cuda(); }
 }  // namespace memory

@@ -217,6 +217,20 @@ cudaError_t cudaFreeAsync(void* block, cudaStream_t) {
   });
   return usable();
 }
+// The pool behind them. The arena never returns pages to the system, whatever the threshold.
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+  static char the_pool;
+  *pool = reinterpret_cast<cudaMemPool_t>(&the_pool);
+  return usable();
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void*) {
+  if (!pool || attribute != cudaMemPoolAttrReleaseThreshold) return remember(cudaErrorInvalidValue);
+  return usable();
+}
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
+  if (!pool) return remember(cudaErrorInvalidValue);
+  return usable();
+}
 cudaError_t cudaMallocHost(void** block, size_t bytes) {
   if (usable() != cudaSuccess) return usable();
   *block = host_memory().allocate(bytes);

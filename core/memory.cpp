@@ -92,6 +92,7 @@ void* allocate(Device device, size_t bytes) {
     block = system_allocate(device, size);
     if (!block) {
       trim_locked(p, device);
+      if (device == Device::CUDA) cuda_trim();
       block = system_allocate(device, size);
     }
     check(block != nullptr, "memory: out of ", device == Device::CPU ? "main" : "device",

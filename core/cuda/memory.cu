@@ -41,8 +41,8 @@ std::string find_device() {
     what = "the CUDA driver is too old";
   }
   // Sizes that vary from batch to batch make the block cache give blocks back and ask for others.
-  // What it gives back stays with the process until trim(); by default each wait for the stream
-  // would return it to the system.
+  // What it gives back stays with the process until trim(), or until memory is out; by default each
+  // wait for the stream would return it to the system.
   cudaMemPool_t pool;
   uint64_t threshold = UINT64_MAX;
   if (status == cudaSuccess) {

@@ -30,8 +30,13 @@ inline constexpr int64_t kMostBlocks = 7;
 inline constexpr int64_t kMostBlocks = 1 << 20;
 #endif
 // A row with this much work is shared by a whole block, if there are so few rows that a warp each
-// would leave a large GPU idle: 132 multiprocessors hold 64 warps each.
-inline constexpr int64_t kBlockRow = 1024, kFewRows = 132 * 64;
+// would leave a large GPU idle: the 132 multiprocessors of an H100 hold 64 warps each.
+inline constexpr int64_t kBlockRow = 1024;
+#ifdef SKIFF_CUDA_HOST
+inline constexpr int64_t kFewRows = 100;
+#else
+inline constexpr int64_t kFewRows = 132 * 64;
+#endif
 
 // All launches go through this one call (no <<<>>>), into the default stream.
 struct Grid {

@@ -8,7 +8,8 @@
 namespace skiff {
 
 // Remembers what it has read: to read a tensor on a GPU waits for all work queued there, and a
-// buffer hardly ever changes.
+// buffer hardly ever changes. A write is noticed as ChangeMark notices it (core/tensor.h). Not for
+// two threads at once.
 class HostValues {
  public:
   const std::vector<double>& of(const Tensor& x) {

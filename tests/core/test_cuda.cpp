@@ -120,6 +120,16 @@ TEST_CASE("cuda: tensors come back as they went") {
   CHECK(to_vector(zeros({7}, DType::Float32, Device::CUDA)) == std::vector<double>(7));
 }
 
+TEST_CASE("cuda: trim leaves tensors as they are, and memory can be asked for again") {
+  if (!has_device()) return;
+  const Tensor x = complex128({3, 5}, 4), kept = on_cuda(x);
+  on_cuda(x);  // given back
+  memory::trim(Device::CUDA);
+  CHECK(memory::stats(Device::CUDA).cached == 0);
+  CHECK(to_vector(kept) == to_vector(x));
+  CHECK(to_vector(kept.clone()) == to_vector(x));
+}
+
 TEST_CASE("cuda: gemm equals the CPU's, with alpha, beta, transposed and batched operands") {
   if (!has_device()) return;
   for (const bool transpose_a : {false, true})

@@ -47,12 +47,12 @@ const std::vector<int64_t>& ragged_lengths() {
   return lengths;
 }
 
-void check_rows(Device device, DType dtype, int64_t length, bool mixed) {
+void check_rows(Device device, DType dtype, int64_t length, bool mixed, size_t count) {
   CAPTURE(length);
   CAPTURE(mixed);
-  // No multiple of the rows of a block, and several rounds of the few blocks of the emulation.
+  CAPTURE(count);
   std::vector<int32_t> start = {0};
-  for (size_t r = 0; r < 115; ++r)
+  for (size_t r = 0; r < count; ++r)
     start.push_back(start.back() + int32_t(mixed ? ragged_lengths()[r % 5] : length));
   const int64_t total = start.back(), rows = int64_t(start.size()) - 1;
   const Tensor x = random_normal({total}, dtype, 3);
@@ -82,10 +82,13 @@ TEST_CASE("rows: sums, maxima and two dependent loops over rows of length 0, 1, 
   for (const Device device : devices())
     for (const DType dtype : {DType::Float32, DType::Float64})
       for (const int64_t length : ragged_lengths())
-        for (const bool mixed : {false, true}) {
-          CAPTURE(int(device));
-          check_rows(device, dtype, length, mixed);
-        }
+        for (const bool mixed : {false, true})
+          // No multiple of the rows of a block, and several rounds of the few blocks of the
+          // emulation, where up to 100 long rows are few.
+          for (const size_t count : {60, 115}) {
+            CAPTURE(int(device));
+            check_rows(device, dtype, length, mixed, count);
+          }
 }
 
 TEST_CASE("rows: a sum is the same each time") {

@@ -217,18 +217,24 @@ cudaError_t cudaFreeAsync(void* block, cudaStream_t) {
   });
   return usable();
 }
-// The pool behind them. The arena never returns pages to the system, whatever the threshold.
-cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
-  static char the_pool;
+// The pool behind them. The arena never returns pages to the system; that the program says so is
+// checked: without a threshold, a GPU would return them at each wait.
+static char the_pool;
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
+  if (device != 0) return remember(cudaErrorInvalidDevice);
   *pool = reinterpret_cast<cudaMemPool_t>(&the_pool);
   return usable();
 }
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void*) {
-  if (!pool || attribute != cudaMemPoolAttrReleaseThreshold) return remember(cudaErrorInvalidValue);
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t pool, cudaMemPoolAttr attribute, void* value) {
+  uint64_t threshold;
+  std::memcpy(&threshold, value, sizeof threshold);
+  if (pool != reinterpret_cast<cudaMemPool_t>(&the_pool) ||
+      attribute != cudaMemPoolAttrReleaseThreshold || threshold != UINT64_MAX)
+    return remember(cudaErrorInvalidValue);
   return usable();
 }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t pool, size_t) {
-  if (!pool) return remember(cudaErrorInvalidValue);
+  if (pool != reinterpret_cast<cudaMemPool_t>(&the_pool)) return remember(cudaErrorInvalidValue);
   return usable();
 }
 cudaError_t cudaMallocHost(void** block, size_t bytes) {

@@ -24,7 +24,8 @@ namespace {
 
 constexpr int64_t kChannelsPerTask = 16;  // of a CPU
 
-// Parts of the positions, on a GPU: as many as tables fit into 64 MB, with 64 positions at least.
+// Parts of the positions, on a GPU: as many as tables fit into 64 MB, at least one and at most
+// 1024, with 64 positions at least.
 int64_t parts_of(Device device, int64_t positions, const Shape& weight) {
   if (device == Device::CPU) return 1;
   const int64_t fit = (int64_t(64) << 20) / 8 / std::max<int64_t>(1, weight.size());
@@ -57,8 +58,17 @@ void add_rows(const Tensor& ids_tensor, const Tensor& gy_tensor, Tensor& tables_
     parallel_for(Device::CUDA, parts * D, [=] SKIFF_KERNEL(int64_t i) {
       const int64_t part = i / D, c = i % D;
       double* to = tables + part * V * D + c;
-      for (int64_t p = part * positions / parts; p < (part + 1) * positions / parts; ++p)
-        to[int64_t(ids[p]) * D] += double(gy[p * D + c]);
+      const int64_t last = (part + 1) * positions / parts;
+      constexpr int kAtOnce = 8;  // loads that a thread waits for together, then adds in order
+      int64_t p = part * positions / parts;
+      for (; p + kAtOnce <= last; p += kAtOnce) {
+        int64_t row[kAtOnce];
+        T value[kAtOnce];
+        for (int k = 0; k < kAtOnce; ++k) row[k] = ids[p + k];
+        for (int k = 0; k < kAtOnce; ++k) value[k] = gy[(p + k) * D + c];
+        for (int k = 0; k < kAtOnce; ++k) to[row[k] * D] += double(value[k]);
+      }
+      for (; p < last; ++p) to[int64_t(ids[p]) * D] += double(gy[p * D + c]);
     });
     return;
   }

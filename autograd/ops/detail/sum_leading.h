@@ -58,7 +58,8 @@ constexpr int64_t kNarrow = 64;         // a narrower matrix is read with severa
 constexpr int64_t kStepsPerBlock = 32;  // at least
 constexpr int64_t kMostBlocks = 128;
 constexpr int64_t kColumnsPerTask = 256;
-// On a GPU: rows of a lane, at least, and threads, at most. 2^17 fill half of the largest one.
+// On a GPU: rows of a lane, at least, and threads, at most: 2^17 fill half of an H100, which holds
+// 2^18.
 constexpr int64_t kRowsPerLane = 32;
 constexpr int64_t kMostThreads = 1 << 17;
 
@@ -108,10 +109,10 @@ Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
   blocks = blocks < 1 ? 1 : blocks > detail::kMostBlocks ? detail::kMostBlocks : blocks;
   const int64_t chunk = detail::kColumnsPerTask, chunks = (width + chunk - 1) / chunk;
 
-  Tensor partial({blocks, K, width}, DType::Float64, device);
+  Tensor partial({blocks, K, width}, DType::Float64);
   double* all = partial.data<double>();
   const int64_t work = (steps / blocks + 1) * (width < chunk ? width : chunk);
-  parallel_rows(device, blocks * chunks, work, [=] SKIFF_KERNEL(Row row) {
+  parallel_rows(Device::CPU, blocks * chunks, work, [=] SKIFF_KERNEL(Row row) {
     const int64_t block = row.index / chunks, first = row.index % chunks * chunk;
     const int64_t count = width - first < chunk ? width - first : chunk;
     double* s = all + block * K * width + first;
@@ -133,7 +134,7 @@ Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
     }
   });
   if (blocks > 1) {
-    parallel_rows(device, K * chunks, blocks * chunk, [=] SKIFF_KERNEL(Row row) {
+    parallel_rows(Device::CPU, K * chunks, blocks * chunk, [=] SKIFF_KERNEL(Row row) {
       const int64_t k = row.index / chunks, first = row.index % chunks * chunk;
       const int64_t count = width - first < chunk ? width - first : chunk;
       double* s = all + k * width + first;
@@ -144,9 +145,9 @@ Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
     });
   }
   if (blocks == 1 && fold == 1) return partial.reshape({K, D});
-  Tensor sums({K, D}, DType::Float64, device);
+  Tensor sums({K, D}, DType::Float64);
   double* out = sums.data<double>();
-  parallel_for(device, K * D, [=] SKIFF_KERNEL(int64_t i) {
+  parallel_for(Device::CPU, K * D, [=] SKIFF_KERNEL(int64_t i) {
     const int64_t k = i / D, d = i % D;
     double total = 0;
     for (int64_t q = 0; q < fold; ++q) total += all[k * width + q * D + d];
@@ -161,11 +162,11 @@ Tensor sum_middle(const Tensor& x, AxisView v, Count count) {
     return detail::sums_by_lanes<1>(x.device(), v, count, Value<T>{x.data<T>()})
         .reshape({v.outer, v.inner});
   const int64_t chunk = detail::kColumnsPerTask, chunks = (v.inner + chunk - 1) / chunk;
-  Tensor sums({v.outer, v.inner}, DType::Float64, x.device());
+  Tensor sums({v.outer, v.inner}, DType::Float64);
   const T* in = x.data<T>();
   double* total = sums.data<double>();
   const int64_t work = v.n * (v.inner < chunk ? v.inner : chunk);
-  parallel_rows(x.device(), v.outer * chunks, work, [=] SKIFF_KERNEL(Row row) {
+  parallel_rows(Device::CPU, v.outer * chunks, work, [=] SKIFF_KERNEL(Row row) {
     const int64_t o = row.index / chunks, first = row.index % chunks * chunk;
     const int64_t width = v.inner - first < chunk ? v.inner - first : chunk;
     double* s = total + o * v.inner + first;

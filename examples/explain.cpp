@@ -94,13 +94,19 @@ void check_has_matrix(const WorkedExample& e) {
 }
 
 // The matrix that the op of the example is for n numbers.
-void print_matrix(const WorkedExample& e, int64_t n) {
-  const Tensor M = e.matrix(n);
-  const std::vector<double> entries = to_vector(M);
-  std::printf("\nMATRIX for n = %lld: an output is its row times x\n", static_cast<long long>(n));
-  for (size_t at = 0; at < entries.size(); ++at)
-    std::printf("%7.4g%s", std::abs(entries[at]) < 1e-12 ? 0 : entries[at],  // rounding of an FFT
-                (at + 1) % size_t(M.size(1)) == 0 ? "\n" : "");
+void print_matrix(const OpMatrix& M, int64_t n) {
+  const std::vector<double> entries = to_vector(M.forward), backward = to_vector(M.backward);
+  std::printf(
+      "\nMATRIX for n = %lld: an output is its row times x%s\n", static_cast<long long>(n),
+      M.complex ? ";\n  a complex number is two rows or columns, its real and imaginary part" : "");
+  double worst = 0;
+  for (size_t at = 0; at < entries.size(); ++at) {
+    std::printf("%8.4g%s", std::abs(entries[at]) < 1e-12 ? 0 : entries[at],  // rounding of an FFT
+                (at + 1) % size_t(M.forward.size(1)) == 0 ? "\n" : "");
+    worst = std::max(worst, std::abs(entries[at] - backward[at]));
+  }
+  std::printf("  backward multiplies by the transpose of this matrix; the two differ by %.1e\n",
+              worst);
 }
 
 int explain(const std::string& name, int64_t n) {
@@ -115,12 +121,13 @@ int explain(const std::string& name, int64_t n) {
   check(d != nullptr && example != examples.end(), "explain: '", name,
         "' has no derivation or no example");
   if (n > 0) check_has_matrix(*example);
+  const OpMatrix matrix = n > 0 ? example->matrix(n) : OpMatrix{};  // an error comes first
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());
   if (const std::string code = reference_of(name); !code.empty())
     std::printf("\nTHE FORMULA AS CODE, which the op is checked against\n%s",
                 as_code(code).c_str());
-  if (n > 0) print_matrix(*example, n);
+  if (n > 0) print_matrix(matrix, n);
   print_example(*example);
   return print_checks(*op) ? 0 : 6;
 }

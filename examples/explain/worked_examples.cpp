@@ -28,12 +28,30 @@ Tensor other_four() { return real({3, 0.5, -1, 2}, {4}); }
 Tensor pair() { return real({2, -1}, {2}); }
 Tensor half_spectrum() { return complex({2, 0, 1, -0.5, -1, 0}, {3, 1}); }
 
-// The matrix of a linear map of n numbers: column j is the map of the unit vector e_j.
-Tensor matrix_of(int64_t n, const std::function<Variable(const Variable&)>& map) {
-  Tensor units = zeros({n, n, 1}, DType::Float64);
-  for (int64_t j = 0; j < n; ++j) units.data<double>()[j * n + j] = 1;
-  const Variable columns = map(units);
-  return transpose(reshape(columns, {n, columns.size(1)}), 0, 1).value();
+// The unit vectors of n numbers (units, n, 1); of complex ones the parts are units by themselves.
+Tensor unit_vectors(int64_t n, DType dtype) {
+  const int64_t parts = is_complex(dtype) ? 2 : 1, reals = parts * n;
+  Tensor units = zeros({reals, n, 1}, dtype);
+  double* part = static_cast<double*>(units.raw());
+  for (int64_t j = 0; j < reals; ++j) part[j * reals + j] = 1;
+  return units;
+}
+Tensor as_reals(const Tensor& x) {  // (batch, n, 1) -> (batch, parts)
+  const std::vector<double> parts = to_vector(x);
+  return tensor_of(parts, {x.size(0), int64_t(parts.size()) / x.size(0)});
+}
+
+// Both matrices of a linear map of n numbers. Backward runs at x = 0: the gradient of a linear map
+// is the same everywhere.
+OpMatrix matrix_of(int64_t n, const std::function<Variable(const Variable&)>& map,
+                   DType dtype = DType::Float64) {
+  const Tensor columns = map(unit_vectors(n, dtype)).value();
+  const Tensor gy = unit_vectors(columns.size(1), columns.dtype());
+  const Variable x = Variable::leaf(zeros({gy.size(0), n, 1}, dtype));
+  Tape tape;
+  tape.backward(map(x), gy);
+  return {transpose(Variable(as_reals(columns)), 0, 1).value(), as_reals(x.grad()),
+          is_complex(dtype) || columns.is_complex()};
 }
 
 Examples arithmetic() {
@@ -274,6 +292,7 @@ Examples ski() {
          return interpolate(v[0], {7, 4});
        },
        [](int64_t n) {  // W: n inducing points, 2n - 1 positions
+         check<UsageError>(n > 1, "--n: interpolate reads at least 2 inducing points, got ", n);
          return matrix_of(n, [&](const Variable& s) { return interpolate(s, {2 * n - 1, n}); });
        }},
       {"interpolate_adjoint",
@@ -308,12 +327,24 @@ Examples ski() {
 
 Examples spectral() {
   return {
-      {"rfft", "X = rfft(x, F = 4)", {"x"}, {four({4, 1})}, [](List v) { return rfft(v[0], 4); }},
+      {"rfft",
+       "X = rfft(x, F = 4)",
+       {"x"},
+       {four({4, 1})},
+       [](List v) { return rfft(v[0], 4); },
+       [](int64_t n) {  // F = n: cos and -sin of 2 pi k t/n
+         return matrix_of(n, [&](const Variable& x) { return rfft(x, n); });
+       }},
       {"irfft",
        "x = irfft(X, F = 4)",
        {"X"},
        {half_spectrum()},
-       [](List v) { return irfft(v[0], 4); }},
+       [](List v) { return irfft(v[0], 4); },
+       [](int64_t n) {  // n = F/2 + 1
+         const int64_t F = std::max<int64_t>(1, 2 * (n - 1));
+         return matrix_of(
+             n, [&](const Variable& X) { return irfft(X, F); }, DType::Complex128);
+       }},
       {"spectral_conv",
        "y = irfft(S rfft(x, 4), 4)",
        {"x", "S"},
@@ -323,7 +354,11 @@ Examples spectral() {
        "A = hilbert(R, F = 6), a causal spectrum with real part R",
        {"R"},
        {four({4, 1})},
-       [](List v) { return hilbert(v[0], 6); }},
+       [](List v) { return hilbert(v[0], 6); },
+       [](int64_t n) {  // n = F/2 + 1
+         const int64_t F = std::max<int64_t>(1, 2 * (n - 1));
+         return matrix_of(n, [&](const Variable& R) { return hilbert(R, F); });
+       }},
       {"complex_mul",
        "y = a b",
        {"a", "b"},

@@ -10,13 +10,21 @@
 
 namespace skiff {
 
+// The matrix M of a linear op, y = M x, float64 (outputs, inputs). A complex number counts as two
+// real ones, its parts.
+struct OpMatrix {
+  Tensor forward;   // column j: the op of the unit vector e_j
+  Tensor backward;  // row i: the gradient of x for the output gradient e_i, so the same matrix
+  bool complex = false;
+};
+
 struct WorkedExample {
   std::string op, call;            // "rfft", "X = rfft(x, F = 4)"
   std::vector<std::string> names;  // of the inputs
   std::vector<Tensor> inputs;      // float64, complex128, int32
   std::function<Variable(const std::vector<Variable>&)> run;
   // The matrix of a linear op along a sequence of n positions; empty for other ops.
-  std::function<Tensor(int64_t n)> matrix = {};
+  std::function<OpMatrix(int64_t n)> matrix = {};
 };
 std::vector<WorkedExample> worked_examples();
 

@@ -270,9 +270,16 @@ TEST_CASE("explain: every op in 80 columns, with derivation, example and checks"
     begin = end + 3;
   }
   const std::string matrix = place.run("explain toeplitz --n 3").out;
-  CHECK(contains(matrix, "      0     -1     -2\n      1      0     -1\n      2      1      0\n"));
+  CHECK(contains(matrix,
+                 "       0      -1      -2\n       1       0      -1\n       2       1       0\n"));
   CHECK(contains(matrix, "THE FORMULA AS CODE"));
+  const std::string hilbert = place.run("explain hilbert --n 3").out;
+  CHECK(contains(hilbert,
+                 "       1       0       0\n       0       0       0\n"
+                 "       0       1       0\n    -0.5       0     0.5\n"
+                 "       0       0       1\n       0       0       0\n"));
   CHECK(place.run("explain relu --n 3").code == 2);
+  CHECK(place.run("explain interpolate --n 1").code == 2);
   const Outcome o = place.run("explain sofmax");
   CHECK(o.code == 2);
   CHECK(o.err == "error: unknown op 'sofmax'; did you mean 'softmax'?\n");
@@ -289,6 +296,24 @@ TEST_CASE("explain: backward and central differences of every worked example agr
   }
   for (const OpEntry& op : op_table())
     if (op.name != "probe") CHECK_MESSAGE(explained.contains(op.name), op.name);  // of the tests
+}
+
+TEST_CASE("explain: backward of every op with a matrix multiplies by its transpose") {
+  std::set<std::string> with_matrix;
+  for (const WorkedExample& e : worked_examples()) {
+    if (!e.matrix) continue;
+    with_matrix.insert(e.op);
+    for (const int64_t n : {1, 2, 3, 6, 9}) {
+      if (e.op == "interpolate" && n == 1) continue;  // needs two
+      CAPTURE(e.op);
+      CAPTURE(n);
+      const OpMatrix M = e.matrix(n);
+      CHECK(M.forward.shape() == M.backward.shape());
+      CHECK(distance(M.backward, to_vector(M.forward)) < 1e-14);
+    }
+  }
+  for (const char* op : {"toeplitz", "conv1d", "interpolate", "ski", "rfft", "irfft", "hilbert"})
+    CHECK_MESSAGE(with_matrix.contains(op), op);
 }
 
 TEST_CASE("page: text is never markup, numbers are set as one prints them") {

@@ -6,12 +6,13 @@ programs=$1
 folder=$2
 mixer=${MIXER:-ski}
 seed=${SEED:-1}
-data=$folder/data-300000/listops
-if [ ! -f "$data/basic_train.tsv" ]; then
-  "$programs/lra_data" generate listops --out "$data" --seed 1 --train 300000 --val 2000 --test 5000 \
+expressions=300000
+data=$folder/data-$expressions
+if [ ! -f "$data/listops/basic_train.tsv" ]; then
+  "$programs/lra_data" generate listops --out "$data/listops" --seed 1 --train "$expressions" --val 2000 --test 5000 \
     --min-length 10 --max-length 150
 fi
-"$programs/lra_data" check "$folder/data-300000"
+"$programs/lra_data" check "$data"
 # A demo may be run again and starts over; a run of one's own is never overwritten like this.
 "$programs/train_lra" --task listops --recipe demo --stages "$(dirname "$0")/demo_stages.txt" --mixer "$mixer" --seed "$seed" \
-  --data "$folder/data-300000" --out "$folder/$mixer-$seed-stages" --force
+  --data "$data" --out "$folder/$mixer-$seed-stages" --force

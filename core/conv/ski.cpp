@@ -4,6 +4,8 @@
 namespace skiff::ski_parts {
 namespace {
 bool on_cuda(const Tensor& x) { return x.device() == Device::CUDA; }
+
+constexpr int64_t kShort = 128;  // positions, points, taps: 128 KB of registers are in use at most
 }  // namespace
 
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis) {
@@ -24,6 +26,10 @@ Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool trans
 Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis) {
   return on_cuda(z) ? ski_cuda::kernel_gradient(h, z, D, axis)
                     : ski_cpu::kernel_gradient(h, z, D, axis);
+}
+
+bool is_short(const Tensor& x, const Tensor& c, const Tensor& k, int64_t axis) {
+  return !on_cuda(x) && x.size(axis) <= kShort && c.size(0) <= kShort && k.size(0) / 2 <= kShort;
 }
 
 }  // namespace skiff::ski_parts

@@ -9,6 +9,7 @@
 // linear interpolation. Results do not depend on the number of threads.
 #pragma once
 
+#include <array>
 #include <utility>
 
 #include "core/tensor.h"
@@ -31,6 +32,10 @@ Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool trans
 // gk[l] = sum over the batch and p - q = l of h[p] z[q], 0 in row r  -> (2r, D)
 Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
 
+// On a CPU a short sequence, such as the row of an image, fits a cache with its inducing points.
+// Then the whole op is a pass over x, and its backward one over x and gy.
+bool is_short(const Tensor& x, const Tensor& c, const Tensor& k, int64_t axis);
+
 }  // namespace skiff::ski_parts
 
 // Implementations per device. Arguments are checked by the op.
@@ -40,6 +45,11 @@ std::pair<Tensor, Tensor> gradients(const Tensor& x, const Tensor& c, const Tens
                                     const Tensor& u, int64_t axis, bool need_x, bool need_c);
 Tensor kernel_product(const Tensor& k, const Tensor& z, int64_t axis, bool transposed);
 Tensor kernel_gradient(const Tensor& h, const Tensor& z, int64_t D, int64_t axis);
+// Where is_short: y; and the gradients of x, c and k, empty where they are not needed.
+Tensor short_forward(const Tensor& x, const Tensor& c, const Tensor& k, int64_t axis);
+std::array<Tensor, 3> short_backward(const Tensor& x, const Tensor& c, const Tensor& k,
+                                     const Tensor& gy, int64_t axis, bool need_x, bool need_c,
+                                     bool need_k);
 }  // namespace skiff::ski_cpu
 namespace skiff::ski_cuda {
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis);

@@ -1,164 +1,15 @@
-// The parts of SKI on a CPU. Channels fill a register; sequences are gathered, a piece of positions
-// at a time, into registers [register of channels][position], zeros outside 0 .. n-1 and beyond the
-// last channel. On those every product here is one function:
-//
-//   correlate   out[o] += sum_t factor[t] window[o + t]
-//
-//               out                factor          window
-//   y           positions          c               x, m positions more on either side
-//   gx          positions          c reversed      gy, m positions more on either side
-//   gc          filter reversed    x               gy, m positions more on either side
-//   s = A z     points p           z reversed      k at lags -(r-1) .. r-1
-//   u = A^T h   points q reversed  h               k at lags -(r-1) .. r-1
-//   gk          lags from -(r-1)   z               h between r-1 zeros on either side
-//
-// A tile of outputs stays in registers over all t. With AVX-512 a register of the window serves
-// four factors once loaded: one load for more than two fused multiply-adds. Each out[o] adds its
-// terms in the order of t, whatever the tile. The division of the work follows from sizes alone.
-#include "core/conv/ski.h"
-
+// The parts of SKI on a CPU, each a pass over sequences of any length by correlate.h.
 #include <algorithm>
 #include <array>
-#include <type_traits>
 #include <utility>
 
-#include "core/channel_blocks.h"
-#include "core/conv/inducing_place.h"
-#include "core/lanes.h"
-#include "core/scratch.h"
+#include "core/conv/correlate.h"
+#include "core/conv/ski.h"
 
 namespace skiff::ski_cpu {
 namespace {
 
-template <class T>
-using Register = lanes::Vector<T>;
-using lanes::kWidth;
-
-// A tile and its factors have to fit the registers: 32 of AVX-512, 16 otherwise.
-constexpr bool kManyRegisters = lanes::kBytes == 64;
-constexpr int kTile = kManyRegisters ? 12 : 8, kFactorsAtOnce = kManyRegisters ? 4 : 1;
-constexpr int64_t kPiece = 128;                     // positions gathered at a time
-constexpr int64_t kGathered = 512 / lanes::kBytes;  // registers of channels gathered at a time
-constexpr int64_t kThreadedWork = 1 << 16;          // multiply-adds; with fewer, threads cost more
-
-// ---- the one product ----
-
-// Out says where outputs begin and where they go: begin(o), end(o, value).
-template <class T, class Out, int outs>
-void tile(const Out& out, int64_t first, const Register<T>* factor, int64_t factors,
-          const Register<T>* window) {
-  Register<T> sum[outs];
-#pragma GCC unroll 16
-  for (int o = 0; o < outs; ++o) sum[o] = out.begin(first + o);
-  int64_t t = 0;
-  for (; t + kFactorsAtOnce <= factors; t += kFactorsAtOnce) {
-    Register<T> c[kFactorsAtOnce];
-#pragma GCC unroll 4
-    for (int g = 0; g < kFactorsAtOnce; ++g) c[g] = factor[t + g];
-#pragma GCC unroll 20
-    for (int j = 0; j < outs + kFactorsAtOnce - 1; ++j) {
-      const Register<T> w = window[t + j];
-#pragma GCC unroll 4
-      for (int g = 0; g < kFactorsAtOnce; ++g)
-        if (j >= g && j - g < outs) sum[j - g] += c[g] * w;
-    }
-  }
-  for (; t < factors; ++t) {
-    const Register<T> c = factor[t];
-#pragma GCC unroll 16
-    for (int o = 0; o < outs; ++o) sum[o] += c * window[t + o];
-  }
-#pragma GCC unroll 16
-  for (int o = 0; o < outs; ++o) out.end(first + o, sum[o]);
-}
-
-template <class T, class Out, size_t... outs>
-constexpr auto tiles_of(std::index_sequence<outs...>) {
-  return std::array{&tile<T, Out, int(outs) + 1>...};
-}
-
-// Tiles of nearly equal size: a tile of one or two outputs waits for its own additions.
-template <class T, class Out>
-void correlate(const Out& out, int64_t outs, const Register<T>* factor, int64_t factors,
-               const Register<T>* window) {
-  static constexpr auto tiles = tiles_of<T, Out>(std::make_index_sequence<kTile>());
-  const int64_t count = (outs + kTile - 1) / kTile;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t first = i * outs / count, size = (i + 1) * outs / count - first;
-    tiles[size_t(size - 1)](out, first, factor, factors, window + first);
-  }
-}
-
-template <class T>
-struct Accumulate {  // in a buffer of registers
-  Register<T>* sum;
-  Register<T> begin(int64_t o) const { return sum[o]; }
-  void end(int64_t o, Register<T> value) const { sum[o] = value; }
-};
-
-// ---- registers and memory ----
-template <class T>
-int64_t registers_of(int64_t channels) {
-  return (channels + kWidth<T> - 1) / kWidth<T>;
-}
-
-// to[v * spacing + p] = register v of position first + step p, zeros outside; p = 0 .. rows-1
-template <class T>
-void gather(const Block<const T>& x, Register<T>* to, int64_t spacing, int64_t first, int64_t step,
-            int64_t rows) {
-  for (int64_t p = 0; p < rows; ++p) {
-    const int64_t i = first + step * p;
-    if (i < 0 || i >= x.n) {
-      for (int64_t v = 0; v < registers_of<T>(x.channels); ++v) to[v * spacing + p] = Register<T>{};
-      continue;
-    }
-    const T* from = x.data + i * x.stride;
-    for (int64_t v = 0; v < x.channels / kWidth<T>; ++v)
-      to[v * spacing + p] = lanes::vector_at(from + v * kWidth<T>);
-    if (const int64_t rest = x.channels % kWidth<T>)
-      to[x.channels / kWidth<T> * spacing + p] = lanes::load_some(from + x.channels - rest, rest);
-  }
-}
-// position first + step p = from[v * spacing + p]
-template <class T>
-void scatter(const Block<T>& y, const Register<T>* from, int64_t spacing, int64_t first,
-             int64_t step, int64_t rows) {
-  for (int64_t p = 0; p < rows; ++p)
-    for (int64_t v = 0, d = 0; d < y.channels; ++v, d += kWidth<T>)
-      lanes::store_some<T>(y.data + (first + step * p) * y.stride + d, from[v * spacing + p],
-                           std::min(kWidth<T>, y.channels - d));
-}
-
-template <class T>
-ChannelBlocks channel_blocks(AxisView v, int64_t D) {
-  return ChannelBlocks(v, D, kGathered * kWidth<T>);
-}
-
-// Sums over the batch are cut into `parts` [part][register of channels][row], `apart` registers
-// from one to the next, and added in their order in float64: row first + step q of the total (rows,
-// D), for q = begin .. end-1.
-template <class T>
-void add_parts(const Register<T>* sums, int64_t parts, int64_t apart, int64_t rows, int64_t D,
-               T* total, int64_t first, int64_t step, int64_t begin, int64_t end) {
-  for (int64_t d = 0, v = 0; d < D; ++v, d += kWidth<T>)
-    for (int64_t q = begin; q < end; ++q) {
-      double sum[kWidth<T>] = {};
-      for (int64_t p = 0; p < parts; ++p) {
-        const Register<T> part = sums[p * apart + v * rows + q];
-        for (int64_t l = 0; l < kWidth<T>; ++l) sum[l] += double(part[l]);
-      }
-      for (int64_t l = 0; l < std::min(kWidth<T>, D - d); ++l)
-        total[(first + step * q) * D + d + l] = T(sum[l]);
-    }
-}
-
 // ---- along the sequence ----
-
-template <class T>
-struct Weight {  // (W s)[i] = a s[j] + b s[j + 1], s[j] at `low`
-  T a, b;
-  int64_t low;
-};
 
 // Outputs that begin at W s and go to rows of memory, a register each. With each, a line of what
 // the next block reads is asked for, so that memory works while the registers do.
@@ -182,16 +33,6 @@ struct Positions {
     if (next_x) __builtin_prefetch(next_x + o * stride, 0, 2);
   }
 };
-
-template <class T>
-void weigh(Weight<T>* weights, int64_t n, int64_t r, int64_t first, int64_t length,
-           int64_t stride) {
-  InducingPlace place(n, r, first);
-  for (int64_t p = 0; p < length; ++p, place.next()) {
-    const double f = place.fraction();
-    weights[p] = {T(1 - f), T(f), place.j * stride};
-  }
-}
 
 // A piece of outputs: all its registers of channels begin at W s and add their correlation.
 template <class T>
@@ -348,20 +189,11 @@ void sum_lags(const Tensor& h, const Tensor& z, Tensor& gk, int64_t axis) {
         gather(from, in, r, 0, 1, r);
         gather(blocks.block(h.data<T>(), row, block), window, span, 1 - r, 1, span);
         for (int64_t v = 0; v < registers_of<T>(from.channels); ++v)
-          for (int64_t a = 0; a < lags; a += kTile) {  // 0 <= a + o + t - (r-1) < r, else zeros
-            const int64_t tile = std::min<int64_t>(kTile, lags - a);
-            const int64_t t = std::max<int64_t>(0, r - a - tile), rest = std::min(r, lags - a) - t;
-            correlate<T>(Accumulate<T>{sum + v * lags + a}, tile, in + v * r + t, rest,
-                         window + v * span + a + t);
-          }
+          add_lags<T>(sum + v * lags, r, in + v * r, window + v * span);
       }
     }
   }
-  const int64_t apart = blocks.count * registers * lags;
-  T* out = gk.data<T>();
-  add_parts<T>(sums + 0, parts, apart, lags, D, out, r + 1, 1, 0, r - 1);  // lags -(r-1) .. -1
-  add_parts<T>(sums + 0, parts, apart, lags, D, out, 1 - r, 1, r - 1, lags);
-  std::fill_n(out + r * D, D, T(0));
+  add_lag_parts<T>(sums + 0, parts, blocks.count * registers * lags, r, D, gk.data<T>());
 }
 
 }  // namespace

@@ -140,6 +140,8 @@ TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
   const Tensor c = random_normal({K, D}, DType::Float32, 4);
   const Tensor s = random_normal({2, r, D}, DType::Float32, 5);
   const Tensor k = random_normal({2 * r, D}, DType::Float32, 6);
+  const Tensor rows = random_normal({64, 128, D}, DType::Float32, 7);
+  const Tensor filter = random_normal({33, D}, DType::Float32, 8);
   const std::vector<std::function<void()>> operators = {
       [&] { fft::any_length_r2c(x, F, -2); },
       [&] { fft::any_length_c2r(X, F, -2, n); },
@@ -149,6 +151,8 @@ TEST_CASE("child: out of memory inside operators" * doctest::skip()) {
       [&] { ski_cpu::gradients(x, c, x, s, -2, true, true); },
       [&] { ski_cpu::kernel_product(k, s, -2, false); },
       [&] { ski_cpu::kernel_gradient(s, s, D, -2); },
+      [&] { ski_cpu::short_forward(rows, filter, k, -2); },
+      [&] { ski_cpu::short_backward(rows, filter, k, rows, -2, true, true, true); },
   };
   for (size_t i = 0; i < operators.size(); ++i) {
     CAPTURE(i);

@@ -24,7 +24,11 @@
 // k is laid out as the kernel of toeplitz: (2r, D), lag l >= 0 in row l, lag
 // -l in row 2r - l; row r is no lag and has gradient 0. A z is computed
 // densely: with r <= 64 and channels in the registers, r^2 multiply-adds cost
-// less than the transforms, and either is small beside the n K of the filter.
+// less than the transforms; they are small beside the n K of the filter of a
+// long sequence, not beside that of a short one or for r in the hundreds.
+//
+// Where a sequence is short (at most 128 positions), all of this is done to one
+// sequence after the other while it is in the cache (core/conv/ski_short_cpu.cpp).
 
 #include "core/conv/ski.h"
 #include "autograd/op.h"
@@ -46,11 +50,16 @@ struct Ski {
     c = c_in;
     k = k_in;
     check_inputs();
+    if (ski_parts::is_short(x, c, k, axis)) return ski_cpu::short_forward(x, c, k, axis);
     z = to_inducing_points(x, k.size(0) / 2, axis);
     return ski_parts::output(x, c, ski_parts::kernel_product(k, z, axis, /*transposed=*/false),
                              axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
+    if (ski_parts::is_short(x, c, k, axis)) {
+      auto [gx, gc, gk] = ski_cpu::short_backward(x, c, k, gy, axis, needs[0], needs[1], needs[2]);
+      return {gx, gc, gk};
+    }
     Tensor u, gk;
     if (needs[0] || needs[2]) {
       const Tensor h = to_inducing_points(gy, k.size(0) / 2, axis);
@@ -106,7 +115,12 @@ struct Ski {
             {"17 channels", {}, {randn({2, 10, 17}), randn({17, 17}), randn({8, 17})}},
             {"several blocks", {}, {randn({1, 300, 2}), randn({5, 2}), randn({10, 2})}},
             {"columns", {.axis = -3}, {randn({2, 6, 3, 2}), randn({3, 2}), randn({8, 2})}},
-            {"rows", {.axis = -2}, {randn({2, 3, 6, 2}), randn({3, 2}), randn({8, 2})}}};
+            {"rows", {.axis = -2}, {randn({2, 3, 6, 2}), randn({3, 2}), randn({8, 2})}},
+            {"blocks of channels", {}, {randn({3, 4, 130}), randn({3, 130}), randn({4, 130})}},
+            {"long, odd", {}, {randn({2, 131, 3}), randn({5, 3}), randn({8, 3})}},
+            {"long columns", {.axis = -3}, {randn({1, 130, 2, 2}), randn({3, 2}), randn({6, 2})}},
+            {"many points", {}, {randn({2, 3, 2}), randn({3, 2}), randn({258, 2})}},
+            {"length 1, many taps", {}, {randn({2, 1, 2}), randn({129, 2}), randn({6, 2})}}};
   }
 };
 

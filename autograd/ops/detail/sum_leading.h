@@ -1,7 +1,9 @@
 // Sums over leading axes: the gradients of biases, of repeated operands and of norm weights.
 //
 // A sum does not depend on the number of threads: rows are cut into blocks by their number alone,
-// a block is added row after row, vectorised across columns, and the blocks are added in order.
+// a block is added row after row, vectorised across columns, and the blocks are added in order. Of
+// a matrix of fewer than 64 columns several rows are side by side, as if it had more columns, which
+// are added up at the end.
 // On a GPU a column is dealt out to lanes instead, a thread each, as that has far more threads than
 // columns; their number depends on the shape alone. All sums are taken in double.
 #pragma once
@@ -55,6 +57,7 @@ Tensor sum_middle(const Tensor& x, AxisView v, Count count);
 
 namespace detail {
 constexpr int64_t kNarrow = 64;         // a narrower matrix is read with several rows side by side
+constexpr int64_t kVectorised = 16;     // a row of so many columns fills registers by itself
 constexpr int64_t kStepsPerBlock = 32;  // at least
 constexpr int64_t kMostBlocks = 128;
 constexpr int64_t kColumnsPerTask = 256;
@@ -125,11 +128,16 @@ Tensor column_sums(Device device, int64_t rows, int64_t D, F f) {
           for (int k = 0; k < K; ++k) s[k * width + j] += terms.value[k];
         });
       } else {  // one chunk; the last step may be short
-        const int64_t left = size - start;
-        row.for_each(left < count ? left : count, [&](int64_t j) {
-          const Terms<K> terms = f(start + j, (start + j) / D, (start + j) % D);
+        const int64_t left = size - start, filled = left < count ? left : count;
+        const auto add = [&](int64_t j, int64_t q, int64_t d) {
+          const Terms<K> terms = f(start + j, step * fold + q, d);
           for (int k = 0; k < K; ++k) s[k * width + j] += terms.value[k];
-        });
+        };
+        if (D >= detail::kVectorised)
+          for (int64_t q = 0; q * D < filled; ++q)
+            row.for_each(D, [&](int64_t d) { add(q * D + d, q, d); });
+        else
+          row.for_each(filled, [&](int64_t j) { add(j, j / D, j % D); });
       }
     }
   });

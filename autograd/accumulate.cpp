@@ -1,5 +1,7 @@
 #include "autograd/accumulate.h"
 
+#include <utility>
+
 #include "core/parallel.h"
 
 namespace skiff {
@@ -23,7 +25,7 @@ void accumulate(GradSlot& slot, const Tensor& g) {
   Tensor sum = in_place ? slot.grad : empty_like(g);
   const int64_t reals = g.size() * (g.is_complex() ? 2 : 1);
   dispatch(g, [&]<class T> {
-    add_reals(g.device(), reals, static_cast<const T*>(slot.grad.raw()),
+    add_reals(g.device(), reals, static_cast<const T*>(std::as_const(slot.grad).raw()),
               static_cast<const T*>(g.raw()), static_cast<T*>(sum.raw()));
   });
   slot.grad = sum;

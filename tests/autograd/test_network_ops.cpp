@@ -332,9 +332,16 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("dropout: a first row without the number of rows is refused") {
-  CHECK_THROWS_WITH_AS(dropout(ones({4, 2}), {.rate = 0.5, .rows = {.first = 3}}),
-                       doctest::Contains("rows from 3 on of a batch need their number"), Error);
+TEST_CASE("dropout: a first row without the number of rows is refused, before threads begin") {
+  const DropoutMask mask{.rate = 0.5, .rows = {.first = 3}};
+  const Variable x = ones({2000, 2}), W = ones({2, 2}), b = ones({2});
+  for (const std::function<Variable()>& op : std::vector<std::function<Variable()>>{
+           [&] { return dropout(x, mask); }, [&] { return gated_linear(x, x, W, b, mask); },
+           [&] {
+             return gated_linear_unit(x, {W, b, W, b, W, b}, mask);
+           }})
+    CHECK_THROWS_WITH_AS(op(), doctest::Contains("rows from 3 on of a batch need their number"),
+                         Error);
 }
 
 TEST_CASE("dropout: what has no elements stays as it is") {

@@ -279,6 +279,21 @@ TEST_CASE("tape: check_unchanged names what was written between an op's forward 
         "");
 }
 
+TEST_CASE("tape: check_unchanged lets every op read what another one has made") {
+  const auto check = [](const Shape& shape, const std::function<Variable(const Variable&)>& op) {
+    const Variable x = Variable::leaf(random64(shape, 1));
+    Tape tape;
+    tape.check_unchanged();
+    const Variable h = exp(x);  // keeps its output, which is alive in its backward
+    const Variable loss = sum(op(h) * op(h));
+    CHECK(message_of([&] { tape.backward(loss); }) == "");
+  };
+  const Variable W = Variable::leaf(random64({4, 4}, 2)), b = Variable::leaf(random64({4}, 3));
+  check({3, 4}, [&](const Variable& h) { return gated_linear_unit(h, {W, b, W, b, W, b}, {}); });
+  check({3, 4}, [&](const Variable& h) { return gated_linear(h, h, W, b, {}); });
+  check({2, 3, 4}, [&](const Variable& h) { return attention(h, h, h, 2, Direction::Causal); });
+}
+
 TEST_CASE("tape: a node and what it saved are freed as backward walks") {
   const int64_t before = live_bytes(), size = 1 << 16;
   {

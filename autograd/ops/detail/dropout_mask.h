@@ -26,6 +26,13 @@ struct DropoutMask {
   BatchRows rows = {};
 };
 
+// Error that names the op, before any of its threads begins.
+inline void check_mask(const char* op, const DropoutMask& mask) {
+  check(mask.rate >= 0 && mask.rate < 1, op, ": the rate must lie in [0, 1), got ", mask.rate);
+  check(mask.rows.half > 0 || mask.rows.first == 0, op, ": rows from ", mask.rows.first,
+        " on of a batch need their number, half, got 0");
+}
+
 // Elements per row of the leading axis, to which `rows` gives a place; 1 where there are none.
 inline int64_t mask_row(const Tensor& x) {
   return x.rank() > 0 && x.size() > 0 ? x.size() / x.size(0) : 1;

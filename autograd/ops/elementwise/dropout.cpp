@@ -90,7 +90,7 @@ struct Dropout {
   }
   Tensor forward(const Tensor& x) {
     check_real(name, "x", x);
-    check(mask.rate >= 0 && mask.rate < 1, name, ": the rate must lie in [0, 1), got ", mask.rate);
+    check_mask(name, mask);
     return masked(x);
   }
   Grads backward(const Tensor& gy, Needs) const { return {masked(gy)}; }
@@ -134,8 +134,6 @@ void multiply_by_mask(const DropoutMask& mask, Device device, int64_t row, int64
                       int64_t count, const T* x, T* y) {
   if (mask.rate == 0 && x == y) return;
   const auto [first_row, half, whole] = mask.rows;
-  check(half > 0 || first_row == 0, "dropout: rows from ", first_row,
-        " on of a batch need their number, half, got 0");
   if (half == 0) return apply_mask(mask, device, first, count, x, y);
   const int64_t left = std::clamp<int64_t>(half * row - first, 0, count);  // in the first half
   if (left > 0) apply_mask(mask, device, first_row * row + first, left, x, y);

@@ -45,7 +45,7 @@ struct GatedLinear {
           ": a (.., in), b like it and W (out, in) are needed, got ", a, ", ", b, " and ", W);
     check(bias.shape() == Shape{W.size(0)}, name, ": the bias of W ", W, " must have ", W.size(0),
           " elements, got ", bias);
-    check(mask.rate >= 0 && mask.rate < 1, name, ": the rate must lie in [0, 1), got ", mask.rate);
+    check_mask(name, mask);
     this->a = a;
     this->b = b;
     this->W = W;

@@ -34,6 +34,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "autograd/op.h"
 #include "autograd/ops/detail/attention_rows.h"
@@ -217,7 +218,8 @@ struct SoftmaxAttention {
     const Device device = q.device();
     const Heads h = sizes();
     const int64_t w = h.width, whole = h.n * w;
-    const T *all_q = q.data<T>(), *all_k = k.data<T>(), *all_v = v.data<T>();
+    const T *all_q = std::as_const(q).data<T>(), *all_k = std::as_const(k).data<T>(),
+            *all_v = std::as_const(v).data<T>();  // read alone: no mark of a change
     T *all_y = y.data<T>(), *all_m = m.data<T>(), *all_z = z.data<T>();
     for_each_group(false, [&](Pairs group, Room& room) {
       T *q = room.q.data<T>(), *k = room.k.data<T>(), *v = room.v.data<T>();

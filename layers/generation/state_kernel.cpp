@@ -22,6 +22,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <exception>
 #include <vector>
 
 #include "core/blas.h"
@@ -133,8 +134,17 @@ std::vector<Ritz> eigenpairs(const Group& group, int64_t wanted) {
     group.multiply(product);
     std::vector<Ritz> last(v.size());
     last.swap(found);
+    std::exception_ptr error;  // an exception must not leave the parallel region
 #pragma omp parallel for schedule(static)
-    for (size_t c = 0; c < v.size(); ++c) found[c] = ritz(v[c], product[c]);
+    for (size_t c = 0; c < v.size(); ++c) {
+      try {
+        found[c] = ritz(v[c], product[c]);
+      } catch (...) {
+#pragma omp critical
+        error = std::current_exception();
+      }
+    }
+    if (error) std::rethrow_exception(error);
     double change = 0;
     for (size_t c = 0; c < v.size(); ++c) {
       const std::vector<double>& before = last[c].values;
@@ -253,6 +263,7 @@ StateKernel state_kernel(const Tensor& kernel, int64_t exact, int64_t states) {
   check<UsageError>(exact >= 0 && states >= 0,
                     "states: the numbers of exact lags and of states must not be negative, got ",
                     exact, " and ", states);
+  check<NumericalError>(all_finite(kernel), "states: a number of the kernel is not finite");
   const Tensor t = kernel.to(DType::Float64);
   const int64_t M = t.size(0), D = t.size(1), m = std::min(exact, M);
   const int64_t K = std::min(horizon_of(t, m) - m, kMostLags),

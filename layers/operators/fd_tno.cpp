@@ -55,6 +55,7 @@ Variable FdTno::response(int64_t F) const {
 }
 
 Variable FdTno::operator()(const Variable& x, int64_t axis) const {
+  check(x.size(axis) >= 1, "fd: a sequence needs at least 1 position, got ", x.value());
   const int64_t F = fft::fast_length(2 * x.size(axis));
   return spectral_conv(x, response(F), F, axis);
 }
@@ -81,6 +82,7 @@ Variable FdTnoFree::response(int64_t F) const {
 }
 
 Variable FdTnoFree::operator()(const Variable& x, int64_t axis) const {
+  check(x.size(axis) >= 1, "fd: a sequence needs at least 1 position, got ", x.value());
   const int64_t F = fft::fast_length(2 * x.size(axis));
   return spectral_conv(x, response(F), F, axis);
 }

@@ -13,9 +13,9 @@
 //                    gamma.
 //   scaled = true    As released, filter and table start from N(0, 1), so the sum over all lags is
 //                    O(n): an update of 0.001 to a table moves an output by n/1000. Scaled: the
-//                    filter from N(0, 1/m), k = r/n_train times a table from N(0, 1/r). W A W^T
-//                    then averages over the n/r positions of an inducing point, and both sums are
-//                    O(1), at the start and in training.
+//                    filter from N(0, 1/m), k = r/max(n_train, r) times a table from N(0, 1/r).
+//                    W A W^T then averages over the n/r positions of an inducing point, and both
+//                    sums are O(1), at the start and in training.
 #pragma once
 
 #include "layers/operators/host_values.h"

@@ -96,6 +96,7 @@ Variable Tno::decay(const std::vector<double>& lags) const {
 }
 
 Variable Tno::kernel(int64_t n, int64_t length) const {
+  check<UsageError>(n >= 1, "tno: a kernel needs at least 1 lag, got ", n);
   const bool causal = kernel_options.causal;
   const int64_t reach = options.max_lag > 0 ? std::min(options.max_lag, n - 1) : n - 1;
   std::vector<double> lags;
@@ -132,6 +133,7 @@ Tensor Tno::causal_taps(int64_t lags, Beyond beyond) const {
 
 Variable Tno::operator()(const Variable& x, int64_t axis) const {
   const int64_t n = x.size(axis);
+  check(n >= 1, "tno: a sequence needs at least 1 position, got ", x.value());
   const Variable t = kernel(n);
   const Variable y = toeplitz(t, x, kernel_options.direction(), axis);
   if (!options.normalize) return y;

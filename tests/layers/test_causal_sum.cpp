@@ -244,6 +244,13 @@ TEST_CASE("causal sum: the product of the specification, whichever way") {
   CHECK(difference(run(*etsc_sum<double>(t, 0.9), x), expected) < 1e-13);
 }
 
+TEST_CASE("causal sum: states of a kernel that is not finite are refused") {
+  for (const double bad : {INFINITY, -INFINITY, NAN}) {
+    const Tensor t = tensor_of(std::vector<double>{1, 2, 3, 4, 5, 6, 7, bad}, {4, 2});
+    CHECK_THROWS_WITH_AS(state_kernel(t, 1, 2), doctest::Contains("not finite"), NumericalError);
+  }
+}
+
 TEST_CASE("causal sum: a text that is taken at once leaves what its steps leave") {
   constexpr int64_t kChannels = 37;
   for (const int64_t lags : {1, 2, 17, 100}) {

@@ -284,6 +284,21 @@ TEST_CASE("tno: equals its dense matrix in value and gradient, and a causal one 
     }
 }
 
+TEST_CASE("tno, fd: a sequence without positions and a kernel without lags are refused") {
+  const Variable x = zeros({2, 0, 4}, DType::Float64);
+  const KernelOptions kernel{.causal = true, .gamma = 0.9, .rpe = {.width = 4, .layers = 1}};
+  const MixerShape shape{.channels = 4};
+  Parameters tno_store(5, DType::Float64), fd_store(5, DType::Float64),
+      free_store(5, DType::Float64);
+  const Tno tno(tno_store.root(), shape, kernel, {.decay = Decay::Fixed});
+  const FdTno fd(fd_store.root(), shape, kernel, {});
+  const FdTnoFree free(free_store.root(), shape, kernel, {.points = 3});
+  for (const Mixer* mixer : std::initializer_list<const Mixer*>{&tno, &fd, &free})
+    CHECK_THROWS_WITH_AS((*mixer)(x, -2), doctest::Contains("at least 1 position"), Error);
+  CHECK_THROWS_WITH_AS(tno.causal_taps(0, Beyond::Extend), doctest::Contains("at least 1 lag"),
+                       UsageError);
+}
+
 TEST_CASE("fd: equals its dense matrix in value and gradient, and a causal one sees no future") {
   for (const bool causal : {false, true})
     for (const int64_t heads : {1, 2})

@@ -100,7 +100,7 @@ std::string move_rows(safetensors::File& file, const ModelCard& now, const Param
   if (then == now.vocabulary || then.empty() || now.vocabulary.empty()) return "";
   const Tensor own = embedding->variable.value().to(Device::CPU);
   for (safetensors::Entry& e : file.tensors) {
-    const bool values = e.name == "encoder.weight" || e.name.starts_with("optimizer.average.");
+    const bool values = e.name == "encoder.weight" || e.name == "optimizer.average.encoder.weight";
     const bool state = e.name.starts_with("optimizer.") && e.name.ends_with(".encoder.weight");
     if (!(values || state) || e.tensor.rank() != 2 || e.tensor.size(1) != own.size(1) ||
         e.tensor.size(0) < int64_t(then.size()))

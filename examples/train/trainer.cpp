@@ -281,7 +281,7 @@ void Trainer::keep_if_best(const Scores& scores, bool averaged) {
   at_.best_averaged = averaged;
   at_.best_loss = scores.loss;
   if (averaged) average_->swap();  // the file has the better ones as the weights of the model
-  save_best();
+  save_best(averaged);
   if (averaged) average_->swap();
 }
 

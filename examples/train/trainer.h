@@ -92,10 +92,10 @@ class Trainer {
   void write(const std::string& name, const State& state) const;
   void save_checkpoint();
   bool saved(const std::function<void()>& save);
-  void save_best();
+  void save_best(bool averaged);
   void load(const safetensors::File& file);
   safetensors::File newest_whole(std::vector<std::pair<std::string, std::string>>& damaged) const;
-  void keep_best();
+  void keep_best(bool otherwise);
 
   bool validates_here() const;
   bool validation_is_due() const;

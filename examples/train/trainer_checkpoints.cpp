@@ -10,6 +10,9 @@
 
 namespace skiff {
 
+// In the metadata of best.safetensors, where its weights are the average.
+constexpr const char *kWeights = "weights", *kAverage = "average";
+
 std::string Trainer::bits() const {
   const Device device = parameters_.all().front().variable.value().device();
   return bits_description() + (device == Device::CUDA ? ", on cuda" : "");
@@ -30,8 +33,8 @@ void Trainer::write(const std::string& name, const State& state) const {
   safetensors::write(folder_.file(name), state.tensors, state.metadata);
 }
 
-// The best weights go first: an existing checkpoint never refers to other best weights than those
-// in best.safetensors.
+// The best weights go first, so best.safetensors is never older than what an existing checkpoint
+// refers to. It may be newer: a better validation writes it at once.
 void Trainer::save_checkpoint() {
   if (unsaved_best_) write("best.safetensors", *unsaved_best_);
   unsaved_best_.reset();
@@ -51,10 +54,12 @@ bool Trainer::saved(const std::function<void()>& save) {
   }
 }
 
-void Trainer::save_best() {
+void Trainer::save_best(bool averaged) {
   unsaved_best_.reset();
-  if (saved([&] { write("best.safetensors", state()); })) return;
-  unsaved_best_ = state();
+  State best = state();
+  if (averaged) best.metadata[kWeights] = kAverage;
+  if (saved([&] { write("best.safetensors", best); })) return;
+  unsaved_best_ = std::move(best);
   for (safetensors::Entry& e : unsaved_best_->tensors) e.tensor = e.tensor.clone();
 }
 
@@ -77,8 +82,9 @@ void Trainer::take_optimizer(const safetensors::File& file) {
                     "--init-moments: a pretraining has another model than a classifier");
   adam_ ? adam_->load(file) : sgd_->load(file);
   // Where the weights of the file are the average, it has the raw ones in place of the average.
-  if (average_ && file.find("optimizer.average_steps") && !to_progress(file).best_averaged)
-    average_->load(file);
+  const auto weights = file.metadata.find(kWeights);
+  const bool averaged = weights != file.metadata.end() && weights->second == kAverage;
+  if (average_ && file.find("optimizer.average_steps") && !averaged) average_->load(file);
 }
 
 // `damaged` gets the newer ones: name, and what is wrong.
@@ -104,8 +110,9 @@ void Trainer::resume(bool other_steps) {
   const safetensors::File file = newest_whole(damaged);
   objective_.check_resumable(file);
   load(file);
-  if (const auto then = file.metadata.find("build");
-      then != file.metadata.end() && then->second != bits())
+  const auto then = file.metadata.find("build");
+  const bool other_build = then != file.metadata.end() && then->second != bits();
+  if (other_build)
     display_.note(
         "note: the checkpoint is of another build or processor (" + printable(then->second) +
         "; this is " + bits() +
@@ -122,22 +129,26 @@ void Trainer::resume(bool other_steps) {
     display_.note("note: the run has " + std::to_string(steps_) +
                   " steps now; from here on its learning rate, and what happens every so many "
                   "steps, are those of a run of this length");
-  keep_best();
+  keep_best(other_steps || other_build);
 }
 
 // Without best.safetensors the best is chosen among the remaining validations, this step's
-// included.
-void Trainer::keep_best() {
+// included. So it is where the file is of a step after this checkpoint, unless the run comes to
+// those weights again: `otherwise` says that its steps from here on are others.
+void Trainer::keep_best(bool otherwise) {
   if (at_.best_step == 0) return;
+  const std::string chosen_anew =
+      "; the best weights so far are lost, and are chosen anew from this step on";
   try {
-    safetensors::read(folder_.file("best.safetensors"));
-    return;
+    const Progress best = to_progress(safetensors::read(folder_.file("best.safetensors")));
+    if (!otherwise || (best.best_step == at_.best_step && best.best_averaged == at_.best_averaged))
+      return;
+    display_.warn("'" + folder_.file("best.safetensors") + "' is of step " +
+                  std::to_string(best.best_step) + ", after this checkpoint" + chosen_anew);
   } catch (const DataError& e) {
-    display_.warn(
-        e.what() +
-        std::string("; the best weights so far are lost, and are chosen anew from this step on"));
+    display_.warn(e.what() + chosen_anew);
+    if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
   }
-  if (folder_.has("best.safetensors")) folder_.set_aside("best.safetensors");
   at_.best_score = -1;
   at_.best_step = 0;
   at_.best_averaged = false;

@@ -1,6 +1,6 @@
 // Trains a Toeplitz model on a task of the Long Range Arena (Tay et al. 2021) and tests it; or
 // pretrains one on the inputs of the task alone (--pretrain).
-// Run:     build/cpu/lra_data generate listops --out data/listops
+// Run:     build/cpu/lra_data generate listops --min-length 10 --max-length 150 --out data/listops
 //          build/cpu/train_lra --task listops --mixer ski --recipe tiny --data data
 // Expect:  a table with the accuracy on validation and test, the majority rate beside them; the
 //          README has measured ones. Progress goes to stderr, the run folder keeps the rest.
@@ -82,7 +82,8 @@ int run(CommandLine& command) {
                       "--stages and --sweep: one of them at a time");
     check<UsageError>(alone || (run.stages.empty() && run.sweep.empty()),
                       "--stages and --sweep run as one process");
-    notes = options_without_effect(command);
+    // Those of a sweep and of stages are looked at run by run.
+    if (run.stages.empty() && run.sweep.empty()) notes = options_without_effect(command);
   });
   const Launched launched(command.options.run, command.session, result_text(command.options));
   if (session.threads > 0) omp_set_num_threads(int(session.threads));

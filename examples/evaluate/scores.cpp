@@ -36,6 +36,22 @@ std::string note_of_unknown(const std::vector<Example>& examples, const ModelCar
   return std::to_string(unknown) + " of " + std::to_string(all) +
          " tokens are not in the vocabulary of the training: read as <unk>";
 }
+
+// Says that the run has seen a part of this split alone, if it has: by --shortest and --longest,
+// or by --train-examples.
+std::string note_of_part(const PretrainOptions& seen, const std::string& split) {
+  if (split == "test") return "";
+  std::string lengths;
+  if (seen.shortest > 0) lengths += " from " + std::to_string(seen.shortest);
+  if (seen.longest > 0) lengths += " up to " + std::to_string(seen.longest);
+  std::string note;
+  if (!lengths.empty())
+    note = "the run was trained and validated on lengths" + lengths + " alone; here all count";
+  if (seen.train_examples > 0 && split == "train")
+    note += (note.empty() ? "" : "; ") + std::string("it was trained on ") +
+            std::to_string(seen.train_examples) + " of these examples";
+  return note;
+}
 }  // namespace
 
 ScoredExamples scores_of(const EvaluateOptions& o, const OpenedRun& run, const InputFormat& format,
@@ -51,6 +67,8 @@ ScoredExamples scores_of(const EvaluateOptions& o, const OpenedRun& run, const I
                  " examples are longer than --max-length " +
                  std::to_string(run.options.data.max_length) + " and are cut");
   if (const std::string note = note_of_unknown(chosen, run.opened.card); !note.empty())
+    display.note("note: " + note);
+  if (const std::string note = note_of_part(run.options.pretrain, split); !note.empty())
     display.note("note: " + note);
   display.begin(doing + ": " + all + " examples", "");
   const auto progress = [&](int64_t done) {

@@ -1,8 +1,11 @@
 #include "examples/train/inner_run.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
+#include <map>
 #include <sstream>
+#include <utility>
 
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
@@ -46,6 +49,23 @@ void set_option(Options& options, const std::string& name, const std::string& va
   }
 }
 
+void note_options_without_effect(const CommandLine& asked, const std::vector<Options>& runs) {
+  std::map<std::string, std::pair<size_t, std::string>> notes;  // option: of how many runs; a note
+  for (const Options& options : runs) {
+    CommandLine c = asked;
+    c.options = options;
+    for (const std::string& note : options_without_effect(c)) {
+      auto& [count, text] = notes[note.substr(0, note.find(' '))];
+      text = ++count == 1 || text == note ? note : "";  // "": the reasons differ
+    }
+  }
+  if (asked.session.quiet) return;
+  for (const auto& [option, found] : notes)
+    if (const auto& [count, text] = found; count == runs.size())
+      std::fprintf(stderr, "note: %s\n",
+                   (text.empty() ? option + " has no effect in any of the runs" : text).c_str());
+}
+
 void check_folder_of_several(const std::string& out) {
   check<UsageError>(!RunFolder(out).has("config.toml"), "--out: '", out,
                     "' holds an ordinary run; a run of several needs another folder");
@@ -62,8 +82,10 @@ OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& fo
     runs = runs || is_there(std::filesystem::path(folder.path()) / name / "config.toml");
   check<UsageError>(!runs || resume || asked.session.force, "'", folder.path(),
                     "' holds runs already; --resume goes on with them, --force starts over");
+  over_ = runs && !resume;
+  if (over_) return;
   if (!there || !resume) {
-    accept();
+    keep();
     return;
   }
   const std::string& task = asked.options.data.task;
@@ -80,7 +102,18 @@ OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& fo
                     asked.options.train.steps);
 }
 
-void OptionsOfSeveral::accept() {
+void OptionsOfSeveral::accept(const std::string& running) {
+  if (over_)
+    for (const std::string& name : names_in(folder_.path())) {
+      const std::string inner = folder_.path() + "/" + name;
+      if (is_there(inner + "/config.toml") && !std::filesystem::equivalent(inner, running))
+        RunFolder(inner).clear();
+    }
+  over_ = false;
+  keep();
+}
+
+void OptionsOfSeveral::keep() {
   if (!kept_) folder_.write(kOptionsOfSeveral, text_);
   if (!kept_ && !plan_.empty()) folder_.write(kPlan, plan_);
   kept_ = true;
@@ -91,6 +124,12 @@ void InnerRun::check_written() const {
                  "the run has ended, but not everything was written: ", write_error);
 }
 
+// Whether there is something to go on with: a checkpoint, or a result that needs none.
+static bool holds_run(const RunFolder& folder) {
+  return !folder.checkpoints().empty() ||
+         (folder.has("result.json") && result_from(folder.read("result.json"), true));
+}
+
 InnerRun run_inside(const CommandLine& asked, Options options, const std::string& folder,
                     bool only_best_test, OptionsOfSeveral* kept) {
   CommandLine c = asked;
@@ -99,12 +138,15 @@ InnerRun run_inside(const CommandLine& asked, Options options, const std::string
   c.options.run.stages.clear();
   c.options.run.sweep.clear();
   if (c.session.outer.empty()) c.session.outer = asked.options.run.out;
-  c.session.resume = asked.session.resume && !RunFolder(folder).checkpoints().empty();
+  if (asked.session.resume) c.session.resume = holds_run(RunFolder(folder));
   c.session.force = asked.session.force || (asked.session.resume && !c.session.resume);
-  if (kept != nullptr) c.session.taken = [kept] { kept->accept(); };
+  c.session.taken = [&] {
+    if (asked.session.taken) asked.session.taken();
+    if (kept != nullptr) kept->accept(folder);
+  };
   LraRun run(c, only_best_test);
   const std::optional<Result> result = run();
-  if (kept != nullptr) kept->accept();  // a finished run has taken them, too
+  if (kept != nullptr) kept->accept(folder);  // a finished run has taken them, too
   return {result, run.write_error()};
 }
 

@@ -29,6 +29,10 @@ std::string plan_file(const CommandLine& asked);
 void set_option(Options& options, const std::string& name, const std::string& value,
                 const std::string& place);
 
+// Prints which options of the command line have no effect in any of these runs. UsageError for what
+// one of them cannot have.
+void note_options_without_effect(const CommandLine& asked, const std::vector<Options>& runs);
+
 // UsageError if --out holds an ordinary run, whose files those of a run of several would replace.
 void check_folder_of_several(const std::string& out);
 
@@ -39,12 +43,16 @@ class OptionsOfSeveral {
   // neither --resume nor --force is given, and with --resume for what shapes the result and
   // differs, or for fewer steps. A new run is kept at once.
   OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder, const std::string& text);
-  void accept();  // one of the runs has taken them: now they are kept in any case
+  // The run in this folder has taken them: now they are kept in any case, and after --force
+  // whatever else the folder holds is over.
+  void accept(const std::string& running);
 
  private:
+  void keep();
+
   const RunFolder& folder_;
   const std::string text_, plan_;
-  bool kept_ = false;
+  bool kept_ = false, over_ = false;  // over_: --force, and the runs of before are still there
 };
 
 struct InnerRun {

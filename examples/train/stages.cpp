@@ -10,6 +10,7 @@
 #include <optional>
 #include <sstream>
 
+#include "core/io/atomic_file.h"
 #include "data/files/binary_file.h"
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
@@ -84,6 +85,9 @@ class Run {
       : asked_(asked), stages_(read_stages(asked)), folder_(asked.options.run.out) {}
 
   int operator()() {
+    std::vector<Options> runs;
+    for (const Stage& stage : stages_) runs.push_back(stage.options);
+    note_options_without_effect(asked_, runs);
     int64_t before = 0;  // steps of the stages before
     for (Stage& stage : stages_) {
       CommandLine c = asked_;
@@ -97,10 +101,10 @@ class Run {
         const InnerRun run =
             run_inside(c, stage.options, stage.folder, &stage != &stages_.back(), &kept_);
         stage.result = run.result;
-        write_metrics();
+        write_metrics(stage);
         run.check_written();
       } catch (const Stopped&) {
-        write_metrics();
+        write_metrics(stage);
         throw;
       }
       if (!stage.result) return 0;
@@ -130,7 +134,8 @@ class Run {
     if (folder.has(kStart) && folder.read(kStart) == now) return;
     c.session.force = c.session.force || c.session.resume;
     c.session.resume = false;
-    if (c.session.force || folder.checkpoints().empty()) folder.write(kStart, now);
+    std::filesystem::remove(folder.file(kStart));  // until the old run is gone it is no start
+    c.session.taken = [file = folder.file(kStart), now] { write_file(file, now); };
   }
 
   void note(const Stage& stage) const {
@@ -139,14 +144,15 @@ class Run {
                  stages_.size());
   }
 
-  // The rows of all stages so far, with steps, epochs and seconds counted through. A mark
+  // The rows of the stages up to this one, with steps, epochs and seconds counted through. A mark
   // stands where a stage begins.
-  void write_metrics() const {
+  void write_metrics(const Stage& last) const {
     std::string text = kMetricsHeader;
     MetricsRows rows;
     std::vector<charts::Mark> marks;
     MetricsRow end;
     for (const Stage& stage : stages_) {
+      if (&stage > &last) break;  // what it holds is of an earlier start
       if (!folder_.has(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv")) break;
       std::istringstream lines(
           folder_.read(stage.folder.substr(folder_.path().size() + 1) + "/metrics.csv"));

@@ -162,6 +162,9 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
+    std::vector<Options> runs;
+    for (int64_t i = 0; i < grid_.size(); ++i) runs.push_back(options_of(grid_.values(i)));
+    note_options_without_effect(asked_, runs);
     if (grid_.minutes > 0 && !asked_.session.quiet)
       for (const char* name : {"steps", "epochs"})
         if (contains(asked_.given, name))
@@ -204,6 +207,14 @@ class Sweep {
     return name;
   }
 
+  Options options_of(const std::vector<std::string>& values) const {
+    Options options = asked_.options;
+    for (size_t a = 0; a < values.size(); ++a)
+      set_option(options, grid_.axes[a].option, values[a], plan_file(asked_));
+    if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
+    return options;
+  }
+
   // As many as the budget allows. A run that has begun keeps its own.
   int64_t steps_in_budget(const Options& options, const std::string& name) {
     const std::string config = name + "/config.toml";
@@ -240,10 +251,7 @@ class Sweep {
   void run_one(const std::vector<std::string>& values) {
     const std::string name = name_of(values);
     try {
-      Options options = asked_.options;
-      for (size_t a = 0; a < values.size(); ++a)
-        set_option(options, grid_.axes[a].option, values[a], plan_file(asked_));
-      if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
+      Options options = options_of(values);
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
       const InnerRun run =
           run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true, &kept_);

@@ -120,6 +120,23 @@ TEST_CASE(
   CHECK(contains(slurp(place / "copy/config.toml"), "seed=3\n"));
 }
 
+TEST_CASE("going on: best weights of steps that are taken in another way do not count") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run", "--stop-at 10").code == 0);
+  // As a validation leaves it that was better, with no checkpoint since.
+  safetensors::File best = safetensors::read(place / "run/best.safetensors");
+  best.metadata["step"] = best.metadata["best_step"] = "14";
+  safetensors::write(place / "run/best.safetensors", best.tensors, best.metadata);
+  copy_run(place, "run", "same");
+  const std::string message = "best.safetensors' is of step 14, after this checkpoint";
+  CHECK_FALSE(contains(train_lra_here(place, "--resume --out " + place / "same").err, message));
+  const Outcome o = train_lra_here(place, "--resume --steps 40 --out " + place / "run");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.err, message));
+  CHECK(safetensors::read(place / "run/best.safetensors").metadata.at("best_step") != "14");
+}
+
 TEST_CASE("going on: what a sweep refuses does not change what it goes on with") {
   const TinyRun place;
   place.write("grid.txt", "mixer none conv\n");

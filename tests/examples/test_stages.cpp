@@ -79,6 +79,60 @@ TEST_CASE("stages: after a first stage begun anew, no later one keeps what it le
         without_times(slurp(place / "whole/metrics.csv")));
 }
 
+TEST_CASE("stages: other ids move the rows of the embedding alone, and the average goes on") {
+  const Staged place;
+  const Outcome o = place.staged("run", "--dim 32 --average 0.5");  // matrices of 32 rows, 18 ids
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  const safetensors::File last = safetensors::read(place / "run/stage-2/ckpt-00000015.safetensors");
+  CHECK(item(last.at("optimizer.average_steps")) == 25);
+}
+
+TEST_CASE("stages: one whose start has changed begins anew, also if its data is missing at first") {
+  const Staged place;
+  place.write("stages.txt", "data steps\n- -\n" + place / "other" + " 15\n");
+  REQUIRE(place.staged("run", "--steps 10").code == 0);
+  fs::rename(place / "other", place / "away");
+  CHECK(place.staged("run", "--resume --steps 20").code == 3);
+  fs::rename(place / "away", place / "other");
+  REQUIRE(place.staged("run", "--resume --steps 20").code == 0);
+  CHECK(contains(slurp(place / "run/stage-2/config.toml"), "ckpt-00000020"));
+}
+
+TEST_CASE("stages: a finished stage is not shown as the result of other data") {
+  const Staged place;
+  REQUIRE(place.staged("run").code == 0);
+  place.write("stages.txt", "data longest steps lr batch-size\n" + place / "other" +
+                                " 12 10 2e-3 4\n" + place / "other" + " - 15 1e-3 -\n");
+  const Outcome o =
+      place.run("train_lra --resume --out " + place / "run --stages " + place / "stages.txt");
+  CHECK(o.code == 3);
+  CHECK(contains(o.err, "was started on other data"));
+}
+
+TEST_CASE("sweep: --force ends the runs of before, also those that are not taken again") {
+  const TinyRun place;
+  place.write("grid.txt", "seed 1 2\n");
+  const std::string options = "--steps 4 --eval-every 2 --quiet --sweep " + place / "grid.txt";
+  REQUIRE(place.train("all", options).code == 0);
+  place.write("grid.txt", "seed 1 3\n");
+  REQUIRE(place.train("all", options + " --force --stop-at 2").code == 0);
+  CHECK_FALSE(fs::exists(place / "all/seed=2/best.safetensors"));
+  CHECK_FALSE(fs::exists(place / "all/seed=1/ckpt-00000004.safetensors"));
+}
+
+TEST_CASE("sweep: a finished run whose checkpoints were removed is not trained again") {
+  const TinyRun place;
+  place.write("grid.txt", "seed 1 2\n");
+  const std::string options = "--steps 4 --eval-every 2 --quiet --sweep " + place / "grid.txt";
+  REQUIRE(place.train("all", options).code == 0);
+  const std::string metrics = slurp(place / "all/seed=1/metrics.csv");
+  for (const char* step : {"2", "4"})
+    fs::remove(place / ("all/seed=1/ckpt-0000000" + std::string(step) + ".safetensors"));
+  REQUIRE(place.train("all", options + " --resume").code == 0);
+  CHECK(slurp(place / "all/seed=1/metrics.csv") == metrics);  // with its times
+}
+
 TEST_CASE("stages, sweep: the folder of an ordinary run is refused") {
   const Staged place;
   REQUIRE(place.train("run", "--steps 2").code == 0);
@@ -139,6 +193,29 @@ TEST_CASE("sweep: a run for every combination, a sorted table, and nothing twice
   REQUIRE(place.train("all", options + " --resume").code == 0);
   CHECK((kept == slurp(place / "all/mixer=none,lr=1e-3,seed=1/metrics.csv")));
   CHECK(lines_of(slurp(place / "all/sweep.csv")) == 5);
+}
+
+TEST_CASE("sweep, stages: options are looked at as the runs have them") {
+  const TinyRun place;
+  place.write("grid.txt", "mixer tno none\n");
+  const std::string sweep =
+      "--steps 2 --mixer ski --max-lag 3 --clip 1 --sweep " + place / "grid.txt";
+  const Outcome some = place.train("some", sweep);  // --max-lag counts in one of the runs
+  CAPTURE(some.err);
+  CHECK(some.code == 0);
+  CHECK_FALSE(contains(some.err, "has no effect"));
+  CHECK(contains(place.train("all", sweep + " --inducing-points 9").err, "inducing-points has no"));
+  place.write("grid.txt", "horizon 3 300\n");
+  const Outcome wrong = place.train("wrong", "--steps 2 --schedule cosine_unclamped --warmup 9 " +
+                                                 ("--sweep " + place / "grid.txt"));
+  CHECK(wrong.code == 2);
+  CHECK(contains(wrong.err, "must be above the 9 steps of --warmup, got 3"));
+  CHECK_FALSE(fs::exists(place / "wrong/horizon=300"));
+  place.write("stages.txt", "steps horizon\n2 3\n2 300\n");
+  CHECK(place
+            .train("staged",
+                   "--schedule cosine_unclamped --warmup 9 --stages " + place / "stages.txt")
+            .code == 2);
 }
 
 TEST_CASE("sweep: a budget of minutes fixes the steps of a run once") {

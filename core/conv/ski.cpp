@@ -5,7 +5,7 @@ namespace skiff::ski_parts {
 namespace {
 bool on_cuda(const Tensor& x) { return x.device() == Device::CUDA; }
 
-constexpr int64_t kShort = 128;  // positions, points, taps: 128 KB of registers are in use at most
+constexpr int64_t kShort = 128;  // positions, points, taps: at most some 250 KB are in use then
 }  // namespace
 
 Tensor output(const Tensor& x, const Tensor& c, const Tensor& s, int64_t axis) {

@@ -1,9 +1,8 @@
-// SKI on a CPU for sequences so short that one of them, with its inducing points, fits a cache:
-// what lies between the input and the output of the op (z, s, h and u of
-// autograd/ops/ski/ski.cpp) is made in registers' order, used and forgotten, a register of channels
-// at a time. So x is read once for y, and x and gy once for all gradients; the parts (ski_cpu.cpp)
-// go through memory eleven times more. The backward makes z again, which costs less than keeping
-// it.
+// SKI on a CPU for sequences so short that one of them fits a cache with its inducing points. What
+// lies between the input and the output of the op (z, s, h and u of autograd/ops/ski/ski.cpp) is
+// made for one register of channels, used and forgotten. So x is read once for y, and x and gy
+// once for all gradients, where the parts (ski_cpu.cpp) send z, s, h and u through memory and read
+// x and gy two and three times. The backward makes z again, which costs less than keeping it.
 #include <algorithm>
 #include <array>
 #include <vector>
@@ -130,7 +129,8 @@ void backward(const Tensor& x, const Tensor& c, const Tensor& k, const Tensor& g
               Tensor& gx, Tensor& gc, Tensor& gk) {
   const Short<T> s(x, c, k, axis, /*reversed=*/true);
   const int64_t n = s.n, K = s.K, r = s.r, lags = s.lags;
-  const int64_t parts = std::clamp<int64_t>(s.blocks.rows / 2, 1, 64);
+  // Sums over few positions at a time, as they are taken in T; 128 parts keep the threads busy.
+  const int64_t parts = std::clamp<int64_t>(s.blocks.rows * n / 512, 1, 128);
   const int64_t tasks = parts * s.blocks.count;
   const Scratch<Register<T>> sums_c(gc ? tasks * s.registers * K : 0);
   const Scratch<Register<T>> sums_k(gk ? tasks * s.registers * lags : 0);

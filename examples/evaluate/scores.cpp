@@ -37,20 +37,14 @@ std::string note_of_unknown(const std::vector<Example>& examples, const ModelCar
          " tokens are not in the vocabulary of the training: read as <unk>";
 }
 
-// Says that the run has seen a part of this split alone, if it has: by --shortest and --longest,
-// or by --train-examples.
-std::string note_of_part(const PretrainOptions& seen, const std::string& split) {
-  if (split == "test") return "";
-  std::string lengths;
-  if (seen.shortest > 0) lengths += " from " + std::to_string(seen.shortest);
-  if (seen.longest > 0) lengths += " up to " + std::to_string(seen.longest);
-  std::string note;
-  if (!lengths.empty())
-    note = "the run was trained and validated on lengths" + lengths + " alone; here all count";
-  if (seen.train_examples > 0 && split == "train")
-    note += (note.empty() ? "" : "; ") + std::string("it was trained on ") +
-            std::to_string(seen.train_examples) + " of these examples";
-  return note;
+// Says that the run was validated on some lengths alone, if it was (--shortest, --longest).
+std::string note_of_lengths(const OpenedRun& run, const std::string& split) {
+  const PretrainOptions& seen = run.options.pretrain;
+  if (split == "test" || (seen.shortest == 0 && seen.longest == 0)) return "";
+  return "'" + run.folder + "' was trained and validated on lengths" +
+         (seen.shortest > 0 ? " from " + std::to_string(seen.shortest) : "") +
+         (seen.longest > 0 ? " up to " + std::to_string(seen.longest) : "") +
+         " alone; here all count";
 }
 }  // namespace
 
@@ -68,7 +62,7 @@ ScoredExamples scores_of(const EvaluateOptions& o, const OpenedRun& run, const I
                  std::to_string(run.options.data.max_length) + " and are cut");
   if (const std::string note = note_of_unknown(chosen, run.opened.card); !note.empty())
     display.note("note: " + note);
-  if (const std::string note = note_of_part(run.options.pretrain, split); !note.empty())
+  if (const std::string note = note_of_lengths(run, split); !note.empty())
     display.note("note: " + note);
   display.begin(doing + ": " + all + " examples", "");
   const auto progress = [&](int64_t done) {

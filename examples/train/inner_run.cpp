@@ -4,12 +4,14 @@
 #include <cstdio>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <sstream>
 #include <utility>
 
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 #include "examples/train/lra.h"
+#include "examples/train/open_run.h"
 #include "examples/train/recipes.h"
 
 namespace skiff {
@@ -50,20 +52,25 @@ void set_option(Options& options, const std::string& name, const std::string& va
 }
 
 void note_options_without_effect(const CommandLine& asked, const std::vector<Options>& runs) {
-  std::map<std::string, std::pair<size_t, std::string>> notes;  // option: of how many runs; a note
+  std::map<std::string, size_t> in_runs;  // option: in how many of them it has no effect
+  std::map<std::string, std::set<std::string>> reasons;
   for (const Options& options : runs) {
     CommandLine c = asked;
     c.options = options;
+    std::set<std::string> here;
     for (const std::string& note : options_without_effect(c)) {
-      auto& [count, text] = notes[note.substr(0, note.find(' '))];
-      text = ++count == 1 || text == note ? note : "";  // "": the reasons differ
+      const std::string option = note.substr(0, note.find(' '));
+      if (here.insert(option).second) ++in_runs[option];
+      reasons[option].insert(note);
     }
   }
   if (asked.session.quiet) return;
-  for (const auto& [option, found] : notes)
-    if (const auto& [count, text] = found; count == runs.size())
+  for (const auto& [option, count] : in_runs)
+    if (count == runs.size())
       std::fprintf(stderr, "note: %s\n",
-                   (text.empty() ? option + " has no effect in any of the runs" : text).c_str());
+                   (reasons[option].size() == 1 ? *reasons[option].begin()
+                                                : option + " has no effect in any of the runs")
+                       .c_str());
 }
 
 void check_folder_of_several(const std::string& out) {
@@ -72,17 +79,18 @@ void check_folder_of_several(const std::string& out) {
 }
 
 OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder,
-                                   const std::string& text)
+                                   const std::string& text, const std::string& minutes)
     : folder_(folder),
       text_(text),
-      plan_(plan_file(asked).empty() ? "" : read_file(plan_file(asked), kMostOfPlan)) {
+      plan_(plan_file(asked).empty() ? "" : read_file(plan_file(asked), kMostOfPlan)),
+      minutes_(minutes) {
   const bool there = folder.has(kOptionsOfSeveral), resume = asked.session.resume;
   bool runs = false;
   for (const std::string& name : names_in(folder.path()))
     runs = runs || is_there(std::filesystem::path(folder.path()) / name / "config.toml");
   check<UsageError>(!runs || resume || asked.session.force, "'", folder.path(),
                     "' holds runs already; --resume goes on with them, --force starts over");
-  over_ = runs && !resume;
+  over_ = runs && there && !resume;  // else the runs are those of somebody else
   if (over_) return;
   if (!there || !resume) {
     keep();
@@ -103,12 +111,14 @@ OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& fo
 }
 
 void OptionsOfSeveral::accept(const std::string& running) {
-  if (over_)
+  if (over_) {
     for (const std::string& name : names_in(folder_.path())) {
       const std::string inner = folder_.path() + "/" + name;
       if (is_there(inner + "/config.toml") && !std::filesystem::equivalent(inner, running))
         RunFolder(inner).clear();
     }
+    for (const char* table : kTablesOfSeveral) std::filesystem::remove(folder_.file(table));
+  }
   over_ = false;
   keep();
 }
@@ -116,6 +126,10 @@ void OptionsOfSeveral::accept(const std::string& running) {
 void OptionsOfSeveral::keep() {
   if (!kept_) folder_.write(kOptionsOfSeveral, text_);
   if (!kept_ && !plan_.empty()) folder_.write(kPlan, plan_);
+  if (!kept_ && !minutes_.empty())
+    folder_.write(kSweepBudget, minutes_);
+  else if (!kept_)
+    std::filesystem::remove(folder_.file(kSweepBudget));  // of a sweep that --force replaces
   kept_ = true;
 }
 
@@ -124,10 +138,15 @@ void InnerRun::check_written() const {
                  "the run has ended, but not everything was written: ", write_error);
 }
 
-// Whether there is something to go on with: a checkpoint, or a result that needs none.
-static bool holds_run(const RunFolder& folder) {
-  return !folder.checkpoints().empty() ||
-         (folder.has("result.json") && result_from(folder.read("result.json"), true));
+// Whether there is something to go on with: a checkpoint, or the result of these options, which
+// needs none.
+static bool holds_run(const Options& options, bool only_best_test) {
+  const RunFolder folder(options.run.out);
+  if (!folder.checkpoints().empty()) return true;
+  if (!folder.has("result.json")) return false;
+  const std::optional<Result> result = result_from(folder.read("result.json"), only_best_test);
+  return result && (options.train.steps == 0 || options.train.steps == result->steps) &&
+         known_config(options.run.out)["data"] == options.data.folder;
 }
 
 InnerRun run_inside(const CommandLine& asked, Options options, const std::string& folder,
@@ -138,7 +157,9 @@ InnerRun run_inside(const CommandLine& asked, Options options, const std::string
   c.options.run.stages.clear();
   c.options.run.sweep.clear();
   if (c.session.outer.empty()) c.session.outer = asked.options.run.out;
-  if (asked.session.resume) c.session.resume = holds_run(RunFolder(folder));
+  const bool planned = !asked.options.run.stages.empty() || !asked.options.run.sweep.empty();
+  if (planned) c.given.push_back("data");  // of the plan: see TaskRun
+  if (asked.session.resume) c.session.resume = holds_run(c.options, only_best_test);
   c.session.force = asked.session.force || (asked.session.resume && !c.session.resume);
   c.session.taken = [&] {
     if (asked.session.taken) asked.session.taken();

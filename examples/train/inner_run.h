@@ -39,19 +39,20 @@ void check_folder_of_several(const std::string& out);
 // The options and the plan of a run of several, as its folder keeps them for --resume.
 class OptionsOfSeveral {
  public:
-  // text: of the options. UsageError, before anything is written, if the folder holds runs and
-  // neither --resume nor --force is given, and with --resume for what shapes the result and
-  // differs, or for fewer steps. A new run is kept at once.
-  OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder, const std::string& text);
-  // The run in this folder has taken them: now they are kept in any case, and after --force
-  // whatever else the folder holds is over.
+  // text: of the options; minutes: of kSweepBudget, "" for none. UsageError, before anything is
+  // written, if the folder holds runs and neither --resume nor --force is given, and with --resume
+  // for what shapes the result and differs, or for fewer steps. A new run is kept at once.
+  OptionsOfSeveral(const CommandLine& asked, const RunFolder& folder, const std::string& text,
+                   const std::string& minutes = "");
+  // The run in this folder has taken them: now they are kept in any case. With --force, the other
+  // runs that a run of several has left in its folder are over.
   void accept(const std::string& running);
 
  private:
   void keep();
 
   const RunFolder& folder_;
-  const std::string text_, plan_;
+  const std::string text_, plan_, minutes_;
   bool kept_ = false, over_ = false;  // over_: --force, and the runs of before are still there
 };
 

@@ -1,6 +1,7 @@
 // The recipes: sets of defaults for all options, per task. `paper` is what script_lra.py of
 // jonathanmei/ski-tnn sets on the data of the S4 protocol, for all three mixers alike; `tiny`
-// trains in minutes on two cores, `small` in about an hour; `demo` is what `make demo` trains.
+// trains in minutes on two cores, `small` in about an hour; `demo` is what `make demo` trains,
+// there in stages.
 #pragma once
 
 #include <string>

@@ -28,10 +28,8 @@ namespace {
 constexpr const char* kFiles[] = {"best.safetensors", "metrics.csv", "curves.svg",
                                   "config.toml",      "profile.csv", "result.json",
                                   "extrapolation.svg"};
-// Those of a run of several, besides metrics.csv and curves.svg.
-constexpr const char* kFilesOfSeveral[] = {kOptionsOfSeveral, kPlan,         kSweepBudget,
-                                           "results.csv",     "results.svg", "sweep.csv",
-                                           "sweep.svg",       "stages.csv"};
+// Those of a run of several, besides its tables, metrics.csv and curves.svg.
+constexpr const char* kFilesOfSeveral[] = {kOptionsOfSeveral, kPlan, kSweepBudget};
 
 // 120 for ckpt-00000120.safetensors; nothing for any other name.
 std::optional<int64_t> step_of(std::string_view name) {
@@ -46,9 +44,10 @@ bool is_temporary(const std::string& name) {
   const size_t at = name.rfind(".tmp.");
   if (at == name.npos || !whole_number(std::string_view(name).substr(at + 5))) return false;
   const std::string of = name.substr(0, at);
-  if (std::find(std::begin(kFiles), std::end(kFiles), of) != std::end(kFiles)) return true;
-  return std::find(std::begin(kFilesOfSeveral), std::end(kFilesOfSeveral), of) !=
-             std::end(kFilesOfSeveral) ||
+  const auto among = [&](const auto& files) {
+    return std::find(std::begin(files), std::end(files), of) != std::end(files);
+  };
+  return among(kFiles) || among(kFilesOfSeveral) || among(kTablesOfSeveral) ||
          step_of(of).has_value();
 }
 

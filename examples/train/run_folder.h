@@ -27,6 +27,9 @@ inline constexpr const char* kOptionsOfSeveral = "several.toml";
 inline constexpr const char* kPlan = "plan.txt";
 // Of a sweep with a budget: its minutes.
 inline constexpr const char* kSweepBudget = "minutes";
+// What a run of several makes of its runs, besides metrics.csv and curves.svg.
+inline constexpr const char* kTablesOfSeveral[] = {"results.csv", "results.svg", "sweep.csv",
+                                                   "sweep.svg", "stages.csv"};
 
 // What cannot be written, removed or listed throws IoError. The folder can still be used then: a
 // row of metrics.csv that could not be written is written with the next one.

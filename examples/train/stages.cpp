@@ -38,6 +38,11 @@ struct Stage {
   std::optional<Result> result = {};
 };
 
+bool has_ended(const std::string& folder, bool only_best_test) {
+  const std::string file = folder + "/result.json";
+  return is_there(file) && result_from(read_file(file, int64_t(1) << 20), only_best_test);
+}
+
 std::vector<Stage> read_stages(const CommandLine& asked) {
   const std::vector<WordRow> rows = read_words(plan_file(asked));
   const std::vector<std::string>& names = rows[0].words;
@@ -59,7 +64,8 @@ std::vector<Stage> read_stages(const CommandLine& asked) {
                       ": a stage needs its number of steps, in this row or by --steps");
     // A later stage begins after hours. One that has ended needs its data no more.
     const DataOptions& data = stage.options.data;
-    check<DataError>(std::filesystem::exists(stage.folder + "/result.json") ||
+    const bool last = i + 1 == rows.size();
+    check<DataError>((!asked.session.force && has_ended(stage.folder, !last)) ||
                          task_named(data.task).has_data(data_folder(data.folder)),
                      place, ": --data: there is no data of ", data.task, " in '",
                      data_folder(data.folder), "'");
@@ -85,9 +91,6 @@ class Run {
       : asked_(asked), stages_(read_stages(asked)), folder_(asked.options.run.out) {}
 
   int operator()() {
-    std::vector<Options> runs;
-    for (const Stage& stage : stages_) runs.push_back(stage.options);
-    note_options_without_effect(asked_, runs);
     int64_t before = 0;  // steps of the stages before
     for (Stage& stage : stages_) {
       CommandLine c = asked_;
@@ -96,6 +99,7 @@ class Run {
       if (asked_.session.stop_at > 0) c.session.stop_at = stop <= steps ? stop : 0;
       if (asked_.session.stop_at > 0 && stop <= 0) return 0;
       note(stage);
+      make_again_what_the_next_needs(stage, c);
       start_anew_where_the_start_differs(stage, c);
       try {
         const InnerRun run =
@@ -123,10 +127,23 @@ class Run {
   }
 
  private:
+  // A finished stage whose checkpoints were removed is trained again if the next one has not ended.
+  void make_again_what_the_next_needs(const Stage& stage, CommandLine& c) const {
+    if (&stage == &stages_.back() || !c.session.resume || !is_there(stage.folder)) return;
+    const Stage& next = *(&stage + 1);
+    if (has_ended(next.folder, &next != &stages_.back())) return;
+    if (!RunFolder(stage.folder).checkpoints().empty()) return;
+    c.session.resume = false;
+    c.session.force = true;
+  }
+
   // A stage remembers the weights that it began with. Where those of the stage before are others
   // by now, as after --force, what the folder holds belongs to another run.
   void start_anew_where_the_start_differs(const Stage& stage, CommandLine& c) const {
     if (stage.options.train.init.empty() || &stage == stages_.data()) return;
+    if (c.session.resume && !is_there(stage.options.train.init) &&
+        has_ended(stage.folder, &stage != &stages_.back()))
+      return;  // the checkpoints were removed when both stages had ended
     const std::string bytes = read_file(stage.options.train.init, int64_t(1) << 40);
     const std::string now =
         std::to_string(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
@@ -221,6 +238,9 @@ class Run {
 int run_stages(const CommandLine& asked) {
   check<UsageError>(!pretrains(asked.options), "--stages: a pretraining has no stages");
   check_folder_of_several(asked.options.run.out);
+  std::vector<Options> runs;  // looked at before anything is written
+  for (const Stage& stage : read_stages(asked)) runs.push_back(stage.options);
+  note_options_without_effect(asked, runs);
   return Run(asked)();
 }
 

@@ -93,6 +93,15 @@ Grid read_grid(const CommandLine& asked) {
   return grid;
 }
 
+Options options_of(const CommandLine& asked, const Grid& grid,
+                   const std::vector<std::string>& values) {
+  Options options = asked.options;
+  for (size_t a = 0; a < values.size(); ++a)
+    set_option(options, grid.axes[a].option, values[a], plan_file(asked));
+  if (grid.has("epochs") && !grid.has("steps")) options.train.steps = 0;
+  return options;
+}
+
 struct Point {
   std::vector<std::string> values;
   Result result;
@@ -162,9 +171,6 @@ class Sweep {
         table_(asked.session.json ? stderr : stdout) {}
 
   int run() {
-    std::vector<Options> runs;
-    for (int64_t i = 0; i < grid_.size(); ++i) runs.push_back(options_of(grid_.values(i)));
-    note_options_without_effect(asked_, runs);
     if (grid_.minutes > 0 && !asked_.session.quiet)
       for (const char* name : {"steps", "epochs"})
         if (contains(asked_.given, name))
@@ -176,10 +182,6 @@ class Sweep {
       began = began || folder_.has(name + "/config.toml");
     check<UsageError>(!asked_.session.resume || !began || before == now, "--resume: the runs in '",
                       folder_.path(), "' have ", before, " minutes each, got ", now);
-    if (grid_.minutes > 0)
-      folder_.write(kSweepBudget, now);
-    else
-      std::filesystem::remove(folder_.file(kSweepBudget));  // of a sweep that --force replaces
     for (int64_t i = 0; i < grid_.size(); ++i) run_one(grid_.values(i));
     std::stable_sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
       return a.result.best_val > b.result.best_val;
@@ -205,14 +207,6 @@ class Sweep {
       name += (a > 0 ? "," : "") + grid_.axes[a].option + "=" + values[a];
     std::replace(name.begin(), name.end(), '/', '_');
     return name;
-  }
-
-  Options options_of(const std::vector<std::string>& values) const {
-    Options options = asked_.options;
-    for (size_t a = 0; a < values.size(); ++a)
-      set_option(options, grid_.axes[a].option, values[a], plan_file(asked_));
-    if (grid_.has("epochs") && !grid_.has("steps")) options.train.steps = 0;
-    return options;
   }
 
   // As many as the budget allows. A run that has begun keeps its own.
@@ -251,7 +245,7 @@ class Sweep {
   void run_one(const std::vector<std::string>& values) {
     const std::string name = name_of(values);
     try {
-      Options options = options_of(values);
+      Options options = options_of(asked_, grid_, values);
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
       const InnerRun run =
           run_inside(asked_, options, folder_.file(name), /*only_best_test=*/true, &kept_);
@@ -301,7 +295,8 @@ class Sweep {
   const CommandLine& asked_;
   const Grid grid_;
   const RunFolder folder_;
-  OptionsOfSeveral kept_{asked_, folder_, config_text(asked_.options)};
+  OptionsOfSeveral kept_{asked_, folder_, config_text(asked_.options),
+                         grid_.minutes > 0 ? value_text(grid_.minutes) : ""};
   std::FILE* const table_;
   std::vector<Point> points_;
   int worst_ = 0;  // exit code of the runs that went wrong
@@ -312,6 +307,10 @@ class Sweep {
 int run_sweep(const CommandLine& asked) {
   check<UsageError>(!pretrains(asked.options), "--sweep: pretrainings are not swept");
   check_folder_of_several(asked.options.run.out);
+  const Grid grid = read_grid(asked);
+  std::vector<Options> runs;  // looked at before anything is written
+  for (int64_t i = 0; i < grid.size(); ++i) runs.push_back(options_of(asked, grid, grid.values(i)));
+  note_options_without_effect(asked, runs);
   return Sweep(asked).run();
 }
 

@@ -30,8 +30,8 @@ TaskRun::TaskRun(const CommandLine& command)
       session_(command.session),
       folder_(options_.run.out),
       device_(device_named(session_.device, device_note_)) {
-  const bool named = contains(command.given, "data") || !session_.outer.empty();  // by the plan
-  other_data_ = named && known_config(options_.run.out)["data"] != options_.data.folder;
+  other_data_ = contains(command.given, "data") &&
+                known_config(options_.run.out)["data"] != options_.data.folder;
   use_ = use_of_folder<Options>(command, folder_, [&] {
     return recipe_named(options_.train.recipe, options_.data.task).options;
   });

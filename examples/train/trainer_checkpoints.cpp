@@ -13,6 +13,16 @@ namespace skiff {
 // In the metadata of best.safetensors, where its weights are the average.
 constexpr const char *kWeights = "weights", *kAverage = "average";
 
+// Then the file has the raw weights in place of the average. Older files do not say so; of those,
+// best.safetensors alone can be one.
+static bool has_average_as_weights(const safetensors::File& file) {
+  if (const auto weights = file.metadata.find(kWeights); weights != file.metadata.end())
+    return weights->second == kAverage;
+  const Progress then = to_progress(file);
+  return then.best_averaged && then.best_step == then.step &&
+         file.path.ends_with("best.safetensors");
+}
+
 std::string Trainer::bits() const {
   const Device device = parameters_.all().front().variable.value().device();
   return bits_description() + (device == Device::CUDA ? ", on cuda" : "");
@@ -81,10 +91,8 @@ void Trainer::take_optimizer(const safetensors::File& file) {
   check<UsageError>(!file.tensors.empty(),
                     "--init-moments: a pretraining has another model than a classifier");
   adam_ ? adam_->load(file) : sgd_->load(file);
-  // Where the weights of the file are the average, it has the raw ones in place of the average.
-  const auto weights = file.metadata.find(kWeights);
-  const bool averaged = weights != file.metadata.end() && weights->second == kAverage;
-  if (average_ && file.find("optimizer.average_steps") && !averaged) average_->load(file);
+  if (average_ && file.find("optimizer.average_steps") && !has_average_as_weights(file))
+    average_->load(file);
 }
 
 // `damaged` gets the newer ones: name, and what is wrong.
@@ -143,6 +151,13 @@ void Trainer::keep_best(bool otherwise) {
     const Progress best = to_progress(safetensors::read(folder_.file("best.safetensors")));
     if (!otherwise || (best.best_step == at_.best_step && best.best_averaged == at_.best_averaged))
       return;
+    if (best.best_step == at_.step) {  // of these weights, whose validation came after the save
+      at_.best_score = best.best_score;
+      at_.best_loss = best.best_loss;
+      at_.best_step = best.best_step;
+      at_.best_averaged = best.best_averaged;
+      return;
+    }
     display_.warn("'" + folder_.file("best.safetensors") + "' is of step " +
                   std::to_string(best.best_step) + ", after this checkpoint" + chosen_anew);
   } catch (const DataError& e) {

@@ -10,8 +10,8 @@
 // and x[i+1] may depend on y[i]. The kernel is fixed before the first input: kernels of fd and ski
 // change with the length.
 //
-//   way      flop per input and channel     numbers per channel, exact
-//                                           about
+//   way      flop per input and channel     numbers per channel  exact
+//                                           (about)
 //   dense    2 M                            2 M                  yes
 //   online   2.5 log2(N)^2 + 5.5 log2 N     5 M to 13 M          yes (online_sum.cpp), N = min(M,
 //            + 20 log2(4V) per far level                         near), levels V = N/2, N, .. < M/2

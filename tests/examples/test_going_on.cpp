@@ -137,6 +137,14 @@ TEST_CASE("going on: best weights of steps that are taken in another way do not 
   CHECK(safetensors::read(place / "run/best.safetensors").metadata.at("best_step") != "14");
 }
 
+TEST_CASE("evaluate: says which lengths a run was validated on") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run", "--longest 12").code == 0);
+  const std::string evaluate = "evaluate " + place / "run --data " + place / "data --split ";
+  CHECK(contains(place.run(evaluate + "val").err, "validated on lengths up to 12 alone"));
+  CHECK_FALSE(contains(place.run(evaluate + "test").err, "validated on lengths"));
+}
+
 TEST_CASE("going on: what a sweep refuses does not change what it goes on with") {
   const TinyRun place;
   place.write("grid.txt", "mixer none conv\n");

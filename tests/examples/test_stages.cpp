@@ -130,7 +130,48 @@ TEST_CASE("sweep: a finished run whose checkpoints were removed is not trained a
   for (const char* step : {"2", "4"})
     fs::remove(place / ("all/seed=1/ckpt-0000000" + std::string(step) + ".safetensors"));
   REQUIRE(place.train("all", options + " --resume").code == 0);
-  CHECK(slurp(place / "all/seed=1/metrics.csv") == metrics);  // with its times
+  CHECK(slurp(place / "all/seed=1/metrics.csv") == metrics);               // with its times
+  REQUIRE(place.train("all", options + " --resume --steps 6").code == 0);  // anew: no way to go on
+  CHECK(fs::exists(place / "all/seed=1/ckpt-00000006.safetensors"));
+}
+
+TEST_CASE(
+    "sweep: --force touches no runs but those of a run of several, and none if it is refused") {
+  const TinyRun place;
+  REQUIRE(place.train("runs/mine", "--steps 2").code == 0);
+  place.write("grid.txt", "seed 1\n");
+  const std::string sweep = "--steps 2 --quiet --sweep " + place / "grid.txt";
+  CHECK(place.train("runs", sweep).code == 2);
+  CHECK(place.train("runs", sweep + " --force").code == 0);
+  CHECK(fs::exists(place / "runs/mine/best.safetensors"));
+  place.write("grid.txt", "seed 1\nminutes 0.002\n");
+  const std::string timed = " --quiet --sweep " + place / "grid.txt";
+  REQUIRE(place.train("timed", "--eval-every 1000 --save-every 1000" + timed).code == 0);
+  const std::string metrics = slurp(place / "timed/seed=1/metrics.csv");
+  place.write("grid.txt", "seed 1 2\n");
+  CHECK(place.train("timed", "--force --data " + place / "nowhere" + timed).code == 3);
+  CHECK(slurp(place / "timed/seed=1/metrics.csv") == metrics);
+  CHECK(slurp(place / "timed/minutes") == "0.002");
+}
+
+TEST_CASE("stages: a finished one whose checkpoints were removed is made again if it is needed") {
+  const Staged place;
+  REQUIRE(place.staged("run").code == 0);
+  const std::string before = slurp(place / "run/stage-1/metrics.csv");
+  const auto remove_checkpoints = [&] {
+    for (const auto& entry : fs::directory_iterator(place / "run/stage-1"))
+      if (contains(entry.path().filename().string(), "ckpt-")) fs::remove(entry.path());
+  };
+  remove_checkpoints();
+  REQUIRE(place.staged("run", "--resume").code == 0);  // both have ended
+  CHECK(slurp(place / "run/stage-1/metrics.csv") == before);
+  fs::remove_all(place / "run/stage-2");
+  REQUIRE(place.staged("run", "--resume").code == 0);
+  CHECK(fs::exists(place / "run/stage-1/ckpt-00000010.safetensors"));
+  CHECK(fs::exists(place / "run/stage-2/ckpt-00000015.safetensors"));
+  fs::rename(place / "other", place / "away");
+  CHECK(place.staged("run", "--force").code == 3);  // before anything is lost
+  CHECK(fs::exists(place / "run/stage-2/best.safetensors"));
 }
 
 TEST_CASE("stages, sweep: the folder of an ordinary run is refused") {
@@ -210,7 +251,14 @@ TEST_CASE("sweep, stages: options are looked at as the runs have them") {
                                                  ("--sweep " + place / "grid.txt"));
   CHECK(wrong.code == 2);
   CHECK(contains(wrong.err, "must be above the 9 steps of --warmup, got 3"));
-  CHECK_FALSE(fs::exists(place / "wrong/horizon=300"));
+  CHECK_FALSE(fs::exists(place / "wrong"));
+  place.write("grid.txt", "shards 1 2\nnorm layer batch\n");
+  CHECK_FALSE(
+      contains(place.train("norms", "--steps 2 --sync-norm --sweep " + place / "grid.txt").err,
+               "no effect"));
+  place.write("grid.txt", "norm layer batch\n");
+  CHECK(contains(place.train("one", "--steps 2 --sync-norm --sweep " + place / "grid.txt").err,
+                 "--sync-norm has no effect in any of the runs"));
   place.write("stages.txt", "steps horizon\n2 3\n2 300\n");
   CHECK(place
             .train("staged",

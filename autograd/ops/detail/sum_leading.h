@@ -1,11 +1,11 @@
 // Sums over leading axes: the gradients of biases, of repeated operands and of norm weights.
 //
 // A sum does not depend on the number of threads: rows are cut into blocks by their number alone,
-// a block is added row after row, vectorised across columns, and the blocks are added in order. Of
-// a matrix of fewer than 64 columns several rows are side by side, as if it had more columns, which
-// are added up at the end.
-// On a GPU a column is dealt out to lanes instead, a thread each, as that has far more threads than
-// columns; their number depends on the shape alone. All sums are taken in double.
+// a block is added row after row, vectorised across columns, and the blocks are added in order.
+// A matrix of fewer than 64 columns is read several rows at a time, each with sums of its own,
+// which are added at the end. On a GPU a column is dealt out to lanes instead, a thread each, as
+// that has far more threads than columns; their number depends on the shape alone. All sums are
+// taken in double.
 #pragma once
 
 #include <algorithm>

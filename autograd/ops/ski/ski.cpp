@@ -24,11 +24,12 @@
 // k is laid out as the kernel of toeplitz: (2r, D), lag l >= 0 in row l, lag
 // -l in row 2r - l; row r is no lag and has gradient 0. A z is computed
 // densely: with r <= 64 and channels in the registers, r^2 multiply-adds cost
-// less than the transforms; they are small beside the n K of the filter of a
-// long sequence, not beside that of a short one or for r in the hundreds.
+// less than the transforms. In a long sequence they are few beside the n K of
+// the filter. Of a short one, or for r in the hundreds, they are most.
 //
-// Where a sequence is short (at most 128 positions), all of this is done to one
-// sequence after the other while it is in the cache (core/conv/ski_short_cpu.cpp).
+// Where at most 128 positions, inducing points and taps meet on a CPU, all of
+// this is done to one sequence after the other while it is in the cache
+// (core/conv/ski_short_cpu.cpp).
 
 #include "core/conv/ski.h"
 #include "autograd/op.h"

@@ -117,7 +117,7 @@ void OptionsOfSeveral::accept(const std::string& running) {
       if (is_there(inner + "/config.toml") && !std::filesystem::equivalent(inner, running))
         RunFolder(inner).clear();
     }
-    for (const char* table : kTablesOfSeveral) std::filesystem::remove(folder_.file(table));
+    for (const char* table : kTablesOfSeveral) folder_.remove(table);
   }
   over_ = false;
   keep();
@@ -129,7 +129,7 @@ void OptionsOfSeveral::keep() {
   if (!kept_ && !minutes_.empty())
     folder_.write(kSweepBudget, minutes_);
   else if (!kept_)
-    std::filesystem::remove(folder_.file(kSweepBudget));  // of a sweep that --force replaces
+    folder_.remove(kSweepBudget);  // of a sweep that --force replaces
   kept_ = true;
 }
 

@@ -57,6 +57,7 @@ class RunFolder {
   // Removes all but the newest `keep`, after the new one is safe. A file that cannot be removed is
   // an error, but the others are removed all the same.
   void remove_old_checkpoints(int64_t keep) const;
+  void remove(const std::string& name) const;  // nothing happens where it is not there
   // Renames a damaged file, so that nothing reads or replaces it; returns its new name.
   std::string set_aside(const std::string& name) const;
   // For --force: removes what an earlier run left.
@@ -72,7 +73,6 @@ class RunFolder {
   void take_lock(int (*lock)(int file, int operation));
   void remove_temporaries() const;
   std::vector<std::string> names() const;
-  void remove(const std::string& name) const;
   void write_rows();
   bool append(const std::string& line) const;
   void read_rows(int64_t step);

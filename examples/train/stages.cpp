@@ -151,7 +151,7 @@ class Run {
     if (folder.has(kStart) && folder.read(kStart) == now) return;
     c.session.force = c.session.force || c.session.resume;
     c.session.resume = false;
-    std::filesystem::remove(folder.file(kStart));  // until the old run is gone it is no start
+    folder.remove(kStart);  // until the old run is gone it is no start
     c.session.taken = [file = folder.file(kStart), now] { write_file(file, now); };
   }
 

@@ -27,8 +27,8 @@
 // less than the transforms. In a long sequence they are few beside the n K of
 // the filter. Of a short one, or for r in the hundreds, they are most.
 //
-// Where at most 128 positions, inducing points and taps meet on a CPU, all of
-// this is done to one sequence after the other while it is in the cache
+// On a CPU, with at most 128 positions, 128 inducing points and 128 taps, all
+// of this is done to one sequence after the other, while it is in the cache
 // (core/conv/ski_short_cpu.cpp).
 
 #include "core/conv/ski.h"

@@ -40,6 +40,10 @@ WARNINGS += $(if $(CLANG),-Wno-unknown-warning-option -Wno-pass-failed)
 FLAGS    := -std=c++20 $(OPT) -g1 -march=$(ARCH) -fno-trapping-math $(WARNINGS) -fopenmp -I. $(EXTRA)
 ifeq ($(SAN),1)
 FLAGS    := -std=c++20 -O1 -g1 -march=$(ARCH) $(WARNINGS) -fopenmp -I. $(EXTRA) -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# g++ says by this macro that there is a sanitizer, clang does not; tensors then keep no freed memory.
+FLAGS    += $(if $(CLANG),-D__SANITIZE_ADDRESS__)
+# clang's OpenMP keeps a little memory to the end of a program.
+export LSAN_OPTIONS := suppressions=$(CURDIR)/tests/support/libomp.supp:print_suppressions=0
 endif
 FLAGS    += $(if $(filter reverse,$(ORDER)),-DSKIFF_ORDER_REVERSE)
 # Under sanitizers a program has two million addresses that a start anywhere in memory would have to change.

@@ -1,8 +1,7 @@
 # ---- the parsers for libFuzzer: instrumented by clang, under sanitizers, in a folder of their own ----
-# g++ says by __SANITIZE_ADDRESS__ that there is a sanitizer, clang does not; tensors then keep no freed memory.
 FUZZ_CXX ?= clang++
 fuzz:
-	+@$(MAKE) --no-print-directory CXX="$(FUZZ_CXX)" SAN=1 PCH=0 EXTRA="-O2 -fsanitize=fuzzer-no-link -D__SANITIZE_ADDRESS__" BUILD=build/fuzz build/fuzz/fuzz
+	+@$(MAKE) --no-print-directory CXX="$(FUZZ_CXX)" SAN=1 PCH=0 EXTRA="-O2 -fsanitize=fuzzer-no-link" BUILD=build/fuzz build/fuzz/fuzz
 .PHONY: fuzz
 $(BUILD)/fuzz: $(filter $(BUILD)/core/% $(BUILD)/data/%,$(OBJECTS)) $(addprefix $(COMMON)/,examples/train/config_file.o tests/campaign/fuzz/targets.o)
 	$(call say,link $@)

@@ -257,4 +257,8 @@ void write(const std::string& path, const std::vector<Entry>& tensors, const Met
   file.publish();
 }
 
+void check_metadata(const std::string& path, const std::map<std::string, std::string>& metadata) {
+  header_text(path, {{}, metadata});
+}
+
 }  // namespace skiff::safetensors

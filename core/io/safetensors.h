@@ -42,4 +42,7 @@ void write(const std::string& path, const std::vector<Entry>& tensors,
            const std::map<std::string, std::string>& metadata = {},
            const FileCalls& calls = system_calls());
 
+// Whether write() could put this into a file: throws the Error that it would throw.
+void check_metadata(const std::string& path, const std::map<std::string, std::string>& metadata);
+
 }  // namespace skiff::safetensors

@@ -11,7 +11,8 @@
 namespace skiff::safetensors {
 namespace {
 
-constexpr size_t kMaxToken = 1 << 20;  // bytes of a string or number, which the lexer copies
+// Bytes of a string or number, which the lexer copies. A vocabulary of words is one string.
+constexpr size_t kMaxToken = 1 << 24;
 
 // Hands the text of a header to put(), piece by piece. There is metadata: at least the checksum.
 template <class Put>

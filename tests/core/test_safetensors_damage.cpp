@@ -103,9 +103,9 @@ std::vector<Malformed> malformed_files() {
        "must be valid UTF-8 JSON"},
       {"deep lists", file_of("{\"x\":" + std::string(100000, '[')), "got an array (tensor 'x')"},
       {"deep objects", tensor_with("[2]", "{\"a\":{\"a\":{}}}"), "shape must be an array"},
-      {"a name of two MB", file_of("{\"" + std::string(2 << 20, 'n') + "\":{}}"),
-       "at most 1048576 bytes, got more (at byte offset 9)"},
-      {"a number of two MB", tensor_with("2", std::string(2 << 20, '1')), "at most 1048576 bytes"},
+      {"a name of 17 MB", file_of("{\"" + std::string(17 << 20, 'n') + "\":{}}"),
+       "at most 16777216 bytes, got more (at byte offset 9)"},
+      {"a number of 17 MB", tensor_with("2", std::string(17 << 20, '1')), "at most 16777216 bytes"},
       {"too many tensors", empty_tensors(65537), "at most 65536 tensors"},
       // names
       {"one name twice", file_of("{" + once + "," + once + "}"), "must differ, got 'x' twice"},

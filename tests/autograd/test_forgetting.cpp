@@ -62,6 +62,24 @@ TEST_CASE("forgetting: a forgotten value cannot be read until the backward has m
   CHECK(to_vector(h.value.value()) == value);
 }
 
+TEST_CASE("forgetting: a product that reads a forgotten value says so whatever its threads") {
+  const Variable x = Variable::leaf(random64({600, 3}, 1));
+  const Variable W(random64({2, 3}, 2)), b(random64({2}, 3)), long_b(random64({600}, 4));
+  Tape tape;
+  const Remade h = {silu(x), [&] { return silu(Variable(x.value())).value(); }};
+  const Variable kept = forgetting(h, [](const Variable& v) { return v * v; });
+  const auto refused = [](const auto& product) {
+    CHECK_THROWS_WITH_AS(product(), doctest::Contains("memory is given back"), Error);
+  };
+  refused([&] { linear(h.value, W, b); });
+  refused([&] { linear(Variable(x.value()), h.value, long_b); });
+  refused([&] { gated_linear(h.value, x, W, b, {}); });
+  refused([&] { gated_linear(x, h.value, W, b, {}); });
+  refused([&] { gated_linear(x, x, h.value, long_b, {}); });
+  const Variable W3(random64({2, 600}, 5));
+  refused([&] { gated_linear_unit(x, {h.value, long_b, h.value, long_b, W3, b}, {}); });
+}
+
 TEST_CASE("forgetting: what is not recorded, not to be made again, or handed on is kept") {
   const Variable x = Variable::leaf(random64({5}, 1)), constant = Variable(x.value());
   const auto square = [](const Variable& v) { return v * v; };

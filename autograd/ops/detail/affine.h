@@ -8,6 +8,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "core/tensor.h"
 
@@ -72,6 +73,13 @@ class Scratch {
   }
   Tensor all_;
 };
+
+// Error where one of them was forgotten: here, because none may leave the parallel region of a
+// for_each. An empty one is passed over.
+inline void check_readable(std::initializer_list<const Tensor*> tensors) {
+  for (const Tensor* tensor : tensors)
+    if (*tensor) tensor->raw();
+}
 
 // y = x W^T + b for `count` rows; b may be empty.
 template <class T>

@@ -69,11 +69,13 @@ struct GatedLinear {
     const Device device = a.device();
     const affine::Pieces all = pieces();
     affine::Scratch<T> scratch(all, in);
+    const T *a_rows = a.data<T>(), *b_rows = b.data<T>();
     T* y = y_tensor.data<T>();
+    affine::check_readable({&W, &bias});
     all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * in, n = piece.count * in;
       T* p = scratch.mine();
-      gate<T>(device, n, a.data<T>() + first, b.data<T>() + first, p);
+      gate<T>(device, n, a_rows + first, b_rows + first, p);
       multiply_by_mask<T>(mask, device, mask_row(a), first, n, p, p);
       affine::map_rows<T>(device, piece.count, W, bias, p, y + piece.first * out);
     });
@@ -86,14 +88,15 @@ struct GatedLinear {
     const affine::Pieces all = pieces();
     affine::Scratch<T> scratch(all, in);
     T *ga = ga_tensor.data<T>(), *gb = gb_tensor.data<T>();
-    const T* gy = gy_tensor.data<T>();
+    const T *gy = gy_tensor.data<T>(), *a_rows = a.data<T>(), *b_rows = b.data<T>();
+    affine::check_readable({&W});
     all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * in, n = piece.count * in;
       const T* gy_rows = gy + piece.first * out;
       T *p = scratch.mine(), *g = ga + first;
       affine::input_gradient_rows<T>(device, piece.count, W, gy_rows, g);  // gp, soon ga
       multiply_by_mask<T>(mask, device, mask_row(a), first, n, g, g);
-      gate_gradients<T>(device, n, a.data<T>() + first, b.data<T>() + first, g, gb + first, p);
+      gate_gradients<T>(device, n, a_rows + first, b_rows + first, g, gb + first, p);
       multiply_by_mask<T>(mask, device, mask_row(a), first, n, p, p);
       sums.add<T>(piece, gy_rows, p);
     });

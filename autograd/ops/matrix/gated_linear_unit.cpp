@@ -86,6 +86,7 @@ struct GatedLinearUnit {
     affine::Scratch<T> scratch(all, inner);
     const T* all_x = std::as_const(x).data<T>();  // read alone: no mark of a change
     T *all_a = a.data<T>(), *all_b = b.data<T>(), *y = y_tensor.data<T>();
+    affine::check_readable({&W1, &W2, &W3, &b1, &b2, &b3});
     all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * inner, n = piece.count * inner;
       const T* x_rows = all_x + piece.first * in;
@@ -108,6 +109,7 @@ struct GatedLinearUnit {
     affine::Scratch<T> scratch(all, 3 * inner);
     const T *all_x = x.data<T>(), *gy = gy_tensor.data<T>();
     T* all_gx = gx_tensor ? gx_tensor.data<T>() : nullptr;
+    affine::check_readable({&W1, &W2, &W3});
     all.for_each([&](const affine::Piece& piece) {
       const int64_t first = piece.first * inner, n = piece.count * inner;
       const T *gy_rows = gy + piece.first * out, *x_rows = all_x + piece.first * in;

@@ -55,6 +55,7 @@ struct LinearMap {
     const int64_t in = W.size(1), out = W.size(0);
     const T* from = x.data<T>();
     T* y = y_tensor.data<T>();
+    affine::check_readable({&W, &b});
     pieces().for_each([&](const affine::Piece& p) {
       affine::map_rows<T>(x.device(), p.count, W, b, from + p.first * in, y + p.first * out);
     });
@@ -64,6 +65,7 @@ struct LinearMap {
     const int64_t in = W.size(1), out = W.size(0);
     const T *gy = gy_tensor.data<T>(), *from = x.data<T>();
     T* gx = gx_tensor ? gx_tensor.data<T>() : nullptr;
+    affine::check_readable({&W});
     pieces().for_each([&](const affine::Piece& p) {
       const T* gy_rows = gy + p.first * out;
       if (gx) affine::input_gradient_rows<T>(x.device(), p.count, W, gy_rows, gx + p.first * in);

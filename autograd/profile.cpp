@@ -1,12 +1,16 @@
 #include "autograd/profile.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace skiff {
 namespace {
 thread_local Profile* current_profile = nullptr;
 thread_local Profile::Clock::duration left_out{0};
 }  // namespace
+
+Profile::Pause::Pause() : paused_(std::exchange(current_profile, nullptr)) {}
+Profile::Pause::~Pause() { current_profile = paused_; }
 
 Profile* Profile::current() { return current_profile; }
 

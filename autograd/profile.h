@@ -48,6 +48,19 @@ class Profile {
     Clock::time_point start_;
   };
 
+  // To the end of the scope this thread's ops are not measured; the time goes to what measures the
+  // scope.
+  class Pause {
+   public:
+    Pause();
+    ~Pause();
+    Pause(const Pause&) = delete;
+    Pause& operator=(const Pause&) = delete;
+
+   private:
+    Profile* paused_;
+  };
+
   static Profile* current();  // of this thread; null outside a Step
 
   // A part of a Step may run in a thread of its own while the thread of the Step waits: it measures
@@ -89,7 +102,8 @@ class ProfileSpan {
   Profile::Clock::time_point start_;
 };
 
-// Measures code that is not an op, such as the optimizer, as a row of its own. f must run no ops.
+// Measures code that is not an op, such as the optimizer, as a row of its own. Ops that f runs
+// would be counted twice, unless it pauses the profile.
 template <class F>
 auto measured(const char* name, const F& f) {
   struct Ended {

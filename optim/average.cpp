@@ -27,6 +27,7 @@ void Average::restart() {
 
 void Average::update() {
   const Tape::Pause pause;
+  const Profile::Pause whole;  // whoever measures an update measures it as one
   const double t = double(steps_++), d = std::min(decay_, (1 + t) / (10 + t));
   for (const Pair& pair : pairs_) {
     const Variable average(pair.average), value(pair.parameter.variable.value());

@@ -2,6 +2,7 @@
 #include "autograd/profile.h"
 #include "examples/bench/cases.h"
 #include "examples/train/profile_table.h"
+#include "optim/average.h"
 #include "tests/support/testing.h"
 
 using namespace skiff;
@@ -99,6 +100,21 @@ TEST_CASE("profile: the rows add up to the time of the steps, the longest first"
   REQUIRE(find(rows, "number", Profile::Phase::Other) != nullptr);
   CHECK(find(rows, "number", Profile::Phase::Other)->calls == 2);
   CHECK(find(rows, "not in an op", Profile::Phase::Other) != nullptr);
+}
+
+TEST_CASE("profile: the average of the weights is one row, not also the ops in it") {
+  Parameters parameters{1, DType::Float64};
+  parameters.root().parameter("a", {3}, normal(1));
+  Average average(parameters, 0.9);
+  Profile profile;
+  {
+    const Profile::Step step(profile);
+    measured("average", [&] { average.update(); });
+  }
+  const std::vector<Profile::Row> rows = profile.rows();
+  REQUIRE(rows.size() == 2);
+  CHECK(find(rows, "average", Profile::Phase::Other) != nullptr);
+  CHECK(find(rows, "not in an op", Profile::Phase::Other)->seconds >= 0);
 }
 
 TEST_CASE("profile: outside a step nothing is recorded") {

@@ -14,7 +14,8 @@ namespace skiff {
 namespace {
 // A loss, where the logits of an example overflow; such an example counts as wrong.
 constexpr const char* kNotFinite = "not finite";
-constexpr const char *kBestLoss = "best_loss", *kAverageLoss = "best_average_loss";
+constexpr const char *kBestLoss = "best_loss", *kAverageLoss = "best_average_loss",
+                     *kAverageAccuracy = "best_average_accuracy";
 }  // namespace
 
 std::optional<int64_t> whole_number(std::string_view text) {
@@ -47,6 +48,8 @@ std::map<std::string, std::string> to_metadata(const Progress& p) {
   if (p.best_step > 0)
     metadata[p.best_averaged ? kAverageLoss : kBestLoss] =
         std::isfinite(p.best_loss) ? exact(p.best_loss) : kNotFinite;
+  if (p.best_averaged && !std::isnan(p.best_average_accuracy))
+    metadata[kAverageAccuracy] = exact(p.best_average_accuracy);
   return metadata;
 }
 
@@ -88,6 +91,8 @@ Progress to_progress(const safetensors::File& file) {
   p.best_averaged = file.metadata.count(kAverageLoss) > 0;
   if (const char* key = p.best_averaged ? kAverageLoss : kBestLoss; file.metadata.count(key) > 0)
     p.best_loss = text(key) == kNotFinite ? double(NAN) : number(key, 0, kLargest);
+  if (p.best_averaged && file.metadata.count(kAverageAccuracy) > 0)
+    p.best_average_accuracy = number(kAverageAccuracy, 0, 1);
   // Files without it were saved after the validation.
   p.validated = file.metadata.count("validated") ? count("validated") : p.step;
   p.loss_sum = number("loss_sum", -kLargest, kLargest);

@@ -246,7 +246,8 @@ Result TaskRun::facts() const {
           .steps = end.step,
           .best_step = end.best_step,
           .best_averaged = end.best_averaged,
-          .best_val = best_row.val_accuracy,
+          .best_val = std::isnan(end.best_average_accuracy) ? best_row.val_accuracy
+                                                            : end.best_average_accuracy,
           .last_val = last_row.val_accuracy,
           .train_loss = last_row.train_loss,
           .best_val_loss = end.best_loss != 0 ? end.best_loss : best_row.val_loss,

@@ -280,6 +280,7 @@ void Trainer::keep_if_best(const Scores& scores, bool averaged) {
   at_.best_step = at_.step;
   at_.best_averaged = averaged;
   at_.best_loss = scores.loss;
+  at_.best_average_accuracy = averaged ? scores.accuracy : NAN;
   if (averaged) average_->swap();  // the file has the better ones as the weights of the model
   save_best(averaged);
   if (averaged) average_->swap();

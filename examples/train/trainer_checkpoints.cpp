@@ -154,6 +154,7 @@ void Trainer::keep_best(bool otherwise) {
     if (best.best_step == at_.step) {  // of these weights, whose validation came after the save
       at_.best_score = best.best_score;
       at_.best_loss = best.best_loss;
+      at_.best_average_accuracy = best.best_average_accuracy;
       at_.best_step = best.best_step;
       at_.best_averaged = best.best_averaged;
       return;

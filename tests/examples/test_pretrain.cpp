@@ -130,6 +130,28 @@ TEST_CASE("pretrain: a run learns masked tokens in a folder like any other") {
   CHECK(again.out == o.out);  // from result.json
 }
 
+TEST_CASE("pretrain: the accuracy of an average is that of the average") {
+  const TinyRun place;
+  const Outcome o = place.train(
+      "run", "--pretrain masked --steps 40 --warmup 0 --lr 0.2 --average 0.8 --eval-every 10");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  const auto json = result_of(place, "run");
+  REQUIRE(json.value("best_averaged", false));  // at this rate the weights wander
+  const std::string note = "step " + std::to_string(json.at("best_step").get<int>()) +
+                           ", average of the weights: validation loss ";
+  REQUIRE(contains(o.err, note));
+  const std::string line = o.err.substr(o.err.find(note));
+  char text[40];
+  std::snprintf(text, sizeof text, "accuracy %.1f %%",
+                100 * json.at("best_val_accuracy").get<double>());
+  CHECK(contains(line.substr(0, line.find('\n')), text));
+  const Outcome again = place.train("run",
+                                    "--pretrain masked --steps 40 --warmup 0 --lr 0.2 --average "
+                                    "0.8 --eval-every 10 --resume");
+  CHECK(again.out == o.out);
+}
+
 TEST_CASE("pretrain: stopped and resumed, or with other threads, it ends with the same bytes") {
   const TinyRun place;
   const std::string options = "--pretrain masked --dropout 0.1 ";

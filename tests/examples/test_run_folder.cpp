@@ -241,7 +241,12 @@ TEST_CASE("run folder: numbers of a checkpoint that no run can have are refused 
     Progress averaged = progress;
     averaged.best_averaged = true;
     averaged.best_loss = loss;
+    averaged.best_average_accuracy = 0.75;
     const Progress read = to_progress({.metadata = to_metadata(averaged), .path = "p"});
+    CHECK(read.best_average_accuracy == 0.75);
+    averaged.best_averaged = false;
+    CHECK(std::isnan(
+        to_progress({.metadata = to_metadata(averaged), .path = "p"}).best_average_accuracy));
     CHECK(read.best_averaged);
     CHECK((std::isfinite(loss) ? read.best_loss == loss : std::isnan(read.best_loss)));
   }

@@ -33,12 +33,18 @@ int keep(const std::vector<std::string>& runs, const std::string& kept, const st
   return 0;
 }
 
-// The options of a run without what differs between seeds.
+// What may differ between runs of one configuration: the seed, and what changes no result.
+constexpr std::string_view kNoConfiguration[] = {
+    "seed",      "out",          "keep",          "save-every", "checkpoint-activations",
+    "log-every", "sample-every", "sample-tokens", "temperature"};
+
 std::string configuration_of(const std::string& run) {
   std::istringstream in(read_file(run + "/config.toml"));
   std::string text;
   for (std::string line; std::getline(in, line);)
-    if (!line.starts_with("seed=") && !line.starts_with("out=")) text += line + "\n";
+    if (std::ranges::find(kNoConfiguration, line.substr(0, line.find('='))) ==
+        std::end(kNoConfiguration))
+      text += line + "\n";
   return text;
 }
 

@@ -50,10 +50,8 @@ std::optional<Result> result_in(const std::string& folder) {
 
 int64_t newest_step(const std::string& folder) {
   int64_t step = 0;
-  for (const fs::directory_entry& e : fs::directory_iterator(folder)) {
-    const std::string name = e.path().filename();
-    if (name.starts_with("ckpt-")) step = std::max<int64_t>(step, std::atoll(name.c_str() + 5));
-  }
+  for (const fs::directory_entry& e : fs::directory_iterator(folder))
+    step = std::max(step, RunFolder::step_of(e.path().filename().string()).value_or(0));
   return step;
 }
 

@@ -25,9 +25,19 @@ Interval paired_difference(std::span<const double> a, std::span<const double> b)
 
 // Options that say where a run reads and writes, how often it looks, or which draw of a setting it
 // is, not what it tries. Data is told apart by its fingerprint, a recipe by what it sets.
-inline constexpr const char* kNoSetting[] = {"seed",       "recipe",     "data",       "out",
-                                             "eval-every", "eval-limit", "test-limit", "keep",
-                                             "save-every", "log-every",  "stages",     "sweep"};
+inline constexpr const char* kNoSetting[] = {"seed",
+                                             "recipe",
+                                             "data",
+                                             "out",
+                                             "eval-every",
+                                             "eval-limit",
+                                             "test-limit",
+                                             "keep",
+                                             "save-every",
+                                             "log-every",
+                                             "stages",
+                                             "sweep",
+                                             "checkpoint-activations"};
 
 struct ScoredRun {
   std::string place;  // as it was named

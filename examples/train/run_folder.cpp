@@ -29,16 +29,7 @@ constexpr const char* kFiles[] = {"best.safetensors", "metrics.csv", "curves.svg
                                   "config.toml",      "profile.csv", "result.json",
                                   "extrapolation.svg"};
 // Those of a run of several, besides its tables, metrics.csv and curves.svg.
-constexpr const char* kFilesOfSeveral[] = {kOptionsOfSeveral, kPlan, kSweepBudget};
-
-// 120 for ckpt-00000120.safetensors; nothing for any other name.
-std::optional<int64_t> step_of(std::string_view name) {
-  constexpr std::string_view kBefore = "ckpt-", kAfter = ".safetensors";
-  if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) return {};
-  name.remove_prefix(kBefore.size());
-  name.remove_suffix(kAfter.size());
-  return whole_number(name);
-}
+constexpr const char* kFilesOfSeveral[] = {kOptionsOfSeveral, kPlan, kSweepBudget, kBeganWith};
 
 bool is_temporary(const std::string& name) {
   const size_t at = name.rfind(".tmp.");
@@ -48,12 +39,12 @@ bool is_temporary(const std::string& name) {
     return std::find(std::begin(files), std::end(files), of) != std::end(files);
   };
   return among(kFiles) || among(kFilesOfSeveral) || among(kTablesOfSeveral) ||
-         step_of(of).has_value();
+         RunFolder::step_of(of).has_value();
 }
 
 bool is_of_a_run(const std::string& name) {
-  return name == "lock" || name == kOptionsOfSeveral || name == kPlan || is_temporary(name) ||
-         step_of(name).has_value() ||
+  return name == "lock" || name == kOptionsOfSeveral || name == kPlan || name == kBeganWith ||
+         is_temporary(name) || RunFolder::step_of(name).has_value() ||
          std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
 }
 
@@ -135,6 +126,14 @@ std::vector<std::string> RunFolder::checkpoints() const {
   std::vector<std::string> sorted;
   for (const auto& [step, name] : found) sorted.push_back(name);
   return sorted;
+}
+
+std::optional<int64_t> RunFolder::step_of(std::string_view name) {
+  constexpr std::string_view kBefore = "ckpt-", kAfter = ".safetensors";
+  if (!name.starts_with(kBefore) || !name.ends_with(kAfter)) return {};
+  name.remove_prefix(kBefore.size());
+  name.remove_suffix(kAfter.size());
+  return whole_number(name);
 }
 
 std::string RunFolder::checkpoint_name(int64_t step) {

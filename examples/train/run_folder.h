@@ -25,6 +25,8 @@ namespace skiff {
 inline constexpr const char* kOptionsOfSeveral = "several.toml";
 // A copy of the file of --stages or --sweep.
 inline constexpr const char* kPlan = "plan.txt";
+// Of a stage: the CRC-32 of the checkpoint, of the stage before, that it began with.
+inline constexpr const char* kBeganWith = "began-with";
 // Of a sweep with a budget: its minutes.
 inline constexpr const char* kSweepBudget = "minutes";
 // What a run of several makes of its runs, besides metrics.csv and curves.svg.
@@ -54,6 +56,8 @@ class RunFolder {
 
   std::vector<std::string> checkpoints() const;  // oldest first
   static std::string checkpoint_name(int64_t step);
+  // 120 for ckpt-00000120.safetensors; nothing for any other name.
+  static std::optional<int64_t> step_of(std::string_view name);
   // Removes all but the newest `keep`, after the new one is safe. A file that cannot be removed is
   // an error, but the others are removed all the same.
   void remove_old_checkpoints(int64_t keep) const;

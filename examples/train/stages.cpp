@@ -30,8 +30,6 @@ constexpr const char* kOfAStage[] = {
     "warmup",   "horizon",      "dropout",      "encoder-dropout", "label-smoothing",
     "seed",     "eval-every",   "eval-limit",   "test-limit"};
 
-constexpr const char* kStart = "began-with";  // CRC-32 of a checkpoint of the stage before
-
 struct Stage {
   Options options;
   std::string folder;
@@ -148,11 +146,11 @@ class Run {
     const std::string now =
         std::to_string(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
     const RunFolder folder(stage.folder);
-    if (folder.has(kStart) && folder.read(kStart) == now) return;
+    if (folder.has(kBeganWith) && folder.read(kBeganWith) == now) return;
     c.session.force = c.session.force || c.session.resume;
     c.session.resume = false;
-    folder.remove(kStart);  // until the old run is gone it is no start
-    c.session.taken = [file = folder.file(kStart), now] { write_file(file, now); };
+    folder.remove(kBeganWith);  // until the old run is gone it is no start
+    c.session.taken = [file = folder.file(kBeganWith), now] { write_file(file, now); };
   }
 
   void note(const Stage& stage) const {

@@ -65,7 +65,9 @@ TEST_CASE("comparison: runs that differ in their seed alone are one setting") {
   std::vector<ScoredRun> runs = {
       run_of("a", {{"mixer", "tno"}, {"seed", "1"}, {"out", "x"}}, {1, 0}),
       run_of("b", {{"mixer", "ski"}, {"seed", "1"}}, {1, 1}),
-      run_of("c", {{"mixer", "tno"}, {"seed", "2"}, {"out", "y"}}, {1, 1})};
+      run_of("c",
+             {{"mixer", "tno"}, {"seed", "2"}, {"out", "y"}, {"checkpoint-activations", "true"}},
+             {1, 1})};
   runs[2].tokens_per_second = 20;
   runs[2].peak_tensors = 8;
   const std::vector<Setting> all = settings_of(runs);
@@ -203,6 +205,13 @@ TEST_CASE("evaluate: runs that were stopped, and those of a sweep with a budget"
   CHECK(contains(settings[0]["name"].get<std::string>(), "stopped at step 17"));
   CHECK(settings[0]["runs"].size() == 2);
   CHECK(settings[1]["runs"].size() == 2);
+  // A damaged checkpoint that was set aside is no step of the run.
+  spill(place / "stopped2/ckpt-00000030.safetensors.damaged", "x");
+  CHECK(nlohmann::json::parse(place
+                                  .run("evaluate " + place / "stopped1" + " " + place / "stopped2" +
+                                       " --split test --json --quiet --limit 4")
+                                  .out)["settings"]
+            .size() == 1);
   // Seeds draw their own labelled examples; other training data is another setting.
   for (const std::string seed : {"1", "2"})
     REQUIRE(place.train_here("few" + seed, "--train-examples 50 --seed " + seed).code == 0);

@@ -50,7 +50,7 @@ TEST_CASE("run folder: only its own temporary files are removed, and only when i
                                            "my.metrics.csv.tmp.7",
                                            "notes.tmp.12",
                                            "thesis.tmp.tex"};
-  const std::vector<std::string> own = {"best.safetensors.tmp.3",
+  const std::vector<std::string> own = {"best.safetensors.tmp.3", "began-with.tmp.2",
                                         "ckpt-00000120.safetensors.tmp.81", "config.toml.tmp.4",
                                         "metrics.csv.tmp.123456789"};
   for (const auto& names : {others, own})
@@ -72,8 +72,9 @@ TEST_CASE("run folder: only its own temporary files are removed, and only when i
 TEST_CASE(
     "run folder: temporary files of a run that was killed before it wrote its options go, too") {
   const Folder folder;
-  const std::vector<std::string> run_files = {"lock", "metrics.csv"};
-  for (const char* name : {"lock", "metrics.csv", "config.toml.tmp.4", "metrics.csv.tmp.12"})
+  const std::vector<std::string> run_files = {"began-with", "lock", "metrics.csv"};
+  for (const char* name :
+       {"began-with", "lock", "metrics.csv", "config.toml.tmp.4", "metrics.csv.tmp.12"})
     folder.write(name, "x");
   { RunFolder run(folder.name()); }
   CHECK(names_in(folder.path) == run_files);

@@ -1,6 +1,10 @@
 #include "layers/model_file.h"
 
+#include <charconv>
+#include <cstdio>
 #include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string_view>
 
 namespace skiff {
 namespace {
@@ -49,11 +53,44 @@ void read_all_options(const safetensors::File& file, const std::string& group, O
                    unknown.empty() ? "" : unknown[0], "' does not exist");
 }
 
+constexpr std::string_view kHex = "hex:";
+
+bool is_utf8(const std::string& bytes) {
+  const auto ignore = nlohmann::json::error_handler_t::ignore;
+  const std::string kept = nlohmann::json(bytes).dump(-1, ' ', false, ignore);
+  return nlohmann::json::parse(kept).get_ref<const std::string&>() == bytes;
+}
+
 }  // namespace
+
+std::string to_metadata_text(const std::string& bytes) {
+  if (!bytes.starts_with(kHex) && is_utf8(bytes)) return bytes;
+  std::string text(kHex);
+  for (const char byte : bytes) {
+    char digits[3];
+    std::snprintf(digits, sizeof digits, "%02x", unsigned(static_cast<unsigned char>(byte)));
+    text += digits;
+  }
+  return text;
+}
+
+std::string from_metadata_text(const std::string& text) {
+  if (!text.starts_with(kHex) || text.size() % 2 != 0) return text;
+  std::string bytes;
+  for (size_t at = kHex.size(); at < text.size(); at += 2) {
+    unsigned byte = 0;
+    const char* end = text.data() + at + 2;
+    if (const auto read = std::from_chars(text.data() + at, end, byte, 16);
+        read.ptr != end || read.ec != std::errc())
+      return text;
+    bytes += char(byte);
+  }
+  return bytes;
+}
 
 void add_card(Metadata& metadata, const ModelCard& card) {
   metadata[kVersionKey] = std::to_string(kVersion);
-  metadata["task"] = card.task;
+  metadata["task"] = to_metadata_text(card.task);
   metadata["vocabulary"] = as_lines(card.vocabulary);
   add_options(metadata, "model", card.options);
   add_options(metadata, "input", card.shape);
@@ -76,7 +113,7 @@ ModelCard card_of(const safetensors::File& file) {
     const auto found = file.metadata.find(key);
     return found == file.metadata.end() ? std::string() : found->second;
   };
-  card.task = text("task");
+  card.task = from_metadata_text(text("task"));
   card.vocabulary = from_lines(text("vocabulary"));
   read_all_options(file, "model", card.options);
   read_all_options(file, "input", card.shape);

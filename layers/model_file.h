@@ -18,11 +18,17 @@ namespace skiff {
 
 using Metadata = std::map<std::string, std::string>;
 
+// Metadata is UTF-8, which a path need not be. Bytes that are no UTF-8 are kept as "hex:" and two
+// digits for each; so is a text that begins with "hex:".
+std::string to_metadata_text(const std::string& bytes);
+std::string from_metadata_text(const std::string& text);
+
 // The options of a group that change the result, under "GROUP.NAME".
 template <class Group>
 void add_options(Metadata& metadata, const std::string& group, const Group& options) {
   for_each_field(options, [&](const Field& field, const auto& value) {
-    if (field.changes_result) metadata[group + "." + field.name] = value_text(value);
+    if (field.changes_result)
+      metadata[group + "." + field.name] = to_metadata_text(value_text(value));
   });
 }
 
@@ -33,7 +39,8 @@ std::vector<std::string> read_options(const Metadata& metadata, const std::strin
                                       const std::string& group, Group& options) {
   Metadata texts;
   for (const auto& [key, value] : metadata)
-    if (key.starts_with(group + ".")) texts[key.substr(group.size() + 1)] = value;
+    if (key.starts_with(group + "."))
+      texts[key.substr(group.size() + 1)] = from_metadata_text(value);
   try {
     return from_texts(options, texts);
   } catch (const UsageError& e) {

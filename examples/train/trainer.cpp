@@ -64,6 +64,12 @@ void Trainer::begin(bool clears) {
   if (average_ && average_->steps() == 0) average_->restart();
   objective_.next_batch();  // what can fail before the first step has failed by now
   objective_.set_position(at_.position);
+  try {
+    safetensors::check_metadata(folder_.path(), objective_.metadata());
+  } catch (const Error& e) {
+    fail<DataError>("what a checkpoint has to say of this run does not fit into its header: ",
+                    e.what());
+  }
   if (clears) folder_.clear();
   folder_.start_metrics(validation_is_due() ? at_.step - 1 : at_.step);
 }

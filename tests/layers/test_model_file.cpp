@@ -35,6 +35,21 @@ std::string refusal(Metadata metadata, const std::string& key, const std::string
 }
 }  // namespace
 
+TEST_CASE("model file: any bytes come back from metadata, and UTF-8 stays readable") {
+  for (const std::string text : {"", "runs/a", "gr\xc3\xbc\xc3\x9f", "caf\xe9.txt", "hex:61",
+                                 "\xff", "a\xc3", "tab\t\x01"}) {
+    CAPTURE(text);
+    const std::string kept = to_metadata_text(text);
+    CHECK(from_metadata_text(kept) == text);
+    const Folder folder;
+    safetensors::write(folder.file("x.safetensors"), {}, {{"k", kept}});
+  }
+  CHECK(to_metadata_text("gr\xc3\xbcn") == "gr\xc3\xbcn");
+  CHECK(to_metadata_text("a\xe9") == "hex:61e9");
+  for (const char* text : {"hex:6", "hex:6g", "hex:+6", "hexagon"})  // of a file not written here
+    CHECK(from_metadata_text(text) == text);
+}
+
 TEST_CASE("model file: a saved model is opened from its file alone, with every mixer and dtype") {
   const Folder folder;
   const std::string path = folder.file("model.safetensors");

@@ -19,6 +19,9 @@ enum class Encoding {
   Original,  // as in the first LRA code: id = byte + 1, no end mark, padded to the max length
 };
 
+// Some programs write it before UTF-8 text, of which it is no part.
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
+
 // The character of UTF-8 text that begins at byte *at; *at moves behind it. DataError for bytes
 // that are not UTF-8 (cut, overlong, a surrogate, beyond U+10FFFF), with their offset.
 char32_t next_character(std::string_view text, size_t* at);

@@ -39,9 +39,11 @@ struct GenerateOptions {
            .high = 1000},
           o.writing.samples);
     field({.name = "seed", .help = "Seed of the random numbers", .low = 0}, o.writing.seed);
-    field({.name = "ignore-eos", .help = "Words: go on after the end of a text"},
+    field({.name = "ignore-eos", .help = "Words: go on after the end of a line"},
           o.writing.ignore_eos);
-    field({.name = "raw", .help = "Write bytes as they come, whole characters or not"},
+    field({.name = "raw",
+           .help = "Write bytes as they come, whole characters or not; of other units it changes "
+                   "nothing"},
           o.writing.raw);
     field({.name = "echo", .help = "Print the prompt first"}, o.echo);
     field({.name = "compare", .help = "Afterwards compute the same text in every way: a table"},
@@ -83,7 +85,8 @@ int generate(GenerateOptions o) {
   const Device device = prepare(o.inference);
   OpenedLmRun run = open_lm_run(o.run, device);
   const std::string beginning = prompt_text(o.prompt, o.prompt_file);
-  std::vector<int32_t> prompt = run.vocabulary.encode(beginning);
+  std::vector<int32_t> prompt;
+  if (!beginning.empty()) prompt = run.vocabulary.encode(beginning);
   const bool given = !prompt.empty();
   if (!given) prompt = {first_token(run.vocabulary)};
   check_finite(run);

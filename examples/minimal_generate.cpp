@@ -2,6 +2,7 @@
 // generate.cpp is the tool with every option.
 // Run:     build/cpu/minimal_generate runs/input-tiny-fd-1/best.safetensors "ROMEO:"
 // Expect:  the text and 300 tokens that follow it
+#include <cctype>
 #include <cstdio>
 
 #include "data/language/vocabulary.h"
@@ -21,11 +22,14 @@ int main(int argc, char** argv) try {
   // The kernel of each layer is fixed here. What a token costs then depends on the way its sums
   // over earlier positions are computed: directly, by tiles and FFTs, or by prefix sums.
   Generator generator(opened.model.get(), {.method = Method::Auto});
-  generator.read(vocabulary.encode(argv[2]));
+  const std::vector<int32_t> prompt = vocabulary.encode(argv[2]);
+  generator.read(prompt);
   std::fputs(argv[2], stdout);
 
   const ChoiceOptions choice{.temperature = 0.8, .top_k = 40};
-  TextStream text(&vocabulary);  // gives out whole characters only
+  // Gives out whole characters only, and a blank before a word that follows another one.
+  const bool blank = std::isspace(static_cast<unsigned char>(std::string(argv[2]).back())) != 0;
+  TextStream text(&vocabulary, blank || prompt.empty() ? -1 : prompt.back());
   for (int i = 0; i < 300; ++i) {
     const double u = choice_uniform(/*seed=*/1, /*sample=*/0, /*position=*/i);
     const int32_t token = chosen_token(generator.logits(), choice, u);

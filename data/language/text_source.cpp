@@ -272,9 +272,9 @@ Shares parse_shares(const std::string& text) {
     at = end + 1;
   }
   const double sum = shares[0] + shares[1] + shares[2];
-  check<UsageError>(count >= 2 && std::abs(sum - 1) < 1e-9 && shares[0] > 0,
+  check<UsageError>(count >= 2 && std::abs(sum - 1) < 1e-9 && shares[0] > 0 && shares[1] > 0,
                     "--split: shares of training, validation and test must sum to 1, and the "
-                    "first be above 0, got ",
+                    "first two be above 0, got ",
                     quoted(text));
   return shares;
 }

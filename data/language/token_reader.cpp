@@ -16,7 +16,6 @@ using Kind = Vocabulary::Kind;
 
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr size_t kBuffer = size_t(1) << 14;
 constexpr size_t kLongestWord = size_t(1) << 16;
 // llm.c, llmc/dataloader.h: 256 numbers of 32 bits, of which the first three count.

@@ -144,6 +144,9 @@ void check_same_text(const EvaluateLmOptions& o, Device device) {
 }  // namespace
 
 int evaluate_runs(const EvaluateLmOptions& o) {
+  check<UsageError>(o.limit != 1,
+                    "--limit: must be 0 or at least 2 tokens, of which the second is "
+                    "predicted from the first, got 1");
   check<UsageError>(o.extrapolate.empty() || o.split != "all",
                     "--extrapolate: one picture needs one --split");
   check<UsageError>(o.runs.size() == 1 || o.extrapolate.empty() || !o.svg.empty(),

@@ -8,6 +8,17 @@ namespace skiff {
 namespace {
 
 constexpr const char* kVocabularyKey = "text.vocabulary";
+constexpr const char* kFingerprintKey = "text.fingerprint";
+
+// A text that cannot be read as the model reads it.
+Corpus load_for_model(const LanguageDataOptions& options, const Vocabulary& vocabulary) {
+  try {
+    return load_corpus(options);
+  } catch (const UsageError& e) {  // of options that were chosen here, not by the user
+    fail<DataError>("'", options.place, "' cannot be read as ", vocabulary.name(),
+                    ", which the model reads: ", e.what());
+  }
+}
 
 // f(prefix, group) for the groups of options that a checkpoint keeps beside those of its model.
 template <class O, class F>
@@ -18,14 +29,15 @@ void for_each_group(O& o, const F& f) {
 }  // namespace
 
 Metadata lm_run_metadata(const ModelCard& card, const Vocabulary& vocabulary,
-                         const LmOptions& options) {
+                         const LmOptions& options, const std::string& fingerprint) {
   Metadata metadata;
   add_card(metadata, card);
   metadata[kVocabularyKey] = vocabulary.text();
   for_each_group(options, [&](const char* prefix, const auto& group) {
     add_options(metadata, prefix, group);
   });
-  metadata["text.place"] = options.data.place;
+  metadata[kFingerprintKey] = fingerprint;
+  metadata["text.place"] = to_metadata_text(options.data.place);
   metadata.erase("train.steps");
   leave_out_defaults(metadata);
   return metadata;
@@ -49,7 +61,7 @@ OpenedLmRun open_lm_run(const std::string& path, Device device) {
     read_options(metadata, place.file, prefix, group);
   });
   if (const auto found = metadata.find("text.place"); found != metadata.end())
-    run.options.data.place = found->second;
+    run.options.data.place = from_metadata_text(found->second);
   static_cast<ModelOptions&>(run.options.model) = run.opened.card.options;
   run.options.language = *run.opened.card.language;
   return run;
@@ -78,7 +90,7 @@ Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
                       : kind == Kind::Words ? Units::Words
                                             : Units::Characters;
   }
-  Corpus corpus = load_corpus(options);
+  Corpus corpus = place.empty() ? load_corpus(options) : load_for_model(options, run.vocabulary);
   if (other && corpus.vocabulary.kind() != Vocabulary::Kind::Ids)
     corpus = with_vocabulary(corpus, run.vocabulary);
   check<DataError>(corpus.vocabulary == run.vocabulary, "the text in '", options.place,
@@ -86,6 +98,14 @@ Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
                    "' was trained on; it has ", corpus.vocabulary.size(), " ",
                    corpus.vocabulary.name(), ", that one had ", run.vocabulary.size(), " ",
                    run.vocabulary.name());
+  if (other) return corpus;
+  const auto then = run.opened.metadata.find(kFingerprintKey);
+  const std::string now = fingerprint(corpus);
+  check<DataError>(then == run.opened.metadata.end() || then->second == now, "'", options.place,
+                   "' has changed since '", run.checkpoint, "' was trained on it: it has ", now,
+                   ", and had ", then == run.opened.metadata.end() ? "" : then->second,
+                   ". So its splits may hold text of the training; with --data it is scored as any "
+                   "other text");
   return corpus;
 }
 

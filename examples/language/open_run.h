@@ -13,8 +13,9 @@ namespace skiff {
 
 // What a checkpoint of train_lm says besides the position of the run. Not the number of steps: a
 // run can be made longer.
+// fingerprint: of the text.
 Metadata lm_run_metadata(const ModelCard& card, const Vocabulary& vocabulary,
-                         const LmOptions& options);
+                         const LmOptions& options, const std::string& fingerprint);
 // Nothing for a file without a vocabulary. DataError for one that cannot be read.
 std::optional<Vocabulary> vocabulary_of(const Metadata& metadata, const std::string& file);
 
@@ -33,9 +34,9 @@ OpenedLmRun open_lm_run(const std::string& path, Device device = Device::CPU);
 // NumericalError that names the first parameter which holds a NaN or an infinity.
 void check_finite(const OpenedLmRun& run);
 
-// The text of a run's options; DataError if its vocabulary is not that of the run. Or the text of
-// `place`, if that is not empty, in the units and ids of the run (with_vocabulary). whole: without
-// splits, as `train`, in the ids of the run.
+// The text of a run's options; DataError if its vocabulary or its tokens are not those of the run.
+// Or the text of `place`, if that is not empty, in the units and ids of the run (with_vocabulary).
+// whole: without splits, as `train`, in the ids of the run.
 Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole = false);
 
 }  // namespace skiff

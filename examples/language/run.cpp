@@ -259,9 +259,7 @@ double LmRun::validations_after_training() const {
 }
 
 std::map<std::string, std::string> LmRun::metadata() const {
-  Metadata metadata = lm_run_metadata(card_, corpus_.vocabulary, options_);
-  metadata["text.fingerprint"] = text_;
-  return metadata;
+  return lm_run_metadata(card_, corpus_.vocabulary, options_, text_);
 }
 
 void LmRun::check_resumable(const safetensors::File& file) const {

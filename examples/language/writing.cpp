@@ -10,6 +10,7 @@
 #include <iterator>
 
 #include "core/scratch.h"
+#include "data/characters.h"
 #include "data/files/binary_file.h"
 #include "layers/generation/stream.h"
 
@@ -36,7 +37,8 @@ struct Growing {
       ended = true;
       return "";
     }
-    const std::string piece = stops.add(o.raw ? vocabulary.token(token) : text.add(token));
+    const bool raw = o.raw && vocabulary.kind() == Vocabulary::Kind::Bytes;
+    const std::string piece = stops.add(raw ? vocabulary.token(token) : text.add(token));
     ended = stops.stopped();
     if (keep) {
       sample.tokens.push_back(token);
@@ -44,9 +46,9 @@ struct Growing {
     }
     return piece;
   }
-  std::string finish(const WritingOptions& o) {
+  std::string finish() {
     if (stops.stopped()) return "";
-    std::string rest = stops.add(o.raw ? "" : text.finish());
+    std::string rest = stops.add(text.finish());
     rest += stops.finish();
     if (keep) sample.text += rest;
     return rest;
@@ -113,12 +115,14 @@ std::string prompt_text(const std::string& prompt, const std::string& file) {
                     "--prompt and --prompt-file: only one of them can be given");
   const std::string place = prompt.starts_with("FILE:") ? prompt.substr(5) : file;
   if (place.empty()) return prompt;
-  if (place == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  std::string text;
   try {
-    return read_file(place);
+    text =
+        place == "-" ? std::string{std::istreambuf_iterator<char>(std::cin), {}} : read_file(place);
   } catch (const DataError& error) {
     fail<DataError>("--prompt-file: ", error.what());
   }
+  return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
 }
 
 std::string note_of_unknown(const Vocabulary& vocabulary, const std::vector<int32_t>& prompt) {
@@ -171,7 +175,7 @@ Written write(Generator& generator, const Vocabulary& vocabulary,
     if (alive == 0) break;
   }
   for (size_t s = 0; s < all.size(); ++s) {
-    const std::string rest = all[s].finish(o);
+    const std::string rest = all[s].finish();
     if (s == 0 && !rest.empty()) print(rest);
     result.samples.push_back(std::move(all[s].sample));
   }

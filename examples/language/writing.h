@@ -32,7 +32,8 @@ class StopStrings {
 // Control characters but tab and line end as escapes ("\x1b"): a text must not steer a terminal.
 std::string harmless(const std::string& text);
 
-// --prompt, which may be FILE:name, or --prompt-file, which may be - for stdin.
+// --prompt, which may be FILE:name, or --prompt-file, which may be - for stdin. A byte order mark
+// is left out of a file, as in training.
 std::string prompt_text(const std::string& prompt, const std::string& file);
 
 // How many words of a prompt are <unk>; "" if none is.

@@ -79,7 +79,7 @@ TEST_CASE("bad text: contents that are none") {
       {"empty.txt", "", "empty.txt: the file is empty"},
       {"mark.txt", "\xEF\xBB\xBF", "mark.txt: the train split has no tokens, the whole text has 0"},
       {"one.txt", "a", "the train split has no tokens, the whole text has 1"},
-      {"two.txt", "ab", "the val split has no tokens", Units::Auto, "1,0"},
+      {"two.txt", "ab", "the val split has no tokens", Units::Auto, "0.5,0.1,0.4"},
       {"x.txt", "abc\xE9 d", "x.txt: the text must be UTF-8, got 0xe9 at byte 3; --units bytes",
        Units::Characters},
       {"x.txt",
@@ -127,11 +127,12 @@ TEST_CASE("bad text: token files") {
 
 TEST_CASE("bad text: options") {
   const Bad all[] = {
-      {"x.txt", kText, "must sum to 1, and the first be above 0, got '0.5,0.6'", Units::Auto,
+      {"x.txt", kText, "must sum to 1, and the first two be above 0, got '0.5,0.6'", Units::Auto,
        "0.5,0.6", 0, 2},
       {"x.txt", kText, "--split: shares of training, validation and test must sum to 1",
        Units::Auto, "0,0.5,0.5", 0, 2},
       {"x.txt", kText, "--split: shares of training", Units::Auto, "1", 0, 2},
+      {"x.txt", kText, "the first two be above 0", Units::Auto, "1,0", 0, 2},
       {"x.txt", kText, "--split: at most three shares", Units::Auto, "0.7,0.1,0.1,0.1", 0, 2},
       {"x.txt", kText, "--split: must be a number from 0 to 1, got '1.5'", Units::Auto, "1.5,-0.5",
        0, 2},

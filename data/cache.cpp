@@ -271,9 +271,12 @@ bool save_cache(const CacheKey& key, const TaskData& data) {
   return false;
 }
 
-TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read) {
+TaskData cached(bool use, const CacheKey& key, const std::vector<std::string>& vocabulary,
+                const std::function<TaskData()>& read) {
   TaskData data;
-  if (use && load_cache(key, &data)) return data;
+  if (use && load_cache(key, &data) && (vocabulary.empty() || data.vocabulary == vocabulary))
+    return data;
+  use = use && vocabulary.empty();
   const std::string before = use ? fingerprint_of(key) : "";
   data = read();  // takes minutes, in which the archive may be replaced
   if (use && fingerprint_of(key) == before) save_cache(key, data);

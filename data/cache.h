@@ -3,7 +3,7 @@
 // It is valid for one size and time of the archive and one set of options; otherwise the task is
 // read again.
 //
-//   return cached(use, key, [&] { return read(archive); });
+//   return cached(use, key, {}, [&] { return read(archive); });
 #pragma once
 
 #include <functional>
@@ -30,6 +30,9 @@ bool load_cache(const CacheKey& key, TaskData* data);
 bool save_cache(const CacheKey& key, const TaskData& data);
 
 // The data of the cache. If there is none, or `use` is false, what read() returns, which is kept.
-TaskData cached(bool use, const CacheKey& key, const std::function<TaskData()>& read);
+// With a `vocabulary` that read() goes by, the cache is used if it has the same one, and nothing is
+// kept.
+TaskData cached(bool use, const CacheKey& key, const std::vector<std::string>& vocabulary,
+                const std::function<TaskData()>& read);
 
 }  // namespace skiff

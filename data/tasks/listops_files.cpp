@@ -174,8 +174,8 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     std::ostringstream all_options;
     all_options << options.max_length << ' ' << options.min_frequency << ' ' << options.append_eos
                 << ' ' << options.padded;
-    const bool usual = !options.check_values && options.vocabulary.empty();
-    return cached(options.cache && usual && is_file(place), {place, "listops", all_options.str()},
+    return cached(options.cache && !options.check_values && is_file(place),
+                  {place, "listops", all_options.str()}, options.vocabulary,
                   [&] { return read(place, options); });
   });
 }

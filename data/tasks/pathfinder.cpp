@@ -150,7 +150,7 @@ TaskData load(const std::string& folder, int64_t side, const LoadOptions& option
                        options.original ? Protocol::Original : Protocol::S4);
     };
     return cached(options.cache && place.archive,
-                  {place.path, set, options.original ? "original" : ""}, read);
+                  {place.path, set, options.original ? "original" : ""}, {}, read);
   });
 }
 

@@ -215,8 +215,8 @@ TaskData load(const std::string& folder, const LoadOptions& options) {
     std::ostringstream all_options;
     all_options << options.max_length << ' ' << options.min_frequency << ' '
                 << int(options.encoding) << ' ' << options.decode;
-    return cached(options.cache && options.vocabulary.empty() && is_file(place),
-                  {place, "retrieval", all_options.str()}, [&] { return read(place, options); });
+    return cached(options.cache && is_file(place), {place, "retrieval", all_options.str()},
+                  options.vocabulary, [&] { return read(place, options); });
   });
 }
 

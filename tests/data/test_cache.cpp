@@ -255,7 +255,7 @@ TEST_CASE("cache: what was read while the archive was replaced is not kept") {
   const Folder folder;
   const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
   const auto read = [&](const std::string& archive) {
-    return cached(true, key, [&] {
+    return cached(true, key, {}, [&] {
       folder.write("a.gz", archive);
       return pairs_of(5);
     });
@@ -263,6 +263,35 @@ TEST_CASE("cache: what was read while the archive was replaced is not kept") {
   TaskData data;
   read("another archive");
   CHECK_FALSE(load_cache(key, &data));
-  cached(true, key, [&] { return pairs_of(5); });
+  cached(true, key, {}, [&] { return pairs_of(5); });
   CHECK(load_cache(key, &data));
+}
+
+TEST_CASE("cache: a vocabulary that is given has to be the kept one, and is not kept itself") {
+  const Folder folder;
+  const CacheKey key = {folder.write("a.gz", "archive"), "t", ""};
+  int reads = 0;
+  const auto read_with = [&](const std::vector<std::string>& vocabulary) {
+    return cached(true, key, vocabulary, [&] {
+      ++reads;
+      TaskData data = pairs_of(5);
+      if (!vocabulary.empty()) data.vocabulary = vocabulary;
+      return data;
+    });
+  };
+  const std::vector<std::string> own = pairs_of(5).vocabulary;
+  REQUIRE_FALSE(own.empty());
+  std::vector<std::string> other = own;
+  other.back() += "x";
+  read_with(own);
+  TaskData data;
+  CHECK_FALSE(load_cache(key, &data));
+  read_with({});
+  CHECK(reads == 2);
+  read_with(own);
+  CHECK(reads == 2);  // from the cache
+  CHECK(read_with(other).vocabulary == other);
+  CHECK(reads == 3);
+  REQUIRE(load_cache(key, &data));
+  CHECK(data.vocabulary == own);
 }

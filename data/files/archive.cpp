@@ -183,6 +183,13 @@ bool is_archive_name(std::string_view name) {
          name.ends_with(".zip");
 }
 
+bool is_archive_of_others(const std::string& path, std::string_view own) {
+  const std::string name = std::filesystem::path(path).filename();
+  for (const std::string_view known : {"lra_release", "aclImdb", "cifar-10"})
+    if (name.starts_with(known)) return known != own && is_archive_name(name) && is_file(path);
+  return false;
+}
+
 std::string find_release(const std::string& folder) {
   if (is_archive_name(folder) && is_file(folder)) return folder;
   return first_file(folder, {"", "lra_release"},

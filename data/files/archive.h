@@ -66,6 +66,10 @@ class ArchiveReader {
 // Whether a name ends as those of archives do: .tar, .tgz, .gz, .zip
 bool is_archive_name(std::string_view name);
 
+// Whether a file is named as the archive of another data set than `own`: one that begins with
+// lra_release, aclImdb or cifar-10.
+bool is_archive_of_others(const std::string& path, std::string_view own);
+
 // The archive of the Long Range Arena (lra_release.gz, .tar.gz, .tgz or .tar) in `folder` or there
 // in lra_release; `folder` itself if it is an archive; else empty.
 std::string find_release(const std::string& folder);

@@ -10,6 +10,7 @@
 #include "core/check.h"
 #include "core/io/atomic_file.h"
 #include "data/cache.h"
+#include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 #include "data/tasks/listops.h"
@@ -266,7 +267,10 @@ Task task() {
           .shape = {.vocab = 18, .classes = kClasses, .max_length = 2048},
           .separator = " ",
           .reads = {"max-length", "protocol"},
-          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .has_data =
+              [](const std::string& folder) {
+                return !find(folder).empty() && !is_archive_of_others(folder, "lra_release");
+              },
           .load =
               [](const DataOptions& o) {
                 const bool original = o.protocol == Protocol::Original;

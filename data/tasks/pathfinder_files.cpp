@@ -218,16 +218,20 @@ Place find_place(const std::string& folder, int64_t side) {
     if (file.starts_with("lra_release") && is_archive_name(file)) return {folder, true};
     return {};
   }
-  const std::string place =
-      first_place(folder, kPlaces, [&](const fs::path& path) { return is_folder(path / name); });
-  if (!place.empty()) {
-    return {(fs::path(place) / name / kLevel).lexically_normal().string(), false};
-  }
+  const auto at = [&](const std::string& place) {
+    return Place{(fs::path(place) / name / kLevel).lexically_normal().string(), false};
+  };
+  const std::string whole = first_place(
+      folder, kPlaces, [&](const fs::path& path) { return is_level(path / name / kLevel); });
+  if (!whole.empty()) return at(whole);
   for (const fs::path& level : {root / kLevel, root}) {
     if (is_level(level) && first_image_has_side(level, side)) return {level.string(), false};
   }
   if (const std::string release = find_release(folder); !release.empty()) return {release, true};
-  return {};
+  // A folder of the set without that level: what is missing there is said when it is opened.
+  const std::string place =
+      first_place(folder, kPlaces, [&](const fs::path& path) { return is_folder(path / name); });
+  return place.empty() ? Place{} : at(place);
 }
 
 LevelFiles open_level(const Place& place, int64_t side) {

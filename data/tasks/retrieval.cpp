@@ -9,6 +9,7 @@
 #include "core/check.h"
 #include "core/random.h"
 #include "data/cache.h"
+#include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
 #include "data/tasks/split_files.h"
@@ -272,7 +273,10 @@ Task task() {
           .shape = {.vocab = 98, .classes = kClasses, .max_length = 4000, .pairs = true},
           .class_names = {"different", "same"},
           .reads = {"max-length", "protocol", "aan-decode"},
-          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .has_data =
+              [](const std::string& folder) {
+                return !find(folder).empty() && !is_archive_of_others(folder, "lra_release");
+              },
           .load =
               [](const DataOptions& o) {
                 return load(o.folder, {.max_length = o.max_length,

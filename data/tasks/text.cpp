@@ -242,7 +242,10 @@ Task task() {
           .shape = {.vocab = 135, .classes = kClasses, .max_length = 4096},
           .class_names = {"negative", "positive"},
           .reads = {"max-length", "protocol", "bytes", "val-split"},
-          .has_data = [](const std::string& folder) { return !find(folder).empty(); },
+          .has_data =
+              [](const std::string& folder) {
+                return !find(folder).empty() && !is_archive_of_others(folder, "aclImdb");
+              },
           .load =
               [](const DataOptions& o) {
                 return load(o.folder, {.max_length = o.max_length,

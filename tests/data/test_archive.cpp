@@ -8,6 +8,7 @@
 #include "data/files/archive.h"
 #include "data/files/binary_file.h"
 #include "data/files/text_file.h"
+#include "data/tasks.h"
 #include "tests/support/child.h"
 #include "tests/support/folder.h"
 #include "tests/support/tar.h"
@@ -164,6 +165,18 @@ TEST_CASE("archive: a file can be read in parts, passed over, and has a limit") 
                        DataError);
   CHECK(archive.next());
   CHECK(archive.read_all() == "3");
+}
+
+TEST_CASE("archive: one of another data set is known by its name") {
+  const Folder folder;
+  const std::string release = folder.write("lra_release.gz", "x");
+  CHECK(is_archive_of_others(release, "aclImdb"));
+  CHECK_FALSE(is_archive_of_others(release, "lra_release"));
+  CHECK_FALSE(is_archive_of_others(folder.write("mine.tar.gz", "x"), "aclImdb"));
+  CHECK_FALSE(is_archive_of_others(folder.name(), "aclImdb"));
+  CHECK_FALSE(task_named("text").has_data(release));
+  CHECK(task_named("listops").has_data(release));
+  CHECK_FALSE(task_named("listops").has_data(folder.write("aclImdb_v1.tar.gz", "x")));
 }
 
 TEST_CASE("archive: what is kept of many small files is about as large as they are") {

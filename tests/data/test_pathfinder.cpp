@@ -261,6 +261,11 @@ TEST_CASE("pathfinder: lra_release.gz is read as a stream, and its cache afterwa
   const fs::path kept = folder.path / "lra_release.gz.pathfinder32.cache";
   CHECK(pathfinder::find(folder.name(), 32) == archive);
   CHECK(pathfinder::find(archive, 32) == archive);
+  // Another level beside it hides nothing.
+  fs::create_directories(folder.path / "pathfinder32/curv_contour_length_9/metadata");
+  folder.write("pathfinder32/curv_contour_length_9/metadata/0.npy", "x");
+  CHECK(pathfinder::find(folder.name(), 32) == archive);
+  fs::remove_all(folder.path / "pathfinder32");
   CHECK(pathfinder::check_files(folder.name(), 32).usable());
   CHECK_FALSE(fs::exists(kept));
 

@@ -30,10 +30,19 @@ int run_with_options(int argc, char** argv, Flags& flags,
                      const std::function<int(CommandLine&)>& body) {
   const auto of_recipe = [](const Options& chosen) {
     const std::string& task = chosen.data.task;
-    // Each of several tasks takes its own recipe later; the first one's numbers only fill --help.
-    Options o =
-        recipe_named(chosen.train.recipe, is_several(task) ? several_tasks(task).front() : task)
-            .options;
+    // Each of several tasks takes its own recipe later, and one without it is left out; the numbers
+    // of the first one only fill --help.
+    std::string first = task;
+    if (is_several(task)) {
+      const std::vector<std::string> all = several_tasks(task);
+      const auto with_recipe = std::ranges::find_if(all, [&](const std::string& one) {
+        return std::ranges::any_of(recipes(), [&](const Recipe& r) {
+          return r.task() == one && r.name() == chosen.train.recipe;
+        });
+      });
+      first = with_recipe == all.end() ? all.front() : *with_recipe;
+    }
+    Options o = recipe_named(chosen.train.recipe, first).options;
     o.data.task = task;
     return o;
   };
@@ -48,6 +57,8 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
   const Task& chosen = task_named(data.task);
   const TaskShape& shape = chosen.shape;
   const bool images = shape.height > 0;
+  // By the first protocol an image is a sequence of pixels (data/README.md).
+  const bool rows = images && data.protocol == Protocol::S4;
   const std::string task = "with --task " + data.task, mixer = "with --mixer " + model.mixer;
   const std::string one_size = task + ": its images have one size";
   for (const std::string& name : field_names(data))
@@ -55,7 +66,9 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
       without.unless(false, name == "max-length" ? one_size : task, {name});
   without.unless(!images, one_size, {"mask-padding", "bucket"});
   without.unless(images, task + ": it has no images", {"layout"});
-  without.unless(!images || mixer_named(model.mixer).reads_images(),
+  without.unless(!images || rows, "with --protocol gr", {"layout"});
+  without.unless(data.protocol == Protocol::S4, "with --protocol gr", {"bytes"});
+  without.unless(!rows || mixer_named(model.mixer).reads_images(),
                  mixer + ": it reads an image as one sequence", {"layout"});
   const bool lra = model.mixer == "tno" && model.tno.network == TnoNetwork::Lra;
   const bool warp = model.mixer == "ski" && model.ski.warp == Warp::Auto;
@@ -80,7 +93,7 @@ std::vector<std::string> options_without_effect(const CommandLine& c) {
                     "after it, which it has to predict");
   if (model.mixer == "ski" && contains(c.given, "inducing-points")) {
     const int64_t positions = !images ? data.max_length
-                              : model.layout == Layout::Sequence
+                              : !rows || model.layout == Layout::Sequence
                                   ? shape.height * shape.width
                                   : std::max(shape.height, shape.width);
     check<UsageError>(model.ski.inducing_points <= positions, "--inducing-points: at most ",

@@ -95,11 +95,7 @@ class Group {
                  "majority", "parameters", "tokens/s", "tensors", "time");
     const std::string& data = asked_.options.data.folder;
     for (const std::string& task : several_tasks(asked_.options.data.task)) {
-      if (!task_named(task).has_data(data)) {
-        std::fprintf(table_, "%-14s no data in '%s'; 'lra_data check' says where to get it\n",
-                     task.c_str(), data.c_str());
-        continue;
-      }
+      if (!may_run(task)) continue;
       const std::string& one = asked_.options.model.mixer;
       for (const std::string& mixer :
            asked_.is_given("mixer") ? std::vector<std::string>{one} : mixer_names())
@@ -123,6 +119,23 @@ class Group {
     for (const auto& [name, value] : to_texts(asked.options))
       if (asked.is_given(name)) text += name + "=" + config_value(value) + "\n";
     return text;
+  }
+
+  // Says why not: a task without the recipe or without data does not keep the others from running.
+  bool may_run(const std::string& task) {
+    const std::string& data = asked_.options.data.folder;
+    try {
+      recipe_named(asked_.options.train.recipe, task);
+      if (task_named(task).has_data(data)) return true;
+      std::fprintf(table_, "%-14s no data in '%s'; 'lra_data check' says where to get it\n",
+                   task.c_str(), data.c_str());
+    } catch (const UsageError& e) {
+      std::fprintf(table_, "%-14s left out: %s\n", task.c_str(), e.what());
+    } catch (const Error& e) {
+      worst_ = std::max(worst_, e.exit_code());
+      std::fprintf(table_, "%-14s failed: %s\n", task.c_str(), e.what());
+    }
+    return false;
   }
 
   void run_one(const std::string& task, const std::string& mixer) {

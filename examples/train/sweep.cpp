@@ -175,6 +175,9 @@ class Sweep {
       for (const char* name : {"steps", "epochs"})
         if (contains(asked_.given, name))
           std::fprintf(stderr, "note: --%s has no effect beside the row 'minutes'\n", name);
+    if (grid_.has("epochs") && !grid_.has("steps") && contains(asked_.given, "steps") &&
+        !asked_.session.quiet)
+      std::fprintf(stderr, "note: --steps has no effect beside the row 'epochs'\n");
     const std::string before = folder_.has(kSweepBudget) ? folder_.read(kSweepBudget) : "0";
     const std::string now = value_text(grid_.minutes);
     bool began = false;

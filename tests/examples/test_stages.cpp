@@ -295,6 +295,9 @@ TEST_CASE("sweep: a budget of minutes and a number of steps exclude each other")
   CHECK(first.code == 4);
   CHECK(contains(first.err, "note: --steps has no effect beside the row 'minutes'"));
   CHECK_FALSE(fs::exists(place / "all/timing"));
+  place.write("epochs.txt", "epochs 1 2\n");
+  CHECK(contains(place.train("epochs", "--stop-at 1 --sweep " + place / "epochs.txt").err,
+                 "note: --steps has no effect beside the row 'epochs'"));
   place.write("grid.txt", "minutes 0.004\nlr 1e-3 1e25\n");
   const Outcome other = place.train("all", sweep + " --resume");
   CHECK(other.code == 2);

@@ -312,6 +312,24 @@ TEST_CASE(
             .code == 5);
 }
 
+TEST_CASE(
+    "train_lra: a task without the recipe or without data does not keep others from running") {
+  const TinyRun place;
+  fs::create_directories(place / "data/tsv_data");
+  for (const char* split : {"train", "eval", "test"})
+    spill(place / "data/tsv_data/new_aan_pairs." + std::string(split) + ".tsv", "1\t1\t2\ta\tb\n");
+  const std::string rest = " --steps 1 --eval-limit 4 --test-limit 4 --quiet --mixer ski --out ";
+  const Outcome o = place.run("train_lra --task retrieval,text,listops --recipe small --data " +
+                              place / "data" + rest + place / "all");
+  CAPTURE(o.out);
+  CAPTURE(o.err);
+  CHECK(o.code == 0);
+  CHECK(contains(o.out, "retrieval      left out: --recipe: retrieval has "));
+  CHECK(contains(o.out, "text           no data in '"));
+  CHECK(contains(o.out, "listops        ski "));
+  CHECK(contains(o.out, "table: "));
+}
+
 TEST_CASE("train_lra: --test-limit tests on that many examples and says so") {
   const TinyRun place;
   const Outcome o = place.train("limited", "--test-limit 7 --json");

@@ -68,6 +68,24 @@ TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options with
                  "note: --max-length has no effect with --task image: its images have one size"));
 }
 
+TEST_CASE("options without effect: by the first protocol images are sequences, and texts bytes") {
+  CommandLine c;
+  c.options.data.task = "image";
+  c.options.data.protocol = Protocol::Original;
+  c.options.model.mixer = "ski";
+  c.options.model.ski.inducing_points = 64;  // of 1024 positions
+  c.given = {"inducing-points", "layout", "protocol"};
+  CHECK(options_without_effect(c) ==
+        std::vector<std::string>{"--layout has no effect with --protocol gr"});
+  c.options.data.protocol = Protocol::S4;
+  CHECK_THROWS_WITH_AS(options_without_effect(c), doctest::Contains("at most 32 inducing points"),
+                       UsageError);
+  c.options.data = {.task = "text", .protocol = Protocol::Original};
+  c.given = {"bytes", "protocol"};
+  CHECK(options_without_effect(c) ==
+        std::vector<std::string>{"--bytes has no effect with --protocol gr"});
+}
+
 TEST_CASE("train_lra: wrong options exit with 2 and one line that names the option") {
   const TinyRun place;
   const std::vector<std::pair<std::string, std::string>> cases = {

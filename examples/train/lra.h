@@ -30,7 +30,7 @@ class LraRun : public TaskRun {
   int64_t tokens() const override { return batch_.input.size(); }
   std::optional<Scores> validate() override;
   double validations_after_training() const override;
-  Baseline baseline() const override { return {.accuracy = majority_rate(data_.val)}; }
+  Baseline baseline() const override { return {.accuracy = majority_rate(watched())}; }
 
   bool test_is_validation() const;
   std::optional<Evaluation> evaluate_on(const std::vector<Example>& examples,

@@ -70,7 +70,7 @@ PretrainRun::PretrainRun(const CommandLine& command)
             .seed = options_.train.seed} {}
 
 void PretrainRun::prepare_data() {
-  constant_ = constant_answer(data_, rule_, data_.train, data_.val);
+  constant_ = constant_answer(data_, rule_, data_.train, watched());
 }
 
 // The encoder of the classifier reads one token, or one number per position, less.

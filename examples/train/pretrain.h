@@ -39,7 +39,7 @@ class PretrainRun : public TaskRun {
   }
 
   PretrainRule rule_;
-  ConstantAnswer constant_;  // on the validation split
+  ConstantAnswer constant_;  // on what is watched of the validation split
   std::optional<PositionModel> model_;
   PretrainBatch batch_;
 };

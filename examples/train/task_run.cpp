@@ -92,13 +92,13 @@ void TaskRun::load_data() {
     check<DataError>(!examples->empty(), data.task, ": the ", name, " split in '", data.folder,
                      "' is empty");
   keep_lengths();
+  if (train.eval_limit > 0) watched_ = evenly_spread(data_.val, train.eval_limit);
   prepare_data();
   check<UsageError>(
       train.batch_tokens > 0 || int64_t(data_.train.size()) >= train.batch_size,
       "--batch-size: ", train.batch_size, " is more than the ", data_.train.size(),
       " training examples ",
       pretrain.train_examples > 0 ? "that --train-examples leaves" : "in '" + data.folder + "'");
-  if (train.eval_limit > 0) watched_ = evenly_spread(data_.val, train.eval_limit);
   memory::trim(Device::CPU);  // returns memory that reading needed
 }
 

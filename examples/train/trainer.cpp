@@ -312,8 +312,9 @@ double Trainer::seconds_left(bool validates) const {
   if (!validates_ || validations_ == 0) return steps;
   const int64_t later =
       left == 0 ? 0 : steps_ / eval_every_ - at_.step / eval_every_ + (steps_ % eval_every_ != 0);
-  return steps + (double(later + validates) + objective_.validations_after_training()) *
-                     validation_seconds_ / double(validations_);
+  // With an average of the weights a validation is two passes; what comes at the end is not.
+  const double after = objective_.validations_after_training() / (average_ ? 2 : 1);
+  return steps + (double(later + validates) + after) * validation_seconds_ / double(validations_);
 }
 
 void Trainer::show(const MetricsRow& row, bool logs, bool validates) const {

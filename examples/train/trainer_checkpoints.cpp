@@ -168,6 +168,7 @@ void Trainer::keep_best(bool otherwise) {
   at_.best_score = -1;
   at_.best_step = 0;
   at_.best_averaged = false;
+  at_.best_average_accuracy = NAN;
   best_is_lost_ = true;
 }
 

@@ -50,12 +50,20 @@ std::string unknown_word(const CLI::App* app) {
   return "";
 }
 
-int refuse(std::string message, const CLI::App& app) {
-  std::erase(message, kShield);
-  if (processes().rank() == 0)
-    std::fprintf(stderr, "error: %s\n'%s --help' lists the options\n", printable(message).c_str(),
-                 full_name(named_command(&app)).c_str());
-  return UsageError("").exit_code();
+// All processes hear what any has found wrong with its start ("": nothing). Then process 0 prints
+// it, and all return its exit code; else 0. Each process calls this once.
+int agree_on_start(std::string wrong, int code, const std::string& hint) {
+  std::erase(wrong, kShield);
+  try {
+    together(processes(), [&] {
+      if (!wrong.empty()) throw AgreedError(wrong, code);
+    });
+    return 0;
+  } catch (const Error& error) {
+    if (processes().rank() == 0)
+      std::fprintf(stderr, "error: %s\n%s", printable(error.what()).c_str(), hint.c_str());
+    return error.exit_code();
+  }
 }
 
 // Prints the error and returns its exit code. One that this process alone has met ends the others.
@@ -98,19 +106,22 @@ int run_started(CLI::App& app, const std::function<void()>& parse,
   app.set_version_flag(
       "--version", [] { return std::string("skiff ") + kVersion + "\n" + bits_description(); },
       "Print the version and what this was built with, and exit");
+  std::string wrong;
   try {
     parse();
+    if (processes().size() > 1 && !takes_processes(app.get_name()))
+      wrong = "it runs as one process, started as " + std::to_string(processes().size());
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0)  // --help: prints to stdout
       return run_body([&] { return processes().rank() > 0 ? 0 : app.exit(error); });
-    const std::string unknown = unknown_word(named_command(&app));
-    return refuse(unknown.empty() ? error.what() : unknown, app);
+    wrong = unknown_word(named_command(&app));
+    if (wrong.empty()) wrong = error.what();
   } catch (const UsageError& error) {
-    return refuse(error.what(), app);
+    wrong = error.what();
   }
-  if (processes().size() > 1 && !takes_processes(app.get_name()))
-    return refuse("it runs as one process, started as " + std::to_string(processes().size()), app);
-  return run_body(body);
+  const std::string hint = "'" + full_name(named_command(&app)) + " --help' lists the options\n";
+  const int code = agree_on_start(wrong, UsageError("").exit_code(), hint);
+  return code != 0 ? code : run_body(body);
 }
 
 int run(CLI::App& app, const std::function<void()>& parse, const std::function<int()>& body) {
@@ -142,10 +153,9 @@ std::string argument_for(const std::string& path) {
 
 int refuse_start(const Error& error) {
   try {
-    if (processes().rank() == 0)
-      std::fprintf(stderr, "error: %s\n", printable(error.what()).c_str());
+    const int code = agree_on_start(error.what(), error.exit_code(), "");
     end_processes();
-    return error.exit_code();
+    return code;
   } catch (const Error& launch) {  // the processes cannot be had; run() says the same
     std::fprintf(stderr, "error: %s\n", launch.what());
     return launch.exit_code();

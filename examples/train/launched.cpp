@@ -132,7 +132,8 @@ Launched::Launched(RunOptions& run, SessionOptions& session, const std::string& 
   if (all.size() == 1) return;
   all.set_timeout(double(session.timeout));
   check_same_start(options);
-  if (session.threads == 0) session.threads = threads_of_process();
+  const int64_t own_share = threads_of_process();  // every process asks the others
+  if (session.threads == 0) session.threads = own_share;
   if (all.rank() > 0) {
     remove_left_over();
     own_folder_.emplace();

@@ -20,10 +20,11 @@ build=$1 prefix=$2 libs=$3 place=${DESTDIR:-}$2; shift 3
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 put() {  # MODE FILE PATH
+  echo "$3" >>"$place/share/skiff/installed"  # first, so that what a failure leaves can be uninstalled
   install -D -m "$1" "$2" "$place/$3"
-  echo "$3" >>"$work/installed"
 }
 remove "$place"
+mkdir -p "$place/share/skiff"
 
 for program in "$@"; do put 755 "$build/$program" "bin/skiff-$program"; done
 put 644 "$build/libskiff.a" lib/libskiff.a
@@ -42,8 +43,7 @@ includedir=\${prefix}/include
 Name: skiff
 Description: Deep learning in C++20: Toeplitz neural networks on a tape
 Version: $(sed -n 's/.*kVersion = "\(.*\)".*/\1/p' core/version.h)
-Cflags: -I\${includedir} -fopenmp
+Cflags: -std=c++20 -I\${includedir} -fopenmp
 Libs: -L\${libdir} -lskiff $libs -fopenmp
 PC
 put 644 "$work/skiff.pc" lib/pkgconfig/skiff.pc
-install -D -m 644 "$work/installed" "$place/share/skiff/installed"

@@ -19,6 +19,7 @@ using namespace skiff;
 namespace {
 
 constexpr size_t kColumns = 80;
+constexpr int64_t kNumbers = 10;  // of 8 characters each
 
 std::string wrapped(const std::string& text, const std::string& margin) {
   return filled(text, kColumns, margin);
@@ -101,7 +102,7 @@ void print_matrix(const OpMatrix& M, int64_t n) {
       M.complex ? ";\n  a complex number is two rows or columns, its real and imaginary part" : "");
   double worst = 0;
   for (size_t at = 0; at < entries.size(); ++at) {
-    std::printf("%8.4g%s", std::abs(entries[at]) < 1e-12 ? 0 : entries[at],  // rounding of an FFT
+    std::printf(" %7.3g%s", std::abs(entries[at]) < 1e-12 ? 0 : entries[at],  // rounding of an FFT
                 (at + 1) % size_t(M.forward.size(1)) == 0 ? "\n" : "");
     worst = std::max(worst, std::abs(entries[at] - backward[at]));
   }
@@ -122,6 +123,9 @@ int explain(const std::string& name, int64_t n) {
         "' has no derivation or no example");
   if (n > 0) check_has_matrix(*example);
   const OpMatrix matrix = n > 0 ? example->matrix(n) : OpMatrix{};  // an error comes first
+  check<UsageError>(n == 0 || matrix.forward.size(1) <= kNumbers, "--n: the matrix of '", name,
+                    "' for ", n, " has ", n > 0 ? matrix.forward.size(1) : 0, " columns, of which ",
+                    kNumbers, " fit a line");
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());
   if (const std::string code = reference_of(name); !code.empty())
@@ -142,7 +146,7 @@ struct Options {
     field({.name = "n",
            .help = "Also print the matrix of a linear op for this many positions; 0: none",
            .low = 0,
-           .high = 10},  // columns of 7 characters
+           .high = double(kNumbers)},
           o.n);
   }
 };

@@ -5,6 +5,7 @@
 //          exit code 1 while one is not solved
 #include <algorithm>
 #include <cstdio>
+#include <exception>
 #include <string>
 
 #include "examples/puzzles/puzzle.h"
@@ -39,7 +40,7 @@ int main(int argc, char** argv) {
                   (entry.file.starts_with("./") ? entry.file.substr(2) : entry.file) + ")";
         numbers = found.entry;
       }
-    } catch (const Error& e) {
+    } catch (const std::exception& e) {  // also of the standard library, such as at()
       verdict = e.what();
     }
     solved += verdict == "solved";

@@ -17,6 +17,7 @@
 #include <cmath>
 #include <complex>
 #include <functional>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -57,16 +58,20 @@ inline Reals irfft(const Numbers& X, size_t F) {
 template <class V>
 constexpr bool is_complex_vector = std::is_same_v<V, Numbers>;
 
+// Behind its end lie numbers that are NaN, so that reading one of them shows.
 template <class V>
 V from_tensor(const Tensor& t) {
   const Reals parts = to_vector(t);
+  V v;
   if constexpr (is_complex_vector<V>) {
-    V v;
     for (size_t i = 0; i < parts.size(); i += 2) v.emplace_back(parts[i], parts[i + 1]);
-    return v;
   } else {
-    return parts;
+    v = parts;
   }
+  const size_t n = v.size();
+  v.resize(n + 8, std::numeric_limits<double>::quiet_NaN());
+  v.resize(n);
+  return v;
 }
 
 template <class V>

@@ -21,4 +21,4 @@ $(REPORT)/text.done: | $(BUILD)/train_lm $(SHOWN_MUTANTS)
 	touch $@
 report: $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/bench.jsonl $(REPORT)/text.done $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
 	cat $(SHOWN_MUTANTS) >$(REPORT)/mutants.jsonl
-	$(BUILD)/report --run $(RUN) --text-run $(REPORT)/text-tno --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html
+	$(BUILD)/report --run '$(RUN)' --text-run $(REPORT)/text-tno --bench $(REPORT)/bench.jsonl --mutants $(REPORT)/mutants.jsonl --out $(REPORT)/report.html

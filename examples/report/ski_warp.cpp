@@ -45,6 +45,7 @@ void add_warp(Page& page) {
   page.number("ski.lambda", base, "%.4f");
   page.number("ski.H", H, "%.0f");
   page.number("ski.warp-collapse", std::pow(0.9, H), "%.1e");
+  page.number("ski.collapse-share", 64 * std::pow(0.9, H), "%.2f");
 }
 
 }  // namespace skiff::report

@@ -123,6 +123,15 @@ TEST_CASE(
   CHECK(code == 2);
 }
 
+TEST_CASE("puzzles: what is read behind the end of a gradient is no number") {
+  const Reals gy = from_tensor<Reals>(zeros({8}, DType::Float64));
+  CHECK(gy.size() == 8);
+  CHECK(std::isnan(*(gy.data() + 8)));
+  const Numbers gY = from_tensor<Numbers>(zeros({3}, DType::Complex128));
+  CHECK(gY.size() == 3);
+  CHECK(std::isnan((gY.data() + 3)->real()));
+}
+
 TEST_CASE("puzzles: sign, factor and shift are told apart") {
   const auto with = [](double factor, double by_n, int shift) {
     Scale::factor = factor, Scale::by_n = by_n, Scale::shift = shift;

@@ -278,6 +278,17 @@ TEST_CASE("explain: every op in 80 columns, with derivation, example and checks"
                  "       1       0       0\n       0       0       0\n"
                  "       0       1       0\n    -0.5       0     0.5\n"
                  "       0       0       1\n       0       0       0\n"));
+  const Outcome wide = place.run("explain irfft --n 10");  // complex numbers are two columns each
+  CHECK(wide.code == 2);
+  CHECK(contains(wide.err, "--n: the matrix of 'irfft' for 10 has "));
+  std::istringstream rows(place.run("explain irfft rfft hilbert toeplitz --n 5").out);
+  int in_matrix = 0;
+  for (std::string row; std::getline(rows, row);) {
+    CHECK(row.size() <= 80);
+    in_matrix = row.starts_with("MATRIX") ? 1 : row.starts_with("  backward multi") ? 0 : in_matrix;
+    if (in_matrix == 0 || !(row.starts_with("  ") || row.starts_with(" -"))) continue;
+    for (size_t at = 0; at < row.size() && row.size() % 8 == 0; at += 8) CHECK(row[at] == ' ');
+  }
   CHECK(place.run("explain relu --n 3").code == 2);
   CHECK(place.run("explain interpolate --n 1").code == 2);
   const Outcome o = place.run("explain sofmax");

@@ -69,6 +69,10 @@ int run_generation(const BenchOptions& o) {
   const std::vector<TokenCost> costs = measure_generation(sizes, say);
   std::string lines;
   for (const TokenCost& c : costs) lines += json_line(c) + "\n";
+  if (o.json == "-") {
+    std::fputs(lines.c_str(), stdout);
+    return 0;
+  }
   std::printf("%lld layers of width %lld, float32, %d threads\n%s", (long long)sizes.layers,
               (long long)sizes.dim, omp_get_max_threads(), table_of(costs).c_str());
   write_file(file, lines);

@@ -90,7 +90,11 @@ double Axis::at(double value) const {
 
 std::vector<Tick> ticks(const Axis& axis, int about, bool octaves) {
   if (!axis.logarithmic) return linear_ticks(axis.low, axis.high, about);
-  return octaves ? octave_ticks(axis.low, axis.high) : log_ticks(axis.low, axis.high, about);
+  // A narrow range may have none of its round numbers.
+  std::vector<Tick> all;
+  if (octaves) all = octave_ticks(axis.low, axis.high);
+  if (all.size() < 2) all = log_ticks(axis.low, axis.high, about);
+  return all.size() < 2 ? linear_ticks(axis.low, axis.high, about) : all;
 }
 
 }  // namespace skiff::charts

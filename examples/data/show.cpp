@@ -25,6 +25,8 @@ std::string to_text(const Elements& tokens, const TaskData& data, const Task& ta
                                   : text;
 }
 
+constexpr int64_t kMostColumns = 50;  // images in a row of the sheet
+
 }  // namespace
 
 int show_examples(const Show& show) {
@@ -44,14 +46,16 @@ int show_examples(const Show& show) {
               data.note.empty() ? "" : "; ", data.note.c_str());
   if (data.images()) {
     std::vector<Example> shown;  // as many of each class, class by class
+    int64_t columns = 1;
     for (int64_t c = 0; c < data.classes; ++c) {
       int64_t left = show.count;
       for (const Example& e : examples)
         if (e.label == c && left > 0) shown.push_back(e), --left;
+      columns = std::max(columns, std::min(kMostColumns, show.count - left));
     }
-    write_contact_sheet(shown, data.height, data.width, int64_t(std::max<int64_t>(1, show.count)),
-                        show.png);
-    std::printf("%zu images, a row for each class from 0: %s\n", shown.size(), show.png.c_str());
+    write_contact_sheet(shown, data.height, data.width, columns, show.png);
+    std::printf("%zu images, class by class from 0, at most %lld in a row: %s\n", shown.size(),
+                (long long)columns, show.png.c_str());
     return 0;
   }
   for (size_t i = 0; i < std::min(examples.size(), size_t(show.count)); ++i) {

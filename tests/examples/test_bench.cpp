@@ -148,6 +148,20 @@ TEST_CASE("bench: attention is left out where it would take too long") {
   CHECK(contains(longer.err, "left out: step/text-attention/train over 65536 positions"));
 }
 
+TEST_CASE("bench: --generation --json - prints rows alone, and writes no file") {
+  const Place place;
+  const Outcome o = place.run_with("cd " + place.path.string() + " && ",
+                                   "bench --generation --quick --threads 1 --json -");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  std::istringstream lines(o.out);
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count)
+    CHECK(nlohmann::json::parse(line).is_object());
+  CHECK(count >= 2);
+  CHECK_FALSE(fs::exists(place / "bench"));
+}
+
 TEST_CASE("bench: --generation measures every way at every position, and draws them") {
   const Place place;
   const Outcome o = place.run("bench --generation --quick --threads 1 --out " + place / "measured");

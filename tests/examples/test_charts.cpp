@@ -50,6 +50,9 @@ TEST_CASE("charts: round numbers on linear and logarithmic axes") {
   CHECK(texts_of(ticks({0, 20000, 0, 100}, 4)) == Texts{"0", "5000", "10,000", "15,000", "20,000"});
   CHECK(texts_of(ticks({2.9364, 2.9378, 0, 100}, 3)) == Texts{"2.9365", "2.937", "2.9375"});
   CHECK(texts_of(ticks({-2e6, 0, 0, 100}, 2)) == Texts{"\u22122e+06", "\u22121e+06", "0"});
+  CHECK(texts_of(ticks({600, 1000, 0, 100, true}, 4, /*octaves=*/true)) ==
+        Texts{"600", "700", "800", "900", "1000"});
+  CHECK(ticks({2.1, 4.7, 0, 100, true}, 6).size() >= 2);
   CHECK(texts_of(ticks({1e-6, 1e-3, 0, 100, true}, 6)) == Texts{"10⁻⁶", "10⁻⁵", "10⁻⁴", "10⁻³"});
   CHECK(texts_of(ticks({1.5, 30, 0, 100, true}, 6)) == Texts{"2", "5", "10", "20"});
   CHECK(texts_of(ticks({512, 4096, 0, 100, true}, 6, true)) ==

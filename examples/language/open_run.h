@@ -12,8 +12,7 @@
 namespace skiff {
 
 // What a checkpoint of train_lm says besides the position of the run. Not the number of steps: a
-// run can be made longer.
-// fingerprint: of the text.
+// run can be made longer. `fingerprint` is that of the text (data/language/corpus.h).
 Metadata lm_run_metadata(const ModelCard& card, const Vocabulary& vocabulary,
                          const LmOptions& options, const std::string& fingerprint);
 // Nothing for a file without a vocabulary. DataError for one that cannot be read.

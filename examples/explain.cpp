@@ -86,14 +86,6 @@ void print_families() {
   }
 }
 
-void check_has_matrix(const WorkedExample& e) {
-  if (e.matrix) return;
-  std::string others;
-  for (const WorkedExample& other : worked_examples())
-    if (other.matrix) others += " " + other.op;
-  fail<UsageError>("--n: '", e.op, "' has no matrix to show; these have:", others);
-}
-
 // The matrix that the op of the example is for n numbers.
 void print_matrix(const OpMatrix& M, int64_t n) {
   const std::vector<double> entries = to_vector(M.forward), backward = to_vector(M.backward);
@@ -121,11 +113,7 @@ int explain(const std::string& name, int64_t n) {
                                     [&](const WorkedExample& e) { return e.op == name; });
   check(d != nullptr && example != examples.end(), "explain: '", name,
         "' has no derivation or no example");
-  if (n > 0) check_has_matrix(*example);
-  const OpMatrix matrix = n > 0 ? example->matrix(n) : OpMatrix{};  // an error comes first
-  check<UsageError>(n == 0 || matrix.forward.size(1) <= kNumbers, "--n: the matrix of '", name,
-                    "' for ", n, " has ", n > 0 ? matrix.forward.size(1) : 0, " columns, of which ",
-                    kNumbers, " fit a line");
+  const OpMatrix matrix = n > 0 ? matrix_of(*example, n, kNumbers) : OpMatrix{};  // errors first
   std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
   std::printf("%s", wrapped(d->text, "  ").c_str());
   if (const std::string code = reference_of(name); !code.empty())

@@ -36,6 +36,10 @@ struct WorkedResult {
 };
 WorkedResult work_out(const WorkedExample& e);
 
+// The matrix of its op for n numbers. UsageError, which names --n, where the op has none or it has
+// more columns than that.
+OpMatrix matrix_of(const WorkedExample& e, int64_t n, int64_t most_columns);
+
 // "(1, -2, 0.5, 4)"; complex "(3.5, 0.5+6i)". Rounded to five digits.
 std::string listed(const Tensor& x);
 

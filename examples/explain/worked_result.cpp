@@ -63,4 +63,18 @@ std::string listed(const Tensor& x) {
   return "(" + text + ")";
 }
 
+OpMatrix matrix_of(const WorkedExample& e, int64_t n, int64_t most_columns) {
+  if (!e.matrix) {
+    std::string others;
+    for (const WorkedExample& other : worked_examples())
+      if (other.matrix) others += " " + other.op;
+    fail<UsageError>("--n: '", e.op, "' has no matrix to show; these have:", others);
+  }
+  const OpMatrix matrix = e.matrix(n);
+  const int64_t columns = matrix.forward.size(1);
+  check<UsageError>(columns <= most_columns, "--n: the matrix of '", e.op, "' for ", n, " has ",
+                    columns, " columns, of which ", most_columns, " fit a line");
+  return matrix;
+}
+
 }  // namespace skiff

@@ -130,7 +130,7 @@ $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))$(FEWER
 STANDARD := algorithm cmath cstdint cstring filesystem functional map memory optional span sstream string variant vector
 PCHS     := $(if $(filter 1,$(PCH)),$(patsubst %,$(COMMON)/pch%/standard.h.gch,$(sort -O0 -O1 $(OPT))))
 pch       = $(if $(PCHS),$(COMMON)/pch$(filter -O%,$(flags))/standard.h)
-$(PCHS): $(COMMON)/pch%/standard.h.gch:
+$(PCHS): $(COMMON)/pch%/standard.h.gch: | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(run)printf '#include <%s>\n' $(STANDARD) >$(@:.gch=)
 	$(run)$(CXX) $(patsubst -O%,$*,$(FLAGS)) -x c++-header $(@:.gch=) -o $@

@@ -32,6 +32,10 @@ WITH_MPI := $(if $(filter 1,$(MPI)),-mpi$(subst .,-,$(patsubst mpicc%,%,$(notdir
 BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(WITH_MPI)$(if $(filter 1,$(NCCL)),-nccl)$(VARIANT)
 # CUDA=1, FFT=builtin and MPI=1 change few objects; the others are those of the build without them.
 COMMON   := $(if $(filter file,$(origin BUILD)),build/cpu$(VARIANT),$(BUILD))
+# `make clean all` cleans first.
+ifneq ($(filter clean,$(MAKECMDGOALS)),)
+.NOTPARALLEL:
+endif
 
 WARNINGS := -Wall -Wextra -Wno-missing-field-initializers$(if $(CLANG),, -Wno-restrict)$(if $(filter 1,$(WERROR)), -Werror)
 WARNINGS += $(if $(CLANG),-Wno-unknown-warning-option -Wno-pass-failed)
@@ -125,12 +129,20 @@ $(if $(filter 1,$(SAN)),$(filter $(BUILD)/layers/% $(BUILD)/optim/% $(BUILD)/dat
 $(BUILD)/core/nccl.o: flags = $(FLAGS) -isystem $(CUDA_HOME)/include $(if $(NCCL_HOME),-isystem $(NCCL_HOME)/include)
 $(BUILD)/core/processes_mpi.o: flags = $(FLAGS) $(filter -I%,$(MPI_SAYS))
 $(TEST_OBJECTS): flags = $(patsubst -O3,-O0,$(patsubst -O1,-O0,$(FLAGS)))$(FEWER)
+# What was compiled with other flags is compiled again. (WERROR changes no object.)
+STAMP    := $(COMMON)/.flags
+COMPILED := $(lastword $(CXX)) $(filter-out -Werror,$(FLAGS))
+ifneq ($(strip $(COMPILED)),$(shell cat $(STAMP) 2>/dev/null))
+.PHONY: $(STAMP)
+endif
+$(STAMP):
+	@mkdir -p $(@D) && echo '$(strip $(COMPILED))' >$@
 # The headers of the standard library that most files need, compiled once per optimisation level: a quarter of the time
 # of a typical file. With PCH=0 each file sees only what it includes itself.
 STANDARD := algorithm cmath cstdint cstring filesystem functional map memory optional span sstream string variant vector
 PCHS     := $(if $(filter 1,$(PCH)),$(patsubst %,$(COMMON)/pch%/standard.h.gch,$(sort -O0 -O1 $(OPT))))
 pch       = $(if $(PCHS),$(COMMON)/pch$(filter -O%,$(flags))/standard.h)
-$(PCHS): $(COMMON)/pch%/standard.h.gch: | $(BUILD)/.packages
+$(PCHS): $(COMMON)/pch%/standard.h.gch: $(STAMP) | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(run)printf '#include <%s>\n' $(STANDARD) >$(@:.gch=)
 	$(run)$(CXX) $(patsubst -O%,$*,$(FLAGS)) -x c++-header $(@:.gch=) -o $@
@@ -140,11 +152,11 @@ $(call say,$(CXX) $<)
 $(run)$(CXX) $(flags) $(addprefix -include ,$(pch)) $(if $(filter $(OWN),$<),$(OWN_FLAGS)) -MMD -MP -c $< -o $@
 endef
 CXX_OBJECTS := $(filter-out $(NVCC_OBJECTS),$(OBJECTS) $(TEST_OBJECTS) $(SHARED_OBJECTS) $(PROGRAM_OBJECTS) $(PUZZLE_OBJECTS) $(COMMON)/tests/distributed/probe.o $(COMMON)/tests/campaign/fuzz/targets.o)
-$(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp | $(BUILD)/.packages
+$(filter $(BUILD)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(BUILD)/%.o: %.cpp $(STAMP) | $(BUILD)/.packages
 	$(compile)
 $(CXX_OBJECTS): | $(PCHS)
 ifneq ($(COMMON),$(BUILD))
-$(filter $(COMMON)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(COMMON)/%.o: %.cpp | $(BUILD)/.packages
+$(filter $(COMMON)/%,$(filter-out $(MADE),$(CXX_OBJECTS))): $(COMMON)/%.o: %.cpp $(STAMP) | $(BUILD)/.packages
 	$(compile)
 endif
 $(NVCC_OBJECTS): | $(BUILD)/.packages
@@ -158,7 +170,7 @@ $(COMMON)/examples/report/templates.cpp: examples/report/templates.awk $(wildcar
 $(MADE:.o=.cpp):
 	@mkdir -p $(@D)
 	$(run)awk -f $^ > $@
-$(MADE): %.o: %.cpp | $(BUILD)/.packages
+$(MADE): %.o: %.cpp $(STAMP) | $(BUILD)/.packages
 	$(compile)
 # What programs share: a program takes from the archive what it uses.
 $(BUILD)/libshared.a: $(SHARED_OBJECTS)
@@ -224,7 +236,7 @@ test-slow: $(BUILD)/skiff_tests all
 test-random: $(BUILD)/generate $(BUILD)/train_lm
 	tests/random/generate.sh $(BUILD) $(or $(FOR),600) $(SEED)
 test-gpu:
-	$(MAKE) CUDA=1 all build/cuda/skiff_tests
+	$(MAKE) CUDA=1 all tests
 	tests/gpu.sh build/cuda
 bench-gpu:
 	$(MAKE) CUDA=1 build/cuda/bench_gpu

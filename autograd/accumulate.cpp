@@ -12,24 +12,22 @@ void add_reals(Device device, int64_t n, const T* a, const T* b, T* sum) {
 }
 }  // namespace
 
-void accumulate(GradSlot& slot, const Tensor& g) {
+bool accumulate(GradSlot& slot, Tensor g) {
   if (!slot.grad) {
-    slot.grad = g;
-    slot.owned = false;
-    return;
+    slot.grad = std::move(g);
+    return false;
   }
   check(slot.grad.shape() == g.shape() && slot.grad.dtype() == g.dtype(),
         "backward: gradients of one value must agree, got ", slot.grad, " and ", g);
-  // Who asked for the gradient may still hold it, and expects it not to change.
-  const bool in_place = slot.owned && slot.grad.is_sole();
-  Tensor sum = in_place ? slot.grad : empty_like(g);
+  const bool into_sum = slot.grad.is_sole(), into_new = !into_sum && g.is_sole();
+  Tensor sum = into_sum ? slot.grad : into_new ? g : empty_like(g);
   const int64_t reals = g.size() * (g.is_complex() ? 2 : 1);
   dispatch(g, [&]<class T> {
     add_reals(g.device(), reals, static_cast<const T*>(std::as_const(slot.grad).raw()),
-              static_cast<const T*>(g.raw()), static_cast<T*>(sum.raw()));
+              static_cast<const T*>(std::as_const(g).raw()), static_cast<T*>(sum.raw()));
   });
-  slot.grad = sum;
-  slot.owned = true;
+  slot.grad = std::move(sum);
+  return !into_sum && !into_new;
 }
 
 }  // namespace skiff

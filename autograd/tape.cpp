@@ -32,11 +32,12 @@ void check_form(const Node& node, size_t i, const Tensor& g) {
         slot.shape, slot.device == Device::CUDA ? " on cuda" : "", " like the input, got ", g);
 }
 
-void accumulate_measured(GradSlot& slot, const Tensor& g) {
-  const bool adds = bool(slot.grad), makes = adds && !slot.owned;
+void accumulate_measured(GradSlot& slot, Tensor g) {
+  const bool adds = bool(slot.grad);
+  const int64_t bytes = g.bytes();
   const ProfileSpan span;
-  accumulate(slot, g);
-  if (adds) span.end("sum of gradients", Profile::Phase::Backward, makes ? g.bytes() : 0);
+  const bool makes = accumulate(slot, std::move(g));
+  if (adds) span.end("sum of gradients", Profile::Phase::Backward, makes ? bytes : 0);
 }
 }  // namespace
 
@@ -56,22 +57,19 @@ const Tensor& Variable::grad() const {
 void Variable::zero_grad() const {
   if (!slot_) return;
   slot_->grad = Tensor();
-  slot_->owned = false;
 }
 
-Gradient Variable::take_grad() const {
-  const Gradient taken{grad(), slot_->owned};
+Tensor Variable::take_grad() const {
+  Tensor taken = grad();
   zero_grad();
   return taken;
 }
 
-void Variable::set_grad(Gradient gradient) const {
-  const Tensor& g = gradient.value;
+void Variable::set_grad(Tensor g) const {
   check(slot_ != nullptr, "set_grad: this Variable is a constant and has no gradient");
   check(!g || (g.shape() == shape() && g.dtype() == dtype() && g.device() == device()),
         "set_grad: a gradient like ", value_, " is needed, got ", g);
-  slot_->owned = gradient.owned;
-  slot_->grad = std::move(gradient.value);
+  slot_->grad = std::move(g);
 }
 
 Tape::Tape() : outer_(current_tape), id_(++tapes_made) { current_tape = this; }
@@ -131,7 +129,7 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
     const std::vector<Marked> marked = std::move(marked_.back());
     nodes_.pop_back();
     marked_.pop_back();
-    const Tensor g = node->output->grad;
+    Tensor g = node->output->grad;
     if (!g) continue;  // the loss does not depend on this output
     if (!node->output->watched) node->output->grad = Tensor();
     Needs needs;
@@ -141,9 +139,10 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
       check(!m.mark.changed(), node->name(), ": ", m.what,
             ", has changed between forward and backward, and its gradients would be wrong");
     const ProfileSpan span;
-    const Grads grads = node->backward(g, needs);
+    Grads grads = node->backward(g, needs);
     if (span && !node->runs_ops())
       span.end(node->name(), Profile::Phase::Backward, new_bytes(grads, g));
+    g = Tensor();  // not held, so that a sum may be made in its memory
     check(grads.size() == node->inputs.size(), node->name(), ": backward returned ", grads.size(),
           " gradients for ", node->inputs.size(), " inputs");
     for (size_t i = 0; i < grads.size(); ++i) {
@@ -152,7 +151,7 @@ void Tape::backward(const Variable& y, const Tensor& gy) {
       check<NumericalError>(!check_finite_ || all_finite(grads[i]), node->name(),
                             ": the gradient of input ", i, ", ", grads[i],
                             ", is the first that is not finite");
-      accumulate_measured(*node->inputs[i], grads[i]);
+      accumulate_measured(*node->inputs[i], std::move(grads[i]));
     }
   }
 }

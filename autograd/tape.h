@@ -32,15 +32,8 @@ struct GradSlot {
   const DType dtype;
   const Device device;
   Tensor grad;
-  bool owned = false;    // the engine made the buffer and may add into it
   bool watched = false;  // keep the gradient of this intermediate value
   uint64_t tape = 0;     // the tape that recorded the value; 0 for a leaf
-};
-
-// A gradient in another place than its Variable.
-struct Gradient {
-  Tensor value;
-  bool owned = false;  // as in GradSlot
 };
 
 // A Tensor and, if a gradient is wanted, a place for it. A cheap handle.
@@ -56,8 +49,8 @@ class Variable {
   const Tensor& grad() const;  // the sum of those that have arrived; empty if none has
   void zero_grad() const;      // drops the gradient
   // Moves the gradient out, and in: in the place of what is there; an empty one is none.
-  Gradient take_grad() const;
-  void set_grad(Gradient gradient) const;
+  Tensor take_grad() const;
+  void set_grad(Tensor gradient) const;
 
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }
@@ -126,6 +119,7 @@ class Tape {
   // again, only its x is watched.
   void check_unchanged() { check_unchanged_ = true; }
   size_t size() const { return nodes_.size(); }
+  bool recorded(const Variable& v) const { return v.slot_ && v.slot_->tape == id_; }  // here
   const std::vector<std::unique_ptr<Node>>& nodes() const { return nodes_; }  // in their order
 
   static Tape* current();  // of this thread; null when nothing is recorded

@@ -59,17 +59,17 @@ void Parameters::zero_grad() {
   for (const Parameter& p : entries_) p.variable.zero_grad();
 }
 
-std::vector<Gradient> Parameters::take_gradients() {
-  std::vector<Gradient> gradients;
+std::vector<Tensor> Parameters::take_gradients() {
+  std::vector<Tensor> gradients;
   for (const Parameter& p : entries_)
     if (p.trained) gradients.push_back(p.variable.take_grad());
   return gradients;
 }
 
-void Parameters::set_gradients(std::vector<Gradient> gradients) {
+void Parameters::set_gradients(std::vector<Tensor> gradients) {
   auto next = gradients.begin();
   for (const Parameter& p : entries_)
-    if (p.trained) p.variable.set_grad(next == gradients.end() ? Gradient() : std::move(*next++));
+    if (p.trained) p.variable.set_grad(next == gradients.end() ? Tensor() : std::move(*next++));
 }
 
 Variable Parameters::add(const std::string& name, Shape shape, const Initializer& initial,

@@ -58,8 +58,8 @@ class Parameters {
   void zero_grad();
   // The gradients of the trained parameters, in order of creation, moved out and in: of models that
   // are computed in turns.
-  std::vector<Gradient> take_gradients();
-  void set_gradients(std::vector<Gradient> gradients);
+  std::vector<Tensor> take_gradients();
+  void set_gradients(std::vector<Tensor> gradients);
 
   uint64_t seed() const { return seed_; }
   DType dtype() const { return dtype_; }

@@ -104,7 +104,7 @@ void set_flat_gradients(const Parameters& parameters, const Tensor& flat) {
     Tensor g = empty_like(v.grad());
     check(at + g.bytes() <= flat.bytes(), "set_flat_gradients: got only ", flat);
     memory::copy(g.device(), g.raw(), flat.device(), from + at, size_t(g.bytes()));
-    v.set_grad({g, /*owned=*/true});
+    v.set_grad(std::move(g));
   });
   check(bytes == flat.bytes(), "set_flat_gradients: ", bytes, " bytes are needed, got ", flat);
 }

@@ -48,8 +48,8 @@ class ShardsInTurn {
  private:
   struct Turn {
     ShardPass pass;
-    std::vector<Gradient> gradients = {};  // while another shard runs
-    Tensor sums = {};  // its own until all have handed in theirs, then the total
+    std::vector<Tensor> gradients = {};  // while another shard runs
+    Tensor sums = {};                    // its own until all have handed in theirs, then the total
     std::unique_ptr<Coroutine> coroutine = {};
   };
   bool run_round();

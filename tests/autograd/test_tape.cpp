@@ -81,6 +81,23 @@ TEST_CASE("tape: adding in place leaves a gradient alone that somebody holds") {
   CHECK(item(w.grad()) == 8);
 }
 
+TEST_CASE("tape: a sum of gradients is made in memory that nobody else holds") {
+  const Variable w = number(1);
+  const auto run = [&](double factor) {
+    Tape tape;
+    tape.backward(factor * w);
+  };
+  run(2);
+  const void* const first = w.grad().raw();
+  run(3);  // into the sum
+  CHECK(w.grad().raw() == first);
+  const Tensor held = w.grad();
+  run(4);  // the sum is held: into the new gradient
+  CHECK(w.grad().raw() != first);
+  CHECK(item(w.grad()) == 9);
+  CHECK(item(held) == 5);
+}
+
 TEST_CASE("tape: gradients of a leaf add up over tapes until they are dropped") {
   const Variable a = number(5);
   for (int i = 1; i <= 3; ++i) {

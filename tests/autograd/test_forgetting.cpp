@@ -78,6 +78,19 @@ TEST_CASE("forgetting: a product that reads a forgotten value says so whatever i
   refused([&] { gated_linear(x, x, h.value, long_b, {}); });
   const Variable W3(random64({2, 600}, 5));
   refused([&] { gated_linear_unit(x, {h.value, long_b, h.value, long_b, W3, b}, {}); });
+  const Tensor labels = tensor_of(std::vector<int32_t>(600, 1), {600});
+  refused([&] { linear_cross_entropy(x, h.value, {}, labels); });
+}
+
+TEST_CASE("forgetting: ski of short and of long sequences says that a value is forgotten") {
+  for (const int64_t n : {20, 200}) {
+    const Variable x = Variable::leaf(random64({2, n, 4}, 1));
+    Tape tape;
+    const Remade h = {silu(x), [&] { return silu(Variable(x.value())).value(); }};
+    const Variable kept = forgetting(h, [](const Variable& v) { return v * v; });
+    const Variable c(random64({3, 4}, 2)), k(random64({8, 4}, 3));
+    CHECK_THROWS_WITH_AS(ski(h.value, c, k), doctest::Contains("memory is given back"), Error);
+  }
 }
 
 TEST_CASE("forgetting: what is not recorded, not to be made again, or handed on is kept") {

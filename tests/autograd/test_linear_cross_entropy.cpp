@@ -71,6 +71,15 @@ TEST_CASE("linear_cross_entropy: the losses of the rows, and their mean over tho
     total += loss;
   }
   CHECK(item(linear_cross_entropy(x, W, {}, labels)) == doctest::Approx(total / 4).epsilon(1e-13));
+  // Of no row, the losses are 0 and there is no mean.
+  const Tensor none = tensor_of(std::vector<int32_t>(6, -1), {2, 3});
+  CHECK(to_vector(linear_cross_entropy_rows(x, W, {}, none)) == std::vector<double>(6, 0));
+  CHECK_THROWS_WITH_AS(linear_cross_entropy(x, W, {}, none),
+                       doctest::Contains("at least one label must not be ignored"), Error);
+  const Tensor beyond = tensor_of(std::vector<int32_t>{0, 1, 2, 3, 4, 5}, {2, 3});
+  CHECK_THROWS_WITH_AS(linear_cross_entropy_rows(x, W, {}, beyond),
+                       doctest::Contains("labels must lie in 0 .. 4 or below 0, got 5 in row 5"),
+                       Error);
 }
 
 TEST_CASE("cross_entropy: an ignored row has no loss and no gradient, whatever its logits are") {

@@ -128,6 +128,7 @@ struct LinearCrossEntropy {
     T *z = z_tensor.data<T>(), *m = m_tensor.data<T>(), *l = l_tensor.data<T>();
     const int32_t* labels = labels_tensor.data<int32_t>();
     const T* x = x_tensor.data<T>();
+    affine::check_readable({&W, &b});
     T *loss = loss_tensor.data<T>(), *gx_rows = gx ? gx.data<T>() : nullptr;
     for (int64_t first = 0; first < rows; first += cut.slab) {
       const int64_t in_slab = std::min(cut.slab, rows - first);
@@ -202,8 +203,8 @@ Tensor linear_cross_entropy_rows(const Tensor& x, const Tensor& W, const Tensor&
                                  const Tensor& labels) {
   LinearCrossEntropy op;
   op.check_inputs(x, W, b, labels);
-  const Tensor count = row_losses::counted(op.name, labels, W.size(0));
-  return op.run(x, W, b, labels, count).reshape(labels.shape());
+  row_losses::check_range(op.name, labels, W.size(0));
+  return op.run(x, W, b, labels, /*count=*/Tensor()).reshape(labels.shape());
 }
 
 }  // namespace skiff

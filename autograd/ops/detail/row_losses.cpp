@@ -25,14 +25,20 @@ struct Mean {
 
 }  // namespace
 
+void check_range(const char* op, const Tensor& labels, int64_t C) {
+  if (labels.device() == Device::CUDA) return;
+  const int32_t* label = labels.data<int32_t>();
+  for (int64_t r = 0; r < labels.size(); ++r)
+    check(label[r] < C, op, ": labels must lie in 0 .. ", C - 1, " or below 0, got ", label[r],
+          " in row ", r);
+}
+
 Tensor counted(const char* op, const Tensor& labels, int64_t C) {
   const int32_t* label = labels.data<int32_t>();
   const int64_t rows = labels.size();
   const Tensor count = column_sums<1>(labels.device(), rows, 1, Counted{label});
   if (labels.device() == Device::CUDA) return count;
-  for (int64_t r = 0; r < rows; ++r)
-    check(label[r] < C, op, ": labels must lie in 0 .. ", C - 1, " or below 0, got ", label[r],
-          " in row ", r);
+  check_range(op, labels, C);
   check(item(count) > 0, op, ": at least one label must not be ignored, got ", rows,
         rows == 1 ? " label" : " labels", " below 0");
   return count;

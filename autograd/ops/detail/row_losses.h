@@ -6,8 +6,10 @@
 
 namespace skiff::row_losses {
 
-// The number of labels that are not ignored, float64 (1, 1). On the CPU it throws for a label of C
-// or more, and when no label is left.
+// On the CPU it throws for a label of C or more.
+void check_range(const char* op, const Tensor& labels, int64_t C);
+// The number of labels that are not ignored, float64 (1, 1). On the CPU it throws as check_range()
+// does, and when no label is left.
 Tensor counted(const char* op, const Tensor& labels, int64_t C);
 
 // loss = (m - x[label]) + l + a (x[label] - mean_c x[c]) with m = max_c x[c], l = log sum_c

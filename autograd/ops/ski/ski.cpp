@@ -33,6 +33,7 @@
 
 #include "core/conv/ski.h"
 #include "autograd/op.h"
+#include "autograd/ops/detail/affine.h"
 #include "autograd/ops/detail/inducing_points.h"
 #include "autograd/ops/detail/reference.h"
 #include "autograd/ops/ski.h"
@@ -51,12 +52,14 @@ struct Ski {
     c = c_in;
     k = k_in;
     check_inputs();
+    affine::check_readable({&x, &c, &k});
     if (ski_parts::is_short(x, c, k, axis)) return ski_cpu::short_forward(x, c, k, axis);
     z = to_inducing_points(x, k.size(0) / 2, axis);
     return ski_parts::output(x, c, ski_parts::kernel_product(k, z, axis, /*transposed=*/false),
                              axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {
+    affine::check_readable({&x, &c, &k});
     if (ski_parts::is_short(x, c, k, axis)) {
       auto [gx, gc, gk] = ski_cpu::short_backward(x, c, k, gy, axis, needs[0], needs[1], needs[2]);
       return {gx, gc, gk};

@@ -15,6 +15,8 @@ double inner(const Tensor& a, const Tensor& b) {
 
 Tensor central_differences(const std::function<double(const Tensor& x)>& loss, const Tensor& x,
                            double step_size) {
+  check(real_part_type(x.dtype()) == DType::Float64 && x.device() == Device::CPU,
+        "central_differences: float64 or complex128 on the CPU is needed, got ", x);
   Tensor slopes = empty_like(x);
   const int64_t reals = x.size() * (x.is_complex() ? 2 : 1);
   for (int64_t e = 0; e < reals; ++e) {

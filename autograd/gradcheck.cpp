@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "autograd/differences.h"
 #include "core/random.h"
@@ -126,8 +127,10 @@ class Checker {
   }
 
   void note(double& worst, double error, double limit, const std::string& what) {
-    if (!(error <= worst)) worst = error;  // a NaN is kept
-    require(error <= limit, what + ", error " + std::to_string(error));
+    if (!std::isnan(worst) && !(error <= worst)) worst = error;  // a NaN is kept
+    char text[32];
+    std::snprintf(text, sizeof text, "%.1e", error);
+    require(error <= limit, what + ", error " + text);
   }
 
   void check_reference(const OpSample& sample, const Tensor& y) {

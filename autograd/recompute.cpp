@@ -31,7 +31,7 @@ struct Recompute final : Node {
     if (unchanged) tape.check_unchanged();
     const Variable y = f(leaf);
     if (!y.requires_grad()) return {zeros_like(x)};  // f is constant
-    if (tape.size() == 0) {
+    if (!tape.recorded(y)) {
       check(y.value().shares_storage(x), "recompute: f returned a leaf of its own");
       return {gy};  // f hands x on
     }

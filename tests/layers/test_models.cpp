@@ -297,4 +297,12 @@ TEST_CASE("recompute: a function that hands its input on, and one that does not 
   CHECK(gradients([&](const Variable&) { return Variable(w.value()); }).first == none);
   CHECK_THROWS_WITH_AS(gradients([&](const Variable&) { return w; }),
                        doctest::Contains("recompute: f returned a leaf"), Error);
+  // The same after it has looked at something.
+  const auto looks = [](const Variable& v, const Variable& result) {
+    item(sum(v * v));
+    return result;
+  };
+  CHECK(gradients([&](const Variable& v) { return looks(v, v); }).first == twos);
+  CHECK_THROWS_WITH_AS(gradients([&](const Variable& v) { return looks(v, w); }),
+                       doctest::Contains("recompute: f returned a leaf"), Error);
 }

@@ -221,12 +221,15 @@ Variable div(const Variable& a, const Variable& b) { return apply(Div{}, a, b); 
 Variable scale(const Variable& x, double s) { return apply(Scale{s}, x); }
 
 namespace {
-Tensor number_like(const Variable& x, double s) { return full({}, s, x.dtype(), x.device()); }
+Tensor number_like(const char* op, const Variable& x, double s) {
+  check_real(op, "x", x.value());
+  return full({}, s, x.dtype(), x.device());
+}
 }  // namespace
 
-Variable operator+(const Variable& x, double s) { return add(x, number_like(x, s)); }
-Variable operator-(const Variable& x, double s) { return sub(x, number_like(x, s)); }
+Variable operator+(const Variable& x, double s) { return add(x, number_like("add", x, s)); }
+Variable operator-(const Variable& x, double s) { return sub(x, number_like("sub", x, s)); }
 Variable operator-(double s, const Variable& x) { return -x + s; }
-Variable operator/(const Variable& x, double s) { return div(x, number_like(x, s)); }
+Variable operator/(const Variable& x, double s) { return div(x, number_like("div", x, s)); }
 
 }  // namespace skiff

@@ -57,10 +57,10 @@ double weight(const InterpolationMatrix& W, int64_t i, int64_t p) {
   return p == e.left ? e.first : p == e.left + 1 ? e.second : 0;
 }
 
-void check_matrix(const InterpolationMatrix& W) {
-  check(W.r >= 2, "interpolate: at least 2 inducing points are needed, got r = ", W.r);
-  check(W.n >= 1, "interpolate: at least 1 position is needed, got n = ", W.n);
-  check(!W.published || W.n >= 2, "interpolate: the published matrix needs n >= 2, got n = ", W.n);
+void check_matrix(const char* op, const InterpolationMatrix& W) {
+  check(W.r >= 2, op, ": at least 2 inducing points are needed, got r = ", W.r);
+  check(W.n >= 1, op, ": at least 1 position is needed, got n = ", W.n);
+  check(!W.published || W.n >= 2, op, ": the published matrix needs n >= 2, got n = ", W.n);
 }
 
 Tensor product(const InterpolationMatrix& W, const Tensor& s, int64_t axis) {  // W s
@@ -79,7 +79,7 @@ struct Interpolate {
 
   Tensor forward(const Tensor& s) {
     check_real(name, "s", s);
-    check_matrix(W);
+    check_matrix(name, W);
     check(s.size(axis) == W.r, "interpolate: ", W.r, " inducing points are needed along axis ",
           axis, ", got ", s);
     return product(W, s, axis);
@@ -117,7 +117,7 @@ struct InterpolateAdjoint {
 
   Tensor forward(const Tensor& x) {
     check_real(name, "x", x);
-    check_matrix(W);
+    check_matrix(name, W);
     check(x.size(axis) == W.n, "interpolate_adjoint: ", W.n, " positions are needed along axis ",
           axis, ", got ", x);
     return transposed_product(W, x, axis);

@@ -32,6 +32,7 @@ struct Rfft {
 
   Tensor forward(const Tensor& x) {
     check_real(name, "x", x);
+    check(F >= 1, "rfft: F must be at least 1, got ", F);
     n = x.size(axis);
     return fft::r2c(x, F, axis);
   }

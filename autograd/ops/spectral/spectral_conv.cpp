@@ -42,6 +42,7 @@ struct SpectralConv {
   Tensor forward(const Tensor& x_in, const Tensor& S_in) {
     x = x_in;
     S = S_in;
+    check_real(name, "x", x);
     return spectral_conv_forward(x, S, F, axis);
   }
   Grads backward(const Tensor& gy, Needs needs) const {

@@ -106,7 +106,7 @@ ArchiveReader::ArchiveReader(const std::string& path) : path_(path) {
   check<DataError>(error || size > 0, path, ": the file is empty");
   stream_ = std::make_unique<Stream>(path);
   stream_->open(path);
-  most_kept_ = most_unpacked(error ? 0 : int64_t(size));
+  most_given_ = most_unpacked(error ? 0 : int64_t(size));
 }
 
 ArchiveReader::~ArchiveReader() = default;
@@ -135,6 +135,10 @@ bool ArchiveReader::next() {
     if (name == nullptr) name = ::archive_entry_pathname_utf8(entry);
     name_ = name ? name : "";
     while (name_.starts_with("./")) name_.erase(0, 2);
+    constexpr size_t kLongestName = 4096;  // of a path in Linux
+    check<DataError>(name_.size() <= kLongestName, path_, ": the name of a file must have at most ",
+                     kLongestName, " bytes, got ", name_.size());
+    give(int64_t(name_.size()));
     encrypted_ = ::archive_entry_is_encrypted(entry);
     left_ = ::archive_entry_size_is_set(entry) ? ::archive_entry_size(entry) : -1;
     return true;
@@ -156,7 +160,14 @@ size_t ArchiveReader::read(char* into, size_t count) {
   const la_ssize_t got = ::archive_read_data(stream_->archive, into, count);
   if (got < 0) fail_here(", in " + quoted(name_));
   if (left_ >= 0) left_ -= got;
+  give(got);
   return size_t(got);
+}
+
+void ArchiveReader::give(int64_t bytes) {
+  given_ += bytes;
+  check<DataError>(given_ <= most_given_, place(), ": the files of this archive need more than ",
+                   most_given_, " bytes, which is too much for its size");
 }
 
 std::string ArchiveReader::read_all(int64_t max_bytes) {
@@ -167,11 +178,8 @@ std::string ArchiveReader::read_all(int64_t max_bytes) {
   char part[1 << 16];
   while (const size_t got = read(part, sizeof part)) {
     bytes.append(part, got);
-    kept_ += int64_t(got);
     check<DataError>(int64_t(bytes.size()) <= max_bytes, place(), ": the file must have at most ",
                      max_bytes, " bytes");
-    check<DataError>(kept_ <= most_kept_, place(), ": the files of this archive need more than ",
-                     most_kept_, " bytes, which is too much for its size");
   }
   return bytes;
 }

@@ -33,7 +33,8 @@ class GzipReader {
 };
 
 // The regular files of a tar archive (plain or gzipped, whatever its name) or of a zip archive, in
-// its order. Folders, links and devices are passed over.
+// its order. Folders, links and devices are passed over. DataError when the names and what is read
+// of the files come to more than most_unpacked() of the archive.
 //   ArchiveReader archive(path);
 //   while (archive.next()) use(archive.name(), archive.read_all());
 class ArchiveReader {
@@ -47,19 +48,19 @@ class ArchiveReader {
 
   // The next bytes of the file; 0 at its end. DataError when it is encrypted.
   size_t read(char* into, size_t count);
-  // The rest of the file; DataError when it has more than max_bytes, or all that was read so has
-  // more than most_unpacked() of the archive.
+  // The rest of the file; DataError when it has more than max_bytes.
   std::string read_all(int64_t max_bytes = int64_t(1) << 30);
 
  private:
   struct Stream;
   [[noreturn]] void fail_here(const std::string& where = "");
+  void give(int64_t bytes);  // counts them
 
   std::string path_;
   std::unique_ptr<Stream> stream_;
   std::string name_;
-  int64_t left_ = 0;                  // of the file, as stated; -1: not stated
-  int64_t kept_ = 0, most_kept_ = 0;  // bytes given by read_all(), and their limit
+  int64_t left_ = 0;                    // of the file, as stated; -1: not stated
+  int64_t given_ = 0, most_given_ = 0;  // bytes of names and files, and their limit
   bool ended_ = false, encrypted_ = false;
 };
 

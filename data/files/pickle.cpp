@@ -28,7 +28,7 @@ struct Value {
 // What may be named; none is called.
 constexpr std::string_view kReconstruct = "numpy.core.multiarray\n_reconstruct",
                            kArray = "numpy\nndarray", kDType = "numpy\ndtype";
-constexpr size_t kMostValues = size_t(1) << 18;  // a file of CIFAR-10 has 20,000
+constexpr size_t kMostValues = size_t(1) << 18;  // made, stacked, or stored; CIFAR-10 has 20,000
 
 class Reader {
  public:
@@ -37,6 +37,7 @@ class Reader {
   const Value& read() {
     while (true) {
       opcode_at_ = at_;
+      opcode_ = 0;  // none yet, should the file end here
       opcode_ = take(1)[0];
       if (opcode_ == '.') break;
       step();
@@ -113,11 +114,13 @@ class Reader {
   }
   void put(uint32_t place) {
     require(!stack_.empty(), "a value is missing before it");
+    require(memo_.size() < kMostValues, "more than ", kMostValues, " stored values");
     memo_[place] = stack_.back();
   }
   void get(uint32_t place) {
     const auto entry = memo_.find(place);
     require(entry != memo_.end(), "nothing was stored as number ", place);
+    require(stack_.size() < kMostValues, "more than ", kMostValues, " values");
     stack_.push_back(entry->second);
   }
 
@@ -172,9 +175,11 @@ class Reader {
 
   // What a call of the known functions would return.
   void reduce() {
-    const std::vector<Value*> arguments = pop(Kind::Tuple)->items;
+    // No copies: a tuple may be long, and used again and again.
+    static const Value none;
+    const std::vector<Value*>& arguments = pop(Kind::Tuple)->items;
     const std::string_view function = pop(Kind::Global)->text;
-    const Value first = arguments.empty() ? Value{} : *arguments[0];
+    const Value& first = arguments.empty() ? none : *arguments[0];
     if (function == kReconstruct) {
       require(first.kind == Kind::Global && first.text == kArray, "an array of NumPy is expected");
       return push(Kind::Array);
@@ -187,7 +192,7 @@ class Reader {
 
   // The state of an array: version, shape, data type, column-major or not, bytes.
   void build() {
-    const std::vector<Value*> state = pop(Kind::Tuple)->items;
+    const std::vector<Value*>& state = pop(Kind::Tuple)->items;
     require(!stack_.empty(), "a value is missing before it");
     if (stack_.back()->kind == Kind::DType) return;  // byte order and flags: nothing for bytes
     const auto is = [&](size_t i, Kind kind) { return state[i]->kind == kind; };

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <unordered_set>
 #include <utility>
 
 #include "core/check.h"
@@ -32,19 +33,21 @@ std::string code_of(char32_t character) {
 class Missing {
  public:
   void add(const std::string& shown) {
-    if (std::find(all_.begin(), all_.end(), shown) == all_.end()) all_.push_back(shown);
+    if (known_.insert(shown).second && first_.size() < kShown) first_.push_back(shown);
   }
   void check_none(const char* what) const {
-    if (all_.empty()) return;
-    constexpr size_t kShown = 10;
+    if (known_.empty()) return;
     std::string list;
-    for (size_t i = 0; i < std::min(all_.size(), kShown); ++i) list += (i ? ", " : "") + all_[i];
-    if (all_.size() > kShown) list += " and " + std::to_string(all_.size() - kShown) + " more";
+    for (const std::string& shown : first_) list += (list.empty() ? "" : ", ") + shown;
+    const size_t more = known_.size() - first_.size();
+    if (more > 0) list += " and " + std::to_string(more) + " more";
     fail<DataError>("the text has ", what, " that the vocabulary does not have: ", list);
   }
 
  private:
-  std::vector<std::string> all_;
+  static constexpr size_t kShown = 10;
+  std::unordered_set<std::string> known_;
+  std::vector<std::string> first_;  // in the order of the text
 };
 
 // Takes the next line off a text; false at the end.

@@ -152,9 +152,10 @@ LevelFiles open_archive(const std::string& archive_path, int64_t side) {
 
 // ---- Metadata
 
+// The words that a Row is made of; a line may go on.
 std::vector<std::string> words_of(std::string_view line) {
   std::vector<std::string> words;
-  for (size_t at = 0; at < line.size();) {
+  for (size_t at = 0; at < line.size() && words.size() <= kDashes;) {
     const size_t begin = line.find_first_not_of(" \t", at);
     if (begin == std::string_view::npos) break;
     at = std::min(line.find_first_of(" \t", begin), line.size());

@@ -270,7 +270,7 @@ TEST_CASE("archive: damage anywhere in a gzipped archive is an error, never othe
   }
 }
 
-TEST_CASE("archive: what is kept of a small archive is limited, whatever it unpacks to") {
+TEST_CASE("archive: what comes out of a small archive is limited, whatever it unpacks to") {
   const Folder folder;
   // Gzip files one after another are one file: the packed member nine times.
   const std::string packed = gzip_of(member("a", std::string(size_t(1) << 23, 'x')));
@@ -280,6 +280,32 @@ TEST_CASE("archive: what is kept of a small archive is limited, whatever it unpa
   CHECK_THROWS_WITH_AS(files_of(folder.write("a.tgz", bytes + gzip_of(kTarEnd))),
                        doctest::Contains("a.tgz: a: the files of this archive need more than"),
                        DataError);
+  // In parts, as lines are read.
+  ArchiveReader archive(folder.path / "a.tgz");
+  const auto read_in_parts = [&] {
+    std::string part(size_t(1) << 16, '\0');
+    while (archive.next()) {
+      while (archive.read(part.data(), part.size()) > 0) {
+      }
+    }
+  };
+  CHECK_THROWS_WITH_AS(read_in_parts(), doctest::Contains("the files of this archive need more"),
+                       DataError);
+  // Names count, too.
+  const auto empty_file = [](size_t size) {
+    return member("long", std::string(size, 'n') + '\0', 'L') + header_of({"short", 0});
+  };
+  CHECK_THROWS_WITH_AS(files_of(folder.write("b.tar", empty_file(4097) + kTarEnd)),
+                       doctest::Contains("the name of a file must have at most 4096 bytes, got"),
+                       DataError);
+  std::string thousand;
+  for (int i = 0; i < 1000; ++i) thousand += empty_file(4000);
+  thousand = gzip_of(thousand);
+  bytes = "";
+  for (int i = 0; i < 15; ++i) bytes += thousand;
+  CHECK(bytes.size() < 1000000);
+  CHECK_THROWS_WITH_AS(files_of(folder.write("b.tgz", bytes + gzip_of(kTarEnd))),
+                       doctest::Contains("the files of this archive need more than"), DataError);
 }
 
 TEST_CASE("gzip: plain and gzipped files are read alike, damaged ones are refused") {

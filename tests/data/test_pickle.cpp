@@ -25,6 +25,7 @@ TEST_CASE("image: broken pickles end with file, offset and opcode, and run nothi
   const std::pair<std::string, std::string> cases[] = {
       {"", "at byte 0, opcode 0x00: the file ends early, 0 bytes long"},
       {raw("\x80\x02}U\x05") + "lab", "at byte 3, opcode 'U': the file ends early, 8 bytes long"},
+      {raw("\x80\x02}"), "at byte 3, opcode 0x00: the file ends early, 3 bytes long"},
       {raw("\x80\x04}."), "at byte 0, opcode 0x80: only protocol 2 is read"},
       {"cos\nsystem\n(S'true'\ntR.",
        "opcode 'c': the pickle asks for 'os\\x0asystem', which CIFAR-10 "},
@@ -83,4 +84,13 @@ TEST_CASE("image: a pickle cannot ask for more memory than its file is worth") {
   const std::string bytes(900000, 'N');
   CHECK(growth_of([&] { pickle_error(bytes); }) < kMostGrowth);
   CHECK(contains(pickle_error(bytes), "more than 262144 values"));
+  // One value, stacked many times or stored under many numbers.
+  std::string stacked = raw("K\x01q\x01"), stored = "N";
+  for (uint32_t i = 0; i < 300000; ++i) {
+    stacked += raw("h\x01");
+    stored += 'r';
+    stored.append(reinterpret_cast<const char*>(&i), sizeof i);
+  }
+  CHECK(contains(pickle_error(stacked), "opcode 'h': more than 262144 values"));
+  CHECK(contains(pickle_error(stored), "opcode 'r': more than 262144 stored values"));
 }

@@ -172,7 +172,7 @@ TEST_CASE("bad text: archives") {
       {"x.tar", tar.substr(0, 900), "x.tar: the archive is damaged or cut"},
       {"x.tar.gz", gzip_of(tar).substr(0, 30), "the gzip data is damaged or cut"},
       {"x.zip", zip_of({{"bomb.txt", std::string(size_t(66) << 20, ' ')}}),
-       "too much for its file"},
+       "too much for its size"},
   };
   for (const Bad& bad : all) check_bad(bad);
 }

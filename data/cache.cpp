@@ -1,9 +1,11 @@
 #include "data/cache.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 #include <zlib.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -67,7 +69,10 @@ struct Mismatch : DataError {
 
 class Reader {
  public:
-  explicit Reader(const std::string& path) : file_(::fdopen(open_file(path), "rb"), &std::fclose) {
+  explicit Reader(const std::string& path) : file_(nullptr, &std::fclose) {
+    const int handle = open_file(path);
+    file_.reset(::fdopen(handle, "rb"));
+    if (!file_) ::close(handle);
     std::error_code error;
     left_ = fs::file_size(path, error);
     if (!file_ || error || left_ < sizeof(uint32_t)) throw Mismatch();
@@ -192,6 +197,11 @@ bool in_range(const TaskData& data) {
   if (!data.vocabulary.empty() && int64_t(data.vocabulary.size()) != data.vocab) return false;
   constexpr int64_t kLargestSide = int64_t(1) << 20;
   if (data.height > kLargestSide || data.width < 0 || data.width > kLargestSide) return false;
+  constexpr int64_t kMostKinds = int64_t(1) << 16, kLongest = 10'000'000;  // as --max-length
+  if (data.classes > kMostKinds || data.vocab > kMostKinds) return false;
+  for (const int64_t length : {data.max_length, data.pad_to})
+    if (length < 0 || length > kLongest) return false;
+  if (!std::isfinite(data.pixel_mean) || !(data.pixel_deviation > 0)) return false;
   for (const auto* examples : {&data.train, &data.val, &data.test}) {
     for (const Example& example : *examples) {
       if (!known || !problem_of(example, data).empty()) return false;

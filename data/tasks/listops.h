@@ -79,8 +79,9 @@ struct Generated {
   double mean_length = 0;
 };
 
-// Writes DIR/basic_{train,val,test}.tsv, all three or none. Existing files are an error unless
-// `overwrite`. progress(done, total) is called after each tree.
+// Writes DIR/basic_{train,val,test}.tsv, the training file last, so that it is there only beside
+// the other two. Existing files are an error unless `overwrite`; they stay until all new ones are
+// complete. progress(done, total) is called after each tree.
 Generated generate(const std::string& folder, uint64_t seed, const Counts& counts,
                    const Limits& limits, bool overwrite = false,
                    const std::function<void(int64_t, int64_t)>& progress = {});

@@ -230,7 +230,10 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
     }
     files[i]->finish();
   }
-  // The training file last: it is the one that find() looks for.
+  // The training file is the one that find() looks for: an old one goes first and the new one comes
+  // last, so that whatever ends this halfway does not leave a mixture that somebody trains on.
+  fs::remove(fs::path(folder) / split_files().files[0].name, error);
+  check<IoError>(!error, "cannot replace the files in '", folder, "': ", error.message());
   for (size_t i = files.size(); i-- > 0;) files[i]->publish();
   result.attempts = generator.attempts();
   result.accepted = generator.accepted();

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include <zlib.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
@@ -234,11 +235,17 @@ TEST_CASE("cache: ids, labels and sizes out of range are not used, whatever the 
   CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].label = 2; }));
   CHECK_FALSE(used(image, [](TaskData& d) { d.val[0].label = -1; }));
   CHECK_FALSE(used(image, [](TaskData& d) { d.width = 0; }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.pixel_mean = NAN; }));
+  CHECK_FALSE(used(image, [](TaskData& d) { d.pixel_deviation = 0; }));
   const TaskData pairs = pairs_of(300);
   CHECK(used(pairs, [](TaskData&) {}));
   CHECK_FALSE(used(pairs, [](TaskData& d) { d.train[0].tokens = {301, 4, 2}; }));
   CHECK_FALSE(used(pairs, [](TaskData& d) { d.val[0].second = {301, 2}; }));
   CHECK_FALSE(used(pairs, [](TaskData& d) { d.vocabulary.pop_back(); }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.classes = int64_t(1) << 40; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.pad_to = -1; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.pad_to = int64_t(1) << 40; }));
+  CHECK_FALSE(used(pairs, [](TaskData& d) { d.max_length = -1; }));
 }
 
 TEST_CASE("cache: a pipe in its place is not waited for") {

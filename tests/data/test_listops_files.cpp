@@ -76,6 +76,16 @@ TEST_CASE("listops: existing files are kept unless overwriting is asked for") {
   CHECK(read_file(file).starts_with(kHeader));
 }
 
+TEST_CASE("listops: a replacement that ends halfway leaves no training file of the old data") {
+  const Folder folder;
+  folder.write("basic_train.tsv", "old");
+  const auto disturb = [&](int64_t done, int64_t total) {  // no file can take the place of a folder
+    if (done == total) folder.write("basic_val.tsv/file", "");
+  };
+  CHECK_THROWS_AS(generate(folder.path.string(), 1, {2, 2, 2}, kSmall, true, disturb), IoError);
+  CHECK_FALSE(fs::exists(folder.path / "basic_train.tsv"));
+}
+
 TEST_CASE("listops: two programs do not write into one folder at a time") {
   const Folder folder;
   const std::string place = folder.path.string();

@@ -3,7 +3,7 @@
 # timed waits until nothing else runs ----
 REPORT   := build/report
 RUN      ?= $(REPORT)/listops-ski
-$(REPORT)/bench.jsonl: | $(BUILD)/bench $(BUILD)/report $(SHOWN_MUTANTS) $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
+$(REPORT)/bench.jsonl: | $(BUILD)/bench $(BUILD)/report $(SHOWN_MUTANTS) $(REPORT)/text.done $(if $(filter $(REPORT)/%,$(RUN)),$(REPORT)/listops-ski.done)
 	@mkdir -p $(@D)
 	$(BUILD)/bench --filter op/tno/train,op/ski/train,op/fd/train,op/attention/train --n 128,256,512,1024,2048,4096 \
 	  --batch 1 --dim 64 --threads 1 --repeats 7 --seconds 12 --json $@.part

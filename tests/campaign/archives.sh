@@ -52,9 +52,9 @@ hostile() {  # NAME: what is packed in hostile.tar.gz
     try "$1, read by $program" bounded
   done
 }
-harmless; pack --transform 's,aclImdb/train/neg/1_1.txt,../../escaped,' aclImdb; hostile 'a member named ..'
+harmless; pack --transform 's,aclImdb/train/neg/1_1.txt,../escaped,' aclImdb; hostile 'a member named ..'
 harmless; pack -P --transform "s,aclImdb/train/neg/1_1.txt,$work/escaped," aclImdb; hostile 'an absolute name'
-harmless; ln -sf ../../../../../escaped "$work/make/$review"; pack aclImdb; hostile 'a link out of the tree'
+harmless; ln -sf ../../../../escaped "$work/make/$review"; pack aclImdb; hostile 'a link out of the tree'
 harmless; ln -f "$work/make/aclImdb/train/pos/1_1.txt" "$work/make/$review"; pack aclImdb; hostile 'a hard link'
 harmless; rm "$work/make/$review"; mkfifo "$work/make/$review"; pack aclImdb; hostile 'a pipe'
 harmless; rm "$work/make/$review"; mkdir "$work/make/$review"; pack aclImdb; hostile 'a folder in place of a file'

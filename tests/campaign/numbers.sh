@@ -33,5 +33,6 @@ while read -r mixer norm optimizer; do
   try "$wild: going on ends in the same way" unchanged
 done < <(some "${2:-1000}" <"$work/cases")
 echo "$finite runs stayed finite; $named errors name an op"
+verdict "errors name an op" test "$named" -gt 0
 tally "numbers that are not finite: one error, the last good checkpoint kept"
 end

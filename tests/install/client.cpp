@@ -41,6 +41,7 @@ int main() {
   Parameters params(/*seed=*/1);
   const Linear layer(params.root(), 4, 4);
   Adam optimizer(params, {});
+  Average average(params, 0.9);
   const Tensor x = random_normal({16, 4}, DType::Float32, 1, 0);
   double first = 0, last = 0;
   for (int step = 0; step < 20; ++step) {
@@ -49,9 +50,13 @@ int main() {
     const Variable loss = mean(cube(layer(x)) * cube(layer(x)));
     tape.backward(loss);
     optimizer.step(0.05);
+    average.update();
     (step == 0 ? first : last) = item(loss);
   }
   check(last < first / 2, "training: the loss must halve, got ", first, " and then ", last);
+  average.swap();
+  check(average.steps() == 20, "the average must have seen 20 steps, got ", average.steps());
+  check(words_of(Method::Auto).size() == 6, "a generator must have six ways");
   try {
     check<DataError>(false, "thrown here");
   } catch (const Error& error) {  // type information is shared with the library

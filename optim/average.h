@@ -1,8 +1,7 @@
 // The moving average of the weights over the steps (Polyak and Juditsky 1992), which is often
 // better than the last ones: it lies in the middle of what the optimizer wanders through.
 //
-//   a <- a + (1 - d) (p - a) after every step,  d = min(decay, (1 + t) / (10 + t)) at step t = 0,
-//   1, ..
+//   a <- a + (1 - d) (p - a) after step t = 0, 1, ..,   d = min(decay, (1 + t) / (10 + t))
 //
 // The second bound lets it follow the first steps quickly, so that the values before training are
 // soon forgotten. Buffers, as the running statistics of batch norm, are averaged as well.

@@ -7,9 +7,11 @@
 
 namespace skiff {
 
+// (x - mean) / sqrt(biased variance + eps) * weight + bias; weight, bias (d)
 Variable layer_norm(const Variable& x, const Variable& weight, const Variable& bias,
-                    double eps = 1e-5);                          // biased variance
+                    double eps = 1e-5);
 Variable simple_rms_norm(const Variable& x, double eps = 1e-8);  // x / (|x| / sqrt d + eps)
+// simple_rms_norm(x) * scale; scale (d)
 Variable rms_norm(const Variable& x, const Variable& scale, double eps = 1e-8);
 
 // What a batch norm found in training: mean and biased variance (D) of N positions, float64.

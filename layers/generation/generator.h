@@ -21,7 +21,7 @@
 namespace skiff {
 
 // How the sums over earlier positions are computed (causal_sum.h). Naive: the whole text is read
-// again for every token; the only way of attention.
+// again for every token; the only way of a model without has_kernels() (stream.h), as attention.
 enum class Method { Auto, Naive, Dense, Online, States, Prefix };
 std::span<const Word<Method>> words_of(Method);
 
@@ -57,7 +57,8 @@ struct GeneratorOptions {
 class Generator {
  public:
   // Keeps the pointer. UsageError for a model that is not causal, for Method::Prefix without ski,
-  // and for attention with another method than Naive.
+  // and for any method but Auto and Naive of a model without has_kernels() (stream.h): attention,
+  // sinusoids, --tno-normalize.
   Generator(LanguageModel* model, const GeneratorOptions& o = {});
   ~Generator();
 

@@ -12,7 +12,7 @@ namespace skiff {
 
 struct ShortConv : Mixer {
   bool causal;
-  Variable conv_kernel;  // as in SkiTno: (channels, m or (m+1)/2)
+  Variable conv_kernel;  // (channels, m), column q is lag (m-1)/2 - q; causal: ((m+1)/2), lag q
   // Of the options: filter and scaled.
   ShortConv(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
             const SkiOptions& o);

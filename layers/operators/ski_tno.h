@@ -85,7 +85,7 @@ struct SkiTno : Mixer {
   int64_t channels, train_length;
   KernelOptions kernel_options;
   SkiOptions options;
-  Variable conv_kernel;  // the filter: (channels, m or (m+1)/2)
+  Variable conv_kernel;  // the filter, as in ShortConv (controls.h): (channels, m or (m+1)/2)
   Variable alphas;       // (1, channels, 1, r): kernel over lags >= 0, the last entry is lag 0
   Variable betas;        // (1, channels, 1, r): over lags < 0; bidirectional only
   Tensor gamma;          // (): base of the warp, fixed once made

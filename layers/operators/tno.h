@@ -81,7 +81,9 @@ struct Tno : Mixer {
   KernelOptions kernel_options;
   TnoOptions options;
   std::variant<Rpe, LraRpe> rpe;
-  Variable gamma;  // (heads, 1, channels / heads): theta if learned, the decay itself if fixed
+  // (heads, 1, channels / heads): theta if learned, the decay itself if fixed or a spectrum; empty
+  // without a decay.
+  Variable gamma;
 
   Tno(const Scope& s, const MixerShape& shape, const KernelOptions& kernel,
       const TnoOptions& o = {});

@@ -1,4 +1,4 @@
-// Activations, chosen by a word.
+// Activations, chosen by a word; their formulas are in autograd/ops/elementwise.h. None: x.
 #pragma once
 
 #include <span>

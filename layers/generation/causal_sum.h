@@ -13,8 +13,8 @@
 //   way      flop per input and channel     numbers per channel  exact
 //                                           (about)
 //   dense    2 M                            2 M                  yes
-//   online   2.5 log2(N)^2 + 5.5 log2 N     5 M to 13 M          yes (online_sum.cpp), N = min(M,
-//            + 20 log2(4V) per far level                         near), levels V = N/2, N, .. < M/2
+//   online   2.5 log2(N)^2 + 15.5 log2 N    5 M to 13 M          yes (online_sum.cpp), N = min(M,
+//            + 16, 20 log2(4V) per far level                     near), levels V = N/2, N, .. < M/2
 //   prefix   7 r + 2 m                      2 M to 4 M           yes, causal SKI (prefix_sum.cpp)
 //   states   2 m + 2 s^2 + 4 s              3 m + s^2 + 4 s      no; the error is known
 //   etsc     5.5 M                          M                    yes, for lags < M (etsc_sum.cpp)

@@ -10,8 +10,10 @@
 //
 // has the kernel gamma^l rho[l mod m] at all lags: the wanted one for l < M, and its decayed
 // repetition beyond, not zero. b of a real kernel is symmetric, b[m-k] = conj(b[k]), so half of the
-// states serve: those of k and m-k have the same real part. A step costs about 5.5 flop per lag,
-// where the sum over a ring costs 2: constant in the position, but not small.
+// states serve, k = 1 .. floor(m/2): those of k and m-k have the same real part, so b[k] is
+// doubled, but not where 2k = m, which is its own partner. b[0] = 0 needs no state. A step costs
+// about 5.5 flop per lag, where the sum over a ring costs 2: constant in the position, but not
+// small.
 #include <cmath>
 #include <cstring>
 #include <numbers>

@@ -209,7 +209,7 @@ namespace {
 Method cheapest(const ModelOptions& m, int64_t lags, int64_t trained) {
   const int64_t near = OnlineOptions().near;
   const double levels = std::log2(double(std::clamp(lags, int64_t(2), near)));
-  double dense = 2 * double(lags), online = 2.5 * levels * levels + 5.5 * levels;
+  double dense = 2 * double(lags), online = (2.5 * levels + 15.5) * levels + 16;
   for (int64_t V = near / 2; 2 * V < lags; V *= 2) online += 20 * std::log2(4 * double(V));
   const Method best = dense <= online ? Method::Dense : Method::Online;
   if (m.mixer != "ski") return best;

@@ -8,9 +8,10 @@
 //   step i:  X[i] = x;  y = Q[i]
 //            y += t[i-j] X[j]  for j = B floor(i/B) .. i       the base block of B inputs
 //            m = i + 1, and if B divides m: tile(m, U)
-//   U = the largest power of two that divides m, at most that from min(M, N) on; N: below
-//   tile(m, U): Q[m+r] += sum_{p<U} t[U+r-p] X[m-U+p],  r < U
+//   U = the largest power of two that divides m, at most that from N on
+//   tile(m, U): Q[m+r] += sum t[U+r-p] X[m-U+p] over p < U with U+r-p < N,  r < U
 //               inputs m-U .. m-1, outputs m .. m+U-1
+//   N = min(M, near) lags; the base block, too, stops at lag N-1
 //
 // Every pair j <= i < j + M is used exactly once: README.md of this folder has a picture and the
 // proof. Row i of Q is cleared when step i has read it, before the tile after that step may write
@@ -20,9 +21,10 @@
 // lags 1 .. 2U-1 only, and what wraps around falls on samples 0 .. U-2. FixedSpectrum gives the
 // first samples, so the kernel is turned by U: g[q] = t[(q + U) mod 2U].
 //
-// Lags from N = `near` on. A tile of U inputs is due at once and takes U log U operations, which
-// would be seconds for large U. Far lags leave time: level V = N/2, N, 2N, .. serves the lags
-// 2V .. 4V-1, and takes V inputs at a time. When inputs m-V .. m-1 are complete, their effect
+// Lags from N on, where M is larger. A tile of U inputs is due at once and takes U log U
+// operations, which would be seconds for large U. Far lags leave time: level V = N/2, N, 2N, ..
+// serves the lags 2V .. 4V-1, and takes V inputs at a time. When inputs m-V .. m-1 are complete,
+// their effect
 //
 //   Q[m+V+p] += sum_{a<V} t[2V+p-a] X[m-V+a],  p < 3V-1,  0 <= p-a < 2V
 //
@@ -31,8 +33,9 @@
 // block of inputs. Rows m+V .. m+4V-2 are pending rows of the ring, and X[m-V ..] is in its ring
 // until then, since 4V <= size.
 //
-// Cost per input and channel: a tile of U costs 2.5 * 2U log2(2U) * 2 flop and runs for every
-// 2U-th input, so 5 log2(2U) + 3 per level, 2.5 log2(N)^2 + 5.5 log2(N) in all; a far level has two
+// Cost per input and channel: a tile of U costs 2.5 * 2U log2(2U) * 2 + 6 U flop. One of U < N runs
+// for every 2U-th input: 5 log2(2U) + 3. The largest, N, runs for every N-th once the text is
+// longer: 10 log2(2N) + 6. Together 2.5 log2(N)^2 + 15.5 log2(N) + 16. A far level has two
 // transforms of 4V for every V-th input, 20 log2(4V).
 #include <bit>
 #include <cstring>
@@ -208,9 +211,9 @@ class OnlineSum : public CausalSum<T> {
     }
   }
 
-  // Job b of level l is its group b of channels. Of B groups it runs floor((2b + 1) V / (2B)) steps
-  // after m: an odd multiple of V / (2B), which is none for another level. So levels do not meet
-  // while V >= 2B.
+  // Job b of level l is its group b of channels. Of G groups it runs floor((2b + 1) V / (2G)) steps
+  // after m: an odd multiple of V / (2G), which is none for another level. So levels do not meet
+  // while V >= 2G.
   int64_t first_job(size_t l) const {  // the first that is not done before this step
     const int64_t V = kernel_->far[l].V;
     return i_ < V ? 0 : jobs_before(l, i_ % V);
@@ -220,9 +223,9 @@ class OnlineSum : public CausalSum<T> {
     return i_ < V ? 0 : jobs_before(l, i_ % V + 1);
   }
   int64_t jobs_before(size_t l, int64_t steps) const {
-    const int64_t V = kernel_->far[l].V, B = kernel_->far[l].spectrum.blocks();
-    const int64_t due = 2 * B * steps;
-    return due <= V ? 0 : std::min(B, quotient_up(due - V, 2 * V));
+    const int64_t V = kernel_->far[l].V, G = kernel_->far[l].spectrum.blocks();
+    const int64_t due = 2 * G * steps;
+    return due <= V ? 0 : std::min(G, quotient_up(due - V, 2 * V));
   }
   void add_far(size_t l, int64_t group, void* scratch) {
     const auto& [V, spectrum] = kernel_->far[l];

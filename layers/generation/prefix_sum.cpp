@@ -1,7 +1,8 @@
 // prefix_sum: causal SKI exactly, in O(r + m) per input, at any length.
 //
 // Between two inducing points, jH and (j+1)H, the smooth part of the kernel is a straight line,
-// t[l] = alpha_j + beta_j l, and the sum over its lags a_j .. a_{j+1} - 1, a_j = ceil(jH), is
+// t[l] = alpha_j + beta_j l, and the sum over its lags a_j .. a_{j+1} - 1 is, with a_j = ceil(jH),
+// but M for the end of the last segment, whose line gives lag M-1, too,
 //
 //   sum_l (alpha_j + beta_j l) x[i-l] = (alpha_j + beta_j i) sum_p x[p] - beta_j sum_p p x[p]
 //

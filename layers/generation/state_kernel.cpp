@@ -10,10 +10,11 @@
 //
 //   c A^p = (Q sigma |lambda|^(1/2))[p]      A^q b = (|lambda|^(1/2) Q^T)[q]
 //
-// give b and c at p = q = 0. Since A takes column q to column q+1, A |lambda|^(1/2) Q^T is that
-// matrix shifted by one column, and multiplying by Q |lambda|^(-1/2) from the right
+// give b and c at p = q = 0, where [p] is a row and [q] a column. Since A takes column q to column
+// q+1 (0 after the last), A |lambda|^(1/2) Q^T is that matrix shifted by one column. Multiply by
+// Q |lambda|^(-1/2) from the right; Q^T Q = I, and with the rows Q[p] of Q
 //
-//   A = |lambda|^(1/2) (sum_p Q[p+1] Q[p]^T) |lambda|^(-1/2)
+//   A = |lambda|^(1/2) (sum_{p < K-1} Q[p+1]^T Q[p]) |lambda|^(-1/2)
 //
 // The eigenvectors come from subspace iteration from random columns (Halko et al. 2011): H v is a
 // correlation, one FFT of length 2K for all columns and a group of channels at once. A few rounds

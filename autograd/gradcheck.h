@@ -15,7 +15,7 @@ struct GradcheckResult {
   double adjoint = -1;     // |<A v, gy> - <v, A^T gy>|, linear ops, float64
   double difference = -1;  // backward against central differences, float64, every entry
   double precision = -1;   // float32 against float64, output and gradients
-  std::string worst;       // where the largest excess is, when a limit is exceeded
+  std::string worst;       // where a limit is exceeded first
   bool passed = false;
 };
 

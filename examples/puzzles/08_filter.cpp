@@ -1,4 +1,5 @@
-// 08 filter: y = irfft(S rfft(x)), x fixed, F = x.size(). The input is the spectrum S.
+// 08 filter: y = irfft(S rfft(x)) of a fixed x, `signal`, of F numbers. The input is the spectrum
+// S.
 //
 // Write gS. It is the chain of 07 and 04 (part 5).
 #include "examples/puzzles/puzzle.h"

@@ -1,5 +1,5 @@
-// 09 toeplitz: y[i] = sum_j t[i-j] x[j], x fixed, n numbers. The input is the kernel: t[l + n-1]
-// holds lag l, from -(n-1) to n-1.
+// 09 toeplitz: y[i] = sum_j t[i-j] x[j] of a fixed x, `signal`, n numbers. The input is the kernel:
+// t[l + n-1] holds lag l, from -(n-1) to n-1.
 //
 // Write gt (part 6).
 #include "examples/puzzles/puzzle.h"

@@ -6,8 +6,9 @@
 //             p[i, j] = e^(s[i, j] - m[i]) z[i],        m[i] = max_j s[i, j],
 //             z[i]    = 1 / sum_j e^(s[i, j] - m[i])    (softmax.cpp)
 //             y[i, c] = sum_j p[i, j] v[j, c]
-//             j runs over the keys below the length of the sequence; causal:
-//             over those up to i. Everywhere else p is 0
+//             j runs over the keys below the length of the sequence (below
+//             1: the first key alone); causal: over those up to i. Everywhere
+//             else p is 0
 //   adjoint   gv[j, c] = sum_i p[i, j] gy[i, c]
 //             gp[i, j] = sum_c gy[i, c] v[j, c]
 //             gs[i, j] = p[i, j] (gp[i, j] - d[i]),
@@ -295,7 +296,8 @@ struct SoftmaxAttention {
         for (int64_t head = 0; head < heads; ++head) {
           double all = 0;
           for (int64_t j = 0; j < n; ++j) {
-            if ((causal && j > i) || (lengths && j >= lengths.data<int32_t>()[b])) continue;
+            if ((causal && j > i) || (lengths && j >= std::max(1, lengths.data<int32_t>()[b])))
+              continue;
             double s = 0;
             for (int64_t c = head * width; c < (head + 1) * width; ++c)
               s += Q(b, i, c) * K(b, j, c);

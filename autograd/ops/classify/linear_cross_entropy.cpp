@@ -133,16 +133,21 @@ struct LinearCrossEntropy {
     for (int64_t first = 0; first < rows; first += cut.slab) {
       const int64_t in_slab = std::min(cut.slab, rows - first);
       const int64_t pieces = (in_slab + cut.piece - 1) / cut.piece;
-#pragma omp parallel for schedule(static) if (pieces > 1 && in_slab * V > kParallelGrain)
-      for (int64_t p = 0; p < pieces; ++p) {
+      const auto piece = [&](int64_t p) {
         const int64_t at = p * cut.piece, r = first + at, n = std::min(cut.piece, in_slab - at);
         T* z_rows = z + at * V;
         affine::map_rows<T>(device, n, W, b, x + r * in, z_rows);
         row_losses::forward<T>(device, n, V, z_rows, labels + r, m + at, l + at, loss + r);
-        if (!gx_rows) continue;
+        if (!gx_rows) return;
         row_losses::backward<T>(device, n, V, nullptr, count, z_rows, labels + r, m + at, l + at,
                                 z_rows);
         affine::input_gradient_rows<T>(device, n, W, z_rows, gx_rows + r * in);
+      };
+      if (pieces == 1) {  // outside a region, which no error of a GPU could leave
+        piece(0);
+      } else {
+#pragma omp parallel for schedule(static) if (in_slab * V > kParallelGrain)
+        for (int64_t p = 0; p < pieces; ++p) piece(p);
       }
       if (gx_rows) add_slab<T>(in_slab, z, x + first * in, first == 0);
     }

@@ -133,12 +133,14 @@ bool ArchiveReader::next() {
     if (::archive_entry_filetype(entry) != AE_IFREG || ::archive_entry_hardlink(entry)) continue;
     const char* name = ::archive_entry_pathname(entry);
     if (name == nullptr) name = ::archive_entry_pathname_utf8(entry);
-    name_ = name ? name : "";
-    while (name_.starts_with("./")) name_.erase(0, 2);
+    std::string_view written = name ? name : "";
     constexpr size_t kLongestName = 4096;  // of a path in Linux
-    check<DataError>(name_.size() <= kLongestName, path_, ": the name of a file must have at most ",
-                     kLongestName, " bytes, got ", name_.size());
-    give(int64_t(name_.size()));
+    check<DataError>(written.size() <= kLongestName, path_,
+                     ": the name of a file must have at most ", kLongestName, " bytes, got ",
+                     written.size());
+    give(int64_t(written.size()));
+    while (written.starts_with("./")) written.remove_prefix(2);
+    name_ = written;
     encrypted_ = ::archive_entry_is_encrypted(entry);
     left_ = ::archive_entry_size_is_set(entry) ? ::archive_entry_size(entry) : -1;
     return true;

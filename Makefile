@@ -32,7 +32,7 @@ WITH_MPI := $(if $(filter 1,$(MPI)),-mpi$(subst .,-,$(patsubst mpicc%,%,$(notdir
 BUILD    ?= build/$(if $(filter 1,$(CUDA)),cuda,cpu)$(if $(WITH_FFTW),,-builtin)$(WITH_MPI)$(if $(filter 1,$(NCCL)),-nccl)$(VARIANT)
 # CUDA=1, FFT=builtin and MPI=1 change few objects; the others are those of the build without them.
 COMMON   := $(if $(filter file,$(origin BUILD)),build/cpu$(VARIANT),$(BUILD))
-# `make clean all` cleans first.
+# `make clean all` cleans first; it then builds one file at a time.
 ifneq ($(filter clean,$(MAKECMDGOALS)),)
 .NOTPARALLEL:
 endif
@@ -136,7 +136,7 @@ ifneq ($(strip $(COMPILED)),$(shell cat $(STAMP) 2>/dev/null))
 .PHONY: $(STAMP)
 endif
 $(STAMP):
-	@mkdir -p $(@D) && echo '$(strip $(COMPILED))' >$@
+	$(shell mkdir -p $(@D))$(file >$@,$(strip $(COMPILED)))@:
 # The headers of the standard library that most files need, compiled once per optimisation level: a quarter of the time
 # of a typical file. With PCH=0 each file sees only what it includes itself.
 STANDARD := algorithm cmath cstdint cstring filesystem functional map memory optional span sstream string variant vector

@@ -21,7 +21,7 @@ HOST_TESTS := main core/test_cuda core/test_rows
 HOST_PROGRAMS := $(addprefix $(HOST_OUT)/,golden gradcheck train_lra train_lra_cached lra_data cuda_tests faults)
 
 $(patsubst %.cpp,$(HOST)/%.o,$(HOST_NCCL)): HOST_FLAGS += -Itests/cuda_host $(filter -I%,$(MPI_SAYS))
-$(HOST_OBJECTS): | $(BUILD)/.packages
+$(HOST_OBJECTS): $(STAMP) | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $(firstword $(wildcard $(@:$(HOST)/%.o=%.cu) $(@:$(HOST)/%.o=%.cpp))) (emulated))
 	$(run)$(CXX) $(HOST_FLAGS) -MMD -MP -c $(firstword $(wildcard $(@:$(HOST)/%.o=%.cu) $(@:$(HOST)/%.o=%.cpp))) -o $@

@@ -6,7 +6,7 @@ MUTANT_OBJECTS := $(filter $(BUILD)/core/% $(BUILD)/autograd/% $(BUILD)/layers/%
                   $(addprefix $(BUILD)/tests/,mutants/check.o core/test_values.o autograd/test_tape.o autograd/test_forgetting.o autograd/test_sequence_ops.o autograd/test_ops_generic.o autograd/test_network_ops.o \
                     layers/test_causal_sum.o layers/test_generator.o layers/test_mixers.o data/language/test_windows.o data/language/test_corpus.o data/test_batches.o \
                     optim/test_shards.o optim/test_exchange.o optim/test_average.o layers/test_kernel_inputs.o layers/test_shard_pass.o examples/test_gradients.o)
-$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp | $(BUILD)/.packages
+$(BUILD)/tests/mutants/check.o: tests/mutants/check.cpp $(STAMP) | $(BUILD)/.packages
 	@mkdir -p $(@D)
 	$(call say,$(CXX) $<)
 	$(run)$(CXX) $(flags) -MMD -MP -c $< -o $@

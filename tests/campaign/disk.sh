@@ -18,8 +18,6 @@ mkdir "$work/disk" "$work/real"
 mount -t tmpfs -o size=1m campaign "$work/disk" 2>/dev/null || { echo 'skipped: a tmpfs cannot be mounted here'; exit 77; }
 mounted() { umount -l "$work/disk" 2>/dev/null; mount -t tmpfs -o "$1" campaign "$work/disk"; }
 # The run is in a folder of the small file system, and is compared by a copy of that folder.
-# Of a folder that changed during the run: 0 only if the run was whole before.
-noticed() { one_error 5 "$work/disk/run" "$1" || { [ "$code" = 0 ] && [ -s "$work/disk/run/ckpt-00000600.safetensors" ]; }; }
 ended_well() { [ "$code" = 0 ] || one_error 5 "$work/disk/run" "$1"; }
 same_again() {
   says 'kept as' && return 1
@@ -61,6 +59,8 @@ done
 tally "limits on the size of files, 0 to $((largest + 2)) kB"
 
 # ---- read-only ----
+# 0 only if the run was whole before.
+noticed() { one_error 5 "$work/disk/run" "$1" || { [ "$code" = 0 ] && [ -s "$work/disk/run/ckpt-00000600.safetensors" ]; }; }
 mounted size=10m
 mkdir "$work/disk/run"; mount -o remount,ro "$work/disk"
 train disk/run
@@ -83,10 +83,10 @@ verdict "and goes on when the folder can be written again" same_again
 # ---- a folder that goes away ----
 mounted size=10m
 disturbed rm -rf "$work/disk/run"
-verdict "deleted during the run: one error that names it" noticed 'No such file or directory'
+verdict "deleted during the run: one error that names it" one_error 5 "$work/disk/run" 'No such file or directory'
 mounted size=10m
 disturbed umount -l "$work/disk"
-verdict "unmounted during the run: one error that names it" noticed 'No such file or directory'
+verdict "unmounted during the run: one error that names it" one_error 5 "$work/disk/run" 'No such file or directory'
 
 # ---- standard output ----
 attempt bash -c "exec '$build/train_lra' $tiny --out '$work/stdout' >/dev/full"

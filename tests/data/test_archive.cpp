@@ -298,6 +298,11 @@ TEST_CASE("archive: what comes out of a small archive is limited, whatever it un
   CHECK_THROWS_WITH_AS(files_of(folder.write("b.tar", empty_file(4097) + kTarEnd)),
                        doctest::Contains("the name of a file must have at most 4096 bytes, got"),
                        DataError);
+  std::string dots;
+  for (int i = 0; i < 2100; ++i) dots += "./";
+  CHECK_THROWS_WITH_AS(files_of(folder.write("c.tar", member("long", dots + "a" + '\0', 'L') +
+                                                          header_of({"short", 0}) + kTarEnd)),
+                       doctest::Contains("at most 4096 bytes, got 4201"), DataError);
   std::string thousand;
   for (int i = 0; i < 1000; ++i) thousand += empty_file(4000);
   thousand = gzip_of(thousand);

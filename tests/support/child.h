@@ -61,8 +61,8 @@ inline int64_t growth_of(const std::function<void()>& f) {
 #else
   const std::string kilobytes = in_child([&] {
     ::malloc_trim(0);
-    if (FILE* file =
-            std::fopen("/proc/self/clear_refs", "w")) {  // the largest so far is that of now
+    // The largest size so far is that of now.
+    if (FILE* file = std::fopen("/proc/self/clear_refs", "w")) {
       std::fputs("5", file);
       std::fclose(file);
     }

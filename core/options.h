@@ -41,7 +41,7 @@ struct Field {
 
 // The words for an enum: `std::span<const Word<E>> words_of(E)` beside the enum.
 //   inline std::span<const Word<Readout>> words_of(Readout) {
-//     static constexpr Word<Readout> kWords[] = {{Readout::Mean, "mean"}, {Readout::Last, "last"}};
+//     static constexpr Word<Readout> kWords[] = {{Readout::Mean, "mean"}, ..};
 //     return kWords;
 //   }
 template <class E>

@@ -25,7 +25,15 @@ std::variant<Embedding, Linear> make_encoder(const Scope& s, const ModelOptions&
 }
 
 Variable pooled(const Variable& x, const Tensor& lengths, Readout readout) {
-  return readout == Readout::Mean ? mean_over_length(x, lengths) : last_position(x);
+  switch (readout) {
+    case Readout::Mean:
+      return mean_over_length(x, lengths);
+    case Readout::Max:
+      return max_over_length(x, lengths);
+    case Readout::Last:
+      break;
+  }
+  return last_position(x);
 }
 
 }  // namespace
@@ -49,7 +57,7 @@ Block::Block(const Scope& s, const ModelOptions& o, const InputShape& shape)
       unit(make_sequence_unit(s, o, shape)),
       unit_drop(s / "gtu_residual", o.dropout),
       glu_norm(make_norm(s / "glu_norm", o.norm, o.dim)),
-      glu(s / "glu", o.dim, o.glu_inner(), o.dropout),
+      glu(s / "glu", o.dim, o.glu_inner(), o.glu_dropout ? o.dropout : 0),
       glu_drop(s / "glu_residual", o.dropout) {}
 
 Variable Block::operator()(const Variable& x, const Tensor& lengths) const {

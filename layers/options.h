@@ -16,11 +16,12 @@
 
 namespace skiff {
 
-enum class Readout { Mean, Last };      // mean over the true length; the last of all positions
-enum class Layout { Image, Sequence };  // an image by rows and columns, or as one long sequence
+enum class Readout { Mean, Max, Last };  // without padding; Last: of all positions, with it
+enum class Layout { Image, Sequence };   // an image by rows and columns, or as one long sequence
 
 inline std::span<const Word<Readout>> words_of(Readout) {
-  static constexpr Word<Readout> kWords[] = {{Readout::Mean, "mean"}, {Readout::Last, "last"}};
+  static constexpr Word<Readout> kWords[] = {
+      {Readout::Mean, "mean"}, {Readout::Max, "max"}, {Readout::Last, "last"}};
   return kWords;
 }
 inline std::span<const Word<Layout>> words_of(Layout) {
@@ -46,6 +47,7 @@ struct ModelOptions {
   bool postnorm = false;       // x <- norm(x + f(x)), and no final norm; else x <- x + f(norm x)
   bool sinusoids = true;       // absolute positions, added to the encoded input
   double dropout = 0;          // on the residual branches and inside the units
+  bool glu_dropout = true;     // inside the gated linear unit, too
   double encoder_dropout = 0;  // on the encoded input
   Readout readout = Readout::Mean;
   Layout layout = Layout::Image;
@@ -97,12 +99,18 @@ struct ModelOptions {
            .low = 0,
            .high = 0.999},
           o.dropout);
+    field({.name = "glu-dropout",
+           .help = "--dropout also acts inside the gated linear unit: published for the tasks, not "
+                   "for language models"},
+          o.glu_dropout);
     field({.name = "encoder-dropout",
            .help = "Share of zeroed values of the encoded input",
            .low = 0,
            .high = 0.999},
           o.encoder_dropout);
-    field({.name = "readout", .help = "Pooling over positions: their mean, or the last one"},
+    field({.name = "readout",
+           .help = "Pooling over positions: their mean, the largest value of each channel, or the "
+                   "last one"},
           o.readout);
     field({.name = "layout", .help = "Images: mix along rows and columns, or one long sequence"},
           o.layout);

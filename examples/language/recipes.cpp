@@ -69,6 +69,7 @@ LmOptions published(LmOptions o) {
   o.model.ski.warp = Warp::Gamma;
   o.model.ski.scaled = false;
   o.model.dropout = 0.1;
+  o.model.glu_dropout = false;
   o.model.encoder_dropout = 0.1;
   o.model.checkpoint_activations = true;
   o.train.steps = 50000;

@@ -16,6 +16,7 @@ void leave_out_defaults(std::map<std::string, std::string>& metadata,
                                                 {"train.average", "0"},
                                                 {"train.init-moments", "false"},
                                                 {"model.kernel-input", "linear"},
+                                                {"model.glu-dropout", "true"},
                                                 {"data.aan-decode", "false"}});
   for (const auto& [key, value] : more)
     if (const auto found = metadata.find(key); found != metadata.end() && found->second == value)

@@ -234,6 +234,27 @@ TEST_CASE("mean_over_length and last_position: leave padding out, take the last 
   CHECK((g[2] == 0 && g[3] == 0 && g[4] == 0 && g[5] == 0 && g[6] != 0));
 }
 
+TEST_CASE("max_over_length: without padding, gradients to the first maximum, NaN is kept") {
+  const Tensor x = values({1, 60, 5, 20, 5, 30, 9, 40, 4, 40, 6, 40}, {2, 3, 2});
+  const auto largest = [](const Tensor& t, const std::vector<int32_t>& lengths) {
+    return to_vector(max_over_length(t, integers(lengths)).value());
+  };
+  CHECK(largest(x, {3, 3}) == std::vector<double>{5, 60, 9, 40});
+  CHECK(largest(x, {1, 2}) == std::vector<double>{1, 60, 9, 40});
+  CHECK(largest(values({-3, -1, 0, 7}, {1, 2, 2}), {1}) == std::vector<double>{-3, -1});
+  const Run r = run({x}, [](const List& v) { return max_over_length(v[0], integers({3, 2})); });
+  const std::vector<double> g = to_vector(r.grads[0]);
+  std::vector<size_t> reached;
+  for (size_t i = 0; i < g.size(); ++i)
+    if (g[i] != 0) reached.push_back(i);
+  CHECK(reached == std::vector<size_t>{1, 2, 6, 7});
+  const double inf = INFINITY;
+  CHECK(largest(values({-inf, -inf}, {1, 2, 1}), {2}) == std::vector<double>{-inf});
+  for (const std::vector<double>& row : {std::vector<double>{NAN, 1, 2}, {1, NAN, 2}, {1, 2, NAN}})
+    CHECK(std::isnan(largest(values(row, {1, 3, 1}), {3})[0]));
+  CHECK(largest(values({1, 2, NAN}, {1, 3, 1}), {2}) == std::vector<double>{2});
+}
+
 TEST_CASE("shape ops: slices of a concat are its parts, a transpose undoes itself") {
   const Tensor a = random64({2, 3, 4}, 1), b = random64({2, 1, 4}, 2);
   const Variable both = concat({a, b}, 1);
@@ -367,5 +388,10 @@ TEST_CASE("ops: wrong inputs are named before anything is computed") {
       },
       "mean_over_length: lengths must lie in 1 .. 3, got 4 in row 1");
   expect([&] { mean_over_length(a, ids); }, "mean_over_length: x (B, n, D) and lengths (B)");
+  expect(
+      [&] {
+        max_over_length(random64({2, 3, 1}, 1), integers({0, 3}));
+      },
+      "max_over_length: lengths must lie in 1 .. 3, got 0 in row 0");
   expect([&] { last_position(a); }, "last_position: x (B, n, D) is needed, got float64 (2, 3)");
 }

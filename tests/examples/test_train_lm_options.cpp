@@ -65,6 +65,8 @@ TEST_CASE("train_lm: the published recipes have the published sizes and rates") 
   const LmOptions tnn = recipe("paper", "tno");
   CHECK(with_all_layers(tnn, 64) == 48666624 - (50264 - 64) * 512);
   CHECK(with_all_layers(recipe("paper", "fd"), 64) == 48579264 - (50264 - 64) * 512);
+  CHECK_FALSE(tnn.model.glu_dropout);
+  CHECK(recipe("tiny", "tno").model.glu_dropout);
   LmOptions free = recipe("paper", "fd");
   free.model.kernel.rpe.layers = 0;
   CHECK(with_all_layers(free, 64) == 48491904 - (50264 - 64) * 512);

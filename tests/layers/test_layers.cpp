@@ -162,6 +162,17 @@ TEST_CASE("glu: dropout acts on the activated branch, by the mask of its name an
   CHECK(distance(glu(x).value(), glu.l3(a * b).value()) < 1e-14);
 }
 
+TEST_CASE("models: the dropout of the gated linear unit can be left out, alone") {
+  const InputShape shape{.vocab = 7, .classes = 3, .max_length = 8};
+  for (const bool inside : {true, false}) {
+    CAPTURE(inside);
+    Parameters store(11, DType::Float64);
+    const Block block(store.root(), {.dim = 4, .dropout = 0.5, .glu_dropout = inside}, shape);
+    CHECK(block.glu.drop.rate == (inside ? 0.5 : 0));
+    CHECK(block.glu_drop.rate == 0.5);
+  }
+}
+
 TEST_CASE("gtu: images drop mixed values in training, sequences never do") {
   for (const bool image : {false, true}) {
     CAPTURE(image);
@@ -384,7 +395,8 @@ TEST_CASE("rpe: with residual = true every hidden layer adds its input") {
 
 // ---- readout ----
 
-TEST_CASE("models: the last readout takes the last of all positions, the mean the true length") {
+TEST_CASE(
+    "models: the last readout takes the last of all positions, mean and max the true length") {
   const int64_t n = 6, d = 4;
   const ModelOptions options{.mixer = "fd",
                              .layers = 1,
@@ -394,26 +406,35 @@ TEST_CASE("models: the last readout takes the last of all positions, the mean th
                              .start = Start::Default,
                              .kernel = {.rpe = {.width = 4}}};
   InputShape shape{.vocab = 7, .classes = 3};
-  ModelOptions last_options = options;
+  ModelOptions last_options = options, max_options = options;
   last_options.readout = Readout::Last;
-  Parameters mean_store(4, DType::Float64), last_store(4, DType::Float64);
+  max_options.readout = Readout::Max;
+  Parameters mean_store(4, DType::Float64), last_store(4, DType::Float64),
+      max_store(4, DType::Float64);
   const Model mean(mean_store.root(), options, shape);
   const Model last(last_store.root(), last_options, shape);
+  const Model max(max_store.root(), max_options, shape);
   const Tensor ids = tokens(2, n, 7, 1), full = tensor_of(std::vector<int32_t>{6, 6}, {2});
   const std::vector<int32_t> true_lengths = {4, 1};
   const Tensor lengths = tensor_of(true_lengths, {2});
 
   const std::vector<double> features = to_vector(mean.trunk(ids).value());
-  Tensor means = zeros({2, d}, DType::Float64), ends = zeros({2, d}, DType::Float64);
+  Tensor means = zeros({2, d}, DType::Float64), ends = zeros({2, d}, DType::Float64),
+         largest = zeros({2, d}, DType::Float64);
   for (int64_t b = 0; b < 2; ++b)
     for (int64_t c = 0; c < d; ++c) {
       const int64_t l = true_lengths[size_t(b)];
-      for (int64_t i = 0; i < l; ++i)
-        means.data<double>()[b * d + c] += features[size_t((b * n + i) * d + c)] / double(l);
+      largest.data<double>()[b * d + c] = -INFINITY;
+      for (int64_t i = 0; i < l; ++i) {
+        const double feature = features[size_t((b * n + i) * d + c)];
+        means.data<double>()[b * d + c] += feature / double(l);
+        largest.data<double>()[b * d + c] = std::max(largest.data<double>()[b * d + c], feature);
+      }
       ends.data<double>()[b * d + c] = features[size_t((b * n + n - 1) * d + c)];
     }
   CHECK(distance(mean(ids, lengths).value(), class_head(mean).decoder(means).value()) < 1e-13);
   CHECK(distance(last(ids, lengths).value(), class_head(last).decoder(ends).value()) < 1e-13);
+  CHECK(distance(max(ids, lengths).value(), class_head(max).decoder(largest).value()) < 1e-13);
   CHECK(to_vector(last(ids, lengths).value()) == to_vector(last(ids, full).value()));
   CHECK(to_vector(mean(ids, lengths).value()) != to_vector(mean(ids, full).value()));
 

@@ -6,6 +6,7 @@
 //             coefficients of x in y
 
 #include "autograd/op.h"
+#include "autograd/ops/detail/lengths.h"
 #include "autograd/ops/detail/sum_leading.h"
 #include "autograd/ops/reduce.h"
 #include "core/parallel.h"
@@ -51,18 +52,7 @@ struct MeanOverLength {
   Shape from;
 
   Tensor forward(const Tensor& x, const Tensor& lengths) {
-    check_real(name, "x", x);
-    check(lengths && lengths.dtype() == DType::Int32, name, ": lengths must be int32, got ",
-          lengths);
-    check(x.rank() == 3 && lengths.shape() == x.shape().first(1) && x.device() == lengths.device(),
-          name, ": x (B, n, D) and lengths (B) on one device are needed, got ", x, " and ",
-          lengths);
-    if (lengths.device() == Device::CPU) {
-      const int32_t* l = lengths.data<int32_t>();
-      for (int64_t b = 0; b < x.size(0); ++b)
-        check(l[b] >= 1 && l[b] <= x.size(1), name, ": lengths must lie in 1 .. ", x.size(1),
-              ", got ", l[b], " in row ", b);
-    }
+    check_lengths(name, x, lengths);
     this->lengths = lengths;
     from = x.shape();
     Tensor y({x.size(0), x.size(2)}, x.dtype(), x.device());

@@ -123,6 +123,20 @@ void OneProcess::start_all_to_all(const std::byte* send, std::span<const int64_t
   if (send_bytes[0] > 0) std::memcpy(receive, send, size_t(send_bytes[0]));
 }
 
+int64_t launched_copies(bool launcher_of_mpi) {
+  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+    if (launcher_of_mpi && std::strcmp(variable, "SLURM_STEP_NUM_TASKS") == 0) continue;
+    if (const char* value = std::getenv(variable); value && std::atoi(value) > 1)
+      return std::atoi(value);
+  }
+  return 1;
+}
+
+void refuse_copies(const std::string& why) {
+  const int64_t copies = launched_copies();
+  check<UsageError>(copies == 1, "started as ", copies, " processes, but ", why);
+}
+
 std::string host_name() {
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";

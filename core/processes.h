@@ -70,7 +70,7 @@ class Processes {
   [[noreturn]] void abort(int code);
 
   void set_timeout(double seconds) { timeout_ = seconds; }
-  // The end of the line of a process that has waited too long: "at step 7; the last checkpoint .."
+  // The end of the line of a process that has waited too long: "at step 7; --resume goes on .."
   void set_place(const std::string& place) { place_ = place; }
   int64_t bytes_sent() const { return bytes_sent_; }  // to other processes, without headers
 
@@ -99,7 +99,8 @@ class Processes {
 };
 
 // Those of this program. The first call starts MPI if a launcher has started this process. Throws
-// UsageError if there are several processes and this build has no MPI.
+// UsageError if there are several copies of the program that cannot find each other: without MPI in
+// this build, or started by something that its MPI does not know.
 Processes& processes();
 // NCCL in a build with CUDA=1 MPI=1 NCCL=1, null in others. Like MPI it only moves bytes: the order
 // of its own sums depends on the number of GPUs. It has run on a stand-in (tests/cuda_host) alone;
@@ -163,6 +164,13 @@ class OneProcess : public Processes {
   void start_broadcast(std::byte*, int64_t) override {}
   bool has_ended() override { return true; }
 };
+
+// How many processes a launcher says it started; 1 if none says so. launcher_of_mpi: only what
+// launchers of MPI say.
+int64_t launched_copies(bool launcher_of_mpi = false);
+// Throws UsageError "started as N processes, but WHY" if they are several: each copy would take
+// itself for the only one, and all would write the same files.
+void refuse_copies(const std::string& why);
 
 std::string host_name();
 

@@ -4,6 +4,7 @@
 #define MPICH_SKIP_MPICXX 1
 #include <mpi.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <memory>
@@ -90,13 +91,25 @@ bool launched() {
 }
 
 std::unique_ptr<Processes> start() {
-  if (!launched()) return std::make_unique<OneProcess>();
+  if (!launched()) {
+    refuse_copies("not started by an MPI that it knows: use mpirun, or srun --mpi=pmix");
+    return std::make_unique<OneProcess>();
+  }
   int level = 0, rank = 0, size = 1;
   check(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_FUNNELED, &level) == MPI_SUCCESS &&
             level >= MPI_THREAD_FUNNELED,
         "MPI: cannot be started for a program with threads");
   MPI_Comm_rank(MPI_COMM_WORLD, &rank);
   MPI_Comm_size(MPI_COMM_WORLD, &size);
+  if (const int64_t copies = launched_copies(/*launcher_of_mpi=*/true); size == 1 && copies > 1) {
+    // No error that main() reports: it would ask for the processes again, and so start MPI twice.
+    std::fprintf(stderr,
+                 "error: started as %lld processes, but built with another MPI than the one that "
+                 "started it\n",
+                 (long long)copies);
+    MPI_Finalize();
+    std::_Exit(2);
+  }
   return std::make_unique<MpiProcesses>(rank, size);
 }
 

@@ -74,6 +74,15 @@ void Trainer::begin(bool clears) {
   folder_.start_metrics(validation_is_due() ? at_.step - 1 : at_.step);
 }
 
+void Trainer::note_warmup() const {
+  if (steps_ >= train_.warmup) return;
+  std::ostringstream note;
+  note << "note: " << steps_ << " steps are less than the " << train_.warmup
+       << " of --warmup: the learning rate only rises, to " << rate(steps_ - 1) << " of "
+       << train_.lr;
+  display_.note(note.str());
+}
+
 void Trainer::stopped() const {
   const std::string run = session_.outer.empty() ? folder_.path() : session_.outer;
   display_.note("stopped at step " + std::to_string(session_.steps_before + at_.step) +
@@ -168,7 +177,9 @@ MetricsRow Trainer::one_step() {
   measured("make batch", [&] { objective_.next_batch(); });
   const double lr = rate(at_.step);
   processes().set_place("at step " + std::to_string(at_.step + 1) +
-                        "; --resume goes on from the last checkpoint");
+                        (processes().rank() > 0 ? "; --resume goes on from the last checkpoint"
+                         : saved_ < 0           ? "; no checkpoint has been saved"
+                                      : "; --resume goes on from step " + std::to_string(saved_)));
   parameters_.set_training(true);
   parameters_.set_step(uint64_t(at_.step));
   const auto [loss, correct, seen] = gradients_.compute();

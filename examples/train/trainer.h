@@ -70,6 +70,7 @@ class Trainer {
   const Progress& at() const { return at_; }
   bool best_is_last() const { return at_.best_step == at_.step && !at_.best_averaged; }
   void load_weights(const std::string& file);  // and of the optimizer; the position stays
+  void note_warmup() const;                    // says so if the run ends before its warm-up
   // Everything is saved: says so, and throws Stopped if a signal was the reason.
   void stopped() const;
 
@@ -134,6 +135,7 @@ class Trainer {
   bool best_is_lost_ = false;  // best.safetensors was not there, or damaged
   Progress at_;
   std::optional<State> unsaved_best_;
+  int64_t saved_ = -1;  // process 0: step of the last checkpoint; -1: there is none
   std::string write_error_;
 
   int64_t first_ = 0, tokens_ = 0;  // the step this program began at; what it has trained on

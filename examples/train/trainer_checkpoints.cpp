@@ -50,6 +50,7 @@ void Trainer::save_checkpoint() {
   unsaved_best_.reset();
   if (processes().rank() > 0) return;  // process 0 has the run folder, and the state is the same
   write(RunFolder::checkpoint_name(at_.step), state());
+  saved_ = at_.step;
   write_or_warn([&] { folder_.remove_old_checkpoints(run_.keep); });
 }
 
@@ -118,6 +119,7 @@ void Trainer::resume(bool other_steps) {
   const safetensors::File file = newest_whole(damaged);
   objective_.check_resumable(file);
   load(file);
+  saved_ = at_.step;
   const auto then = file.metadata.find("build");
   const bool other_build = then != file.metadata.end() && then->second != bits();
   if (other_build)

@@ -80,7 +80,7 @@ end() { echo "$passed passed, $failed failed"; [ "$failed" = 0 ]; exit; }
 
 # ---- training ----
 tiny="--dim 8 --layers 1 --batch-size 8 --steps 12 --max-length 32 --eval-every 6 --log-every 4 --save-every 4 --keep 3
-  --encoder-dropout 0.1 --clip 1 --bucket --data $work/data"
+  --dropout 0.1 --encoder-dropout 0.1 --clip 1 --bucket --data $work/data"
 make_data() {
   "$build/lra_data" generate listops --out "$work/data/listops" --train 200 --val 40 --test 40 --min-length 2 \
     --max-length 20 >/dev/null 2>"$work/err" && return

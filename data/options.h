@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -30,6 +31,8 @@ struct DataOptions {
   // No option: tokens get the ids of this vocabulary, and those that it lacks <unk>. Empty: the
   // vocabulary is that of the training split.
   std::vector<std::string> vocabulary = {};
+  // No option: takes what a reader would like to know meanwhile, such as which file is skipped.
+  std::function<void(const std::string& message)> say = {};
 
   static constexpr const char* kTitle = "Data";
   template <class Options, class Visitor>

@@ -18,8 +18,9 @@ namespace {
 constexpr ImageSet set_of(int64_t side) {
   return {side, kClasses, 0.5, 0.5, {160000, 20000, 20000}};
 }
-constexpr size_t kFewest = 10;    // images, so that each split has some
-constexpr int64_t kChunk = 2048;  // images between two calls of progress
+constexpr size_t kFewest = 10;      // images, so that each split has some
+constexpr int64_t kChunk = 2048;    // images between two calls of progress
+constexpr int64_t kMostNotes = 10;  // of skipped images
 
 // What becomes of the image of one row.
 struct Outcome {
@@ -136,8 +137,7 @@ TaskData load(const std::string& folder, int64_t side, const LoadOptions& option
       }
       int64_t skipped = 0;
       const auto skip = [&](const std::string& reason) {
-        ++skipped;
-        if (options.warn) options.warn("skipped: " + reason);
+        if (++skipped <= kMostNotes && options.warn) options.warn("skipped: " + reason);
       };
       const LevelFiles files = open_level(place, side);
       std::vector<Example> examples =
@@ -159,7 +159,6 @@ TaskReport check_files(const std::string& folder, int64_t side) {
   if (place.path.empty()) return {};
   ReportBuilder report(place.path, kClasses);
   const Refuse refuse = report.refuse();
-  constexpr int64_t kMostNotes = 10;
   int64_t skipped = 0;
   const auto skip = [&](const std::string& reason) {
     if (++skipped <= kMostNotes) report.add_note("skipped: " + reason);
@@ -189,7 +188,8 @@ Task make_task(const char* name, const char* hint, const char* origin) {
           .has_data = [](const std::string& folder) { return !find(folder, side).empty(); },
           .load =
               [](const DataOptions& o) {
-                return load(o.folder, side, {.original = o.protocol == Protocol::Original});
+                return load(o.folder, side,
+                            {.original = o.protocol == Protocol::Original, .warn = o.say});
               },
           .check_files = [](const std::string& folder) { return check_files(folder, side); },
           .encode = [](std::string_view png, const std::vector<std::string>&,

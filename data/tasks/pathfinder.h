@@ -19,8 +19,9 @@ struct LoadOptions {
   // protocol: numbers, and seeded splits.)
   bool original = false;
   bool cache = true;  // keep what was read from an archive (data/cache.h)
-  std::function<void(int64_t done, int64_t total)> progress;  // images
-  std::function<void(const std::string& message)> warn;       // a file is skipped, and the like
+  std::function<void(int64_t done, int64_t total)> progress = {};  // images
+  // A file is skipped (of at most 10), or something takes minutes.
+  std::function<void(const std::string& message)> warn = {};
 };
 
 // The folder of the level of pathfinder<side> (it holds imgs and metadata), or lra_release.gz; ""

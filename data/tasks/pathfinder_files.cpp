@@ -119,7 +119,7 @@ void add_member(Root& root, const std::string& file, ArchiveReader& archive) {
 }
 
 // The archive has some folders twice, in lra_release and in lra_release/lra_release, and the outer
-// ones are not complete: the folder with most images counts.
+// ones are not complete: the folder with most images counts, of equal ones the inner.
 Root read_archive(const std::string& archive_path, int64_t side) {
   ArchiveReader archive(archive_path);
   const std::string level = set_name(side) + '/' + kLevel + '/';
@@ -131,9 +131,9 @@ Root read_archive(const std::string& archive_path, int64_t side) {
     add_member(roots[name.substr(0, at)], name.substr(at + level.size()), archive);
   }
   check<DataError>(!roots.empty(), archive_path, ": the archive has no folder ", level);
-  const auto best = std::max_element(roots.begin(), roots.end(), [](const auto& a, const auto& b) {
-    return a.second.images.size() < b.second.images.size();
-  });
+  const auto best = std::max_element(
+      roots.rbegin(), roots.rend(),
+      [](const auto& a, const auto& b) { return a.second.images.size() < b.second.images.size(); });
   return std::move(best->second);
 }
 

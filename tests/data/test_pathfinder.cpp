@@ -247,6 +247,20 @@ TEST_CASE("pathfinder: a missing folder, level, metadata or all images are named
   CHECK(contains(load_error(folder, 128), "cannot find pathfinder128/"));
 }
 
+TEST_CASE("pathfinder: of two folders in lra_release.gz with as many images the inner one counts") {
+  Files members;
+  for (const auto& [name, content] : level_files()) {
+    members.emplace_back("lra_release/lra_release/" + kSet + name, content);
+    members.emplace_back("lra_release/" + kSet + name,
+                         name.ends_with(".png") ? encode_png(picture(99)) : content);
+  }
+  const Folder folder;
+  folder.write("lra_release.gz", gzip_of(tar_of(members)));
+  pathfinder::LoadOptions options;
+  options.cache = false;
+  check_all(pathfinder::load(folder.name(), 32, options));
+}
+
 TEST_CASE("pathfinder: lra_release.gz is read as a stream, and its cache afterwards") {
   Files members = {{"lra_release/listops-1000/basic_train.tsv", "Source\tTarget\n"},
                    {"lra_release/" + kSet + "metadata/0.npy", text_of({row_of(0, 0, 1)})},

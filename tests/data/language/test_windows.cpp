@@ -219,6 +219,31 @@ TEST_CASE("masks: floor(0.15 z) or one more positions, shares 80/10/10, targets 
   CHECK(std::abs(double(changed) - 0.1 * 255 / 256 * n) < 4 * std::sqrt(n * 0.09));
 }
 
+TEST_CASE("masks: what is left out of the random tokens never comes, all others do") {
+  std::set<int32_t> drawn;
+  const auto draw = [&](const MaskOptions& options) {
+    drawn.clear();
+    for (int64_t index = 0; index < 300; ++index) {
+      Ids tokens(50, 5), targets(50);
+      mask_tokens(tokens, targets, options, 1, 0, index);
+      for (size_t i = 0; i < tokens.size(); ++i)
+        if (targets[i] >= 0) drawn.insert(tokens[i]);
+    }
+    return drawn;
+  };
+  const MaskOptions all{.share = 1, .kept = 0, .random = 1, .vocab = 6, .mask = 6};
+  CHECK(draw(all) == std::set<int32_t>{0, 1, 2, 3, 4, 5});
+  MaskOptions some = all;
+  some.left_out[0] = 4;
+  CHECK(draw(some) == std::set<int32_t>{0, 1, 2, 3, 5});
+  some.left_out[1] = 0;
+  CHECK(draw(some) == std::set<int32_t>{1, 2, 3, 5});
+  some.left_out[0] = 6;  // no token
+  CHECK(draw(some) == std::set<int32_t>{1, 2, 3, 4, 5});
+  some.vocab = 1;
+  CHECK(draw(some) == std::set<int32_t>{6});
+}
+
 TEST_CASE("masks: the same for the same seed, epoch and index, others for any other") {
   const auto masked = [](uint64_t seed, int64_t epoch, int64_t index) {
     Ids tokens(200, 5), targets(200);

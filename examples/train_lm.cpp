@@ -1,7 +1,7 @@
 // Trains a language model on a text: a causal Toeplitz model, or a masked one, or attention.
 // Run:     build/cpu/train_lm --data input.txt --recipe tiny --mixer fd
 //          build/cpu/train_lm --data enwik8.zip --recipe small --mixer tno --extrapolate 1,2,4,8
-// Expect:  losses per token, byte and word beside those of n-grams, and a text that the model
+// Expect:  losses per token and byte beside those of n-grams, and a text that the model
 //          writes. Progress goes to stderr, the run folder keeps the rest.
 #include <omp.h>
 
@@ -13,6 +13,7 @@
 #include "examples/language/recipes.h"
 #include "examples/language/run.h"
 #include "examples/train/launched.h"
+#include "examples/train/open_run.h"
 
 using namespace skiff;
 
@@ -64,6 +65,7 @@ int run(LmCommand& command) {
     return 0;
   }
   choose_folder(command.options);
+  use_data_of_training(command, command.options.data.place);
   if (session.print_config) {
     std::fputs(config_text(command.options).c_str(), stdout);
     return 0;

@@ -36,7 +36,9 @@ constexpr const char* kFooter =
     "write,\n"
     "128 + its number: stopped by a signal after saving (130, 143; 129 for a closed terminal).";
 
-void choose_places(Options& o) {
+void choose_places(CommandLine& command) {
+  Options& o = command.options;
+  use_data_of_training(command, o.data.folder);
   o.data.folder = data_folder(o.data.folder);
   if (o.run.out.empty() && !is_several(o.data.task))
     o.run.out = "runs/" + o.data.task + "-" + o.train.recipe + "-" + o.model.mixer + "-" +
@@ -66,7 +68,7 @@ int run(CommandLine& command) {
     print_recipes();
     return 0;
   }
-  choose_places(command.options);
+  choose_places(command);
   if (session.print_config) {
     std::fputs(config_text(command.options).c_str(), stdout);
     return 0;

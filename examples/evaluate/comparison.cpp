@@ -119,6 +119,7 @@ Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device
   std::string note, folder = o.data;
   std::optional<DataOptions> chosen;  // of `data`; the runs of a sweep share it
   TaskData data;
+  std::vector<const OpenedRun*> others;  // trained on other examples
   for (OpenedRun& run : runs) {
     ScoredRun r = described(run);
     choose_data(run, folder, o.max_length);
@@ -129,6 +130,7 @@ Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device
       chosen = run.options.data;
     }
     if (data.note != note && !data.note.empty()) display.note("note: " + data.note);
+    if (is_other_data(run, data)) others.push_back(&run);
     note = data.note;
     const auto [split, examples] = splits_of(data, o.split).at(0);
     const std::string which = "run " + std::to_string(all.runs.size() + 1) + " of " +
@@ -149,6 +151,8 @@ Comparison scored(const EvaluateOptions& o, std::vector<OpenedRun>& runs, Device
     all.labels = labels;
     all.runs.push_back(std::move(r));
   }
+  if (!others.empty())
+    display.note("note: " + note_of_other_data(*others.front(), others.size() - 1));
   return all;
 }
 

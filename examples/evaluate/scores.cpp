@@ -119,6 +119,7 @@ std::string predictions_csv(const ScoredExamples& s) {
 
 void print_json(const OpenedRun& run, const std::vector<SplitScores>& scores) {
   nlohmann::ordered_json json = {{"checkpoint", run.checkpoint},
+                                 {"data", run.options.data.folder},
                                  {"task", run.options.data.task},
                                  {"mixer", run.options.model.mixer}};
   for (const auto& [split, svg, evaluation] : scores) {
@@ -156,6 +157,7 @@ int evaluate_run(const EvaluateOptions& o) {
   choose_data(run, o.data, o.max_length);
   const TaskData data = labelled_data(run);
   if (!data.note.empty()) display.note("note: " + data.note);
+  if (is_other_data(run, data)) display.note("note: " + note_of_other_data(run));
   std::vector<SplitScores> scores;
   for (const auto& [name, examples] : splits_of(data, o.split)) {
     ScoredExamples s =

@@ -1,6 +1,7 @@
 #include "examples/language/open_run.h"
 
 #include "examples/train/checkpoint.h"
+#include "examples/train/open_run.h"
 #include "layers/model_file.h"
 
 namespace skiff {
@@ -80,7 +81,10 @@ Corpus corpus_of(const OpenedLmRun& run, const std::string& place, bool whole) {
   // What the model has never seen is <unk> to it, or an error: text of its validation, too.
   const bool other = whole || !place.empty();
   if (other) options.own_vocabulary = false;
-  if (!place.empty()) {
+  if (place.empty()) {
+    const std::string own = data_of_training(run.folder);
+    if (!own.empty()) options.place = own;
+  } else {
     using Kind = Vocabulary::Kind;
     const Kind kind = run.vocabulary.kind();
     options.place = place;

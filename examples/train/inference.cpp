@@ -11,6 +11,7 @@
 #include "core/check.h"
 #include "data/batch.h"
 #include "data/files/binary_file.h"
+#include "data/fingerprint.h"
 #include "data/tasks.h"
 #include "examples/train/config_file.h"
 #include "examples/train/display.h"
@@ -22,34 +23,13 @@ Device prepare(const InferenceOptions& options) {
   return device_named(options.device);
 }
 
-namespace {
-
-// Where the training found its data, if it is still there. Both places were relative to a folder
-// that the place of the run tells: ../runs/a was runs/a, so data was ../data.
-std::string data_of_training(const std::string& folder) {
-  namespace fs = std::filesystem;
-  auto own = known_config(folder);
-  const std::string data = own["data"];
-  if (data.empty() || data[0] == '/') return data.empty() || is_there(data) ? data : "";
-  std::error_code error;
-  const std::string run = fs::canonical(folder, error).string();
-  const std::string ending = "/" + fs::path(own["out"]).lexically_normal().string();
-  if (!error && run.ends_with(ending)) {
-    const fs::path other = fs::path(run.substr(0, run.size() - ending.size())) / data;
-    if (is_there(other)) return fs::proximate(other, error).string();
-  }
-  return is_there(data) ? data : "";
-}
-
-}  // namespace
-
 void choose_data(OpenedRun& run, const std::string& folder, int64_t max_length) {
   DataOptions& data = run.options.data;
   if (max_length > 0) data.max_length = max_length;
   // Ids go by the frequency of tokens, so other data by itself would give them another order.
   data.vocabulary = run.opened.card.vocabulary;
   data.folder = data_folder(folder);
-  if (folder.empty() && !names_data_folder())
+  if (folder.empty() && named_data_folder().empty())
     if (const std::string own = data_of_training(run.folder); !own.empty()) data.folder = own;
 }
 
@@ -61,6 +41,23 @@ TaskData labelled_data(const OpenedRun& run) {
                    run.checkpoint, "' was trained on; ids: ", data.vocab, ", was ",
                    card.shape.vocab, "; classes: ", data.classes, ", was ", card.shape.classes);
   return data;
+}
+
+bool is_other_data(const OpenedRun& run, const TaskData& data) {
+  const PretrainOptions& seen = run.options.pretrain;
+  const Metadata& metadata = run.opened.metadata;
+  const auto then = metadata.find("train_data"), length = metadata.find("data.max-length");
+  // A run may leave out examples of its own, and a longer limit cuts fewer.
+  const bool tells = then != metadata.end() && seen.shortest == 0 && seen.longest == 0 &&
+                     seen.train_examples == 0 && length != metadata.end() &&
+                     length->second == value_text(run.options.data.max_length);
+  return tells && then->second != fingerprint(data.train);
+}
+
+std::string note_of_other_data(const OpenedRun& run, size_t others) {
+  return "the training examples in '" + run.options.data.folder + "' are not those of '" +
+         run.folder + "'" +
+         (others > 0 ? " and of " + std::to_string(others) + " other runs" : std::string());
 }
 
 std::vector<std::string> class_names(const OpenedRun& run) {

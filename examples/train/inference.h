@@ -36,6 +36,12 @@ void choose_data(OpenedRun& run, const std::string& folder, int64_t max_length =
 // That data. Tokens that the training did not have are <unk>. DataError for other classes.
 TaskData labelled_data(const OpenedRun& run);
 
+// Whether the training examples of `data` are others than those of the run; false where the
+// checkpoint or the options do not tell.
+bool is_other_data(const OpenedRun& run, const TaskData& data);
+// "the training examples in 'data' are not those of 'runs/a'", and so many other runs.
+std::string note_of_other_data(const OpenedRun& run, size_t others = 0);
+
 // Words for the classes of a run: those of the task, or numbers.
 std::vector<std::string> class_names(const OpenedRun& run);
 

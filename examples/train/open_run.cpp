@@ -104,11 +104,16 @@ PretrainOptions pretraining_of(const safetensors::File& file) {
   return options;
 }
 
+std::string named_data_folder() {
+  for (const char* variable : {"SKIFF_DATA", "DATA_PATH"})
+    if (const char* value = std::getenv(variable); value && *value) return value;
+  return "";
+}
+
 std::string data_folder(const std::string& given) {
   if (!given.empty()) return given;
-  const char* own = std::getenv("SKIFF_DATA");
-  const char* usual = std::getenv("DATA_PATH");
-  return own ? own : usual ? usual : "data";
+  const std::string named = named_data_folder();
+  return named.empty() ? "data" : named;
 }
 
 std::map<std::string, std::string> known_config(const std::string& folder) {
@@ -126,7 +131,26 @@ std::map<std::string, std::string> known_config(const std::string& folder) {
   return values;
 }
 
-bool names_data_folder() { return std::getenv("SKIFF_DATA") || std::getenv("DATA_PATH"); }
+std::string data_of_training(const std::string& folder) {
+  auto own = known_config(folder);
+  const std::string data = own["data"];
+  if (data.empty() || data[0] == '/') return data.empty() || is_there(data) ? data : "";
+  fs::path out = fs::path(own["out"]).lexically_normal(), rest = fs::path(data).lexically_normal();
+  // How the folder that ../runs/a and ../data were seen from is called nobody knows, nor matters.
+  const auto goes_up = [](const fs::path& path) { return !path.empty() && *path.begin() == ".."; };
+  while (goes_up(out) && goes_up(rest)) {
+    out = out.lexically_relative("..");
+    rest = rest.lexically_relative("..");
+  }
+  std::error_code error;
+  const std::string run = fs::canonical(folder, error).string() + (out == "." ? "/" : "");
+  const std::string ending = "/" + (out == "." ? "" : out.string());
+  if (!error && !goes_up(out) && run.ends_with(ending)) {
+    const fs::path other = fs::path(run.substr(0, run.size() - ending.size() + 1)) / rest;
+    if (is_there(other)) return fs::proximate(other, error).string();
+  }
+  return is_there(data) ? data : "";
+}
 
 OpenedRun open_run(const std::string& path, Device device) {
   OpenedRun run;

@@ -1,9 +1,10 @@
-// Runs and checkpoints of train_lra, opened again for use.
+// Runs and checkpoints of train_lra, opened again for use; where any run has its data.
 #pragma once
 
 #include <map>
 #include <string>
 
+#include "data/files/binary_file.h"
 #include "data/task.h"
 #include "examples/train/options.h"
 #include "layers/model_file.h"
@@ -21,8 +22,21 @@ Metadata run_metadata(const ModelCard& card, const InputFormat& format, const Op
 // What a checkpoint says about pretraining; objective None: it is that of a classifier.
 PretrainOptions pretraining_of(const safetensors::File& file);
 
-std::string data_folder(const std::string& given);  // or $SKIFF_DATA, $DATA_PATH, "data"
-bool names_data_folder();                           // whether one of these variables is set
+// Where a run of train_lra or train_lm found its data, if it is still there: config.toml has both
+// places relative to one folder, which the place of the run tells. ../runs/a was runs/a, so data
+// was ../data. Else the place itself, if something is there; else "".
+std::string data_of_training(const std::string& folder);
+
+// With --resume and without --data: puts that place into `data` if it names nothing from here, as
+// from another folder than the one that the run was begun from.
+template <class Options>
+void use_data_of_training(const Command<Options>& c, std::string& data) {
+  if (!c.session.resume || contains(c.given, "data") || is_there(data)) return;
+  if (const std::string own = data_of_training(c.options.run.out); !own.empty()) data = own;
+}
+
+std::string named_data_folder();                    // $SKIFF_DATA, else $DATA_PATH, else ""
+std::string data_folder(const std::string& given);  // or the named one, or "data"
 
 // The values of config.toml in a run folder; empty if there is none, or none that can be read. What
 // a checkpoint holds itself does not depend on it.

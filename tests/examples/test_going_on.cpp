@@ -178,7 +178,7 @@ TEST_CASE("going on: a run of several keeps its options, whatever else is tried"
   REQUIRE(place.run("train_lra --resume --quiet --out " + place / "sweep").code == 0);
   const Outcome fewer = place.run("train_lra --resume --steps 2 --out " + place / "sweep");
   CHECK(fewer.code == 2);
-  CHECK(contains(fewer.err, "have 4 steps already, got 2"));
+  CHECK(contains(fewer.err, "were started with --steps 4, which can only be raised"));
   CHECK(slurp(place / "sweep/several.toml") == kept);
   fs::rename(place / "data", place / "moved");
   REQUIRE(place
@@ -472,10 +472,44 @@ TEST_CASE("evaluate: the data of the training is found from another folder") {
   CHECK(place.run_with(there, "evaluate ../runs/a --quiet").code == 0);
   CHECK(place.run_with(there, "evaluate ../runs/a/ --quiet").code == 0);
   CHECK(place.run_with("cd " + place / "runs/a" + " && ", "evaluate . --quiet").code == 0);
+  // A run goes on from there, and is found from both folders afterwards.
+  const Outcome longer = place.run_with(there, "train_lra --resume --out ../runs/a --steps 34");
+  CAPTURE(longer.err);
+  CHECK(longer.code == 0);
+  CHECK(contains(slurp(place / "runs/a/config.toml"), "data=\"../data\"\n"));
+  CHECK(place.run_with(there, "evaluate ../runs/a --quiet").code == 0);
+  const std::string here = "cd " + place.path.string() + " && ";
+  CHECK(place.run_with(here, "evaluate runs/a --quiet").code == 0);
+  CHECK(place.run_with("cd " + place / "runs/a" + " && ", "train_lra --resume --out . --steps 36")
+            .code == 0);
+  CHECK(contains(slurp(place / "runs/a/config.toml"), "out=\".\"\n"));
+  CHECK(place.run_with(here, "evaluate runs/a --quiet").code == 0);
   fs::rename(place / "data", place / "moved");
   const Outcome gone = place.run_with(there, "evaluate ../runs/a --quiet");
   CHECK(gone.code == 3);
   CHECK(contains(gone.err, "cannot find basic_train.tsv in 'data'"));
+}
+
+TEST_CASE("evaluate_lm, train_lm --resume: the text is found from another folder") {
+  const TextRun place;
+  const std::string here = "cd " + place.path.string() + " && ";
+  const Outcome trained = place.run_with(
+      here,
+      "train_lm --data text.txt --out runs/a --recipe demo --mixer none --dim 8 --layers 1 "
+      "--length "
+      "16 --batch-size 4 --steps 6 --ngram 0 --sample-tokens 0 --units characters --quiet");
+  CAPTURE(trained.err);
+  REQUIRE(trained.code == 0);
+  fs::create_directories(place / "sub");
+  const std::string there = "cd " + place / "sub" + " && ";
+  CHECK(place.run_with(there, "evaluate_lm ../runs/a --quiet").code == 0);
+  const Outcome longer = place.run_with(there, "train_lm --resume --out ../runs/a --steps 8");
+  CAPTURE(longer.err);
+  CHECK(longer.code == 0);
+  CHECK(place.run_with(here, "evaluate_lm runs/a --quiet").code == 0);
+  CHECK(place.run_with(there, "evaluate_lm ../runs/a --quiet").code == 0);
+  fs::rename(place / "text.txt", place / "moved.txt");
+  CHECK(place.run_with(here, "evaluate_lm runs/a --quiet").code == 3);
 }
 
 TEST_CASE("evaluate_lm: another text is read with the vocabulary of the run, or as one") {

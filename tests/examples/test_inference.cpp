@@ -153,6 +153,28 @@ TEST_CASE("evaluate: data that gives other ids to its tokens is read with those 
   CHECK(same == before);
 }
 
+TEST_CASE(
+    "evaluate: data by option, variable or training, and a note if it is not the training's") {
+  const Runs& place = runs();
+  make_listops(place / "seed-9/listops", 9);
+  const std::string other = place / "seed-9", run = "evaluate " + place / "run --split test";
+  const std::string note = "' are not those of '" + place / "run'";
+  const auto noted = [&](const std::string& before, const std::string& more) {
+    const Outcome o = place.run_with(before, run + more);
+    CHECK(o.code == 0);
+    return contains(o.err, note);
+  };
+  CHECK_FALSE(noted("", ""));
+  CHECK_FALSE(noted("SKIFF_DATA= DATA_PATH=", ""));  // empty is not set
+  CHECK(noted("", " --data " + other));
+  CHECK(noted("SKIFF_DATA=" + other, ""));
+  CHECK(noted("SKIFF_DATA= DATA_PATH=" + other, ""));
+  CHECK_FALSE(noted("SKIFF_DATA=" + place / "data" + " DATA_PATH=" + other, ""));
+  CHECK_FALSE(noted("SKIFF_DATA=" + other, " --data " + place / "data"));
+  const Outcome json = place.run(run + " --json --data " + other);
+  CHECK(nlohmann::json::parse(json.out).at("data") == other);
+}
+
 TEST_CASE("evaluate: longer examples than those of training are cut, or read whole if asked") {
   const TinyRun place;
   REQUIRE(place.train_here("run", "--max-length 8").code == 0);

@@ -55,11 +55,15 @@ double parse_number(const Field& field, std::string_view text, bool integer) {
   char* end = nullptr;
   const double value = std::strtod(copy.c_str(), &end);
   const bool whole = end != copy.c_str() && *end == '\0';
-  check<UsageError>(whole && value >= field.low && value <= field.high, "--", field.name,
-                    ": must be a number from ", field.low, " to ", field.high, ", got '", text,
-                    "'");
-  check<UsageError>(!integer || (value == std::floor(value) && std::abs(value) <= 0x1p53), "--",
-                    field.name, ": must be a whole number, got '", text, "'");
+  // A double has every whole number up to here, so that no other one is taken for it.
+  constexpr double kMost = 0x1p53 - 1;
+  const double low = integer ? std::max(field.low, -kMost) : field.low;
+  const double high = integer ? std::min(field.high, kMost) : field.high;
+  check<UsageError>(whole && value >= low && value <= high, "--", field.name,
+                    ": must be a number from ", number_text(low), " to ", number_text(high),
+                    ", got '", text, "'");
+  check<UsageError>(!integer || value == std::floor(value), "--", field.name,
+                    ": must be a whole number, got '", text, "'");
   return value;
 }
 

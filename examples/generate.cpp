@@ -4,6 +4,7 @@
 // Expect:  the prompt and what follows it on stdout; tokens per second on stderr
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
@@ -62,18 +63,6 @@ void put(const std::string& text, bool raw) {
   check<IoError>(std::fflush(stdout) == 0, "stdout cannot be written");
 }
 
-void print_speed(const Written& w, const Generator& g) {
-  const Timing& t = w.timing;
-  const int64_t timed = t.tokens - int64_t(w.samples.size());
-  std::fprintf(stderr, "%lld tokens", (long long)t.tokens);
-  if (timed > 0 && t.seconds > 0)
-    std::fprintf(stderr, ", %.0f tokens/s, longest step %.2f ms", double(timed) / t.seconds,
-                 t.longest * 1e3);
-  std::fprintf(stderr, "; prompt of %lld, %.0f tokens/s; %s, %lld lags\n",
-               (long long)t.prompt_tokens, double(t.prompt_tokens) / t.prompt_seconds,
-               word_for(g.method()), (long long)g.lags());
-}
-
 void note_unused(const GenerateOptions& o, const Flags& flags) {
   const bool unused = !o.quiet && !o.compare && o.generator.method != Method::States;
   for (const char* name : {"states", "exact-lags"})
@@ -92,6 +81,7 @@ int generate(GenerateOptions o) {
   check_finite(run);
   Generator generator(&run.model(), o.generator);
   catch_stop_signals();
+  std::signal(SIGPIPE, SIG_DFL);  // ends like any filter when nobody reads on; nothing is lost
   const bool json = o.inference.json, raw = o.writing.raw;
   if (const std::string note = note_of_unknown(run.vocabulary, prompt); !note.empty() && !o.quiet)
     std::fprintf(stderr, "note: %s\n", note.c_str());
@@ -102,12 +92,20 @@ int generate(GenerateOptions o) {
       generator, run.vocabulary, prompt, o.writing,
       [&](const std::string& piece) { json ? void() : put(piece, raw); },
       [] { return stop_signal == 0; });
+  const std::vector<int32_t>& tokens = w.samples[0].tokens;
+  const auto compare = [&] {
+    Display display(progressing("auto"), o.quiet);
+    return compare_methods(&run.model(), o.generator, prompt, tokens, o.writing,
+                           [&](const std::string& method) { display.begin(method, ""); });
+  };
   if (json) {
     nlohmann::ordered_json result = {
         {"prompt", beginning},         {"method", word_for(generator.method())},
         {"context", generator.lags()}, {"tokens", w.timing.tokens},
         {"seconds", w.timing.seconds}, {"longest_step", w.timing.longest}};
     for (const WrittenSample& s : w.samples) result["samples"].push_back(s.text);
+    if (o.compare && !w.interrupted)
+      for (const Compared& row : compare()) result["compared"].push_back(json_of(row));
     put(result.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n", true);
   } else {
     if (!raw) put("\n", raw);
@@ -119,15 +117,11 @@ int generate(GenerateOptions o) {
   }
   if (!o.quiet) print_speed(w, generator);
   if (w.interrupted) throw Stopped();
-  if (const std::vector<int32_t>& tokens = w.samples[0].tokens; o.compare) {
-    Display display(progressing("auto"), o.quiet);
-    const std::vector<Compared> rows =
-        compare_methods(&run.model(), o.generator, prompt, tokens, o.writing,
-                        [&](const std::string& method) { display.begin(method, ""); });
+  if (o.compare && !json)
     std::fputs(
-        table_of(rows, int64_t(tokens.size()), seconds_to_read(generator.weight_bytes())).c_str(),
+        table_of(compare(), int64_t(tokens.size()), seconds_to_read(generator.weight_bytes()))
+            .c_str(),
         stderr);
-  }
   return 0;
 }
 

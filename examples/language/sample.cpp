@@ -22,7 +22,7 @@ std::string written_text(LanguageModel* model, const Vocabulary& vocabulary,
   int32_t token = first_token(vocabulary);
   for (int64_t i = 0; i < options.tokens && goes_on(); ++i) {
     generator.step(token);
-    token = chosen_token(generator.logits(), choice, choice_uniform(options.seed, 0, i));
+    token = chosen_token(generator.logits(), choice, choice_uniform(options.seed, 0, i + 1));
     written += text.add(token);
   }
   return written + text.finish();

@@ -6,12 +6,11 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <iostream>
-#include <iterator>
+#include <nlohmann/json.hpp>
 
 #include "core/scratch.h"
 #include "data/characters.h"
-#include "data/files/binary_file.h"
+#include "examples/train/inference.h"
 #include "layers/generation/stream.h"
 
 namespace skiff {
@@ -113,14 +112,16 @@ std::string harmless(const std::string& text) {
 std::string prompt_text(const std::string& prompt, const std::string& file) {
   check<UsageError>(prompt.empty() || file.empty(),
                     "--prompt and --prompt-file: only one of them can be given");
-  const std::string place = prompt.starts_with("FILE:") ? prompt.substr(5) : file;
+  const bool names_file = prompt.starts_with("FILE:");
+  const std::string place = names_file ? prompt.substr(5) : file;
+  check<UsageError>(!names_file || !place.empty(), "--prompt: a name must follow FILE:, got '",
+                    prompt, "'");
   if (place.empty()) return prompt;
   std::string text;
   try {
-    text =
-        place == "-" ? std::string{std::istreambuf_iterator<char>(std::cin), {}} : read_file(place);
+    text = read_input(place);
   } catch (const DataError& error) {
-    fail<DataError>("--prompt-file: ", error.what());
+    fail<DataError>(names_file ? "--prompt: " : "--prompt-file: ", error.what());
   }
   return text.starts_with(kByteOrderMark) ? text.substr(kByteOrderMark.size()) : text;
 }
@@ -251,6 +252,34 @@ double seconds_to_read(int64_t bytes) {
   }
   std::nth_element(times.begin(), times.begin() + 10, times.end());
   return kept > 0 ? times[10] : 0;  // the sum is used, so that the reading is not left out
+}
+
+void print_speed(const Written& w, const Generator& g) {
+  const Timing& t = w.timing;
+  const int64_t timed = t.tokens - int64_t(w.samples.size());
+  std::fprintf(stderr, "%lld tokens", (long long)t.tokens);
+  if (timed > 0 && t.seconds > 0)
+    std::fprintf(stderr, ", %.0f tokens/s, longest step %.2f ms", double(timed) / t.seconds,
+                 t.longest * 1e3);
+  std::fprintf(stderr, "; prompt of %lld, %.0f tokens/s; %s, %lld lags\n",
+               (long long)t.prompt_tokens, double(t.prompt_tokens) / t.prompt_seconds,
+               word_for(g.method()), (long long)g.lags());
+  if (g.method() == Method::States)
+    std::fprintf(stderr, "states: an output is wrong by at most %.2e times the largest input\n",
+                 g.states_error().absolute);
+}
+
+nlohmann::ordered_json json_of(const Compared& c) {
+  nlohmann::ordered_json row = {{"method", word_for(c.method)},
+                                {"tokens", c.timing.tokens},
+                                {"seconds", c.timing.seconds},
+                                {"longest_step", c.timing.longest},
+                                {"prompt_seconds", c.timing.prompt_seconds},
+                                {"state_bytes", c.state_bytes},
+                                {"difference", c.difference},
+                                {"same_tokens", c.same}};
+  if (c.method == Method::States) row["largest_error"] = c.states_error.absolute;
+  return row;
 }
 
 std::string table_of(const std::vector<Compared>& rows, int64_t written, double floor) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,10 @@ struct Written {
   bool interrupted = false;
 };
 
+// Tokens per second and the way they were written, and of `states` how wrong they can be; on
+// stderr.
+void print_speed(const Written& w, const Generator& g);
+
 // Continues a prompt of at least one token. print(piece): the text of the first sample as it comes.
 // goes_on: asked before every token.
 Written write(Generator& generator, const Vocabulary& vocabulary,
@@ -91,5 +96,6 @@ std::vector<Compared> compare_methods(LanguageModel* model, const GeneratorOptio
 // (Ways that read the text again do not say how much they read.)
 double seconds_to_read(int64_t bytes);
 std::string table_of(const std::vector<Compared>& rows, int64_t written, double floor);
+nlohmann::ordered_json json_of(const Compared& row);
 
 }  // namespace skiff

@@ -14,8 +14,8 @@ namespace {
 // A number without an exponent where it is whole.
 std::string plain(double v) {
   char text[40];
-  std::snprintf(text, sizeof text, v == std::floor(v) ? "%.0f" : "%g", v);
-  return text;
+  std::snprintf(text, sizeof text, "%.0f", v);
+  return v == std::floor(v) ? text : number_text(v);
 }
 
 // What --help shows for the value: the words, or the range where there is one.
@@ -72,8 +72,8 @@ std::vector<std::string> arguments_for(const CLI::App& app, int argc, char** arg
     if (!takes_value || equals != word.npos || i + 1 == argc) continue;
     const std::string value = argv[++i];
     check<UsageError>(option_named(app, value.substr(0, value.find('='))) == nullptr, word,
-                      ": a value must follow, got the option '", value, "'; ", word, "=", value,
-                      " would give it as the value");
+                      ": a value must follow, got the option '", value, "'; --",
+                      option->get_lnames()[0], "=", value, " would give it as the value");
     arguments.push_back(value.starts_with('[') ? kShield + value : value);
   }
   std::reverse(arguments.begin(), arguments.end());

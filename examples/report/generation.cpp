@@ -241,8 +241,8 @@ std::string sample(Page& page, OpenedLmRun& run) {
   int32_t token = first_token(run.vocabulary);
   for (; count < 400; ++count) {
     generator.step(token);
-    token =
-        chosen_token(generator.logits(), choice, choice_uniform(run.options.train.seed, 0, count));
+    token = chosen_token(generator.logits(), choice,
+                         choice_uniform(run.options.train.seed, 0, count + 1));
     const double p = choice_probabilities(generator.logits(), {.temperature = 1})[size_t(token)];
     surprise -= std::log2(p);
     const int shade = std::min(int(p * 5), 4);

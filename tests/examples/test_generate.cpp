@@ -175,7 +175,10 @@ TEST_CASE("generate: the prompt and its continuation on stdout, the speed on std
   for (const char* part : {"20 tokens", "tokens/s", "longest step", "prompt of 9", "lags"})
     CHECK_MESSAGE(contains(o.err, part), part);
   CHECK(contains(generate("-n 2 --states 3").err, "note: --states has no effect"));
-  CHECK_FALSE(contains(generate("-n 2 --states 3 --method states").err, "note:"));
+  const Outcome states = generate("-n 2 --states 3 --method states");
+  CHECK_FALSE(contains(states.err, "note:"));
+  CHECK(contains(states.err, "states: an output is wrong by at most "));
+  CHECK_FALSE(contains(o.err, "wrong by at most"));
   // From a file, from stdin, with other threads: the same bytes.
   spill(trained() / "prompt.txt", "the bird ");
   CHECK(generate("-p FILE:" + trained() / "prompt.txt" + " -n 20 --seed 3 --threads 2").out ==
@@ -189,7 +192,19 @@ TEST_CASE("generate: the prompt and its continuation on stdout, the speed on std
   const auto parsed = nlohmann::json::parse(json.out);
   CHECK("the bird " + parsed.at("samples")[0].get<std::string>() + "\n" == o.out);
   CHECK(parsed.at("samples").size() == 2);
-  CHECK(contains(json.err, "floor: reading all weights once"));
+  CHECK_FALSE(contains(json.err, "floor: reading all weights once"));
+  const auto& compared = parsed.at("compared");
+  CHECK(compared.size() >= 4);
+  for (const auto& row : compared) {
+    CHECK(row.at("tokens") == 19);  // the first is that of the prompt
+    CHECK(row.contains("largest_error") == (row.at("method") == "states"));
+  }
+  CHECK(contains(generate("-n 3 --compare").err, "floor: reading all weights once"));
+  // Nobody reads on: it ends as other programs do.
+  const Outcome cut =
+      trained().run_with("", "generate " + trained() / "run --tokens -1 --quiet | head -c 9");
+  CHECK(cut.out.size() == 9);
+  CHECK_FALSE(contains(cut.err, "error"));
 }
 
 TEST_CASE("generate: every wrong command gets one line and its exit code") {
@@ -204,6 +219,11 @@ TEST_CASE("generate: every wrong command gets one line and its exit code") {
   refused("--prompt 'Z\xc3\xa9'", 3, "U+00E9");
   refused("--prompt a --prompt-file b", 2, "only one of them");
   refused("--prompt-file /no/such/file", 3, "--prompt-file: cannot open '/no/such/file'");
+  refused("--prompt FILE:/no/such/file", 3, "--prompt: cannot open '/no/such/file'");
+  refused("--prompt FILE:", 2, "--prompt: a name must follow FILE:");
+  refused("-p --quiet", 2, "; --prompt=--quiet would give it as the value");
+  refused("--seed 9007199254740993", 2, "--seed: must be a number from 0 to 9007199254740991");
+  refused("--prompt-file - <&-", 3, "cannot read standard input");
   refused("--tokens -2", 2, "--tokens");
   refused("--top-p 2", 2, "--top-p");
   refused("--method fast", 2, "--method");

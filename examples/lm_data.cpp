@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
         field.help);
   });
   check->add_option("--ngram", ngram, "Highest order of the n-gram baseline; 0: no baseline")
+      ->transform(not_negative())
       ->check(CLI::Range(int64_t(0), kHighestOrder))
       ->capture_default_str();
   check->footer(

@@ -21,16 +21,20 @@ void add_generate_listops(CLI::App& generate, GenerateListops& settings,
                           std::function<int()>& chosen) {
   CLI::App* app = generate.add_subcommand("listops", "Nested MIN, MAX, median and sum modulo 10");
   app->add_option("--out", settings.out, "Folder for basic_{train,val,test}.tsv")->required();
-  app->add_option("--seed", settings.seed, "Random seed")->check(kNotNegative);
-  app->add_option("--train", settings.counts.train, "Training examples");
-  app->add_option("--val", settings.counts.val, "Validation examples");
-  app->add_option("--test", settings.counts.test, "Test examples");
+  app->add_option("--seed", settings.seed, "Random seed")->transform(kNotNegative);
+  app->add_option("--train", settings.counts.train, "Training examples")->transform(kNotNegative);
+  app->add_option("--val", settings.counts.val, "Validation examples")->transform(kNotNegative);
+  app->add_option("--test", settings.counts.test, "Test examples")->transform(kNotNegative);
   app->add_option("--min-length", settings.limits.min_length,
-                  "Expressions have more tokens than this");
+                  "Expressions have more tokens than this")
+      ->transform(kNotNegative);
   app->add_option("--max-length", settings.limits.max_length,
-                  "Expressions have fewer tokens than this");
-  app->add_option("--max-depth", settings.limits.max_depth, "Levels of a tree");
-  app->add_option("--max-args", settings.limits.max_args, "Arguments of an operator, from 2");
+                  "Expressions have fewer tokens than this")
+      ->transform(kNotNegative);
+  app->add_option("--max-depth", settings.limits.max_depth, "Levels of a tree")
+      ->transform(kNotNegative);
+  app->add_option("--max-args", settings.limits.max_args, "Arguments of an operator, from 2")
+      ->transform(kNotNegative);
   app->add_flag("--force", settings.force, "Replace existing files");
   app->footer(
       "Example, short expressions for a quick test:\n"
@@ -43,20 +47,23 @@ void add_generate_pathfinder(CLI::App& generate, GeneratePathfinder& settings,
                              std::function<int()>& chosen) {
   CLI::App* app = generate.add_subcommand("pathfinder", "Are two discs joined by a dashed curve?");
   app->add_option("--out", settings.out, "Folder for pathfinder<size>")->required();
-  app->add_option("--size", settings.size, "Pixels per side: 32, 64, 128 (Path-X) or 256");
+  app->add_option("--size", settings.size, "Pixels per side: 32, 64, 128 (Path-X) or 256")
+      ->transform(kNotNegative);
   app->add_option("--contour", settings.contours,
                   "Dashes of a curve: 14; the authors' easier levels have 6 and 9. Several with "
                   "commas take turns")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->transform(kNotNegative);
   app->add_option(
          "--distractors", settings.distractors,
          "Shorter curves beside the two, as many as find a place; -1: as in the benchmark. "
          "Several with commas take turns")
       ->delimiter(',')
       ->check(CLI::Range(-1, 1000));
-  app->add_option("--count", settings.count, "Images")->check(kNotNegative);
-  app->add_option("--per-batch", settings.per_batch, "Images of one folder")->check(kNotNegative);
-  app->add_option("--seed", settings.seed, "Random seed")->check(kNotNegative);
+  app->add_option("--count", settings.count, "Images")->transform(kNotNegative);
+  app->add_option("--per-batch", settings.per_batch, "Images of one folder")
+      ->transform(kNotNegative);
+  app->add_option("--seed", settings.seed, "Random seed")->transform(kNotNegative);
   app->add_flag("--fair-places", settings.fair_places,
                 "Curves begin in any direction that has room. The authors' program allows few "
                 "directions in images of 32 or 64 pixels, and many distractors find no place. This "
@@ -78,10 +85,10 @@ void add_show(CLI::App& app, Show& show, std::function<int()>& chosen) {
   command->add_option("dir", show.folder, "Folder of the task or of all tasks")->required();
   command->add_option("--split", show.split, "train, val or test")
       ->check(CLI::IsMember({"train", "val", "test"}));
-  command->add_option("--count", show.count, "Examples")->check(kNotNegative);
+  command->add_option("--count", show.count, "Examples")->transform(kNotNegative);
   command->add_option("--png", show.png, "Images: the file to write");
   command->add_option("--length", show.length, "Tokens of each; 0: all of them")
-      ->check(kNotNegative);
+      ->transform(kNotNegative);
   command->footer("Example:\n  lra_data show text data --split test --count 5");
   command->callback([&] { chosen = [&] { return show_examples(show); }; });
 }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "data/files/binary_file.h"
@@ -16,6 +17,7 @@
 #include "examples/program/program.h"
 #include "examples/train/kept.h"
 #include "examples/train/result.h"
+#include "examples/train/run_folder.h"
 
 using namespace skiff;
 
@@ -24,6 +26,8 @@ namespace {
 int keep(const std::vector<std::string>& runs, const std::string& kept, const std::string& name) {
   check<UsageError>(name.empty() || runs.size() == 1, "--as must name one run, got ", runs.size());
   for (const std::string& run : runs) {
+    check<DataError>(!is_there(run + "/" + kOptionsOfSeveral), "'", run,
+                     "' is a folder of runs: name one of them");
     const std::optional<Result> r =
         result_from(read_file(run + "/result.json"), /*only_best_test=*/true);
     check<DataError>(!r || r->pretrain.empty(), "'", run,
@@ -65,6 +69,7 @@ struct Row {
   std::string name;  // of the first by name
   R first;
   std::vector<double> val, test;
+  std::set<uint64_t> seeds;
 };
 template <class R>
 using Rows = std::map<std::vector<std::string>, Row<R>>;
@@ -76,6 +81,8 @@ void add(Rows<R>& rows, std::vector<std::string> key, const std::string& run, co
   const auto [at, fresh] = rows.try_emplace(key);
   Row<R>& row = at->second;
   if (fresh) row.first = result, row.name = std::filesystem::path(run).filename().string();
+  check<DataError>(row.seeds.insert(result.seed).second, "'", run, "' is the run of '", row.name,
+                   "' once more, with the same options and seed; keep one of them");
   row.val.push_back(val), row.test.push_back(test);
 }
 
@@ -126,6 +133,7 @@ int print_tables(const std::string& kept) {
     else
       fail<DataError>("'", run, "/result.json' must be a result, got something else");
   }
+  check<DataError>(!tasks.empty() || !texts.empty(), "'", kept, "' holds no kept results");
   if (!tasks.empty()) print(tasks);
   if (!tasks.empty() && !texts.empty()) std::printf("\n");
   if (!texts.empty()) print(texts);

@@ -142,7 +142,14 @@ int run(CLI::App& app, const std::function<void()>& parse, const std::function<i
 CLI::Validator not_negative() {
   return CLI::Validator(
       [](std::string& text) {
-        return text.starts_with('-') ? "must be at least 0, got " + text : std::string();
+        if (text.starts_with('-')) return "must be at least 0, got " + text;
+        try {  // CLI11 would cut what is too large, and take 010 for 8
+          text = std::to_string(
+              int64_t(parse_number({.name = "", .help = "", .low = 0}, text, /*integer=*/true)));
+        } catch (const UsageError&) {
+          return "must be a whole number from 0 to 9007199254740991, got " + text;
+        }
+        return std::string();
       },
       "");
 }

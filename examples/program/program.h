@@ -38,7 +38,8 @@ int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>
 int refuse_start(const Error& error);
 // A path as a word of a command line: in quotes where it has a blank.
 std::string argument_for(const std::string& path);
-// The check of such a program's unsigned options: without it "-1" is read as the largest number.
+// The check of such a program's options that are whole numbers from 0, which may be written as in
+// the other programs (1e3). Without it "-1" is read as the largest number and "010" as 8.
 CLI::Validator not_negative();
 
 }  // namespace skiff

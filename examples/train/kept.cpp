@@ -78,6 +78,10 @@ std::string kept_metrics(const std::string& metrics) {
 }
 
 std::string keep_run(const std::string& run, const std::string& kept, std::string name) {
+  check<UsageError>(name.find('/') == name.npos && name != "." && name != "..",
+                    "--as: must be the "
+                    "name of a folder in '",
+                    kept, "', got '", name, "'");
   if (name.empty()) name = fs::weakly_canonical(run).filename().string();
   const std::string folder = kept + "/" + name, config = folder + "/config.toml";
   const std::string options = kept_config(read_file(run + "/config.toml"), name);

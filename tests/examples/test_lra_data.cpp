@@ -1,4 +1,5 @@
 // lra_data: what it generates, and what it says of data that is there.
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -45,6 +46,27 @@ TEST_CASE(
   const Outcome sheet = place.run("lra_data show text " + data + " --png " + place / "x.png");
   CHECK(sheet.code == 2);
   CHECK(contains(sheet.err, "text has no images that --png could write"));
+}
+
+TEST_CASE("lra_data: numbers are those of the other programs, and none is cut") {
+  const Place place;
+  const std::string small =
+      "lra_data generate listops --val 1 --test 1 --min-length 2 --max-length 20 --force --out " +
+      place / "small";
+  const auto rows = [&](const std::string& number) {
+    const Outcome o = place.run(small + " --train " + number);
+    CAPTURE(o.err);
+    CHECK(o.code == 0);
+    const std::string text = slurp(place / "small/basic_train.tsv");
+    return std::count(text.begin(), text.end(), '\n') - 1;
+  };
+  CHECK(rows("010") == 10);
+  CHECK(rows("2e1") == 20);
+  for (const char* seed : {"18446744073709551616", "9007199254740992", "1.5", "x"}) {
+    const Outcome o = place.run(small + " --train 2 --seed " + seed);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, "must be a whole number from 0 to 9007199254740991"));
+  }
 }
 
 TEST_CASE("lra_data: names from an archive reach the terminal without control characters") {

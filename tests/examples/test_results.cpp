@@ -72,6 +72,28 @@ TEST_CASE("results: a run gets the name of --as, and its --init is named without
   CHECK(contains(both.err, "--as must name one run, got 2"));
 }
 
+TEST_CASE("results: no name leads out of the folder, and a copy of a run is no other seed") {
+  const TinyRun place;
+  REQUIRE(place.train_here("run").code == 0);
+  const std::string kept = " --kept " + place / "kept", keep = "results keep " + place / "run";
+  for (const char* name : {"../evil", "..", "a/b"}) {
+    const Outcome o = place.run(keep + " --as " + name + kept);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, "--as: must be the name of a folder in"));
+  }
+  std::filesystem::create_directories(place / "kept");
+  CHECK(contains(place.run("results table" + kept).err, "holds no kept results"));
+  REQUIRE(place.run(keep + kept).code == 0);
+  REQUIRE(place.run(keep + " --as copy" + kept).code == 0);
+  const Outcome twice = place.run("results table" + kept);
+  CHECK(twice.code == 3);
+  CHECK(contains(twice.err, "kept/run' is the run of 'copy' once more"));
+  place.write("grid.txt", "seed 1 2\n");
+  REQUIRE(place.train("all", "--steps 2 --sweep " + place / "grid.txt").code == 0);
+  CHECK(contains(place.run("results keep " + place / "all" + kept).err,
+                 "is a folder of runs: name one of them"));
+}
+
 TEST_CASE("results: language models have a table of their own") {
   const TinyRun place;
   std::string text;

@@ -153,9 +153,11 @@ std::optional<LanguageEvaluation> evaluate_masked(LanguageModel* model, const Sc
   const auto losses = [&](const TokenBatch& batch, int64_t first) {
     const size_t n = size_t(batch.input.size(1));
     Tensor input = batch.input, target = batch.target;  // the tensors of the batch themselves
+    // The first window has a target however short it is, so that there is a loss.
     for (int64_t row = 0; row < input.size(0); ++row)
       mask_tokens({input.data<int32_t>() + size_t(row) * n, n},
-                  {target.data<int32_t>() + size_t(row) * n, n}, mask, seed, 0, first + row);
+                  {target.data<int32_t>() + size_t(row) * n, n}, mask, seed, 0, first + row,
+                  first + row == 0);
     if (batch.targets() == 0) return zeros(target.shape(), DType::Float32);
     return model->losses(input.to(device), target.to(device));
   };

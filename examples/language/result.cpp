@@ -80,7 +80,9 @@ void print_scores(const LmResult& r) {
 void print_verdict(const LmResult& r) {
   if (r.counting.order == 0) return;
   const double gain = r.counting.val - r.val.loss();
-  if (gain > 0)
+  if (std::abs(gain) < 5e-5)
+    std::printf("the model is as good as counting\n");
+  else if (gain > 0)
     std::printf("the model is better than counting, by %.4f nats per %s\n", gain, r.unit.c_str());
   else
     std::printf(

@@ -19,6 +19,7 @@
 #include "examples/train/agreement.h"
 #include "examples/train/checkpoint.h"
 #include "examples/train/config_file.h"
+#include "examples/train/init.h"
 #include "examples/train/open_run.h"
 #include "examples/train/parameter_groups.h"
 #include "examples/train/profile_table.h"
@@ -91,6 +92,7 @@ void LmRun::load_data() {
   if (corpus_.test.size() > 1) test_ = scored(corpus_.test, corpus_.vocabulary, train.test_limit);
   mask_ = {.share = train.mask_share,
            .vocab = corpus_.vocabulary.size(),
+           .left_out = {corpus_.vocabulary.eos(), corpus_.vocabulary.unk()},
            .mask = int32_t(corpus_.vocabulary.size())};
   memory::trim(Device::CPU);  // returns memory that reading needed
 }
@@ -149,6 +151,7 @@ void LmRun::describe() const {
                   (long long)counting_.order, counting_.val);
     display_->note(line);
   }
+  trainer_->note_warmup();
   if (!trainer_->validates())
     display_->note(
         "note: with --profile nothing is validated or tested, unless --eval-every is given");
@@ -163,7 +166,7 @@ void LmRun::start_from(const std::string& checkpoint) {
                    "': ", vocabulary ? vocabulary->size() : 0, " ",
                    vocabulary ? vocabulary->name() : "", ", the text has ",
                    corpus_.vocabulary.size(), " ", corpus_.vocabulary.name());
-  parameters_->load(file, {"optimizer."});
+  load_parameters(file, card_, *parameters_);
 }
 
 // ---- the objective of the trainer ----
@@ -174,8 +177,13 @@ void LmRun::next_batch() {
   if (!options_.masked()) return;
   const size_t n = size_t(options_.windows.length);
   int32_t *input = batch_.input.data<int32_t>(), *target = batch_.target.data<int32_t>();
-  for (int64_t row = 0; row < options_.train.batch_size; ++row, input += n, target += n)
-    mask_tokens({input, n}, {target, n}, mask_, options_.train.seed, 1 + epoch, first + row);
+  const auto mask = [&](int64_t row, int64_t least) {
+    const size_t at = size_t(row) * n;
+    mask_tokens({input + at, n}, {target + at, n}, mask_, options_.train.seed, 1 + epoch,
+                first + row, least);
+  };
+  for (int64_t row = 0; row < options_.train.batch_size; ++row) mask(row, 0);
+  if (batch_.targets() == 0) mask(0, 1);  // a small share of short windows may choose nothing
 }
 
 // The loss is the mean over the targets of the batch; those of a masked model are not equally many
@@ -269,6 +277,10 @@ void LmRun::check_resumable(const safetensors::File& file) const {
   check<DataError>(then->second == text_, "--resume: '", options_.run.out,
                    "' was started on another text: '", options_.data.place, "' has ", text_,
                    "; it had ", then->second);
+  // A configuration that is older than the option does not tell, and recipes have it otherwise.
+  const bool glu = card_of(file).options.glu_dropout;
+  check<UsageError>(glu == options_.model.glu_dropout, "--resume: '", options_.run.out,
+                    "' was started with --", glu ? "" : "no-", "glu-dropout; give this option");
 }
 
 std::string LmRun::title() const {

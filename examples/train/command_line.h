@@ -119,6 +119,8 @@ int run_command(int argc, char** argv, Flags& flags, const char* program,
   flags.add(command.session);
   return run_program(argc, argv, flags, [&] {
     command.given = flags.given();
+    check<UsageError>(!command.session.resume || !command.session.force,
+                      "--resume and --force: one goes on, the other starts over; give one of them");
     // Who asks for epochs does not want the steps of the recipe.
     const bool steps = contains(command.given, "epochs") ? contains(command.given, "steps")
                                                          : command.is_given("steps");

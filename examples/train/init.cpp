@@ -15,8 +15,9 @@ namespace skiff {
 namespace {
 
 // Options of a model that change neither the parameters of its trunk nor what they mean.
-constexpr const char* kFree[] = {"readout", "mask-padding",           "dropout", "encoder-dropout",
-                                 "start",   "checkpoint-activations", "dtype"};
+constexpr const char* kFree[] = {
+    "readout", "mask-padding",           "dropout", "encoder-dropout", "glu-dropout",
+    "start",   "checkpoint-activations", "dtype"};
 
 void check_same_option(const std::string& file, const std::string& name, const std::string& then,
                        const std::string& now) {
@@ -142,10 +143,23 @@ std::string differences(const safetensors::File& file, const ModelCard& now) {
   };
   for (const auto& [name, value] : to_texts(now.options))
     if (!among(kFree, name) && !among(unread, name)) add("--" + name, value, before.at(name));
+  if (now.language) {
+    std::map<std::string, std::string> other = to_texts(*then.language);
+    for (const auto& [name, value] : to_texts(*now.language)) add("--" + name, value, other[name]);
+  }
   return text;
 }
 
 }  // namespace
+
+void load_parameters(const safetensors::File& file, const ModelCard& card, Parameters& parameters) {
+  try {
+    parameters.load(file, {"optimizer."});
+  } catch (const DataError& e) {
+    const std::string why = differences(file, card);
+    fail<DataError>("--init: ", why.empty() ? "" : why + "; ", e.what());
+  }
+}
 
 std::string start_from(const std::string& path, const ModelCard& card, Parameters& parameters,
                        safetensors::File* state) {
@@ -157,12 +171,7 @@ std::string start_from(const std::string& path, const ModelCard& card, Parameter
     check_same_input(file.path, card_of(file), card, false);
   if (objective == Pretrain::None || pretrains) {
     const std::string moved = move_rows(file, card, parameters);
-    try {
-      parameters.load(file, {"optimizer."});
-    } catch (const DataError& e) {
-      const std::string why = differences(file, card);
-      fail<DataError>("--init: ", why.empty() ? "" : why + "; ", e.what());
-    }
+    load_parameters(file, card, parameters);
     if (state) *state = std::move(file);
     return moved;
   }

@@ -105,9 +105,11 @@ OptionsOfSeveral::OptionsOfSeveral(const CommandLine& asked, const RunFolder& fo
   const std::string before = folder.read(kOptionsOfSeveral), file = folder.file(kOptionsOfSeveral);
   if (!differs_in_steps(asked, then, before, file)) return;
   apply_config(then, parse_config(before, file));
-  check<UsageError>(asked.options.train.steps >= then.train.steps, "--steps: the runs in '",
-                    folder.path(), "' have ", then.train.steps, " steps already, got ",
-                    asked.options.train.steps);
+  check<UsageError>(
+      asked.options.train.steps >= then.train.steps, "--steps: the runs in '", folder.path(),
+      "' were started with --steps ", then.train.steps,
+      ", which can only be raised (rows of a plan that name steps have their own), got ",
+      asked.options.train.steps);
 }
 
 void OptionsOfSeveral::accept(const std::string& running) {

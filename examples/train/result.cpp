@@ -32,6 +32,7 @@ void for_each_value(R& r, const F& f) {
   f("best_test_loss", r.best_test_loss), f("last_test_loss", r.last_test_loss);
   f("validation_examples", r.val_examples), f("all_validation_examples", r.all_val_examples);
   f("test_examples", r.test_examples), f("all_test_examples", r.all_test_examples);
+  if (r.val_is_test) f("validation_is_test", r.val_is_test);
   f("threads", r.threads), f("run_folder", r.folder);
   f("seconds", r.seconds), f("tokens_per_second", r.tokens_per_second);
   f("peak_tensor_bytes", r.peak.tensors), f("peak_resident_bytes", r.peak.resident);
@@ -58,12 +59,7 @@ void read_groups(const nlohmann::ordered_json& json, Result& r) {
 
 ordered_json to_json(const Result& r) {
   ordered_json json;
-  for_each_value(r, [&](const char* name, const auto& value) {
-    if constexpr (std::is_same_v<decltype(value), const double&>)
-      json[name] = std::round(value * 1e6) / 1e6;  // NaN becomes null
-    else
-      json[name] = value;
-  });
+  for_each_value(r, [&](const char* name, const auto& value) { json[name] = value; });  // NaN: null
   json["validation_limited"] = r.val_examples < r.all_val_examples;
   json["test_limited"] = r.test_examples < r.all_test_examples;
   add_groups(json, r);
@@ -86,6 +82,11 @@ std::string examples_of(int64_t count, int64_t all, const std::string& split) {
   return std::to_string(count) + (count < all ? " of " + std::to_string(all) : "") + " " + split;
 }
 
+std::string validation_examples(const Result& r) {
+  return examples_of(r.val_examples, r.all_val_examples,
+                     r.val_is_test ? "validation (the test split)" : "validation");
+}
+
 std::string best_weights(const Result& r) {
   return (r.best_averaged ? "best average (step " : "best weights (step ") +
          std::to_string(r.best_step) + ")";
@@ -102,8 +103,7 @@ void print_accuracies(const Result& r) {
   row(best_weights(r), r.best_val, r.best_test);
   row(last_weights(r), r.last_val, r.last_test);
   row("majority class", r.majority_val, r.majority_test);
-  std::printf("on %s and %s examples\n",
-              examples_of(r.val_examples, r.all_val_examples, "validation").c_str(),
+  std::printf("on %s and %s examples\n", validation_examples(r).c_str(),
               examples_of(r.test_examples, r.all_test_examples, "test").c_str());
   std::printf("%s", group_table(r.groups + ", test", r.group_scores).c_str());
 }
@@ -119,8 +119,7 @@ void print_losses(const Result& r) {
   row(best_weights(r), r.best_val_loss, r.best_val);
   row(last_weights(r), r.last_val_loss, r.last_val);
   row("one answer for all positions", r.constant_val_loss, r.majority_val);
-  std::printf("on %s examples\n",
-              examples_of(r.val_examples, r.all_val_examples, "validation").c_str());
+  std::printf("on %s examples\n", validation_examples(r).c_str());
 }
 
 }  // namespace
@@ -164,6 +163,7 @@ std::optional<Result> result_from(const std::string& text, bool only_best_test) 
   try {
     if (json.at("only_best_test").get<bool>() > only_best_test) return {};
     result.best_averaged = json.value("best_averaged", false);
+    result.val_is_test = json.value("validation_is_test", false);
     if (json.contains("pretrain")) json["pretrain"].get_to(result.pretrain);
     for_each_value(result, [&](const char* name, auto& value) {
       if constexpr (std::is_same_v<decltype(value), double&>)
@@ -224,9 +224,10 @@ std::string results_csv(const std::vector<Result>& results) {
   out << "task,mixer,recipe,seed,test_accuracy,majority_rate,parameters,tokens_per_second,"
          "peak_tensor_bytes,seconds\n";
   for (const Result& r : results)
-    out << r.task << ',' << r.mixer << ',' << r.recipe << ',' << r.seed << ',' << r.best_test << ','
-        << r.majority_test << ',' << r.parameters << ',' << r.tokens_per_second << ','
-        << r.peak.tensors << ',' << r.seconds << '\n';
+    out << r.task << ',' << r.mixer << ',' << r.recipe << ',' << r.seed << ','
+        << number_text(r.best_test) << ',' << number_text(r.majority_test) << ',' << r.parameters
+        << ',' << number_text(r.tokens_per_second) << ',' << r.peak.tensors << ','
+        << number_text(r.seconds) << '\n';
   return out.str();
 }
 

@@ -34,6 +34,7 @@ struct Result {
   double majority_val = 0, majority_test = 0;
   double mask_share = NAN, constant_val_loss = NAN;  // of pretraining (data/pretraining.h)
   int64_t val_examples = 0, all_val_examples = 0, test_examples = 0, all_test_examples = 0;
+  bool val_is_test = false;  // the weights were chosen on examples of the test
   int64_t threads = 0;
   double seconds = 0, tokens_per_second = 0;
   PeakMemory peak;

@@ -108,6 +108,7 @@ class Group {
     if (!results_.empty())
       std::fprintf(table_, "table: %s/results.csv, chart: %s/results.svg\n", folder_.path().c_str(),
                    folder_.path().c_str());
+    if (missing_) worst_ = std::max(worst_, DataError("").exit_code());
     if (worst_ != 0) std::fprintf(table_, "--resume tries again what went wrong\n");
     return worst_;
   }
@@ -127,6 +128,7 @@ class Group {
     try {
       recipe_named(asked_.options.train.recipe, task);
       if (task_named(task).has_data(data)) return true;
+      missing_ = missing_ || asked_.options.data.task != "all";
       std::fprintf(table_, "%-14s no data in '%s'; 'lra_data check' says where to get it\n",
                    task.c_str(), data.c_str());
     } catch (const UsageError& e) {
@@ -180,6 +182,7 @@ class Group {
   std::FILE* const table_;
   std::vector<Result> results_;
   bool stopped_ = false;  // --stop-at
+  bool missing_ = false;  // there is no data of a task that was named
   int worst_ = 0;         // exit code of the runs that went wrong
 };
 

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "core/io/atomic_file.h"
@@ -23,12 +24,31 @@ namespace skiff {
 namespace {
 
 // What may differ between stages. The rest makes another model, or other moments.
-constexpr const char* kOfAStage[] = {
-    "data",     "shortest",     "longest",      "train-examples",  "batch-size",
-    "bucket",   "batch-tokens", "shards",       "steps",           "lr",
-    "schedule", "kernel-lr",    "weight-decay", "decaying",        "clip",
-    "warmup",   "horizon",      "dropout",      "encoder-dropout", "label-smoothing",
-    "seed",     "eval-every",   "eval-limit",   "test-limit"};
+constexpr const char* kOfAStage[] = {"data",
+                                     "shortest",
+                                     "longest",
+                                     "train-examples",
+                                     "batch-size",
+                                     "bucket",
+                                     "batch-tokens",
+                                     "shards",
+                                     "steps",
+                                     "lr",
+                                     "schedule",
+                                     "kernel-lr",
+                                     "weight-decay",
+                                     "decaying",
+                                     "clip",
+                                     "warmup",
+                                     "horizon",
+                                     "dropout",
+                                     "encoder-dropout",
+                                     "glu-dropout",
+                                     "label-smoothing",
+                                     "seed",
+                                     "eval-every",
+                                     "eval-limit",
+                                     "test-limit"};
 
 struct Stage {
   Options options;
@@ -49,7 +69,13 @@ std::vector<Stage> read_stages(const CommandLine& asked) {
         std::find(std::begin(kOfAStage), std::end(kOfAStage), name) != std::end(kOfAStage),
         rows[0].place, ": '", name, "' cannot differ between stages",
         suggestion(name, {std::begin(kOfAStage), std::end(kOfAStage)}));
+  check<UsageError>(std::set<std::string>(names.begin(), names.end()).size() == names.size(),
+                    rows[0].place, ": an option is named twice");
   check<UsageError>(rows.size() > 1, rows[0].place, ": no stage follows the names of options");
+  const std::string next = asked.options.run.out + "/stage-" + std::to_string(rows.size());
+  check<UsageError>(!asked.session.resume || !is_there(next + "/config.toml"), "'",
+                    plan_file(asked), "': has ", rows.size() - 1, " stages, but '", next,
+                    "' is there; --resume goes on with as many stages or more");
   std::vector<Stage> stages;
   for (size_t i = 1; i < rows.size(); ++i) {
     const auto& [words, place] = rows[i];

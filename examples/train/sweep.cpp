@@ -7,6 +7,7 @@
 #include <iterator>
 #include <map>
 #include <optional>
+#include <set>
 #include <sstream>
 
 #include "data/files/binary_file.h"
@@ -75,11 +76,12 @@ Grid read_grid(const CommandLine& asked) {
     for (const Axis& axis : grid.axes)
       check<UsageError>(axis.option != name, place, ": '", name, "' has a row already");
     Axis axis{name, {words.begin() + 1, words.end()}};
+    std::set<std::map<std::string, std::string>> seen;  // 1e-3 and 0.001 are the same options
     for (const std::string& value : axis.values) {
       Options unused = asked.options;
       set_option(unused, name, value, place);
-      check<UsageError>(std::count(axis.values.begin(), axis.values.end(), value) == 1, place,
-                        ": '", value, "' occurs twice");
+      check<UsageError>(seen.insert(to_texts(unused)).second, place, ": '", value,
+                        "' occurs twice");
     }
     grid.axes.push_back(axis);
   }
@@ -289,8 +291,9 @@ class Sweep {
     for (const Point* p : sorted) {
       for (const std::string& value : p->values) out << value << ',';
       const Result& r = p->result;
-      out << r.best_val << ',' << r.best_test << ',' << r.best_step << ',' << r.steps << ','
-          << r.parameters << ',' << r.tokens_per_second << ',' << r.seconds << '\n';
+      out << number_text(r.best_val) << ',' << number_text(r.best_test) << ',' << r.best_step << ','
+          << r.steps << ',' << r.parameters << ',' << number_text(r.tokens_per_second) << ','
+          << number_text(r.seconds) << '\n';
     }
     return out.str();
   }

@@ -86,7 +86,10 @@ bool TaskRun::has_result() {
 
 void TaskRun::load_data() {
   const auto& [model, data, train, pretrain, run] = options_;
-  data_ = task_named(data.task).load(data);
+  DataOptions asked = data;
+  asked.say = [this](const std::string& message) { display_->note("note: " + message); };
+  data_ = task_named(data.task).load(asked);
+  chosen_on_test_ = data_.val_is_test;
   for (const auto& [name, examples] :
        {std::pair{"training", &data_.train}, {"validation", &data_.val}, {"test", &data_.test}})
     check<DataError>(!examples->empty(), data.task, ": the ", name, " split in '", data.folder,
@@ -166,13 +169,7 @@ void TaskRun::describe() const {
     display_->note("note: " + std::to_string(cut) + " of " + std::to_string(data_.train.size()) +
                    " training examples are longer than --max-length " +
                    std::to_string(data.max_length) + " and are cut");
-  if (steps < train.warmup) {
-    std::ostringstream note;
-    note << "note: " << steps << " steps are less than the " << train.warmup
-         << " of --warmup: the learning rate only rises, to " << trainer_->rate(steps - 1) << " of "
-         << train.lr;
-    display_->note(note.str());
-  }
+  trainer_->note_warmup();
   if (!trainer_->validates())
     display_->note(
         "note: with --profile nothing is validated or tested, unless --eval-every is given");
@@ -254,6 +251,7 @@ Result TaskRun::facts() const {
           .last_val_loss = last_row.val_loss,
           .val_examples = evaluated ? int64_t(watched().size()) : 0,
           .all_val_examples = int64_t(data_.val.size()),
+          .val_is_test = chosen_on_test_,
           .threads = omp_get_max_threads(),
           .seconds = std::round(trainer_->train_seconds() * 10) / 10,
           .tokens_per_second = std::round(trainer_->tokens_per_second()),

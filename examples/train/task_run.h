@@ -74,6 +74,7 @@ class TaskRun : protected Objective {
   FolderUse use_;
   bool other_data_ = false;            // --data names another place than the run began with
   std::vector<Example> watched_;       // what --eval-limit leaves of validation; empty: all
+  bool chosen_on_test_ = false;        // validation is the test split, or examples of it
   std::string train_data_, val_data_;  // fingerprints
   PeakMemory peak_before_;             // before this program resumed the run
   std::optional<Result> result_;

@@ -194,6 +194,7 @@ TEST_CASE("stages: a wrong file is refused with its line") {
            {"steps lr\n", ":1: no stage follows the names of options"},
            {"steps dim\n1 2\n", ":1: 'dim' cannot differ between stages"},
            {"step\n1\n", "did you mean 'steps'?"},
+           {"steps steps\n1 2\n", ":1: an option is named twice"},
            {"steps lr\n5\n", ":2: 2 values are needed, as many as names in the first row, got 1"},
            {"steps lr\n5 fast\n", ":2: --lr: must be a number"}}) {
     const std::string file = text, part = message;
@@ -203,6 +204,20 @@ TEST_CASE("stages: a wrong file is refused with its line") {
     CHECK(o.code == 2);
     CHECK(contains(o.err, part));
   }
+}
+
+TEST_CASE("stages: no stage is left out by --resume, and --steps says what it is compared with") {
+  const Staged place;
+  REQUIRE(place.staged("run").code == 0);
+  const std::string before = slurp(place / "run/stages.csv");
+  place.write("fewer.txt", "steps longest\n10 12\n");
+  const Outcome fewer = place.train("run", "--resume --quiet --stages " + place / "fewer.txt");
+  CHECK(fewer.code == 2);
+  CHECK(contains(fewer.err, "has 1 stages, but '"));
+  CHECK(slurp(place / "run/stages.csv") == before);
+  const Outcome steps = place.staged("run", "--resume --steps 7");
+  CHECK(steps.code == 2);
+  CHECK(contains(steps.err, "were started with --steps 30, which can only be raised"));
 }
 
 TEST_CASE("stages: data that is not there is reported before the first stage") {
@@ -310,6 +325,7 @@ TEST_CASE("sweep: a wrong file is refused with its line") {
            {"lr\n", ":1: 'lr' needs at least one value"},
            {"lr 1 2\nlr 3\n", ":2: 'lr' has a row already"},
            {"lr 1 1\n", ":1: '1' occurs twice"},
+           {"lr 1e-3 0.001\n", ":1: '0.001' occurs twice"},
            {"out a b\n", ":1: 'out' cannot differ between the runs of a sweep"},
            {"minutes 0\nlr 1\n", ":1: --minutes: must be a number"},
            {"minutes 1\n", "a sweep has 1 to 10000 runs"},

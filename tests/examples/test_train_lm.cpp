@@ -152,6 +152,19 @@ TEST_CASE("train_lm: a masked model scores masked tokens, and writes nothing") {
   CHECK(run.model().head.size(0) == run.vocabulary.size() + 1);  // and the mask
 }
 
+TEST_CASE("train_lm: a masked model with hardly any masks has something to predict at every step") {
+  const TextRun place;
+  const Outcome o = place.train("run", "--objective masked --mask-share 0.001 --eval-limit 3");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK(contains(o.err, "note: 12 steps") == false);
+  const auto result = nlohmann::json::parse(slurp(place / "run/result.json"));
+  CHECK(result.at("last_val_loss").get<double>() > 0);
+  CHECK(result.at("train_loss").get<double>() > 0);
+  const Outcome cold = place.train("cold", "--warmup 100");
+  CHECK(contains(cold.err, "note: 12 steps are less than the 100 of --warmup"));
+}
+
 TEST_CASE("train_lm: a checkpoint holds the vocabulary and the options of its run") {
   const TextRun place;
   REQUIRE(place.train("run", "--windows random --seed 7").code == 0);

@@ -42,7 +42,7 @@ TEST_CASE(
 
 TEST_CASE("train_lra: the same command twice gives the same bytes, with every mixer") {
   const TinyRun place;
-  for (const std::string mixer : {"ski", "tno", "fd"}) {
+  for (const std::string mixer : {"ski", "tno", "fd", "attention", "conv"}) {
     CAPTURE(mixer);
     REQUIRE(place.train("a" + mixer, "--mixer " + mixer).code == 0);
     REQUIRE(place.train("b" + mixer, "--mixer " + mixer).code == 0);
@@ -307,6 +307,11 @@ TEST_CASE(
   CHECK(runs[0].at("run_folder") == place / "all/listops-fd");
   CHECK(runs[0].at("best_test_accuracy").get<double>() >= 0);
   CHECK(place.run("train_lra --task listops,chess --data " + place / "data").code == 2);
+  const Outcome named = place.run("train_lra --task listops,text --mixer none --steps 1 --data " +
+                                  place / "data" + " --out " + place / "named");
+  CHECK(named.code == 3);  // asked for by name, and not there
+  CHECK(contains(named.out, "text           no data in '"));
+  CHECK(contains(named.out, "listops        none "));
   spill(place / "file", "x");
   CHECK(place.run("train_lra --task listops, --data " + place / "data" + " --out " + place / "file")
             .code == 5);
@@ -323,7 +328,7 @@ TEST_CASE(
                               place / "data" + rest + place / "all");
   CAPTURE(o.out);
   CAPTURE(o.err);
-  CHECK(o.code == 0);
+  CHECK(o.code == 3);  // no data for text, which was named
   CHECK(contains(o.out, "retrieval      left out: --recipe: retrieval has "));
   CHECK(contains(o.out, "text           no data in '"));
   CHECK(contains(o.out, "listops        ski "));

@@ -118,6 +118,7 @@ TEST_CASE("train_lra: wrong options exit with 2 and one line that names the opti
       {"extra", "unexpected argument 'extra'"},
       {"--config " + place / "none.toml", "none.toml"},
       {"--steps", "--steps"},
+      {"--resume --force", "--resume and --force: one goes on, the other starts over"},
   };
   for (const auto& c : cases) {
     const std::string &options = c.first, &part = c.second;

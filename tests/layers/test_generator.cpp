@@ -137,6 +137,35 @@ TEST_CASE("generator: beyond the window all ways agree, for prompts of any lengt
   }
 }
 
+TEST_CASE(
+    "generator: ten windows long, the state does not grow and what is out of reach is forgotten") {
+  for (const ModelOptions& base : causal_mixers()) {
+    if (base.mixer == "attention") continue;
+    const ModelOptions o = with_type(base, DType::Float64);
+    CAPTURE(name_of(o));
+    SmallModel small(o);
+    constexpr int64_t kLags = 8;
+    const std::vector<int32_t> text = some_text(10 * kLags);
+    // A layer reaches kLags - 1 positions back.
+    const size_t reach = size_t(o.layers * (kLags - 1) + 1);
+    Generator fresh(&small.model, {.method = Method::Naive, .lags = kLags});
+    const std::vector<double> expected =
+        written(fresh, {text.end() - int64_t(reach), text.end()}, 1).back();
+    for (const Method method : exact_methods(o)) {
+      CAPTURE(word_for(method));
+      Generator g(&small.model,
+                  {.method = method, .lags = kLags, .online = {.block = 1, .direct = 4}});
+      int64_t bytes = 0;
+      for (size_t i = 0; i < text.size(); ++i) {
+        g.step(text[i]);
+        if (i + 1 == 4 * size_t(kLags)) bytes = g.state_bytes();
+      }
+      if (method != Method::Naive) CHECK(g.state_bytes() == bytes);  // that keeps the text
+      CHECK(difference(list(g.logits()), expected) <= 1e-10 * largest(expected));
+    }
+  }
+}
+
 TEST_CASE("generator: every norm, placement and end of the model is that of training") {
   const auto check = [](const ModelOptions& base, const LanguageOptions& l) {
     SmallModel small(with_type(base, DType::Float64), l);

@@ -157,7 +157,7 @@ TEST_CASE("train_lm: a masked model with hardly any masks has something to predi
   const Outcome o = place.train("run", "--objective masked --mask-share 0.001 --eval-limit 3");
   CAPTURE(o.err);
   REQUIRE(o.code == 0);
-  CHECK(contains(o.err, "note: 12 steps") == false);
+  CHECK_FALSE(contains(o.err, "note: 12 steps"));
   const auto result = nlohmann::json::parse(slurp(place / "run/result.json"));
   CHECK(result.at("last_val_loss").get<double>() > 0);
   CHECK(result.at("train_loss").get<double>() > 0);

@@ -24,6 +24,7 @@ void WithoutEffect::of_training(const TrainOptions& train, const ModelOptions& m
          {"beta1", "beta2", "eps", "decaying"});
   unless(model.mixer != "attention" && model.mixer != "none",
          "with --mixer " + model.mixer + ": it has no kernels", {"kernel-lr"});
+  unless(model.dropout > 0, "without --dropout", {"glu-dropout"});
   unless(train.shards > 1, "with --shards 1", {"sync-norm"});
   unless(model.norm == NormKind::Batch, "with --norm " + value_text(model.norm), {"sync-norm"});
 }

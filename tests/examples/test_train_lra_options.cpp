@@ -46,6 +46,7 @@ TEST_CASE("train_lra: notes on cut examples, too long a warm-up and options with
       {"--layout image", "--layout has no effect with --task listops: it has no images"},
       {"--sync-norm --norm batch", "--sync-norm has no effect with --shards 1"},
       {"--sync-norm --shards 2 --norm layer", "--sync-norm has no effect with --norm layer"},
+      {"--no-glu-dropout", "--glu-dropout has no effect without --dropout"},
       {"--epochs 3", "--epochs has no effect beside --steps"}};
   for (const auto& c : cases) {
     CAPTURE(c.first);

@@ -13,7 +13,7 @@ std::vector<std::string> labelled_splits();  // the words of --split
 struct EvaluateOptions {
   std::vector<std::string> runs;
   std::string data, split = "all", svg, predictions;
-  int64_t limit = 0, batch_size = 32, max_length = 0;
+  int64_t limit = 0, batch_size = 0, max_length = 0;
   bool quiet = false;
   InferenceOptions inference;
 
@@ -37,8 +37,13 @@ struct EvaluateOptions {
          .low = 0,
          .high = 1e7},
         o.max_length);
-    field({.name = "batch-size", .help = "Examples per batch", .low = 1, .high = 1e6},
-          o.batch_size);
+    field(
+        {.name = "batch-size",
+         .help = "Examples per batch; 0: as in training. A model without --mask-padding reads the "
+                 "padding, so that its scores depend on the batch",
+         .low = 0,
+         .high = 1e6},
+        o.batch_size);
     field({.name = "svg",
            .help = "File of the confusion matrix, confusion-SPLIT.svg in the run folder if not "
                    "given; of several runs, file of the chart of their differences"},

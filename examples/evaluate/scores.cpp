@@ -1,6 +1,7 @@
 #include "examples/evaluate/scores.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "core/io/atomic_file.h"
@@ -69,7 +70,8 @@ ScoredExamples scores_of(const EvaluateOptions& o, const OpenedRun& run, const I
     display.show(doing + ": " + std::to_string(done) + " of " + all);
     return true;
   };
-  Evaluation e = *evaluate(run.model(), format, chosen, o.batch_size, device, progress);
+  const int64_t size = o.batch_size > 0 ? o.batch_size : run.options.train.batch_size;
+  Evaluation e = *evaluate(run.model(), format, chosen, size, device, progress);
   return {std::move(chosen), std::move(e)};
 }
 
@@ -147,6 +149,10 @@ int evaluate_run(const EvaluateOptions& o) {
   check<UsageError>(o.svg.empty() || o.split != "all", "--svg: one file needs one --split");
   check<UsageError>(o.predictions.empty() || o.split != "all",
                     "--predictions: one file needs one --split");
+  check<UsageError>(o.svg.empty() || o.predictions.empty() ||
+                        std::filesystem::weakly_canonical(o.svg) !=
+                            std::filesystem::weakly_canonical(o.predictions),
+                    "--svg, --predictions: must be two files, got '", o.svg, "' for both");
   // What cannot be written shows before anything is computed.
   for (const std::string& file : {o.svg, o.predictions})
     if (!file.empty()) AtomicFile writable(file);

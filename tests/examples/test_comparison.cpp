@@ -126,6 +126,20 @@ TEST_CASE("comparison: one kind of pretraining is one setting, whatever its seed
         std::vector<std::string>{"tno", "tno, stopped at step 120", "tno, stopped at step 240"});
 }
 
+TEST_CASE("evaluate: the scores of a run are those that it ended with") {
+  const TinyRun place;  // in batches of 8, whose padding this mixer reads
+  REQUIRE(place.train_here("run", "--mixer attention --lr 2e-2 --sinusoids").code == 0);
+  const auto result = nlohmann::json::parse(slurp(place / "run/result.json"));
+  const auto test = [&](const std::string& more) {
+    const Outcome o = place.run("evaluate --split test --quiet --json " + place / "run" + more);
+    REQUIRE(o.code == 0);
+    return nlohmann::json::parse(o.out)["splits"]["test"];
+  };
+  CHECK(test("")["accuracy"] == result["best_test_accuracy"]);
+  CHECK(test("")["loss"] == result["best_test_loss"]);
+  CHECK(test(" --batch-size 32")["loss"] != result["best_test_loss"]);
+}
+
 TEST_CASE("evaluate: several runs are compared example by example") {
   const TinyRun place;
   for (const char* mixer : {"tno", "ski"})

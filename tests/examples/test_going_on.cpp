@@ -444,6 +444,10 @@ TEST_CASE("evaluate: what cannot be written costs no evaluation") {
   const Outcome nowhere = place.run(evaluate + " --predictions " + place / "none/p.csv");
   CHECK(nowhere.code == 5);
   CHECK(nowhere.out.empty());  // it shows at once
+  const std::string file = place / "same", other = place / "./same";
+  const Outcome same = place.run(evaluate + " --predictions " + file + " --svg " + other);
+  CHECK(same.code == 2);
+  CHECK(contains(same.err, "--svg, --predictions: must be two files, got '" + other + "'"));
   fs::create_directories(place / "run/confusion-test.svg");
   const Outcome last = place.run(evaluate);
   CHECK(last.code == 5);

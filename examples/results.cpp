@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 #include <sstream>
 
 #include "data/files/binary_file.h"
@@ -37,21 +36,6 @@ int keep(const std::vector<std::string>& runs, const std::string& kept, const st
   return 0;
 }
 
-// What may differ between runs of one configuration: the seed, and what changes no result.
-constexpr std::string_view kNoConfiguration[] = {
-    "seed",      "out",          "keep",          "save-every", "checkpoint-activations",
-    "log-every", "sample-every", "sample-tokens", "temperature"};
-
-std::string configuration_of(const std::string& run) {
-  std::istringstream in(read_file(run + "/config.toml"));
-  std::string text;
-  for (std::string line; std::getline(in, line);)
-    if (std::ranges::find(kNoConfiguration, line.substr(0, line.find('='))) ==
-        std::end(kNoConfiguration))
-      text += line + "\n";
-  return text;
-}
-
 // "62.5 (62.1 to 63.0)", or "62.5" of one value.
 std::string range_of(const std::vector<double>& values, double scale, int digits) {
   double sum = 0;
@@ -69,21 +53,39 @@ struct Row {
   std::string name;  // of the first by name
   R first;
   std::vector<double> val, test;
-  std::set<uint64_t> seeds;
+  std::map<uint64_t, std::string> seeds;  // and the text of result.json
 };
 template <class R>
 using Rows = std::map<std::vector<std::string>, Row<R>>;
 
+// A seed that a row has already, with another result: the options name data or a start without its
+// path, and these are other ones. It gets a row of its own.
 template <class R>
 void add(Rows<R>& rows, std::vector<std::string> key, const std::string& run, const R& result,
          double val, double test) {
   key.push_back(configuration_of(run));
-  const auto [at, fresh] = rows.try_emplace(key);
-  Row<R>& row = at->second;
-  if (fresh) row.first = result, row.name = std::filesystem::path(run).filename().string();
-  check<DataError>(row.seeds.insert(result.seed).second, "'", run, "' is the run of '", row.name,
-                   "' once more, with the same options and seed; keep one of them");
-  row.val.push_back(val), row.test.push_back(test);
+  const std::string text = read_file(run + "/result.json");
+  for (int other = 0;; ++other) {
+    const auto [at, fresh] = rows.try_emplace(key);
+    Row<R>& row = at->second;
+    if (fresh) row.first = result, row.name = std::filesystem::path(run).filename().string();
+    const auto [before, first] = row.seeds.try_emplace(result.seed, text);
+    if (first) {
+      row.val.push_back(val), row.test.push_back(test);
+      return;
+    }
+    check<DataError>(!is_same_result(before->second, text), "'", run, "' is the run of '", row.name,
+                     "' once more, with the same options and seed; keep one of them");
+    if (other > 0) key.pop_back();
+    key.push_back(std::to_string(other));
+  }
+}
+
+// A name in a cell of a table in Markdown.
+std::string in_cell(const std::string& name) {
+  std::string text;
+  for (const char c : name) text += c == '|' ? "\\|" : std::string(1, c);
+  return text;
 }
 
 void print(const Rows<Result>& rows) {
@@ -93,10 +95,11 @@ void print(const Rows<Result>& rows) {
       "|---|---|---|---|---|---|---|---|---|---|\n");
   for (const auto& [key, row] : rows) {
     const Result& r = row.first;
-    std::printf("| %s | %s | %s | %s | %lld | %lld | %zu | %s | %s | %.1f |\n", row.name.c_str(),
-                r.task.c_str(), r.recipe.c_str(), r.mixer.c_str(), (long long)r.parameters,
-                (long long)r.steps, row.test.size(), range_of(row.val, 100, 1).c_str(),
-                range_of(row.test, 100, 1).c_str(), 100 * r.majority_test);
+    std::printf("| %s | %s | %s | %s | %lld | %lld | %zu | %s | %s | %.1f |\n",
+                in_cell(row.name).c_str(), r.task.c_str(), r.recipe.c_str(), r.mixer.c_str(),
+                (long long)r.parameters, (long long)r.steps, row.test.size(),
+                range_of(row.val, 100, 1).c_str(), range_of(row.test, 100, 1).c_str(),
+                100 * r.majority_test);
   }
 }
 
@@ -110,10 +113,10 @@ void print(const Rows<LmResult>& rows) {
     char counting[24] = "";  // none for masked models
     if (r.counting.order > 0) std::snprintf(counting, sizeof counting, "%.3f", r.counting.val);
     std::printf("| %s | %s%s | %s | %s | %lld | %lld | %lld | %zu | %s | %s | %s |\n",
-                row.name.c_str(), r.data.c_str(), r.objective == "masked" ? ", masked" : "",
-                r.recipe.c_str(), r.mixer.c_str(), (long long)r.parameters, (long long)r.steps,
-                (long long)r.best_step, row.val.size(), r.rule.c_str(),
-                range_of(row.val, 1, 3).c_str(), counting);
+                in_cell(row.name).c_str(), r.data.c_str(),
+                r.objective == "masked" ? ", masked" : "", r.recipe.c_str(), r.mixer.c_str(),
+                (long long)r.parameters, (long long)r.steps, (long long)r.best_step, row.val.size(),
+                r.rule.c_str(), range_of(row.val, 1, 3).c_str(), counting);
   }
 }
 

@@ -21,6 +21,11 @@ namespace fs = std::filesystem;
 
 constexpr size_t kMostRows = 200;
 
+// What may differ between runs of one configuration: the seed, and what changes no result.
+constexpr std::string_view kNoConfiguration[] = {
+    "seed",      "out",          "keep",          "save-every", "checkpoint-activations",
+    "log-every", "sample-every", "sample-tokens", "temperature"};
+
 // "/a/b/c/" -> "c".
 std::string last_component(const std::string& path) {
   const fs::path p(path);
@@ -53,6 +58,18 @@ std::string kept_result(const std::string& result, const std::string& name) {
   return json.dump(1) + "\n";
 }
 
+bool is_same_result(const std::string& a, const std::string& b) {
+  const auto learnt = [](const std::string& text) {
+    auto json = nlohmann::json::parse(text, nullptr, false);
+    if (json.is_object())
+      for (const char* other : {"run_folder", "threads", "seconds", "tokens_per_second",
+                                "peak_tensor_bytes", "peak_resident_bytes"})
+        json.erase(other);
+    return json;
+  };
+  return learnt(a) == learnt(b);
+}
+
 std::string kept_metrics(const std::string& metrics) {
   std::istringstream in(metrics);
   std::string line, kept;
@@ -77,6 +94,16 @@ std::string kept_metrics(const std::string& metrics) {
   return kept;
 }
 
+std::string configuration_of(const std::string& run) {
+  std::istringstream in(read_file(run + "/config.toml"));
+  std::string text;
+  for (std::string line; std::getline(in, line);)
+    if (std::ranges::find(kNoConfiguration, line.substr(0, line.find('='))) ==
+        std::end(kNoConfiguration))
+      text += line + "\n";
+  return text;
+}
+
 std::string keep_run(const std::string& run, const std::string& kept, std::string name) {
   check<UsageError>(name.find('/') == name.npos && name != "." && name != "..",
                     "--as: must be the "
@@ -87,7 +114,11 @@ std::string keep_run(const std::string& run, const std::string& kept, std::strin
   const std::string options = kept_config(read_file(run + "/config.toml"), name);
   const std::string result = kept_result(read_file(run + "/result.json"), name);
   const std::string metrics = kept_metrics(read_file(run + "/metrics.csv"));
-  check<UsageError>(!is_there(config) || read_file(config) == options, "'", folder,
+  const std::string there = folder + "/result.json";
+  const bool same =
+      !is_there(config) || (read_file(config) == options &&
+                            (!is_there(there) || is_same_result(read_file(there), result)));
+  check<UsageError>(same, "'", folder,
                     "' holds another run of this name; --as gives this one another name");
   std::error_code error;
   fs::create_directories(folder, error);

@@ -94,6 +94,25 @@ TEST_CASE("results: no name leads out of the folder, and a copy of a run is no o
                  "is a folder of runs: name one of them"));
 }
 
+TEST_CASE("results: runs of equally named data are two runs, and a name keeps its cell") {
+  const TinyRun place;
+  make_listops(place / "other/data/listops", /*seed=*/4);
+  REQUIRE(place.train_here("a/run").code == 0);
+  REQUIRE(place.train_here("b/run", "--data " + place / "other/data").code == 0);
+  const std::string kept = " --kept " + place / "kept";
+  const Outcome both = place.run("results keep " + place / "a/run " + place / "b/run" + kept);
+  CHECK(both.code == 2);
+  CHECK(contains(both.err, "kept/run' holds another run of this name; --as"));
+  REQUIRE(place.run("results keep " + place / "b/run --as 'c|d'" + kept).code == 0);
+  const Outcome table = place.run("results table" + kept);
+  CAPTURE(table.err);
+  CHECK(table.code == 0);
+  CHECK(contains(table.out, "| run | listops | tiny | ski | "));
+  CHECK(contains(table.out, "| c\\|d | listops | tiny | ski | "));
+  REQUIRE(place.train_here("a/run", "--force").code == 0);  // the same in another time
+  CHECK(place.run("results keep " + place / "a/run" + kept).code == 0);
+}
+
 TEST_CASE("results: language models have a table of their own") {
   const TinyRun place;
   std::string text;

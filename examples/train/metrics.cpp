@@ -32,6 +32,13 @@ std::string text_of(const MetricsRow& row) {
   return line + "\n";
 }
 
+std::string csv_cell(const std::string& word) {
+  if (word.find_first_of(",\"\r\n") == word.npos) return word;
+  std::string cell = "\"";
+  for (const char c : word) cell += c == '"' ? "\"\"" : std::string(1, c);
+  return cell + "\"";
+}
+
 std::optional<MetricsRow> parse_row(std::string_view line) {
   std::vector<std::string_view> cells;
   for (size_t begin = 0; begin <= line.size();) {

@@ -26,6 +26,8 @@ inline constexpr const char* kMetricsHeader =  // with its line end
     "tokens_per_second\n";
 
 std::string text_of(const MetricsRow& row);  // a line of the file
+// A word in a CSV file, in quotes where it has a comma, a quote or the end of a line (RFC 4180).
+std::string csv_cell(const std::string& word);
 // Nothing for a line that is not a whole row; without its end.
 std::optional<MetricsRow> parse_row(std::string_view line);
 

@@ -3,6 +3,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -237,16 +238,15 @@ class Run {
     std::ostringstream out;
     out << "stage,steps,lr,best_val_accuracy,last_val_accuracy,best_test_accuracy,seconds,"
            "run_folder\n";
-    const auto cell = [](double value) {  // empty where --profile measured the steps alone
-      std::ostringstream text;
-      if (!std::isnan(value)) text << value;
-      return text.str();
+    const auto cell = [](double value) {  // empty where nothing was validated
+      return std::isnan(value) ? "" : number_text(value);
     };
     for (const Stage& stage : stages_) {
       const Result& r = *stage.result;
-      out << &stage - stages_.data() + 1 << ',' << r.steps << ',' << stage.options.train.lr << ','
-          << cell(r.best_val) << ',' << cell(r.last_val) << ',' << cell(r.best_test) << ','
-          << r.seconds << ',' << stage.folder << '\n';
+      out << &stage - stages_.data() + 1 << ',' << r.steps << ','
+          << number_text(stage.options.train.lr) << ',' << cell(r.best_val) << ','
+          << cell(r.last_val) << ',' << cell(r.best_test) << ',' << number_text(r.seconds) << ','
+          << csv_cell(stage.folder) << '\n';
     }
     return out.str();
   }

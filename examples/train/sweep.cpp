@@ -43,6 +43,14 @@ struct Grid {
     for (const Axis& axis : axes) all = std::min(all * int64_t(axis.values.size()), 2 * kMostRuns);
     return all;
   }
+  // "mixer=ski,lr=1e-3", with what a file name cannot have replaced.
+  std::string name_of(const std::vector<std::string>& values) const {
+    std::string name;
+    for (size_t a = 0; a < values.size(); ++a)
+      name += (a > 0 ? "," : "") + axes[a].option + "=" + values[a];
+    std::replace(name.begin(), name.end(), '/', '_');
+    return name;
+  }
   // The values of run `index`, the last axis changing fastest.
   std::vector<std::string> values(int64_t index) const {
     std::vector<std::string> chosen(axes.size());
@@ -65,8 +73,9 @@ Grid read_grid(const CommandLine& asked) {
       try {
         grid.minutes = parse_number({.name = "minutes", .help = "", .low = 0.001, .high = 1e6},
                                     words[1], /*integer=*/false);
-      } catch (const UsageError& error) {
-        fail<UsageError>(place, ": ", error.what());
+      } catch (const UsageError&) {
+        fail<UsageError>(place, ": 'minutes' must be a number from 0.001 to 1000000, got '",
+                         words[1], "'");
       }
       continue;
     }
@@ -191,11 +200,12 @@ class Sweep {
     std::stable_sort(points_.begin(), points_.end(), [](const Point& a, const Point& b) {
       return a.result.best_val > b.result.best_val;
     });
-    std::fprintf(table_, "\nsorted by validation\n");
-    for (const Point& p : points_) print(p);
-    if (!points_.empty())
+    if (!points_.empty()) {
+      std::fprintf(table_, "\nsorted by validation\n");
+      for (const Point& p : points_) print(p);
       std::fprintf(table_, "table: %s/sweep.csv, chart: %s/sweep.svg\n", folder_.path().c_str(),
                    folder_.path().c_str());
+    }
     if (asked_.session.json) {
       std::vector<Result> results;
       for (const Point& p : points_) results.push_back(p.result);
@@ -205,15 +215,6 @@ class Sweep {
   }
 
  private:
-  // "mixer=ski,lr=1e-3", with what a file name cannot have replaced.
-  std::string name_of(const std::vector<std::string>& values) const {
-    std::string name;
-    for (size_t a = 0; a < values.size(); ++a)
-      name += (a > 0 ? "," : "") + grid_.axes[a].option + "=" + values[a];
-    std::replace(name.begin(), name.end(), '/', '_');
-    return name;
-  }
-
   // As many as the budget allows. A run that has begun keeps its own.
   int64_t steps_in_budget(const Options& options, const std::string& name) {
     const std::string config = name + "/config.toml";
@@ -248,7 +249,7 @@ class Sweep {
   }
 
   void run_one(const std::vector<std::string>& values) {
-    const std::string name = name_of(values);
+    const std::string name = grid_.name_of(values);
     try {
       Options options = options_of(asked_, grid_, values);
       if (grid_.minutes > 0) options.train.steps = steps_in_budget(options, name);
@@ -274,7 +275,7 @@ class Sweep {
   void print(const Point& p) const {
     std::fprintf(table_, "validation %5.1f %%  test %5.1f %%  %8lld steps  %6.0f s  %s\n",
                  100 * p.result.best_val, 100 * p.result.best_test, (long long)p.result.steps,
-                 p.result.seconds, name_of(p.values).c_str());
+                 p.result.seconds, grid_.name_of(p.values).c_str());
   }
 
   std::string csv() const {
@@ -289,7 +290,7 @@ class Sweep {
       return a->result.best_val > b->result.best_val;
     });
     for (const Point* p : sorted) {
-      for (const std::string& value : p->values) out << value << ',';
+      for (const std::string& value : p->values) out << csv_cell(value) << ',';
       const Result& r = p->result;
       out << number_text(r.best_val) << ',' << number_text(r.best_test) << ',' << r.best_step << ','
           << r.steps << ',' << r.parameters << ',' << number_text(r.tokens_per_second) << ','
@@ -315,7 +316,14 @@ int run_sweep(const CommandLine& asked) {
   check_folder_of_several(asked.options.run.out);
   const Grid grid = read_grid(asked);
   std::vector<Options> runs;  // looked at before anything is written
-  for (int64_t i = 0; i < grid.size(); ++i) runs.push_back(options_of(asked, grid, grid.values(i)));
+  std::map<std::string, int64_t> names;
+  for (int64_t i = 0; i < grid.size(); ++i) {
+    const std::string name = grid.name_of(grid.values(i));
+    const auto [at, fresh] = names.try_emplace(name, i);
+    check<UsageError>(fresh, "'", plan_file(asked), "': runs ", at->second + 1, " and ", i + 1,
+                      " would both have the folder '", name, "', as '/' becomes '_'");
+    runs.push_back(options_of(asked, grid, grid.values(i)));
+  }
   note_options_without_effect(asked, runs);
   return Sweep(asked).run();
 }

@@ -117,7 +117,7 @@ void OptionsOfSeveral::accept(const std::string& running) {
     for (const std::string& name : names_in(folder_.path())) {
       const std::string inner = folder_.path() + "/" + name;
       if (is_there(inner + "/config.toml") && !std::filesystem::equivalent(inner, running))
-        RunFolder(inner).clear();
+        RunFolder(inner).remove_run();
     }
     for (const char* table : kTablesOfSeveral) folder_.remove(table);
   }

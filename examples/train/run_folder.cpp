@@ -169,6 +169,12 @@ void RunFolder::clear() const {
   for (const char* name : kFiles) remove(name);
 }
 
+void RunFolder::remove_run() {
+  clear();
+  remove(kBeganWith);
+  made_ = true;  // the destructor removes a folder with nothing in it but the lock
+}
+
 void RunFolder::start_metrics(int64_t step) {
   rows_.clear();
   if (step > 0) read_rows(step);

@@ -66,6 +66,9 @@ class RunFolder {
   std::string set_aside(const std::string& name) const;
   // For --force: removes what an earlier run left.
   void clear() const;
+  // clear() of a run that no other takes the place of: its folder goes, too, unless something else
+  // is in it.
+  void remove_run();
 
   // Starts metrics.csv, or cuts it back to the rows up to `step`, so that no row occurs twice.
   void start_metrics(int64_t step);

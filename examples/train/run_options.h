@@ -282,7 +282,7 @@ struct SessionOptions {
           o.json);
     field({.name = "profile",
            .help = "Measure time, bytes and calls of every op: a table and profile.csv; validates "
-                   "and tests only if --eval-every is given"},
+                   "and tests only if --eval-every is given, or the run is one of several"},
           o.profile);
     field({.name = "list", .help = "Print all recipes, and stop"}, o.list);
     field({.name = "print-config", .help = "Print the configuration and stop"}, o.print_config);

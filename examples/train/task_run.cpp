@@ -146,7 +146,7 @@ void TaskRun::build() {
                                .decays = decaying_of(train.decaying, embedding),
                                .sync_norm = train.sync_norm && model.norm == NormKind::Batch};
   trainer_.emplace(train, run, session_, objective, *parameters_, folder_, *display_, details);
-  if (only_best_test()) trainer_->always_validate();
+  if (only_best_test() || !session_.outer.empty()) trainer_->always_validate();
   memory::reset_peak(device_);
 }
 

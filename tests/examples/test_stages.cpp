@@ -117,8 +117,48 @@ TEST_CASE("sweep: --force ends the runs of before, also those that are not taken
   REQUIRE(place.train("all", options).code == 0);
   place.write("grid.txt", "seed 1 3\n");
   REQUIRE(place.train("all", options + " --force --stop-at 2").code == 0);
-  CHECK_FALSE(fs::exists(place / "all/seed=2/best.safetensors"));
+  CHECK_FALSE(fs::exists(place / "all/seed=2"));
   CHECK_FALSE(fs::exists(place / "all/seed=1/ckpt-00000004.safetensors"));
+  spill(place / "all/seed=1/notes.txt", "mine");  // a folder with a file of the user's stays
+  place.write("grid.txt", "seed 4\n");
+  REQUIRE(place.train("all", options + " --force").code == 0);
+  CHECK(slurp(place / "all/seed=1/notes.txt") == "mine");
+  CHECK_FALSE(fs::exists(place / "all/seed=3"));
+}
+
+TEST_CASE("sweep, stages: tables are CSV whatever stands in them, with all digits") {
+  const TinyRun place;
+  make_listops(place / "other,data/listops");
+  place.write("grid.txt", "data " + place / "other,data " + place / "data\n");
+  REQUIRE(place.train("all", "--steps 2 --quiet --sweep " + place / "grid.txt").code == 0);
+  CHECK(contains(slurp(place / "all/sweep.csv"), "\n\"" + place / "other,data\","));
+  place.write("stages.txt", "steps lr\n2 0.00123456789\n");
+  const Outcome o = place.train("a,b", "--quiet --stages " + place / "stages.txt");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  const std::string table = slurp(place / "a,b/stages.csv");
+  CHECK(contains(table, "\n1,2,0.00123456789,"));
+  CHECK(table.ends_with(",\"" + place / "a,b/stage-1\"\n"));
+}
+
+TEST_CASE("sweep: with every run stopped, stdout has no table") {
+  const TinyRun place;
+  place.write("grid.txt", "seed 1 2\n");
+  const Outcome o = place.train("all", "--stop-at 2 --quiet --sweep " + place / "grid.txt");
+  CHECK(o.code == 0);
+  CHECK(o.out.empty());
+}
+
+TEST_CASE("stages: --profile measures each of them, and validates all alike") {
+  const Staged place;
+  const Outcome o = place.staged("run", "--profile --json");
+  CAPTURE(o.err);
+  REQUIRE(o.code == 0);
+  CHECK_FALSE(contains(o.out, "null"));
+  for (const char* stage : {"run/stage-1", "run/stage-2"}) {
+    CHECK(contains(slurp(place / (std::string(stage) + "/result.json")), "best_test_accuracy"));
+    CHECK(fs::exists(place / (std::string(stage) + "/profile.csv")));
+  }
 }
 
 TEST_CASE("sweep: a finished run whose checkpoints were removed is not trained again") {
@@ -327,8 +367,11 @@ TEST_CASE("sweep: a wrong file is refused with its line") {
            {"lr 1 1\n", ":1: '1' occurs twice"},
            {"lr 1e-3 0.001\n", ":1: '0.001' occurs twice"},
            {"out a b\n", ":1: 'out' cannot differ between the runs of a sweep"},
-           {"minutes 0\nlr 1\n", ":1: --minutes: must be a number"},
+           {"minutes 0\nlr 1\n", ":1: 'minutes' must be a number from 0.001 to 1000000, got '0'"},
+           {"minutes x\nlr 1\n", ":1: 'minutes' must be a number"},
            {"minutes 1\n", "a sweep has 1 to 10000 runs"},
+           {"lr 1 2\ninit a/b a_b\n",
+            "runs 1 and 2 would both have the folder 'lr=1,init=a_b', as '/' becomes '_'"},
            {"mixer sky\n", ":1: --mixer: must be one of"}}) {
     const std::string file = text, part = message;
     place.write("wrong.txt", file);

@@ -1,7 +1,10 @@
 #include "examples/program/program.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
+#include <cstring>
 #include <new>
 #include <string>
 #include <vector>
@@ -155,7 +158,13 @@ CLI::Validator not_negative() {
 }
 
 std::string argument_for(const std::string& path) {
-  return path.find(' ') == path.npos ? path : "'" + path + "'";
+  const auto plain = [](unsigned char c) {
+    return c >= 0x80 || std::isalnum(c) || std::strchr("%+,-./:=@_", c);
+  };
+  if (!path.empty() && std::ranges::all_of(path, plain)) return path;
+  std::string quoted = "'";
+  for (const char c : path) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 int refuse_start(const Error& error) {

@@ -36,7 +36,7 @@ int run_program(int argc, char** argv, Flags& flags, const std::function<int()>&
 int run_program(int argc, char** argv, CLI::App& app, const std::function<int()>& body);
 // For an error before that, which all processes meet alike: prints it, returns its exit code.
 int refuse_start(const Error& error);
-// A path as a word of a command line: in quotes where it has a blank.
+// A path as a word of a command line: in quotes where it has what a shell would not leave as it is.
 std::string argument_for(const std::string& path);
 // The check of such a program's options that are whole numbers from 0, which may be written as in
 // the other programs (1e3). Without it "-1" is read as the largest number and "010" as 8.

@@ -1,6 +1,7 @@
 #include "core/options.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdlib>
 
@@ -53,7 +54,10 @@ void check_word(const char* name, std::string_view text, const std::vector<std::
 double parse_number(const Field& field, std::string_view text, bool integer) {
   const std::string copy(text);
   char* end = nullptr;
+  errno = 0;
   const double value = std::strtod(copy.c_str(), &end);
+  check<UsageError>(value != 0 || errno != ERANGE, "--", field.name,
+                    ": must be 0 or a number that a double has, got '", text, "'");
   const bool whole = end != copy.c_str() && *end == '\0';
   // A double has every whole number up to here, so that no other one is taken for it.
   constexpr double kMost = 0x1p53 - 1;

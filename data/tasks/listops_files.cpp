@@ -196,6 +196,20 @@ TaskReport check_files(const std::string& folder) {
   return report.finish();
 }
 
+namespace {
+
+// Removes a folder that was made for nothing: what it is for has failed before the first file.
+struct NewFolder {
+  const std::string& folder;
+  bool made;
+  ~NewFolder() {
+    std::error_code ignored;
+    if (made) fs::remove(folder, ignored);  // only an empty one
+  }
+};
+
+}  // namespace
+
 Generated generate(const std::string& folder, uint64_t seed, const Counts& counts,
                    const Limits& limits, bool overwrite,
                    const std::function<void(int64_t, int64_t)>& progress) {
@@ -207,8 +221,9 @@ Generated generate(const std::string& folder, uint64_t seed, const Counts& count
   }
   Generator generator(seed, limits);
   std::error_code error;
-  fs::create_directories(folder, error);
+  const bool made = fs::create_directories(folder, error);
   check<IoError>(!error, "cannot make the folder '", folder, "': ", error.message());
+  const NewFolder unless_empty{folder, made};
   const FolderLock lock(folder);
   std::array<std::unique_ptr<AtomicFile>, 3> files;
   for (size_t i = 0; i < files.size(); ++i) {

@@ -51,6 +51,7 @@ int write(const ReportOptions& o) {
   report::check_text_run(o.text_run);
   report::check_bench(o.bench);
   report::check_mutants(o.mutants);
+  { AtomicFile writable(o.out); }  // what cannot be written shows before anything is computed
   report::Page page;
   report::add_network(page);
   report::add_toeplitz(page, o.seed);

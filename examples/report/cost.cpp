@@ -1,15 +1,21 @@
 // Time and memory against the length of the sequence, as bench measured them.
 #include <algorithm>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "data/files/text_file.h"
 #include "examples/report/sections.h"
 
 namespace skiff::report {
 namespace {
 
 using charts::Series;
+
+struct Name {
+  const char *key, *label;
+};
+constexpr Name kDrawn[] = {
+    {"ski", "SKI"}, {"fd", "FD"}, {"tno", "TNO"}, {"attention", "attention"}};
 
 struct Point {
   double n, ms, low, high, bytes;
@@ -20,29 +26,38 @@ struct Measurements {                               // of forward and backward o
 };
 
 Measurements read_bench(const std::string& path) {
-  std::ifstream in(path);
-  check<DataError>(bool(in), "cannot open '", path, "'");
+  LineReader in(path);
   Measurements m;
-  int64_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
+  for (std::string_view line; in.next(&line);) {
+    const int64_t number = in.line();
     try {
       const nlohmann::json j = nlohmann::json::parse(line);
       if (j.at("kind") != "op" || j.at("pass") != "train") continue;
+      const std::string name = j.at("name");
+      if (std::none_of(std::begin(kDrawn), std::end(kDrawn),
+                       [&](const Name& drawn) { return drawn.key == name; }))
+        continue;
       // Of measurements with several numbers of threads, those with most of them.
       const int64_t threads = j.at("threads");
       if (threads < m.threads) continue;
       if (threads > m.threads) m.lines.clear();
-      m.batch = j.at("batch"), m.dim = j.at("dim"), m.threads = threads;
-      m.lines[j.at("name")].push_back(
-          {j.at("n").get<double>(), 1e3 * j.at("median_s").get<double>(),
-           1e3 * j.at("q1_s").get<double>(), 1e3 * j.at("q3_s").get<double>(),
-           j.at("peak_tensor_bytes").get<double>()});
+      const int64_t batch = j.at("batch"), dim = j.at("dim"), n = j.at("n");
+      check<DataError>(m.lines.empty() || (batch == m.batch && dim == m.dim), path, ":", number,
+                       ": all rows need the batch ", m.batch, " and ", m.dim, " channels, got ",
+                       batch, " and ", dim);
+      for (const Point& p : m.lines[name])
+        check<DataError>(p.n != double(n), path, ":", number, ": ", name, " at n = ", n,
+                         " is there already; give one measurement");
+      m.batch = batch, m.dim = dim, m.threads = threads;
+      m.lines[name].push_back({double(n), 1e3 * j.at("median_s").get<double>(),
+                               1e3 * j.at("q1_s").get<double>(), 1e3 * j.at("q3_s").get<double>(),
+                               j.at("peak_tensor_bytes").get<double>()});
     } catch (const nlohmann::json::exception& e) {
       fail<DataError>(path, ":", number, ": not a row of bench: ", e.what());
     }
   }
-  check<DataError>(!m.lines.empty(), path, ": holds no row op/NAME/train");
+  check<DataError>(!m.lines.empty(), path,
+                   ": holds no row op/NAME/train of ski, fd, tno or attention");
   for (auto& [name, points] : m.lines)
     std::sort(points.begin(), points.end(),
               [](const Point& a, const Point& b) { return a.n < b.n; });
@@ -66,11 +81,7 @@ void add_cost(Page& page, const std::string& file) {
   time.y_label = "ms, forward and backward", memory.y_label = "MB";
   time.growth = true;
   std::vector<std::vector<std::string>> rows;
-  struct Name {
-    const char *key, *label;
-  };
-  for (const auto& [name, label] :
-       {Name{"ski", "SKI"}, {"fd", "FD"}, {"tno", "TNO"}, {"attention", "attention"}}) {
+  for (const auto& [name, label] : kDrawn) {
     if (measured.lines[name].empty()) continue;
     Series times{label, {}, {}, int(memory.series.size())}, bytes = times;
     for (const Point& p : measured.lines[name]) {
@@ -85,7 +96,6 @@ void add_cost(Page& page, const std::string& file) {
     time.series.push_back(times);
     memory.series.push_back(bytes);
   }
-  check<DataError>(!rows.empty(), file, ": no row of tno, ski, fd or attention");
   page.count("cost.batch", measured.batch);
   page.count("cost.channels", measured.dim);
   page.count("cost.threads", measured.threads);

@@ -165,10 +165,14 @@ charts::Chart cost_chart(Page& page) {
 
 constexpr int64_t kLags = 400, kChannels = 8;
 
+bool has_learnt_kernels(const OpenedLmRun& run) {
+  return has_kernels(run.model().options()) && run.options.mixer_name() != "none";
+}
+
 // Some channels of the kernel of a layer, which is that of a trained model or that a tno begins
 // with.
 Tensor example_kernel(OpenedLmRun* run, uint64_t seed) {
-  if (run != nullptr && has_kernels(run->model().options())) {
+  if (run != nullptr && has_learnt_kernels(*run)) {
     const Gtu& first = *toeplitz_units(&run->model()).front();
     const Tensor all = first.mixer->causal_taps(kLags).to(DType::Float64);
     return slice(Variable(all), 1, 0, std::min(kChannels, all.size(1))).value().clone();
@@ -274,7 +278,7 @@ void add_generation(Page& page, const std::string& folder, uint64_t seed) {
   if (!folder.empty()) run.emplace(open_lm_run(folder));
   draw_states(page, run ? &*run : nullptr, seed);
   page.set("generation.whose",
-           run && has_kernels(run->model().options())
+           run && has_learnt_kernels(*run)
                ? "has learnt (the first layer, " + escaped(run->options.mixer_name()) + ")"
                : "of a TNO has before training, &gamma; = 0.985");
   page.set("generation.sample", run ? sample(page, *run) : page.render("generation_none.html"));

@@ -1,8 +1,8 @@
 // Bugs planted on purpose, and the check that catches each.
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "core/check.h"
+#include "data/files/text_file.h"
 #include "examples/report/sections.h"
 
 namespace skiff::report {
@@ -15,12 +15,10 @@ struct Mutant {
 };
 
 std::vector<Mutant> read_mutants(const std::string& path) {
-  std::ifstream in(path);
-  check<DataError>(bool(in), "cannot open '", path, "'");
+  LineReader in(path);
   std::vector<Mutant> mutants;
-  int64_t number = 0;
-  for (std::string line; std::getline(in, line);) {
-    ++number;
+  for (std::string_view line; in.next(&line);) {
+    const int64_t number = in.line();
     try {
       const nlohmann::json j = nlohmann::json::parse(line);
       mutants.push_back({j.at("name"), j.at("op"), j.at("file"), j.at("what"), j.at("check"),

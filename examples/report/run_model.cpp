@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "data/tasks.h"
+#include "examples/train/checkpoint.h"
 #include "examples/train/open_run.h"
 #include "examples/train/recipes.h"
 #include "layers/blocks/gtu.h"
@@ -62,11 +63,9 @@ RunModel fresh_model(uint64_t seed) {
 }
 
 RunModel read_model(const std::string& folder) {
+  const std::string weights = checkpoint_at(folder).file;
   check<DataError>(std::filesystem::exists(folder + "/config.toml"), "--run: '", folder,
-                   "' holds no run of train_lra: no config.toml");
-  const std::string weights = folder + "/best.safetensors";
-  check<DataError>(std::filesystem::exists(weights), "--run: '", folder,
-                   "' has no best.safetensors yet");
+                   "' must be a run folder of train_lra, with config.toml");
   const auto run = std::make_shared<OpenedRun>(open_run(folder));
   RunModel m = described(run->options, *run->opened.parameters, run->model());
   m.model = run;

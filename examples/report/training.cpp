@@ -14,12 +14,13 @@ using charts::Series;
 
 // A table of numbers and words with a header, separated by commas.
 struct Csv {
+  std::string path;
   std::vector<std::string> head;
   std::vector<std::vector<std::string>> rows;
   explicit Csv(const std::string& path);
   size_t column(const std::string& name) const {
     const auto at = std::find(head.begin(), head.end(), name);
-    check<DataError>(at != head.end(), "no column '", name, "'");
+    check<DataError>(at != head.end(), path, ": has no column '", name, "'");
     return size_t(at - head.begin());
   }
   double number(size_t row, const std::string& name) const {
@@ -27,7 +28,8 @@ struct Csv {
     if (cell.empty()) return NAN;
     char* end = nullptr;
     const double v = std::strtod(cell.c_str(), &end);
-    check<DataError>(*end == '\0', "column '", name, "' must hold numbers, got ", quoted(cell));
+    check<DataError>(*end == '\0', path, ": row ", row + 1, ": column '", name,
+                     "' must hold numbers, got ", quoted(cell));
     return v;
   }
 };
@@ -42,7 +44,7 @@ std::vector<std::string> cells_of(std::string_view line) {
   return all;
 }
 
-Csv::Csv(const std::string& path) {
+Csv::Csv(const std::string& path) : path(path) {
   LineReader in(path);
   std::string_view line;
   while (in.next(&line)) {
@@ -98,11 +100,22 @@ std::string profile(Page& page, const std::string& file) {
 
 }  // namespace
 
-void check_metrics(const std::string& folder) { Csv(folder + "/metrics.csv"); }
+void check_metrics(const std::string& folder) {
+  const Csv metrics(folder + "/metrics.csv");
+  check<DataError>(!metrics.rows.empty(), metrics.path, ": holds no rows");
+  for (size_t row = 0; row < metrics.rows.size(); ++row)
+    for (const char* name : {"step", "train_loss", "train_accuracy", "val_loss", "val_accuracy"})
+      metrics.number(row, name);
+  const std::string file = folder + "/profile.csv";
+  if (!std::filesystem::exists(file)) return;
+  const Csv profile(file);
+  for (const char* name : {"name", "phase"}) profile.column(name);
+  for (size_t row = 0; row < profile.rows.size(); ++row)
+    for (const char* name : {"share", "steps", "bytes", "seconds"}) profile.number(row, name);
+}
 
 std::string training(Page& page, const std::string& folder) {
   const Csv metrics(folder + "/metrics.csv");
-  check<DataError>(!metrics.rows.empty(), folder, "/metrics.csv: holds no rows");
   const auto chart = [&](const std::string& what) {
     return charts::Chart{
         .x_label = "step",

@@ -220,21 +220,45 @@ TEST_CASE("report: bad inputs are one line and exit code 2 or 3") {
     CHECK_FALSE(std::filesystem::exists(place.file("r.html")));
   };
   fails("--rnu x", 2, "did you mean '--run'?");
-  fails("--run " + place.file("none"), 3, "holds no run of train_lra");
+  fails("--run " + place.file("none"), 3, "there is no such run folder or checkpoint");
   fails("--bench " + place.file("none"), 3, "cannot open");
   fails("--text-run " + place.file("none"), 3, place.file("none"));
   fails("--bench " + place.write("bad.jsonl", "{\"kind\":\"op\"}\n"), 3,
         "bad.jsonl:1: not a row of bench");
   fails("--bench " + place.write("empty.jsonl", ""), 3, "holds no row op/");
+  std::filesystem::create_directories(place.file("runs"));
+  fails("--bench " + place.file("runs"), 3, "runs'");
+  const auto row = [](const std::string& name, int batch) {
+    return "{\"kind\":\"op\",\"pass\":\"train\",\"name\":\"" + name +
+           "\",\"n\":64,\"dim\":8,\"threads\":1,\"batch\":" + std::to_string(batch) +
+           ",\"median_s\":1,\"q1_s\":1,\"q3_s\":1,\"peak_tensor_bytes\":1}\n";
+  };
+  fails("--bench " + place.write("relu.jsonl", row("relu", 1)), 3, "of ski, fd, tno or attention");
+  fails("--bench " + place.write("two.jsonl", row("ski", 1) + row("ski", 1)), 3,
+        "two.jsonl:2: ski at n = 64 is there already");
+  fails("--bench " + place.write("mixed.jsonl", row("ski", 1) + row("fd", 2)), 3,
+        "mixed.jsonl:2: all rows need the batch 1 and 8 channels, got 2 and 8");
+  const Outcome nowhere = place.run("report --out " + place.file("no/r.html"));
+  CHECK(nowhere.code == 5);
+  CHECK(contains(nowhere.err, "no/r.html"));
   fails("--mutants " + place.write("m.jsonl", "nonsense\n"), 3,
         "m.jsonl:1: not the result of a mutant");
   place.train("run");
+  place.train("whole");
+  place.write("run/metrics.csv", "step,train_loss\n");
+  fails("--run " + place.file("run"), 3, "metrics.csv: holds no rows");
+  place.write("run/metrics.csv", "step,train_loss\n1,2\n");
+  fails("--run " + place.file("run"), 3, "metrics.csv: has no column 'train_accuracy'");
+  place.write("run/metrics.csv", "step,train_loss,train_accuracy,val_loss,val_accuracy\n1,2,x,,\n");
+  fails("--run " + place.file("run"), 3, "metrics.csv: row 1: column 'train_accuracy' must hold");
   place.write("run/metrics.csv", "step,epoch\n1\n");
   fails("--run " + place.file("run"), 3, "metrics.csv:2: 2 columns are needed, got 1");
   place.write("run/best.safetensors", "no weights");
   fails("--run " + place.file("run"), 3, "best.safetensors");
   std::filesystem::remove(place.file("run/best.safetensors"));
-  fails("--run " + place.file("run"), 3, "has no best.safetensors yet");
+  fails("--run " + place.file("run"), 3, "holds no best.safetensors, which the first");
+  std::filesystem::rename(place.file("whole"), place.file("runs/one"));
+  fails("--run " + place.file("runs"), 3, "is a folder of runs: name one of them, such as '");
 }
 
 TEST_CASE("explain: every op in 80 columns, with derivation, example and checks") {
@@ -299,6 +323,8 @@ TEST_CASE("explain: every op in 80 columns, with derivation, example and checks"
   CHECK(count == 20);
   CHECK(place.run("explain relu --n 3").code == 2);
   CHECK(place.run("explain interpolate --n 1").code == 2);
+  CHECK(place.run("explain hilbert sofmax").out.empty());  // a wrong name costs no answer
+  CHECK(place.run("explain hilbert relu --n 3").out.empty());
   const Outcome o = place.run("explain sofmax");
   CHECK(o.code == 2);
   CHECK(o.err == "error: unknown op 'sofmax'; did you mean 'softmax'?\n");

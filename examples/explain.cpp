@@ -10,6 +10,7 @@
 #include <map>
 
 #include "examples/explain/derivations.h"
+#include "examples/explain/explained.h"
 #include "examples/explain/worked_examples.h"
 #include "examples/program/flags.h"
 #include "examples/program/program.h"
@@ -102,26 +103,16 @@ void print_matrix(const OpMatrix& M, int64_t n) {
               worst);
 }
 
-int explain(const std::string& name, int64_t n) {
-  const OpEntry* op = nullptr;
-  for (const OpEntry& entry : op_table())
-    if (entry.name == name) op = &entry;
-  check<UsageError>(op, "unknown op '", name, "'", suggestion(name, names_of(op_table())));
-  const Derivation* d = derivation_of(name);
-  const std::vector<WorkedExample> examples = worked_examples();
-  const auto example = std::find_if(examples.begin(), examples.end(),
-                                    [&](const WorkedExample& e) { return e.op == name; });
-  check(d != nullptr && example != examples.end(), "explain: '", name,
-        "' has no derivation or no example");
-  const OpMatrix matrix = n > 0 ? matrix_of(*example, n, kNumbers) : OpMatrix{};  // errors first
-  std::printf("%s   %s\n\n", name.c_str(), d->file.c_str());
-  std::printf("%s", wrapped(d->text, "  ").c_str());
+int explain(const Explained& e, int64_t n) {
+  const std::string& name = e.example.op;
+  std::printf("%s   %s\n\n", name.c_str(), e.derivation->file.c_str());
+  std::printf("%s", wrapped(e.derivation->text, "  ").c_str());
   if (const std::string code = reference_of(name); !code.empty())
     std::printf("\nTHE FORMULA AS CODE, which the op is checked against\n%s",
                 as_code(code).c_str());
-  if (n > 0) print_matrix(matrix, n);
-  print_example(*example);
-  return print_checks(*op) ? 0 : 6;
+  if (n > 0) print_matrix(e.matrix, n);
+  print_example(e.example);
+  return print_checks(*e.op) ? 0 : 6;
 }
 
 struct Options {
@@ -151,10 +142,12 @@ int main(int argc, char** argv) {
   flags.footer("Example:\n  explain toeplitz --n 4");
   return run_program(argc, argv, flags, [&] {
     if (options.ops.empty()) print_families();
+    std::vector<Explained> all;  // a wrong name shows before anything is printed
+    for (const std::string& name : options.ops) all.push_back(look_up(name, options.n, kNumbers));
     int code = 0;
-    for (const std::string& name : options.ops) {
-      if (name != options.ops.front()) std::printf("\n\n");
-      code = std::max(code, explain(name, options.n));
+    for (const Explained& e : all) {
+      if (&e != &all.front()) std::printf("\n\n");
+      code = std::max(code, explain(e, options.n));
     }
     return code;
   });

@@ -99,27 +99,30 @@ Examples classify() {
       {"embedding",
        "y[p] = weight[ids[p]]",
        {"ids", "weight"},
-       {integers({3, 0, 3}), real({1, -2, 0.5, 4}, {4, 1})},
+       {integers({3, 3, 0, 3}), real({1, -2, 0.5, 4}, {4, 1})},
        [](List v) { return embedding(v[0].value(), v[1]); }},
   };
 }
 
+// The negative number is where the cotangent is not 0.
+Tensor signs() { return real({1, 2, -0.5, 4}, {4}); }
+
 Examples elementwise() {
   return {
-      {"relu", "y = relu(x)", {"x"}, {four({4})}, [](List v) { return relu(v[0]); }},
-      {"sigmoid", "y = sigmoid(x)", {"x"}, {four({4})}, [](List v) { return sigmoid(v[0]); }},
-      {"tanh", "y = tanh(x)", {"x"}, {four({4})}, [](List v) { return tanh(v[0]); }},
-      {"exp", "y = e^x", {"x"}, {four({4})}, [](List v) { return exp(v[0]); }},
+      {"relu", "y = relu(x)", {"x"}, {signs()}, [](List v) { return relu(v[0]); }},
+      {"sigmoid", "y = sigmoid(x)", {"x"}, {signs()}, [](List v) { return sigmoid(v[0]); }},
+      {"tanh", "y = tanh(x)", {"x"}, {signs()}, [](List v) { return tanh(v[0]); }},
+      {"exp", "y = e^x", {"x"}, {signs()}, [](List v) { return exp(v[0]); }},
       {"log", "y = log x", {"x"}, {real({1, 2, 0.5, 4}, {4})}, [](List v) { return log(v[0]); }},
       {"sqrt",
        "y = sqrt(x)",
        {"x"},
        {real({1, 2, 0.5, 4}, {4})},
        [](List v) { return sqrt(v[0]); }},
-      {"abs", "y = |x|", {"x"}, {four({4})}, [](List v) { return abs(v[0]); }},
-      {"elu", "y = elu(x)", {"x"}, {four({4})}, [](List v) { return elu(v[0]); }},
-      {"silu", "y = silu(x)", {"x"}, {four({4})}, [](List v) { return silu(v[0]); }},
-      {"gelu", "y = gelu(x)", {"x"}, {four({4})}, [](List v) { return gelu(v[0]); }},
+      {"abs", "y = |x|", {"x"}, {signs()}, [](List v) { return abs(v[0]); }},
+      {"elu", "y = elu(x)", {"x"}, {signs()}, [](List v) { return elu(v[0]); }},
+      {"silu", "y = silu(x)", {"x"}, {signs()}, [](List v) { return silu(v[0]); }},
+      {"gelu", "y = gelu(x)", {"x"}, {signs()}, [](List v) { return gelu(v[0]); }},
       {"dropout",
        "y = dropout(x), rate 1/2, seed 2",
        {"x"},

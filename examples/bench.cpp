@@ -29,19 +29,27 @@ std::vector<Case> chosen(const BenchOptions& o) {
   add_language_steps(all, o.sizes.language);
   if (!o.list) add_floors(cases, o.sizes, o.quick);
   const size_t floors = cases.size();
-  for (const Case& c : all) {
-    bool wanted = o.filter.empty();
-    for (const std::string& part : words_of(o.filter))
-      wanted = wanted || c.label().find(part) != std::string::npos;
-    if (!wanted) continue;
+  const std::vector<std::string> parts =
+      o.filter.empty() ? std::vector<std::string>{""} : words_of(o.filter, "filter");
+  std::vector<bool> wanted(all.size(), false);
+  for (const std::string& part : parts) {
+    bool found = false;
+    for (size_t i = 0; i < all.size(); ++i)
+      if (all[i].label().find(part) != std::string::npos) found = wanted[i] = true;
+    check<UsageError>(found, "--filter: no case has '", part,
+                      "' in its name; --list shows the names");
+  }
+  for (size_t i = 0; i < all.size(); ++i) {
+    const Case& c = all[i];
+    if (!wanted[i]) continue;
     if (c.make)
       cases.push_back(c);
     else
       std::fprintf(stderr, "left out: %s over %lld positions, it would take too long\n",
                    c.label().c_str(), (long long)c.n);
   }
-  check<UsageError>(cases.size() > floors,
-                    "--filter: no case that can run has this in its name; --list shows the names");
+  check<UsageError>(cases.size() > floors, "--filter: no case that can run has '", o.filter,
+                    "' in its name");
   return cases;
 }
 
@@ -56,10 +64,11 @@ void say(const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); 
 // What cannot be written shows before anything is measured.
 std::string writable(const BenchOptions& o, const std::string& name) {
   if (o.json == "-") return "";
+  const bool named = !o.json.empty() && !o.generation;
+  if (named) AtomicFile unused(o.json);
   make_folder(o.out);
-  const std::string file = o.json.empty() || o.generation ? o.out + "/" + name : o.json;
-  AtomicFile unused(file);
-  return file;
+  if (!named) AtomicFile unused(o.out + "/" + name);
+  return named ? o.json : o.out + "/" + name;
 }
 
 int run_generation(const BenchOptions& o) {

@@ -123,13 +123,13 @@ double EpochCost::median() const { return quantile(seconds, 0.5); }
 std::vector<EpochCost> measure_epoch(const EpochSizes& sizes, int64_t rounds,
                                      const std::string& save,
                                      const std::function<void(const std::string&)>& say) {
+  check_word("epoch", sizes.task, names_of(tasks()));
   Options options = recipe_named(sizes.recipe, sizes.task).options;
   options.data.folder = data_folder(sizes.folder);
   if (sizes.max_length > 0) options.data.max_length = sizes.max_length;
   if (sizes.batch > 0) options.train.batch_size = sizes.batch;
-  const std::vector<std::string> names = words_of(sizes.mixers);
-  check<UsageError>(!names.empty(), "--mixers: at least one is needed");
-  for (const std::string& name : names) mixer_named(name);
+  const std::vector<std::string> names = words_of(sizes.mixers, "mixers");
+  for (const std::string& name : names) check_word("mixers", name, mixer_words());
   say("reading " + sizes.task + " from '" + options.data.folder + "'");
   TaskData data = task_named(sizes.task).load(options.data);
   check<UsageError>(!data.images() && !data.pairs, "--epoch: '", sizes.task,

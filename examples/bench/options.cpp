@@ -3,16 +3,21 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "examples/program/flags.h"
 
 namespace skiff::bench {
 
-std::vector<std::string> words_of(const std::string& list) {
+std::vector<std::string> words_of(const std::string& list, const char* option) {
   std::vector<std::string> parts;
-  std::istringstream in(list);
-  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
+  for (size_t begin = 0; begin <= list.size();) {
+    const size_t end = std::min(list.find(',', begin), list.size());
+    parts.push_back(list.substr(begin, end - begin));
+    check<UsageError>(!parts.back().empty() && parts.back().find(' ') == list.npos, "--", option,
+                      ": words with a comma between them and no blank are needed, got '", list,
+                      "'");
+    begin = end + 1;
+  }
   return parts;
 }
 
@@ -21,7 +26,7 @@ namespace {
 // The numbers of a list, increasing.
 std::vector<int64_t> numbers_of(const Field& field, const std::string& list) {
   std::vector<int64_t> numbers;
-  for (const std::string& word : words_of(list))
+  for (const std::string& word : words_of(list, field.name))
     numbers.push_back(int64_t(parse_number(field, word, true)));
   std::sort(numbers.begin(), numbers.end());
   numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
@@ -55,9 +60,8 @@ void take_sizes(BenchOptions& o, const Flags& flags) {
   o.thread_counts.erase(std::unique(o.thread_counts.begin(), o.thread_counts.end()),
                         o.thread_counts.end());
   const bool one = o.generation || !o.epoch.task.empty();
-  check<UsageError>(o.thread_counts.size() == 1 || (!one && !o.thread_counts.empty()),
-                    "--threads: ", one ? "--generation and --epoch take one number" : "a number",
-                    " is needed, got '", o.threads, "'");
+  check<UsageError>(o.thread_counts.size() == 1 || !one,
+                    "--threads: --generation and --epoch take one number, got '", o.threads, "'");
 }
 
 }  // namespace skiff::bench

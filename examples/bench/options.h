@@ -68,7 +68,7 @@ struct BenchOptions {
     field({.name = "quick", .help = "Tiny sizes: does everything run?"}, o.quick);
     field({.name = "generation",
            .help = "Instead of the cases: what a token costs while a text is written; then only "
-                   "--threads, --out and --quick count"},
+                   "--threads, --out, --quick and --json - count"},
           o.generation);
     field(
         {.name = "epoch",
@@ -96,7 +96,8 @@ struct BenchOptions {
   }
 };
 
-std::vector<std::string> words_of(const std::string& list);  // with commas
+// The words of a list with commas; UsageError, naming the option, for an empty one.
+std::vector<std::string> words_of(const std::string& list, const char* option);
 // The values that --quick and the options mean together. Throws UsageError.
 void take_sizes(BenchOptions& o, const Flags& flags);
 

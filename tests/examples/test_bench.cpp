@@ -115,11 +115,16 @@ TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written wit
       {"--filter nothing", "--list shows the names"},
       {"--n 1", "--n"},
       {"--n 64,x", "--n"},
+      {"--n ''", "--n: "},
+      {"--n 64,", "--n: words with a comma between them and no blank are needed, got '64,'"},
+      {"--filter ,op/ski", "--filter: words with a comma"},
+      {"--filter 'op/ski, op/tno'", "--filter: words with a comma"},
+      {"--filter op/ski,op/softmax", "--filter: no case has 'op/softmax' in its name"},
       {"--recipe pepar", "did you mean 'paper'"},
       {"--repeats 0", "--repeats"},
       {"--threads -1", "--threads"},
       {"--threads 1,x", "--threads"},
-      {"--threads 1,2 --generation", "--threads"}};
+      {"--threads 1,2 --generation", "--epoch take one number, got '1,2'"}};
   for (const auto& c : cases) {
     CAPTURE(c.first);
     const Outcome o = place.run("bench --quick " + c.first);
@@ -226,9 +231,9 @@ TEST_CASE("bench: --epoch measures real batches in both orders, and saves them")
 TEST_CASE("bench: --epoch refuses tasks, folders and mixers that are not there") {
   const Place place;
   for (const auto& c : std::vector<std::pair<std::string, std::string>>{
-           {"--epoch fashoin", "did you mean 'fashion'"},
+           {"--epoch fashoin", "--epoch: must be one of"},
            {"--epoch listops --data " + place / "none", "none"},
-           {"--epoch listops --mixers sky", "did you mean 'ski'"}}) {
+           {"--epoch listops --mixers sky", "--mixers: must be one of"}}) {
     CAPTURE(c.first);
     const Outcome o = place.run("bench --quick " + c.first);
     CHECK(o.code > 1);

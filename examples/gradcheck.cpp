@@ -45,11 +45,13 @@ struct Options {
   static constexpr const char* kTitle = "Options";
   template <class O, class Visitor>
   static void visit(O& o, Visitor&& field) {
-    field({.name = "reference", .help = "Limit of forward against the plain formula"},
-          o.limits.reference);
-    field({.name = "adjoint", .help = "Limit of the adjoint test"}, o.limits.adjoint);
-    field({.name = "differences", .help = "Limit of central differences"}, o.limits.difference);
-    field({.name = "float32", .help = "Limit of float32 against float64"}, o.limits.precision);
+    const auto limit = [&](const char* name, const char* help, auto& value) {
+      field({.name = name, .help = help, .low = 0, .high = 1}, value);
+    };
+    limit("reference", "Limit of forward against the plain formula", o.limits.reference);
+    limit("adjoint", "Limit of the adjoint test", o.limits.adjoint);
+    limit("differences", "Limit of central differences", o.limits.difference);
+    limit("float32", "Limit of float32 against float64", o.limits.precision);
     field({.name = "device", .help = kDeviceHelp, .words = device_words}, o.device);
     field({.name = "verbose", .help = "List the samples too"}, o.verbose);
   }

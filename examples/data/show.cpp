@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "core/check.h"
+#include "core/options.h"
 #include "data/contact_sheet.h"
 #include "data/files/text_file.h"
 #include "data/tasks.h"
@@ -30,6 +31,9 @@ constexpr int64_t kMostColumns = 50;  // images in a row of the sheet
 }  // namespace
 
 int show_examples(const Show& show) {
+  const std::vector<std::string> known = names_of(tasks());
+  check<UsageError>(std::ranges::find(known, show.task) != known.end(), "show: unknown task '",
+                    show.task, "'", suggestion(show.task, known));
   const Task& task = task_named(show.task);
   const TaskData data =
       task.load({.task = task.name, .folder = show.folder, .max_length = task.shape.max_length});

@@ -40,7 +40,7 @@ TEST_CASE(
   CHECK(!contains(shown.out, "example 1"));
   const Outcome unknown = place.run("lra_data show tekst " + data);
   CHECK(unknown.code == 2);
-  CHECK(contains(unknown.err, "did you mean 'text'?"));
+  CHECK(contains(unknown.err, "show: unknown task 'tekst'; did you mean 'text'?"));
   CHECK(place.run("lra_data show retrieval " + data).code == 3);
   CHECK(place.run("lra_data show text " + data + " --split all").code == 2);
   const Outcome sheet = place.run("lra_data show text " + data + " --png " + place / "x.png");
@@ -62,6 +62,11 @@ TEST_CASE("lra_data: numbers are those of the other programs, and none is cut") 
   };
   CHECK(rows("010") == 10);
   CHECK(rows("2e1") == 20);
+  for (const char* number : {"1e-400", "-1e-400"})
+    CHECK(place.run(small + " --seed " + number).code == 2);
+  const std::string none = " --min-length 1 --max-length 4 --max-args 2 --out ";
+  CHECK(place.run("lra_data generate listops" + none + place / "none").code == 2);
+  CHECK_FALSE(std::filesystem::exists(place / "none"));
   for (const char* seed : {"18446744073709551616", "9007199254740992", "1.5", "x"}) {
     const Outcome o = place.run(small + " --train 2 --seed " + seed);
     CHECK(o.code == 2);

@@ -4,6 +4,7 @@
 
 #include "core/io/safetensors.h"
 #include "core/version.h"
+#include "examples/program/program.h"
 #include "tests/support/programs.h"
 #include "tests/support/testing.h"
 
@@ -130,9 +131,21 @@ TEST_CASE(
   const Outcome unknown = place.run("gradcheck hilbrt");
   CHECK(unknown.code == 2);
   CHECK(contains(unknown.err, "did you mean 'hilbert'"));
+  CHECK(place.run("gradcheck relu --differences -1").code == 2);
   const Outcome strict = place.run("gradcheck toeplitz --differences 1e-30");
   CHECK(strict.code == 6);
   CHECK(contains(strict.out, "FAILED"));
+}
+
+TEST_CASE("programs: a command that is printed can be pasted into a shell") {
+  for (const char* plain : {"runs/a-1", "../x_y.z", "k=v,w", "\xC3\xA4"}) {
+    CAPTURE(plain);
+    CHECK(argument_for(plain) == plain);
+  }
+  CHECK(argument_for("two words") == "'two words'");
+  CHECK(argument_for("a;$HOME") == "'a;$HOME'");
+  CHECK(argument_for("it's") == "'it'\\''s'");
+  CHECK(argument_for("") == "''");
 }
 
 TEST_CASE("programs: an option is no value of another one, and an empty value is none") {

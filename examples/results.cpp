@@ -5,11 +5,11 @@
 //          metrics.csv, without paths of this machine; tables in Markdown, one of language models
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <sstream>
 
 #include "data/files/binary_file.h"
 #include "examples/language/result.h"
@@ -58,8 +58,8 @@ struct Row {
 template <class R>
 using Rows = std::map<std::vector<std::string>, Row<R>>;
 
-// A seed that a row has already, with another result: the options name data or a start without its
-// path, and these are other ones. It gets a row of its own.
+// A seed that a row has already, with another result, is of other data or another start, whose
+// paths the options do not keep, or of another build. It gets a row of its own.
 template <class R>
 void add(Rows<R>& rows, std::vector<std::string> key, const std::string& run, const R& result,
          double val, double test) {
@@ -126,15 +126,16 @@ int print_tables(const std::string& kept) {
   Rows<Result> tasks;
   Rows<LmResult> texts;
   for (const std::string& name : names_in(kept)) {
-    const std::string run = kept + "/" + name;
-    if (!is_there(run + "/result.json")) continue;
-    const std::string text = read_file(run + "/result.json");
+    const std::string run = kept + "/" + name, file = run + "/result.json";
+    if (!is_there(file)) continue;
+    const std::string text = read_file(file);
     if (const std::optional<Result> r = result_from(text, /*only_best_test=*/true))
-      add(tasks, {r->task, r->recipe, r->mixer}, run, *r, r->best_val, r->best_test);
+      add(tasks, {r->task, r->recipe, r->mixer, number_text(r->majority_test)}, run, *r,
+          r->best_val, r->best_test);
     else if (const std::optional<LmResult> lm = lm_result_from(text))
       add(texts, {lm->data, lm->recipe, lm->mixer}, run, *lm, lm->val.loss(), NAN);
     else
-      fail<DataError>("'", run, "/result.json' must be a result, got something else");
+      fail<DataError>("'", file, "' must be a result, got something else");
   }
   check<DataError>(!tasks.empty() || !texts.empty(), "'", kept, "' holds no kept results");
   if (!tasks.empty()) print(tasks);

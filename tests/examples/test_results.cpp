@@ -109,6 +109,12 @@ TEST_CASE("results: runs of equally named data are two runs, and a name keeps it
   CHECK(table.code == 0);
   CHECK(contains(table.out, "| run | listops | tiny | ski | "));
   CHECK(contains(table.out, "| c\\|d | listops | tiny | ski | "));
+  // Another seed of the second run is no seed of the first, whatever its name.
+  REQUIRE(place.train_here("a-run", "--seed 2 --data " + place / "other/data").code == 0);
+  REQUIRE(place.run("results keep " + place / "a-run" + kept).code == 0);
+  const std::string seeds = place.run("results table" + kept).out;
+  CHECK(std::count(seeds.begin(), seeds.end(), '\n') == 4);
+  CHECK(contains(seeds.substr(seeds.find("| run | listops")), " | 30 | 1 | "));
   REQUIRE(place.train_here("a/run", "--force").code == 0);  // the same in another time
   CHECK(place.run("results keep " + place / "a/run" + kept).code == 0);
 }

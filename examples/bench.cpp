@@ -64,11 +64,10 @@ void say(const std::string& what) { std::fprintf(stderr, "%s\n", what.c_str()); 
 // What cannot be written shows before anything is measured.
 std::string writable(const BenchOptions& o, const std::string& name) {
   if (o.json == "-") return "";
-  const bool named = !o.json.empty() && !o.generation;
-  if (named) AtomicFile unused(o.json);
   make_folder(o.out);
-  if (!named) AtomicFile unused(o.out + "/" + name);
-  return named ? o.json : o.out + "/" + name;
+  const std::string file = o.json.empty() || o.generation ? o.out + "/" + name : o.json;
+  AtomicFile unused(file);
+  return file;
 }
 
 int run_generation(const BenchOptions& o) {

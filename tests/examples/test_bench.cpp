@@ -134,6 +134,9 @@ TEST_CASE("bench: wrong options exit with 2, a folder that cannot be written wit
     CHECK(o.out.empty());
   }
   spill(place / "file", "x");
+  const std::string inside =
+      place / "new/x.jsonl --n 8 --repeats 1 --threads 1 --out " + place / "new";
+  CHECK(place.run("bench --quick --filter op/conv1d --json " + inside).code == 0);
   const std::string quick = "bench --quick --n 8 --repeats 1 --threads 1 --filter op/conv1d --out ";
   CHECK(place.run(quick + place / "file").code == 5);
   CHECK(place.run("bench --list").code == 0);

@@ -149,9 +149,11 @@ int evaluate_run(const EvaluateOptions& o) {
   check<UsageError>(o.svg.empty() || o.split != "all", "--svg: one file needs one --split");
   check<UsageError>(o.predictions.empty() || o.split != "all",
                     "--predictions: one file needs one --split");
+  std::error_code unknown;  // what cannot be found is refused below
   check<UsageError>(o.svg.empty() || o.predictions.empty() ||
-                        std::filesystem::weakly_canonical(o.svg) !=
-                            std::filesystem::weakly_canonical(o.predictions),
+                        std::filesystem::weakly_canonical(o.svg, unknown) !=
+                            std::filesystem::weakly_canonical(o.predictions, unknown) ||
+                        unknown,
                     "--svg, --predictions: must be two files, got '", o.svg, "' for both");
   // What cannot be written shows before anything is computed.
   for (const std::string& file : {o.svg, o.predictions})

@@ -96,7 +96,7 @@ struct BenchOptions {
   }
 };
 
-// The words of a list with commas; UsageError, naming the option, for an empty one.
+// The words of a list with commas; UsageError, naming the option, for an empty word or a blank.
 std::vector<std::string> words_of(const std::string& list, const char* option);
 // The values that --quick and the options mean together. Throws UsageError.
 void take_sizes(BenchOptions& o, const Flags& flags);

@@ -11,7 +11,8 @@ std::string kept_config(const std::string& config, const std::string& name);
 // result.json of a run of train_lra or train_lm, with run_folder = runs/NAME. DataError if the run
 // has not ended.
 std::string kept_result(const std::string& result, const std::string& name);
-// Whether two texts of result.json say the same, but for times, memory, threads and the folder.
+// Whether two texts of result.json are of the same training: they may differ in times, memory,
+// threads, folder, sample, and the test of the last weights, which a run of several leaves out.
 bool is_same_result(const std::string& a, const std::string& b);
 // metrics.csv with at most 200 rows. Rows with a validation stay, or evenly many of them where
 // there are more than 200; of the others evenly many.

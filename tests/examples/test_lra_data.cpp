@@ -62,8 +62,11 @@ TEST_CASE("lra_data: numbers are those of the other programs, and none is cut") 
   };
   CHECK(rows("010") == 10);
   CHECK(rows("2e1") == 20);
-  for (const char* number : {"1e-400", "-1e-400"})
-    CHECK(place.run(small + " --seed " + number).code == 2);
+  for (const char* number : {"1e-400", "-1e-400"}) {
+    const Outcome o = place.run(small + " --train 2 --seed " + number);
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, "seed: must be"));
+  }
   const std::string none = " --min-length 1 --max-length 4 --max-args 2 --out ";
   CHECK(place.run("lra_data generate listops" + none + place / "none").code == 2);
   CHECK_FALSE(std::filesystem::exists(place / "none"));
